@@ -1,0 +1,46 @@
+"""The tree of errors that a user can cause; every message says what, where, got, expected.
+
+StudioError
+  DataError            a file, or one row of it, cannot be read
+    ArchitectureError  an architecture is not in its search space
+  TargetError          a target equation is refused; `.position` is the faulty character
+  RunError             a run is missing, unfinished, or was written by another version
+  ConfigError          a setting is out of range
+"""
+
+
+class StudioError(Exception):
+    """Anything the user can mend. The command line prints its one sentence and exits with status 2."""
+
+
+class DataError(StudioError):
+    """A file, or one row of it, cannot be read."""
+
+
+class ArchitectureError(DataError):
+    """An architecture is not in its search space."""
+
+
+class TargetError(StudioError):
+    """A target equation is refused.
+
+    Args:
+        message: what is wrong and what was expected.
+        position: offset of the faulty character in the equation, where it is known.
+    """
+
+    def __init__(self, message: str, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class RunError(StudioError):
+    """A run is missing, unfinished, or was written by another version."""
+
+
+class ConfigError(StudioError):
+    """A setting is out of range."""
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: the user asked for it
+    """A job stopped because it was told to; what it had finished is kept."""
