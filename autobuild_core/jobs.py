@@ -1,0 +1,266 @@
+"""Background jobs: a queue in the workspace's registry, and an executor that gives each run a process of its own.
+
+    queued -> running -> finished | failed | cancelled
+                      -> lost (its process is gone, or was silent for 30 s; it becomes running again when it speaks again)
+
+All decisions are made while holding the registry's write lock, so any number of servers, browsers and workers may call `poll`
+at once. Nothing here needs to keep running: a worker polls at its own end, so the queue moves without a browser, and a new
+server finds everything in the registry.
+
+Cancelling: a flag that the worker reads at each step; after 3 s its process group is killed, by the worker itself or by `poll`.
+"""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from autobuild_core.errors import ConfigError, RunError
+from autobuild_core.runs import ENDED_STATES, RunFolder
+from autobuild_core.storage import Workspace
+
+SILENT_SECONDS = 30.0
+CANCEL_SECONDS = 3.0
+BEAT_SECONDS = 2.0
+START_TOLERANCE = 5.0  # s; the start of a process is derived from the clock, which may be set meanwhile
+ROOT = Path(__file__).resolve().parent.parent
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+SILENT = f"The training was not heard of for {SILENT_SECONDS:.0f} s; its last state is kept."
+GONE = "The training's process ended without a word (killed, out of memory, or the machine restarted); its last state is kept."
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+_children_lock = threading.Lock()
+
+
+class Executor(Protocol):
+    """Who runs queued runs. Implementations are light objects; all that lasts is in the workspace."""
+
+    def submit(self, run_id: str) -> None:
+        """Puts a run that was made with `Workspace.add_run` at the end of the queue."""
+
+    def poll(self) -> int:
+        """Notices what ended, starts what may start; returns how many runs are queued or running."""
+
+    def cancel(self, run_id: str) -> None:
+        """Asks a run to end; returns at once."""
+
+
+def process_started(pid: int) -> float | None:
+    """When a process started, seconds since 1970; None when it is gone (a zombie is gone)."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def is_alive(pid: int | None, started: float | None) -> bool:
+    """The process lives and is not a later one with the same number."""
+    now = process_started(pid) if pid else None
+    return now is not None and started is not None and abs(now - started) < START_TOLERANCE
+
+
+def kill_group(pid: int) -> None:
+    """Kills a worker and whatever it started."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+# What a worker says and asks. Each returns whether the registry still knows the process as the run's worker.
+
+
+def begin(workspace: Workspace, run_id: str) -> bool:
+    """The worker takes up its run; False when the registry did not start this very process for it."""
+    with workspace.connect(write=True) as connection:
+        query = "UPDATE runs SET heartbeat = ? WHERE id = ? AND state = 'running' AND pid = ?"
+        ours = connection.execute(query, (time.time(), run_id, os.getpid())).rowcount == 1
+        if ours:
+            workspace.run(run_id).set_state("running")
+    return ours
+
+
+def beat(workspace: Workspace, run_id: str) -> bool:
+    """The worker lives. A run held for lost meanwhile (a machine that slept) is running again."""
+    mine = (run_id, os.getpid())
+    with workspace.connect(write=True) as connection:
+        entry = connection.execute("SELECT state FROM runs WHERE id = ? AND pid = ?", mine).fetchone()
+        if entry is None or entry["state"] not in ("running", "lost"):
+            return False
+        connection.execute("UPDATE runs SET heartbeat = ?, state = 'running' WHERE id = ? AND pid = ?", (time.time(), *mine))
+        if entry["state"] == "lost":
+            workspace.run(run_id).set_state("running")
+    return True
+
+
+def cancel_asked(workspace: Workspace, run_id: str) -> float | None:
+    """When the run was asked to end, seconds since 1970; None when it was not."""
+    with workspace.connect() as connection:
+        entry = connection.execute("SELECT cancel FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if entry is None:
+        return 0.0  # deleted: nobody waits for it any more
+    asked: float | None = entry["cancel"]
+    return asked
+
+
+def end(workspace: Workspace, run_id: str, state: str, error: str = "") -> bool:
+    """The worker writes its run's last state; False when somebody else has ended it."""
+    with workspace.connect(write=True) as connection:
+        query = "UPDATE runs SET state = ? WHERE id = ? AND pid = ? AND state IN ('running', 'lost')"
+        ours = connection.execute(query, (state, run_id, os.getpid())).rowcount == 1
+        if ours:
+            workspace.run(run_id).set_state(state, error)
+    return ours
+
+
+class SubprocessExecutor:
+    """Each run in a process of its own session on this machine.
+
+    Args:
+        workspace: where the runs and the queue are.
+        max_running: most runs at a time.
+        threads: most threads for a run, whatever its own setting says.
+
+    Raises:
+        ConfigError: a limit is below one.
+    """
+
+    def __init__(self, workspace: Workspace, max_running: int = 1, threads: int = 2) -> None:
+        if max_running < 1 or threads < 1:
+            raise ConfigError(f"executor: got max_running {max_running} and threads {threads}, expected at least 1 each.")
+        self.workspace, self.max_running, self.threads = workspace, max_running, threads
+
+    def submit(self, run_id: str) -> None:
+        """Puts a run at the end of the queue and starts it if it may start.
+
+        Raises:
+            RunError: there is no such run, or it was submitted before.
+        """
+        self.workspace.run_name(run_id)
+        with self.workspace.connect(write=True) as connection:
+            query = "UPDATE runs SET submitted = ? WHERE id = ? AND state = 'queued' AND submitted IS NULL"
+            if connection.execute(query, (time.time(), run_id)).rowcount != 1:
+                raise RunError(f"run {run_id[:8]}: got a second request to train it, expected one; make a new run.")
+        self.poll()
+
+    def poll(self) -> int:
+        """Notices what ended, starts what may start. Without work it only reads, so it may be called often.
+
+        Returns:
+            How many runs are queued or running.
+        """
+        reap()
+        query = "SELECT count(*) FROM runs WHERE state = 'running' OR state = 'queued' AND submitted IS NOT NULL"
+        with self.workspace.connect() as connection:
+            if not connection.execute(query).fetchone()[0]:
+                return 0
+        with self.workspace.connect(write=True) as connection:
+            for entry in connection.execute("SELECT * FROM runs WHERE state = 'running'").fetchall():
+                self._check(connection, entry)
+            self._start_queued(connection)
+            return int(connection.execute(query).fetchone()[0])
+
+    def cancel(self, run_id: str) -> None:
+        """Takes a queued run out of the queue at once, asks a running one to end, kills a lost one that lives on.
+
+        An ended run stays as it is.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        self.workspace.run_name(run_id)
+        with self.workspace.connect(write=True) as connection:
+            entry = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+            state = entry["state"] if entry else "deleted"
+            if state == "queued":
+                self._set(connection, run_id, "cancelled")
+            elif state == "running":
+                connection.execute("UPDATE runs SET cancel = coalesce(cancel, ?) WHERE id = ?", (time.time(), run_id))
+            elif state == "lost" and is_alive(entry["pid"], entry["pid_started"]):
+                kill_group(entry["pid"])
+                self._set(connection, run_id, "cancelled")
+        self.poll()
+
+    def command(self, folder: RunFolder) -> list[str]:
+        """The command line of a run's worker."""
+        limits = ["--max-running", str(self.max_running), "--threads", str(self.threads)]
+        return [sys.executable, "-m", "autobuild_core.worker", str(folder.path), "--workspace", str(self.workspace.path), *limits]
+
+    def _check(self, connection: sqlite3.Connection, entry: sqlite3.Row) -> None:
+        """Settles a run that the registry holds for running: gone, silent, or cancelled and still there."""
+        run_id, now = entry["id"], time.time()
+        if not is_alive(entry["pid"], entry["pid_started"]):
+            written = self._written_state(run_id)
+            if written in ENDED_STATES:
+                connection.execute("UPDATE runs SET state = ? WHERE id = ?", (written, run_id))
+            elif entry["cancel"] is not None:
+                self._set(connection, run_id, "cancelled")
+            else:
+                self._set(connection, run_id, "lost", GONE)
+        elif entry["cancel"] is not None and now - entry["cancel"] > CANCEL_SECONDS:
+            kill_group(entry["pid"])
+            self._set(connection, run_id, "cancelled")
+        elif now - entry["heartbeat"] > SILENT_SECONDS:
+            self._set(connection, run_id, "lost", SILENT)
+
+    def _start_queued(self, connection: sqlite3.Connection) -> None:
+        """Starts queued runs, first come first served, up to the limit."""
+        running = connection.execute("SELECT count(*) FROM runs WHERE state = 'running'").fetchone()[0]
+        query = "SELECT id FROM runs WHERE state = 'queued' AND submitted IS NOT NULL ORDER BY submitted, rowid LIMIT ?"
+        for (run_id,) in connection.execute(query, (max(0, self.max_running - running),)).fetchall():
+            try:
+                pid = self._spawn(run_id)
+            except (OSError, RunError) as error:
+                self._set(connection, run_id, "failed", f"The training could not be started: {error}")
+                continue
+            update = "UPDATE runs SET state = 'running', pid = ?, pid_started = ?, heartbeat = ? WHERE id = ?"
+            connection.execute(update, (pid, process_started(pid), time.time(), run_id))
+
+    def _spawn(self, run_id: str) -> int:
+        """Starts the worker of a run; it waits for our transaction before it begins. Returns its pid.
+
+        Raises:
+            RunError: the run's folder is damaged.
+        """
+        folder = self.workspace.run(run_id)
+        threads = str(max(1, min(folder.config.threads, self.threads)))
+        search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": search, **dict.fromkeys(THREAD_VARIABLES, threads)}
+        nothing = subprocess.DEVNULL
+        with (folder.path / "log.txt").open("ab") as log:
+            child = subprocess.Popen(
+                self.command(folder), cwd=ROOT, env=environment, stdin=nothing, stdout=log, stderr=log, start_new_session=True
+            )
+        with _children_lock:
+            _children[child.pid] = child
+        return child.pid
+
+    def _written_state(self, run_id: str) -> str:
+        """The state that the worker wrote last, "" when nothing can be read."""
+        try:
+            return str(self.workspace.run(run_id).state["state"])
+        except RunError:
+            return ""
+
+    def _set(self, connection: sqlite3.Connection, run_id: str, state: str, error: str = "") -> None:
+        """Ends a run in the registry and in its folder."""
+        connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
+        try:
+            self.workspace.run(run_id).set_state(state, error)
+        except RunError:
+            return  # its folder was deleted by hand: the registry alone knows it
+
+
+def reap() -> None:
+    """Collects the exit statuses of this process's own workers, so that none stays a zombie."""
+    with _children_lock:
+        for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
+            del _children[pid]

@@ -1,0 +1,155 @@
+"""Tables of architectures on disk, and the atomic writes that everything on disk goes through.
+
+A saved table is a folder: table.parquet holds what has a value a row (codes "c0", "c1", ..., "network", "source_row", each metric
+as "m:<name>"), table.json the space, the report of what was refused, and the content hash. Parquet and JSON only, never pickle.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autobuild_core.errors import DataError
+from autobuild_core.records import ArchTable, Rejection, SpaceSpec
+
+SCHEMA_VERSION = 1
+TABLE_FILES = ("table.parquet", "table.json")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` in one step when the block ends well.
+
+    A reader sees the old file or the new one, never half of one; when the block raises, the old file stays.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Numpy values, tuples and paths as what JSON knows."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"JSON: got {type(value).__name__}, expected numbers, texts, lists, dicts or numpy values")
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Any mix of plain and numpy values as JSON text."""
+    return json.dumps(value, default=_plain, indent=indent, ensure_ascii=False)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file atomically."""
+    with replacing(path) as part:
+        part.write_text(to_json(value, indent=1) + "\n", encoding="utf-8")
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Writes a frame as Parquet atomically; its index is not kept."""
+    with replacing(path) as part:
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), part, compression="zstd")
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """The frame that `write_frame` wrote, read through a memory map."""
+    frame: pd.DataFrame = pq.read_table(path, memory_map=True).to_pandas()
+    return frame
+
+
+def content_hash(table: ArchTable) -> str:
+    """32 hex digits that are equal exactly when space, codes, networks, metrics and row numbers are equal."""
+    digest = hashlib.sha256(table.spec.to_json().encode())
+    for array in (table.codes, table.networks, table.source_rows):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for name in table.metrics.columns:
+        digest.update(f"m:{name}".encode())
+        digest.update(table.metrics[name].to_numpy(np.float64).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def save_table(table: ArchTable, folder: Path) -> None:
+    """Saves a table as a folder, each file atomically; an older table there is replaced.
+
+    Args:
+        table: any table, also one without rows or metrics.
+        folder: made when it is not there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    columns: dict[str, Any] = {f"c{i}": table.codes[:, i] for i in range(table.codes.shape[1])}
+    columns |= {"network": table.networks, "source_row": table.source_rows}
+    columns |= {f"m:{name}": table.metrics[name].to_numpy(np.float64) for name in table.metrics.columns}
+    with replacing(folder / "table.parquet") as part:
+        pq.write_table(pa.table(columns), part, compression="zstd")
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "spec": json.loads(table.spec.to_json()),
+        "num_rows": len(table),
+        "num_duplicates": table.num_duplicates,
+        "metrics": list(table.metrics.columns),
+        "format": table.format,
+        "num_read": table.num_read,
+        "rejected": [asdict(r) for r in table.rejected],
+        "notes": list(table.notes),
+        "hash": content_hash(table),
+    }
+    write_json(folder / "table.json", about)
+
+
+def table_facts(folder: Path) -> dict[str, Any]:
+    """table.json of a saved table: the space, the report and the content hash, without its rows.
+
+    Raises:
+        DataError: the file is missing, damaged, or of another schema version.
+    """
+    path = folder / "table.json"
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: got no readable file ({type(error).__name__}), expected a saved table.") from error
+    version = facts.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise DataError(f"{path}: got schema version {version}, expected {SCHEMA_VERSION}.")
+    return facts
+
+
+def load_table(folder: Path) -> ArchTable:
+    """The table that `save_table` wrote.
+
+    Raises:
+        DataError: a file is missing, damaged, or of another schema version.
+    """
+    facts = table_facts(folder)
+    spec = SpaceSpec.from_json(json.dumps(facts["spec"]))
+    path = folder / "table.parquet"
+    try:
+        arrow = pq.read_table(path, memory_map=True)
+        columns = {name: arrow.column(name).to_numpy() for name in arrow.column_names}
+        codes = np.empty((arrow.num_rows, spec.num_positions), np.int16)
+        for position in range(spec.num_positions):
+            codes[:, position] = columns[f"c{position}"]
+        metrics = pd.DataFrame({name: columns[f"m:{name}"] for name in facts["metrics"]}, index=range(arrow.num_rows))
+        networks, source_rows = columns["network"].astype(np.uint64), columns["source_row"].astype(np.int64)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise DataError(f"{path}: got a damaged or missing file ({error}), expected a saved table.") from error
+    rejected = tuple(Rejection(r["row"], r["reason"]) for r in facts["rejected"])
+    notes = tuple(facts["notes"])
+    return ArchTable(spec, codes, networks, metrics, source_rows, facts["format"], facts["num_read"], rejected, notes)

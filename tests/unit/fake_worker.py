@@ -1,0 +1,57 @@
+"""A worker process whose training takes no torch: the run's target says what it does. Also its executor."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from autobuild_core.errors import TargetError
+from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.runs import RunFolder
+from autobuild_core.storage import Workspace
+from autobuild_core.worker import Worker
+
+
+class FakeExecutor(SubprocessExecutor):
+    """Starts this file in place of the real worker."""
+
+    def command(self, folder: RunFolder) -> list[str]:
+        return [sys.executable, __file__, *super().command(folder)[3:]]
+
+
+def train(folder: RunFolder, report: Callable[[dict[str, Any]], None], should_stop: Callable[[], bool]) -> dict[str, Any]:
+    """What the target says: "quick", "obedient" (until asked), "deaf", "killed", "mended", "broken", "threads"."""
+    kind = folder.config.target
+    report({"step": 1, "num_steps": 9, "loss": 0.5, "phase": "training"})
+    if kind == "mended":
+        raise TargetError("target: got 'acd', expected a metric such as acc.")
+    if kind == "broken":
+        raise ZeroDivisionError("half\nof it")
+    if kind == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "threads":
+        folder.write_json("threads.json", {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
+    if kind == "quick":
+        time.sleep(0.2)
+    while kind in ("obedient", "deaf"):
+        time.sleep(0.02)
+        if kind == "obedient" and should_stop():
+            report({"step": 2, "num_steps": 9})
+            break
+    folder.write_json("quality.json", {"srcc": 0.5})
+    return {}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run_folder", type=Path)
+    parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--max-running", type=int)
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args()
+    space = Workspace(options.workspace)
+    Worker(RunFolder(options.run_folder), space, FakeExecutor(space, options.max_running, options.threads)).run(train)
