@@ -1,0 +1,62 @@
+# make run    the app, on 127.0.0.1; makes .venv and installs requirements.txt first where that is not done yet
+# make test   all tests, after the same set-up and Chromium for the browser tests
+# make lint   format, lint, strict types
+# make check  lint and test
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: run test lint format check venv chromium clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PORT ?= 8501
+WORKERS ?= 2
+ARGS ?=
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+run: $(VENV)/.stamp-requirements
+	$(BIN)/streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT) $(ARGS)
+
+test: $(VENV)/.stamp-requirements-dev chromium
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+lint: $(VENV)/.stamp-requirements-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.stamp-requirements-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: lint test
+
+venv: $(VENV)/.stamp-requirements-dev
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: no python3 was found; install Python 3.11 or newer."; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"make: got Python {v[0]}.{v[1]}, expected 3.11 or newer.")'
+	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+# A stamp is newer than its list exactly when the list is installed.
+$(VENV)/.stamp-%: %.txt requirements.txt | $(BIN)/python
+	@echo "Installing $< into $(VENV); the first time takes minutes and about 2 GB."
+	$(PIP) -r $<
+	@touch $@
+
+chromium:
+	@if command -v chromium >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the browser tests."; \
+		if apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; then exit 0; fi; \
+	fi; \
+	printf '%s\n' '' '**************************************************************************' \
+		'** Chromium is missing and could not be installed here:                 **' \
+		'** THE BROWSER TESTS WILL NOT RUN. Install Chromium and run this again. **' \
+		'**************************************************************************' ''
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,86 @@
+"""What all tests share: small tables, a workspace of their own, Chromium, and a loud word when it is missing."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autobuild_core.records import ArchTable, Rejection
+from autobuild_core.spaces import space_named
+from autobuild_core.storage import Workspace
+
+CHROMIUM = os.environ.get("AUTOBUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+_left_out: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests need Chromium: without it they are skipped, or fail where AUTOBUILD_REQUIRE_BROWSER is set."""
+    if CHROMIUM is not None:
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            if os.environ.get("AUTOBUILD_REQUIRE_BROWSER"):
+                raise pytest.UsageError("browser tests: got no chromium, expected one since AUTOBUILD_REQUIRE_BROWSER is set.")
+            item.add_marker(pytest.mark.skip(reason="Chromium is missing"))
+            _left_out.append(item.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The last thing seen when browser tests were left out."""
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "Chromium is missing" in str(r.longrepr)]
+    if skipped or _left_out:
+        terminalreporter.write_sep("*", "THE BROWSER TESTS DID NOT RUN: Chromium is missing", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium for pytest-playwright's `page` and `browser`."""
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": CHROMIUM_ARGUMENTS}
+
+
+@pytest.fixture(autouse=True)
+def _no_shared_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test touches ./workspace."""
+    monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(tmp_path / "workspace"))
+
+
+def macro_table(num_rows: int, seed: int = 0) -> ArchTable:
+    """NAS-Bench-Macro encodings with an additive "acc" and a "flops", one row refused."""
+    space = space_named("nas_bench_macro")
+    codes = space.enumerate()
+    assert codes is not None
+    rng = np.random.default_rng(seed)
+    codes = codes[np.sort(rng.permutation(len(codes))[:num_rows])]
+    acc = 88 + codes @ np.linspace(0.2, 0.5, 8) + rng.normal(0, 0.1, num_rows)
+    metrics = pd.DataFrame({"acc": acc, "flops": 1e6 * (1 + codes.sum(1))})
+    rows = np.arange(1, num_rows + 1)
+    rejected = (Rejection(0, "key: got 9 digits, expected 8."),)
+    return ArchTable(
+        space.spec, codes, space.hash_networks(codes), metrics, rows, "nas_bench_macro", num_rows + 1, rejected, ("a note",)
+    )
+
+
+@pytest.fixture
+def table() -> ArchTable:
+    """Sixty architectures."""
+    return macro_table(60)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace."""
+    return Workspace(tmp_path / "workspace")
