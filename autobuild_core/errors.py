@@ -42,5 +42,5 @@ class ConfigError(StudioError):
     """A setting is out of range."""
 
 
-class Cancelled(Exception):  # noqa: N818 - no error: the user asked for it
+class Cancelled(Exception):
     """A job stopped because it was told to; what it had finished is kept."""

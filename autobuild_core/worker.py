@@ -18,6 +18,7 @@ from typing import Any
 
 from autobuild_core import jobs
 from autobuild_core.errors import Cancelled, StudioError
+from autobuild_core.memory import keep_freed_memory
 from autobuild_core.runs import RunFolder
 from autobuild_core.storage import Workspace
 
@@ -148,6 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     faulthandler.enable()
+    keep_freed_memory()
     workspace = Workspace(options.workspace) if options.workspace else None
     executor = jobs.SubprocessExecutor(workspace, options.max_running, options.threads) if workspace else None
     worker = Worker(RunFolder(options.run_folder), workspace, executor)

@@ -21,7 +21,7 @@ PACKAGE = "autobuild_core"
 
 # Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
-LOW = ("errors", "registry", "records", "tables", "runs", "storage")
+LOW = ("errors", "memory", "registry", "records", "tables", "runs", "storage")
 SPACE_AND_DATA = ("spaces", "datasets", "reading", "targets", "graphs", "features", "scaling")
 LEARNING = ("network", "model", "loss", "training", "inference", "scorers", "building", "searchers", "evaluators", "autospace")
 RUNNING = ("jobs", "pipeline", "worker")
