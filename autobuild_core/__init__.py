@@ -1,0 +1,28 @@
+"""AutoBuild Studio: which building blocks make architectures good, can that be trusted, what to build next.
+
+`import autobuild_core as ab` is light; work loads what it needs:
+
+    table = ab.read("evaluated.csv")
+    run = ab.train(table, target="acc", out="runs/first")
+    run.scores(lens="good", units=True)
+    run.build(num=10)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autobuild_core import figures
+    from autobuild_core.notebook import Run, read, train
+
+__version__ = "0.1.0"
+__all__ = ["Run", "figures", "read", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what is exported when it is asked for."""
+    if name == "figures":
+        return importlib.import_module("autobuild_core.figures")
+    if name in __all__:
+        return getattr(importlib.import_module("autobuild_core.notebook"), name)
+    raise AttributeError(f"module 'autobuild_core' has no attribute '{name}'")

@@ -1,0 +1,174 @@
+"""The same pipeline as the pages, without a browser: inspect, train, predict, score, build.
+
+Progress goes to standard error, one JSON object to standard output at the end. Exit status 0; 2 for what the user
+can mend, with one clear sentence; 130 when interrupted, with what was finished kept.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autobuild_core import notebook, tables
+from autobuild_core.errors import Cancelled, ConfigError, StudioError
+from autobuild_core.memory import keep_freed_memory
+
+USER_ERROR, INTERRUPTED = 2, 130
+LINE_SECONDS = 3.0
+
+
+class Progress:
+    """Says how far a command is: a line that redraws itself on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.said = 0.0
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if now - self.said < (0.2 if self.live else LINE_SECONDS):
+            return
+        self.said = now
+        share = record.get("share") or record.get("step", 0) / max(record.get("num_steps", 1), 1)
+        words = [f"{record.get('phase', '')} {100 * share:3.0f} %"]
+        words += [f"{name} {record[name]:.3f}" for name in ("loss", "srcc") if record.get(name) is not None]
+        if record.get("seconds_left") is not None:
+            words.append(f"{record['seconds_left']:.0f} s left")
+        line = ", ".join(words)
+        print(f"\r{line:70s}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Ends the live line."""
+        if self.live and self.said:
+            print(file=sys.stderr)
+
+
+def inspect(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Reads and checks a file."""
+    table = notebook.read(options.data, options.format, options.space)
+    nodes = (table.codes >= 0).sum(1)
+    spread = (nodes.min(), np.median(nodes), nodes.max()) if len(table) else (0, 0, 0)
+    return {
+        "format": table.format,
+        "space": table.spec.name,
+        "num_read": table.num_read,
+        "num_accepted": len(table),
+        "num_duplicates": table.num_duplicates,
+        "rejected": [{"row": r.row, "reason": r.reason} for r in table.rejected],
+        "metrics": list(table.metrics.columns),
+        "num_nodes": dict(zip(("min", "median", "max"), map(float, spread), strict=True)),
+        "notes": list(table.notes),
+    }
+
+
+def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Trains the ensemble into a new run folder."""
+    table = notebook.read(options.data, options.format, options.space)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    name = Path(options.data).name
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    run = notebook.train(
+        table, options.target, options.out, options.minimize, options.seed, name, progress, stop.is_set, **settings
+    )
+    return run.quality
+
+
+def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Predicts every row of a file."""
+    from autobuild_core.datasets import read_table
+
+    run = notebook.Run(options.run)
+    frame = run.predict(read_table(Path(options.data), options.format, run.predictor.spec))
+    _write(options.out, frame.to_csv(index=False))
+    return {"num": len(frame), "num_refused": int(frame["predicted"].isna().sum()), "path": str(options.out)}
+
+
+def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Scores modules."""
+    frame = notebook.Run(options.run).scores(max_length=options.max_length, units=options.units, report=progress)
+    _write(options.out, frame.drop(columns=["whole_unit", "unit_index", "first_position"]).to_csv(index=False))
+    return {"num": len(frame), "path": str(options.out)}
+
+
+def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Assembles architectures."""
+    run = notebook.Run(options.run)
+    frame = run.build(options.num, options.top_k, options.lens, options.allow_evaluated, progress)
+    lines = [json.dumps(record) for record in frame.to_dict("records")]
+    _write(options.out, "".join(line + "\n" for line in lines))
+    return {"num": len(frame), "path": str(options.out)}
+
+
+def _write(path: str, text: str) -> None:
+    """A result file, whole or not at all."""
+    try:
+        with tables.replacing(Path(path)) as part:
+            part.write_text(text)
+    except OSError as error:
+        raise ConfigError(f"--out {path}: got {error.strerror}, expected a place that can be written.") from error
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    parser = argparse.ArgumentParser(prog="python -m autobuild_core", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(run: Callable[[argparse.Namespace, Progress], dict[str, Any]], *arguments: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(run.__name__, help=(run.__doc__ or "").rstrip("."), description=run.__doc__)
+        command.set_defaults(run_command=run)
+        for argument in arguments:
+            command.add_argument(argument)
+        return command
+
+    for command in (add(inspect, "data"), add(train, "data")):
+        command.add_argument("--format", help="file format; recognised by content unless given")
+        command.add_argument("--space", help="search space; follows from the format unless given")
+    command.add_argument("--target", required=True, help="equation over the file's metrics")
+    command.add_argument("--out", required=True, help="new folder for the run")
+    command.add_argument("--minimize", action="store_true", help="smaller targets are better")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
+    command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
+    command.add_argument("--threads", type=int, default=2)
+    command = add(predict, "run", "data")
+    command.add_argument("--format")
+    command.add_argument("--out", required=True, help="CSV")
+    command = add(score, "run")
+    command.add_argument("--out", required=True, help="CSV")
+    command.add_argument("--max-length", type=int, default=1, help="every run of up to so many positions")
+    command.add_argument("--units", action="store_true", help="whole-unit modules instead")
+    command = add(build, "run")
+    command.add_argument("--num", type=int, default=10)
+    command.add_argument("--out", required=True, help="JSON lines")
+    command.add_argument("--top-k", type=int, help="only combine the best K modules of each unit")
+    command.add_argument("--lens", choices=["score", "good", "embedding_norm"], default="good", help="ranks the modules")
+    command.add_argument("--allow-evaluated", action="store_true", help="evaluated networks may be among them")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    options = make_parser().parse_args(arguments)
+    keep_freed_memory()
+    progress = Progress()
+    try:
+        result = options.run_command(options, progress)
+    except StudioError as error:
+        progress.close()
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return USER_ERROR
+    except (KeyboardInterrupt, Cancelled):
+        progress.close()
+        print(f"{options.command}: interrupted; what was finished is kept.", file=sys.stderr)
+        return INTERRUPTED
+    progress.close()
+    print(json.dumps(result))
+    return 0

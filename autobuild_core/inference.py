@@ -1,0 +1,122 @@
+"""A trained run, ready to predict: numpy only, loaded in milliseconds, used by pages and the command line alike."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from autobuild_core.errors import RunError
+from autobuild_core.features import make_codebook
+from autobuild_core.network import Network
+from autobuild_core.records import Codes, SpaceSpec
+from autobuild_core.scaling import NormalScores
+from autobuild_core.spaces import load_space
+
+Array = NDArray[np.float64]
+TWO_SIDED_90 = 1.645
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far the predictions of held-out architectures were off, on the normal-score scale.
+
+    Args:
+        error: root mean squared error of one member on what it held out.
+        member_spread: root mean variance between members over the space; averaging removes about that much error.
+    """
+
+    error: float
+    member_spread: float
+
+    @property
+    def residual(self) -> float:
+        """Error of the ensemble's mean that its own spread does not show."""
+        return float(np.sqrt(max(self.error**2 - 2 * self.member_spread**2, 0.25 * self.error**2)))
+
+    def half_width(self, spread: Array) -> Array:
+        """Half of the 90 % interval for predictions with the given spread between members."""
+        half: Array = TWO_SIDED_90 * np.sqrt(self.residual**2 + spread**2)
+        return half
+
+
+class Predictor:
+    """The ensemble of a run with what turns its output into target units.
+
+    Args:
+        network: the ensemble.
+        spec: the search space.
+        scaling: normal scores <-> target.
+        calibration: held-out errors.
+        target: the equation; `minimize` its direction.
+    """
+
+    def __init__(
+        self, network: Network, spec: SpaceSpec, scaling: NormalScores, calibration: Calibration, target: str, minimize: bool
+    ) -> None:
+        self.network, self.spec, self.scaling, self.calibration = network, spec, scaling, calibration
+        self.target_name, self.minimize = target, minimize
+        self.space = load_space(spec)
+        self._grid, self._expected = scaling.expectation(calibration.residual)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """The predictor that a run wrote.
+
+        Raises:
+            RunError: the folder has none.
+        """
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / "model.json").read_text())
+            weights = load_file(folder / "model.safetensors")
+        except (OSError, ValueError) as error:
+            raise RunError(f"{folder}: got no finished model ({type(error).__name__}), expected a trained run.") from error
+        spec = SpaceSpec.from_json(json.dumps(about["spec"]))
+        codebook = make_codebook(spec)
+        if list(codebook.names) != about["features"]:
+            raise RunError(f"{folder}/model.json: got features {about['features']}, expected {list(codebook.names)}; train anew.")
+        network = Network(weights, codebook, about["num_hops"])
+        scaling, calibration = NormalScores.from_dict(about["scaling"]), Calibration(**about["calibration"])
+        return cls(network, spec, scaling, calibration, about["target"], about["minimize"])
+
+    def describe(self) -> dict[str, Any]:
+        """model.json."""
+        return {
+            "spec": json.loads(self.spec.to_json()),
+            "features": list(self.network.codebook.names),
+            "num_hops": self.network.num_hops,
+            "members": self.network.members,
+            "scaling": self.scaling.to_dict(),
+            "calibration": {"error": self.calibration.error, "member_spread": self.calibration.member_spread},
+            "target": self.target_name,
+            "minimize": self.minimize,
+        }
+
+    def expected(self, scores: NDArray[Any]) -> Array:
+        """Expected target of predicted normal scores of any shape (the mean over the prediction's error)."""
+        expected: Array = np.interp(scores, self._grid, self._expected)
+        return expected
+
+    def member_scores(self, codes: Codes) -> NDArray[np.float32]:
+        """(members, n) predicted normal scores; each network is predicted once, in its canonical encoding."""
+        canonical = self.space.canonical(codes)
+        first, inverse = np.unique(self.space.hash_networks(codes), return_index=True, return_inverse=True)[1:]
+        return self.network.predict(canonical[first]).scores[:, inverse]
+
+    def predict(self, codes: Codes) -> pd.DataFrame:
+        """Predictions of (n, num_positions) codes.
+
+        Returns:
+            n rows; columns predicted (expected target), low and high (90 % interval), score (mean normal score: for ranking).
+        """
+        members = self.member_scores(codes)
+        mean, spread = members.mean(0).astype(float), members.std(0).astype(float)
+        half = self.calibration.half_width(spread)
+        ends = np.sort(self.scaling.to_target(np.stack([mean - half, mean + half])), axis=0)
+        predicted = np.clip(self.expected(mean), ends[0], ends[1])
+        return pd.DataFrame({"predicted": predicted, "low": ends[0], "high": ends[1], "score": mean})

@@ -1,0 +1,188 @@
+"""What a notebook calls: `ab.read`, `ab.train`, `run.scores`, `run.predict`, `run.build`; the command line is thin over it."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from autobuild_core import building
+from autobuild_core.datasets import read_table
+from autobuild_core.errors import ConfigError, DataError, RunError, StudioError
+from autobuild_core.inference import Predictor
+from autobuild_core.records import ArchTable
+from autobuild_core.runs import RunConfig, RunFolder
+from autobuild_core.scorers import make_scorer, score_modules, unit_groups, window_count
+from autobuild_core.tables import content_hash
+
+WINDOW_LIMIT = 500_000
+Progress = Callable[[dict[str, Any]], None]
+
+
+def _silent(record: dict[str, Any]) -> None:
+    """Hears nothing."""
+
+
+class Run:
+    """A finished run folder.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        RunError: it holds no finished run.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.folder = RunFolder(path)
+        self.config = self.folder.config
+        self.predictor = Predictor.load(path)
+
+    @property
+    def quality(self) -> dict[str, Any]:
+        """srcc, kendall, mae, hop_srcc and the rest of quality.json."""
+        quality: dict[str, Any] = self.folder.read_json("quality.json")
+        return quality
+
+    def table(self) -> ArchTable:
+        """The evaluated architectures it was trained on."""
+        return self.folder.table()
+
+    def modules(self) -> pd.DataFrame:
+        """The modules the training scored, with scores, intervals and evidence."""
+        return self.folder.read_frame("modules.parquet")
+
+    def scores(self, lens: str = "score", max_length: int = 1, units: bool = False, report: Progress = _silent) -> pd.DataFrame:
+        """Scores of modules, best first by a lens.
+
+        Args:
+            lens: "score" (the average lens), "good" or "embedding_norm".
+            max_length: every run of up to so many consecutive positions.
+            units: whole-unit modules instead.
+            report: hears {"phase", "share"}.
+
+        Raises:
+            ConfigError: an unknown lens, or more modules than can be scored.
+        """
+        if lens not in building.LENSES:
+            raise ConfigError(f"lens: got '{lens}', expected one of {', '.join(building.LENSES)}.")
+        space = self.predictor.space
+        length_limit = space.spec.num_positions
+        if not 1 <= max_length <= length_limit:
+            raise ConfigError(f"max length: got {max_length}, expected 1 to {length_limit}.")
+        if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
+            raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
+        groups = unit_groups(space) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
+        scorer = make_scorer("autobuild", self.predictor)
+        frame = score_modules(scorer, groups, self.table(), lambda share: report({"phase": "scoring", "share": share}))
+        better = building.orientation(lens, self.config.minimize)
+        return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True)
+
+    def predict(self, table: ArchTable) -> pd.DataFrame:
+        """One line for every row of the file a table was read from: row, predicted, low, high; empty where refused.
+
+        Raises:
+            RunError: the table is of another space.
+        """
+        if table.spec.name != self.predictor.spec.name or table.spec.tokens != self.predictor.spec.tokens:
+            raise RunError(f"data: got architectures of {table.spec.title}, expected {self.predictor.spec.title} as in the run.")
+        out = self.predictor.predict(table.codes)[["predicted", "low", "high"]]
+        out.index = pd.Index(table.source_rows, name="row")
+        return out.reindex(pd.RangeIndex(max(table.num_read, len(table)), name="row")).reset_index()
+
+    def build(
+        self,
+        num: int = 10,
+        top_k: int | None = None,
+        lens: str = "good",
+        allow_evaluated: bool = False,
+        report: Progress = _silent,
+    ) -> pd.DataFrame:
+        """The best distinct networks by the ensemble: arch (native encoding), predicted, low, high, modules.
+
+        Raises:
+            ConfigError: num is not positive.
+        """
+        if num < 1:
+            raise ConfigError(f"num: got {num}, expected at least 1.")
+        built = building.build(
+            self.predictor,
+            self.modules(),
+            self.table().networks,
+            num,
+            top_k,
+            lens,
+            allow_evaluated,
+            report=lambda share: report({"phase": "building", "share": share}),
+        )
+        return pd.DataFrame(building.built_records(built, self.predictor))
+
+
+def read(path: Path | str, format: str | None = None, space: str | None = None) -> ArchTable:
+    """Reads a file of evaluated architectures; its format is recognised by content.
+
+    Args:
+        path: the file; .gz is read as what is inside.
+        format: file in datasets/, where recognition is not wanted.
+        space: file in spaces/ that the architectures must belong to.
+
+    Raises:
+        DataError: it cannot be read, or is of another space.
+        ConfigError: no such format.
+    """
+    table = read_table(Path(path), format)
+    if space and table.spec.name != space:
+        raise DataError(f"{path}: got architectures of {table.spec.name}, expected {space}.")
+    return table
+
+
+def train(
+    table: ArchTable,
+    target: str,
+    out: Path | str | None = None,
+    minimize: bool = False,
+    seed: int = 0,
+    name: str = "",
+    report: Progress = _silent,
+    should_stop: Callable[[], bool] = lambda: False,
+    **settings: Any,
+) -> Run:
+    """Trains the ensemble and scores the modules.
+
+    Args:
+        table: evaluated architectures.
+        target: equation over the metrics.
+        out: new folder for the run; None = a temporary one.
+        minimize: smaller targets are better.
+        seed: of every random choice.
+        name: of the run.
+        report: hears progress records.
+        should_stop: asked at every step.
+        settings: other fields of RunConfig.
+
+    Raises:
+        StudioError: data, target or settings do not do.
+        Cancelled: should_stop said so.
+    """
+    from autobuild_core.pipeline import train_run
+
+    path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))
+    if len(table) == 0:
+        raise ConfigError("data: got no architecture that could be read, expected at least 10.")
+    config = RunConfig("", name or target, table.format, content_hash(table), target, minimize, seed, **settings)
+    folder = RunFolder(path).create(config, table)
+    folder.set_state("running")
+
+    def record(progress: dict[str, Any]) -> None:
+        folder.append_progress(progress)
+        report(progress)
+
+    try:
+        train_run(folder, record, should_stop)
+    except BaseException as error:
+        state = "failed" if isinstance(error, StudioError) else "cancelled"
+        folder.set_state(state, str(error))
+        raise
+    folder.set_state("finished")
+    return Run(path)

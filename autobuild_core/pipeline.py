@@ -1,0 +1,222 @@
+"""One training from a table to the tables that pages read; the worker and the command line both call it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from autobuild_core import tables
+from autobuild_core.errors import Cancelled
+from autobuild_core.features import make_codebook
+from autobuild_core.graphs import chain_graphs
+from autobuild_core.inference import Calibration, Predictor
+from autobuild_core.network import Network
+from autobuild_core.records import ArchTable
+from autobuild_core.runs import RunFolder
+from autobuild_core.scaling import NormalScores
+from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.spaces import load_space
+from autobuild_core.targets import Target
+
+SPREAD_DRAWS = 2048
+HOLD_OUT_LIMIT = 50_000
+Progress = Callable[[dict[str, Any]], None]
+
+
+def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], bool]) -> dict[str, Any]:
+    """Trains, judges and scores what a run folder's settings ask for; writes every file that pages read.
+
+    Args:
+        folder: a created run folder.
+        report: hears every progress record.
+        should_stop: asked at every step.
+
+    Returns:
+        quality.json.
+
+    Raises:
+        StudioError: the data or settings do not do.
+        Cancelled: should_stop said so; what was finished is in the folder.
+    """
+    from autobuild_core import training  # here torch is loaded, and nowhere else
+
+    start = time.monotonic()
+    config, table = folder.config, folder.table()
+    target = Target(config.target, config.minimize)
+    target.check(list(table.metrics.columns))
+    values = target.values(table.metrics)
+    kept = np.flatnonzero(np.isfinite(values))
+    rows, values = table.take(kept), values[kept]
+    target.check_varies(values)
+    given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed, "threads": config.threads}
+    settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
+    fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(config.seed))
+    space, codebook = load_space(table.spec), make_codebook(table.spec)
+    scaling = NormalScores.fit(values, config.minimize)
+    scores = scaling.to_scores(values)
+    graphs = chain_graphs(space.canonical(rows.codes))
+    model = training.train_ensemble(training.encode(graphs, codebook, scores, fold), codebook, settings, report, should_stop)
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    network = Network(weights, codebook, settings.model.num_hops)
+    held = held_out(network, space.canonical(rows.codes), fold)
+    calibration = Calibration(float(np.sqrt(np.mean((held["score"] - scores) ** 2))), _member_spread(network, table, config.seed))
+    predictor = Predictor(network, table.spec, scaling, calibration, config.target, config.minimize)
+    _write_model(folder, predictor, weights)
+    quality = judge(predictor, held, values)
+    folder.write_frame("predictions.parquet", _held_out_frame(predictor, held, values, rows, kept))
+    scorer = make_scorer("autobuild", predictor)
+    assert isinstance(scorer, AutoBuildScorer)
+    _score(folder, scorer, rows, config.max_length, report, should_stop, start)
+    folder.write_frame("features.parquet", feature_effects(predictor, scorer, rows))
+    sizes = {"num_train": len(rows), "num_networks": len(np.unique(rows.networks)), "ensemble_size": settings.members}
+    sizes["num_without_target"] = len(table) - len(rows)
+    lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
+    quality |= sizes | lenses | verdict(quality["srcc"], sizes["num_networks"]) | {"seconds": time.monotonic() - start}
+    folder.write_json("quality.json", quality)
+    return quality
+
+
+def held_out(network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """{"score": (n,), "norms": (hops + 1, n), "spread": (n,)} of every row by the member that did not see its network.
+
+    Norms of different members have different scales: each member's are standardised over all rows.
+    """
+    outputs = network.predict(codes)
+    norms = outputs.graph_norms.astype(float)
+    norms = (norms - norms.mean(2, keepdims=True)) / np.maximum(norms.std(2, keepdims=True), 1e-12)
+    row = np.arange(len(codes))
+    spread = outputs.scores.std(0).astype(float)
+    return {"score": outputs.scores[fold, row].astype(float), "norms": norms[fold, :, row].T, "spread": spread}
+
+
+def _member_spread(network: Network, table: ArchTable, seed: int) -> float:
+    """Root mean variance between members over random architectures of the space."""
+    space = load_space(table.spec)
+    codes = space.canonical(space.sample(SPREAD_DRAWS, np.random.default_rng(seed)))
+    return float(np.sqrt(network.predict(codes).scores.var(0).mean()))
+
+
+def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: NDArray[np.float64]) -> dict[str, Any]:
+    """Held-out quality: srcc, kendall, mae (target units), srcc per hop, coverage of the 90 % intervals.
+
+    Correlations are with the target in its own direction, so they are positive for a good predictor of a minimised target too.
+    """
+    oriented = predictor.scaling.sign * values
+    predicted = predictor.expected(held["score"])
+    low, high = _interval(predictor, held)
+    return {
+        "srcc": float(spearmanr(held["score"], oriented).statistic),
+        "kendall": float(kendalltau(held["score"], oriented).statistic),
+        "mae": float(np.abs(predicted - values).mean()),
+        "hop_srcc": [float(spearmanr(norms, oriented).statistic) for norms in held["norms"]],
+        "coverage": float(np.mean((low <= values) & (values <= high))),
+    }
+
+
+def _interval(predictor: Predictor, held: dict[str, NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(low, high) of the held-out predictions, in target units."""
+    half = predictor.calibration.half_width(held["spread"])
+    ends = predictor.scaling.to_target(np.stack([held["score"] - half, held["score"] + half]))
+    return ends.min(0), ends.max(0)
+
+
+def _held_out_frame(
+    predictor: Predictor,
+    held: dict[str, NDArray[np.float64]],
+    values: NDArray[np.float64],
+    rows: ArchTable,
+    kept: NDArray[np.intp],
+) -> pd.DataFrame:
+    """predictions.parquet."""
+    low, high = _interval(predictor, held)
+    predicted = predictor.expected(held["score"])
+    columns = {"row": kept, "source_row": rows.source_rows, "target": values, "predicted": predicted, "low": low, "high": high}
+    return pd.DataFrame(columns)
+
+
+def _write_model(folder: RunFolder, predictor: Predictor, weights: dict[str, NDArray[np.float32]]) -> None:
+    from safetensors.numpy import save_file
+
+    with tables.replacing(folder.path / "model.safetensors") as part:
+        save_file({name: np.ascontiguousarray(w) for name, w in weights.items()}, part)
+    folder.write_json("model.json", predictor.describe())
+
+
+def _score(
+    folder: RunFolder,
+    scorer: AutoBuildScorer,
+    rows: ArchTable,
+    max_length: int | None,
+    report: Progress,
+    should_stop: Callable[[], bool],
+    start: float,
+) -> None:
+    """modules.parquet: windows, then the whole units that are no window."""
+    space = scorer.predictor.space
+    groups = default_groups(space, max_length)
+    windows = {group.positions for group in groups if group.unit is not None}
+    groups += [group for group in unit_groups(space) if group.positions not in windows]
+    begun = reported = time.monotonic()
+
+    def progress(share: float) -> None:
+        nonlocal reported
+        if should_stop():
+            raise Cancelled
+        if (now := time.monotonic()) - reported > 1.0:
+            reported = now
+            left = (now - begun) / share * (1 - share)
+            report({"phase": "scoring", "share": share, "seconds": now - start, "seconds_left": left})
+
+    folder.write_frame("modules.parquet", score_modules(scorer, groups, rows, progress))
+
+
+def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTable) -> pd.DataFrame:
+    """What hop 0 attributes to one layer that has a feature's value, against that feature's average over the space.
+
+    A graph's norm at hop 0 is the mean over its layers of the sum of their features' numbers; the number becomes
+    target units by the slope of the prediction on that norm over the space. Signed, so a reader sees what hurts.
+
+    Returns:
+        columns feature, value, effect, effect_low, effect_high (target units), num_nodes (layers evaluated with it).
+    """
+    codebook, codes = predictor.network.codebook, scorer.population.codes[:SPREAD_DRAWS]
+    graphs = chain_graphs(predictor.space.canonical(codes))
+    outputs = predictor.network.forward(graphs)
+    slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
+    values = predictor.network.category_values().astype(float)  # (members, categories)
+    in_space = np.bincount(codebook.encode(graphs)[graphs.mask].ravel(), minlength=values.shape[1])
+    trained = chain_graphs(predictor.space.canonical(rows.codes))
+    seen = np.bincount(codebook.encode(trained)[trained.mask].ravel(), minlength=values.shape[1])
+    feature_of = codebook.feature_of
+    parts = []
+    for index, name in enumerate(codebook.names):
+        chosen = np.flatnonzero(feature_of == index)
+        average = np.average(values[:, chosen], axis=1, weights=np.maximum(in_space[chosen], 1e-9))
+        effect = (values[:, chosen] - average[:, None]) * slopes[:, None] / graphs.mask.sum(1).mean()
+        half = 1.645 * effect.std(0)
+        part = pd.DataFrame({"feature": name, "value": [codebook.values[c][1] for c in chosen], "effect": effect.mean(0)})
+        part["effect_low"], part["effect_high"], part["num_nodes"] = part["effect"] - half, part["effect"] + half, seen[chosen]
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _slopes(norms: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(members,) least-squares slope of (members, n) targets on (members, n) norms."""
+    centred = norms - norms.mean(1, keepdims=True)
+    slopes: NDArray[np.float64] = (centred * targets).sum(1) / np.maximum((centred**2).sum(1), 1e-12)
+    return slopes
+
+
+def verdict(srcc: float, num_networks: int) -> dict[str, str]:
+    """{"verdict", "verdict_why"}: whether the scores are to be trusted, in words."""
+    what = f"held-out rank correlation {srcc:.3f} from {num_networks:,} networks"
+    if srcc >= 0.9 and num_networks >= 50:
+        return {"verdict": "trustworthy", "verdict_why": f"{what}: the order of unseen architectures is predicted well."}
+    if srcc >= 0.6:
+        return {"verdict": "thin", "verdict_why": f"{what}: the strongest effects hold, small differences do not."}
+    return {"verdict": "not trustworthy", "verdict_why": f"{what}: unseen architectures are hardly ordered; evaluate more."}

@@ -1,0 +1,130 @@
+"""Scorers: one file each; a trained run and modules in, scores with intervals out."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autobuild_core import registry
+from autobuild_core.inference import Predictor
+from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.spaces import Space
+
+LENSES = ("score", "good", "embedding_norm")
+SCORE_COLUMNS = (
+    "embedding_norm",
+    *("score", "score_low", "score_high"),
+    *("effect", "effect_low", "effect_high"),
+    *("good", "good_low", "good_high"),
+)
+DEFAULT_MAX_LENGTH = 4
+MODULE_LIMIT = 20_000  # windows of one length that are scored unasked
+
+
+class Scorer(ABC):
+    """Scores modules of a trained run."""
+
+    title: str
+
+    @abstractmethod
+    def supports(self, predictor: Predictor) -> str | None:
+        """Why it cannot score the modules of this run; None when it can."""
+
+    @abstractmethod
+    def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
+        """One frame a group, one row a module, with SCORE_COLUMNS; `report` hears the share that is done."""
+
+
+def make_scorer(name: str, predictor: Predictor) -> Scorer:
+    """A scorer by its file name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    make: Callable[[Predictor], Scorer] = registry.load("scorers", name, Scorer)  # type: ignore[type-abstract]
+    return make(predictor)
+
+
+def module_keys(codes: Codes, columns: list[int], num_tokens: int) -> NDArray[np.int64]:
+    """(n,) one whole number for what an architecture has at some positions, absence included."""
+    place = (num_tokens + 1) ** np.arange(len(columns), dtype=np.int64)
+    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ place
+    return keys
+
+
+def key_columns(group: ModuleGroup, spec: SpaceSpec) -> list[int]:
+    """The positions that decide whether an architecture contains a module: a whole unit is also *no deeper*."""
+    return list(group.positions if group.unit is None else spec.units[group.unit].positions)
+
+
+def group_keys(group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.int64]:
+    """(num_modules,) the keys of a group's modules at its `key_columns`."""
+    columns = key_columns(group, spec)
+    padded = np.full((len(group), len(columns)), ABSENT, np.int16)
+    padded[:, : len(group.positions)] = group.codes
+    return module_keys(padded, list(range(len(columns))), len(spec.tokens))
+
+
+def count_evaluated(group: ModuleGroup, spec: SpaceSpec, codes: Codes) -> NDArray[np.int64]:
+    """(num_modules,) how many of the evaluated architectures contain each module of the group."""
+    seen, counts = np.unique(module_keys(codes, key_columns(group, spec), len(spec.tokens)), return_counts=True)
+    keys = group_keys(group, spec)
+    index = np.minimum(np.searchsorted(seen, keys), len(seen) - 1)
+    return np.where(seen[index] == keys, counts[index], 0)
+
+
+def default_groups(space: Space, max_length: int | None) -> list[ModuleGroup]:
+    """Windows of every length up to max_length (unasked: up to 4, while one length has at most MODULE_LIMIT modules)."""
+    groups: list[ModuleGroup] = []
+    for length in range(1, min(max_length or DEFAULT_MAX_LENGTH, space.spec.num_positions) + 1):
+        if max_length is None and window_count(space, length) > MODULE_LIMIT:
+            break
+        groups += space.windows(length)
+    return groups
+
+
+def window_count(space: Space, length: int) -> int:
+    """Number of modules of a length, an upper bound that costs nothing."""
+    widest = max(1 if unit.tied else len(unit.tokens) for unit in space.spec.units)
+    return int(space.spec.num_positions * widest**length)
+
+
+def unit_groups(space: Space) -> list[ModuleGroup]:
+    """Every whole-unit module."""
+    return [group for index in range(len(space.spec.units)) for group in space.unit_modules(index)]
+
+
+def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -> pd.DataFrame:
+    """What modules are, without their scores: the left-hand columns of modules.parquet.
+
+    Args:
+        groups: the modules.
+        spec: their space.
+        codes: the evaluated architectures, for the evidence.
+    """
+    parts = []
+    for group in groups:
+        owners = {spec.unit_of(p) for p in group.positions}
+        unit = spec.units[group.unit].label if group.unit is not None else ""
+        part = pd.DataFrame({"layers": [json.dumps([spec.tokens[t] for t in row]) for row in group.codes]})
+        part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
+        part["unit"], part["hop"], part["whole_unit"] = unit, group.hop, group.unit is not None
+        part["unit_index"] = owners.pop() if len(owners) == 1 else -1
+        part["first_position"] = group.positions[0]
+        part["num_evaluated"] = count_evaluated(group, spec, codes)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_modules(
+    scorer: Scorer, groups: list[ModuleGroup], table: ArchTable, report: Callable[[float], None] = lambda share: None
+) -> pd.DataFrame:
+    """Modules with their scores and evidence; the columns of modules.parquet."""
+    described = describe_modules(groups, table.spec, table.codes)
+    scored = pd.concat(scorer.score(groups, report), ignore_index=True)
+    first = ["unit", "positions", "layers", "hop"]
+    frame = pd.concat([described[first], scored[list(SCORE_COLUMNS)], described.drop(columns=first)], axis=1)
+    return frame
