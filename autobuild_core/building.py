@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
-LENSES = ("score", "good", "embedding_norm")
 PRODUCT_LIMIT = 40_000
 IMPROVE_ROUNDS, IMPROVE_PARENTS, IMPROVE_CHILDREN = 30, 64, 8
 
@@ -27,8 +26,8 @@ class Built:
 
 
 def orientation(lens: str, minimize: bool) -> int:
-    """1 where a larger value of the lens is better, -1 where a smaller one is. Only `score` is in target units."""
-    return -1 if lens == "score" and minimize else 1
+    """1 where a larger value of the lens is better, -1 where a smaller one is: a lens in target units of a minimised target."""
+    return -1 if lens in ("score", "effect", "equal_cost") and minimize else 1
 
 
 def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
@@ -36,7 +35,7 @@ def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = Fals
 
     Args:
         modules: modules.parquet.
-        lens: one of LENSES.
+        lens: column to rank by: "score", "good" or "embedding_norm".
         minimize: smaller targets are better.
 
     Returns:

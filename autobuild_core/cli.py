@@ -93,7 +93,7 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Scores modules."""
-    frame = notebook.Run(options.run).scores(max_length=options.max_length, units=options.units, report=progress)
+    frame = notebook.Run(options.run).scores("score", options.max_length, options.units, options.cost, progress)
     _write(options.out, frame.drop(columns=["whole_unit", "unit_index", "first_position"]).to_csv(index=False))
     return {"num": len(frame), "path": str(options.out)}
 
@@ -145,6 +145,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="CSV")
     command.add_argument("--max-length", type=int, default=1, help="every run of up to so many positions")
     command.add_argument("--units", action="store_true", help="whole-unit modules instead")
+    command.add_argument("--cost", metavar="METRIC", help="adds equal_cost: the score beyond what this metric explains")
     command = add(build, "run")
     command.add_argument("--num", type=int, default=10)
     command.add_argument("--out", required=True, help="JSON lines")

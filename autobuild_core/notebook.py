@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from autobuild_core import building
+from autobuild_core.costs import fit_cost
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import ConfigError, DataError, RunError, StudioError
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
-from autobuild_core.scorers import make_scorer, score_modules, unit_groups, window_count
+from autobuild_core.scorers import LENSES, make_scorer, score_modules, unit_groups, window_count
 from autobuild_core.tables import content_hash
 
 WINDOW_LIMIT = 500_000
@@ -53,20 +54,24 @@ class Run:
         """The modules the training scored, with scores, intervals and evidence."""
         return self.folder.read_frame("modules.parquet")
 
-    def scores(self, lens: str = "score", max_length: int = 1, units: bool = False, report: Progress = _silent) -> pd.DataFrame:
+    def scores(
+        self, lens: str = "score", max_length: int = 1, units: bool = False, cost: str | None = None, report: Progress = _silent
+    ) -> pd.DataFrame:
         """Scores of modules, best first by a lens.
 
         Args:
-            lens: "score" (the average lens), "good" or "embedding_norm".
+            lens: "score" (the average lens), "good", "embedding_norm", or "equal_cost" where a cost is given.
             max_length: every run of up to so many consecutive positions.
             units: whole-unit modules instead.
+            cost: a metric of the data; adds the lens `equal_cost`.
             report: hears {"phase", "share"}.
 
         Raises:
-            ConfigError: an unknown lens, or more modules than can be scored.
+            ConfigError: an unknown lens or cost, or more modules than can be scored.
         """
-        if lens not in building.LENSES:
-            raise ConfigError(f"lens: got '{lens}', expected one of {', '.join(building.LENSES)}.")
+        lenses = (*LENSES, "equal_cost") if cost else LENSES
+        if lens not in lenses:
+            raise ConfigError(f"lens: got '{lens}', expected one of {', '.join(lenses)}.")
         space = self.predictor.space
         length_limit = space.spec.num_positions
         if not 1 <= max_length <= length_limit:
@@ -74,8 +79,9 @@ class Run:
         if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         groups = unit_groups(space) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
-        scorer = make_scorer("autobuild", self.predictor)
-        frame = score_modules(scorer, groups, self.table(), lambda share: report({"phase": "scoring", "share": share}))
+        table = self.table()
+        scorer = make_scorer("autobuild", self.predictor, fit_cost(table, space, cost) if cost else None)
+        frame = score_modules(scorer, groups, table, lambda share: report({"phase": "scoring", "share": share}))
         better = building.orientation(lens, self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True)
 

@@ -43,7 +43,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
         StudioError: the data or settings do not do.
         Cancelled: should_stop said so; what was finished is in the folder.
     """
-    from autobuild_core import training  # here torch is loaded, and nowhere else
+    from autobuild_core import loss, training  # here torch is loaded, and nowhere else
 
     start = time.monotonic()
     config, table = folder.config, folder.table()
@@ -68,6 +68,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     predictor = Predictor(network, table.spec, scaling, calibration, config.target, config.minimize)
     _write_model(folder, predictor, weights)
     quality = judge(predictor, held, values)
+    quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in held["norms"]]
     folder.write_frame("predictions.parquet", _held_out_frame(predictor, held, values, rows, kept))
     scorer = make_scorer("autobuild", predictor)
     assert isinstance(scorer, AutoBuildScorer)
@@ -201,7 +202,7 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
         half = 1.645 * effect.std(0)
         part = pd.DataFrame({"feature": name, "value": [codebook.values[c][1] for c in chosen], "effect": effect.mean(0)})
         part["effect_low"], part["effect_high"], part["num_nodes"] = part["effect"] - half, part["effect"] + half, seen[chosen]
-        parts.append(part)
+        parts.append(part[part["num_nodes"] > 0])  # what was never evaluated is not reported
     return pd.concat(parts, ignore_index=True)
 
 

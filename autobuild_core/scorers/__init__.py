@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import registry
+from autobuild_core.costs import CostModel
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
@@ -20,6 +21,7 @@ SCORE_COLUMNS = (
     *("effect", "effect_low", "effect_high"),
     *("good", "good_low", "good_high"),
 )
+COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
 DEFAULT_MAX_LENGTH = 4
 MODULE_LIMIT = 20_000  # windows of one length that are scored unasked
 
@@ -35,17 +37,22 @@ class Scorer(ABC):
 
     @abstractmethod
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
-        """One frame a group, one row a module, with SCORE_COLUMNS; `report` hears the share that is done."""
+        """One frame a group, one row a module, with SCORE_COLUMNS (and COST_COLUMNS); `report` hears the share that is done."""
 
 
-def make_scorer(name: str, predictor: Predictor) -> Scorer:
+def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None) -> Scorer:
     """A scorer by its file name.
+
+    Args:
+        name: file in scorers/.
+        predictor: the trained run.
+        cost: adds the lens `equal_cost`.
 
     Raises:
         ConfigError: there is none of that name.
     """
-    make: Callable[[Predictor], Scorer] = registry.load("scorers", name, Scorer)  # type: ignore[type-abstract]
-    return make(predictor)
+    make: Callable[..., Scorer] = registry.load("scorers", name, Scorer)  # type: ignore[type-abstract]
+    return make(predictor, cost)
 
 
 def module_keys(codes: Codes, columns: list[int], num_tokens: int) -> NDArray[np.int64]:
@@ -126,5 +133,5 @@ def score_modules(
     described = describe_modules(groups, table.spec, table.codes)
     scored = pd.concat(scorer.score(groups, report), ignore_index=True)
     first = ["unit", "positions", "layers", "hop"]
-    frame = pd.concat([described[first], scored[list(SCORE_COLUMNS)], described.drop(columns=first)], axis=1)
+    frame = pd.concat([described[first], scored, described.drop(columns=first)], axis=1)
     return frame

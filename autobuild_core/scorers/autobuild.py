@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from autobuild_core.costs import CostModel
 from autobuild_core.graphs import module_codes
 from autobuild_core.inference import TWO_SIDED_90, Predictor
 from autobuild_core.records import ABSENT, Codes, ModuleGroup
-from autobuild_core.scorers import SCORE_COLUMNS, Scorer, group_keys, key_columns, module_keys
+from autobuild_core.scorers import Scorer, group_keys, key_columns, module_keys
 
 Array = NDArray[np.float64]
 NUM_CONTEXTS = 16
@@ -47,13 +48,14 @@ class AutoBuildScorer(Scorer):
 
     Args:
         predictor: the trained run.
+        cost: adds the lens `equal_cost`: the expected target beyond what a cubic in this cost explains over the space.
         seed: of the random contexts.
     """
 
     title = "AutoBuild"
 
-    def __init__(self, predictor: Predictor, seed: int = 0) -> None:
-        self.predictor = predictor
+    def __init__(self, predictor: Predictor, cost: CostModel | None = None, seed: int = 0) -> None:
+        self.predictor, self.cost = predictor, cost
         self._rng = np.random.default_rng(seed)
         self.population = self._population()
         scores = predictor.member_scores(self.population.codes)  # (members, n)
@@ -62,6 +64,8 @@ class AutoBuildScorer(Scorer):
         self._good = self._good_of(scores)
         self.space_means: Array = self._targets @ self.population.weights  # (members,)
         self.space_good: Array = self._good @ self.population.weights
+        self._by_cost = self._cost_curves()
+        self._beyond = self._beyond_cost(self.population.codes, self._targets)
 
     @property
     def space_mean(self) -> float:
@@ -79,10 +83,10 @@ class AutoBuildScorer(Scorer):
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
         total, done, frames = sum(map(len, groups)), 0, []
         for group in groups:
-            target, good = self._exact(group) if self.population.exact else self._sampled(group)
-            frame = self._frame(target, good)
-            frame["embedding_norm"] = self._norms(group)
-            frames.append(frame[list(SCORE_COLUMNS)])
+            target, good, beyond = self._exact(group) if self.population.exact else self._sampled(group)
+            frame = self._frame(target, good, beyond)
+            frame.insert(0, "embedding_norm", self._norms(group))
+            frames.append(frame)
             done += len(group)
             report(done / total)
         return frames
@@ -107,8 +111,30 @@ class AutoBuildScorer(Scorer):
         good: Array = ndtr((scores - self._thresholds[:, None]) / residual)
         return good
 
-    def _exact(self, group: ModuleGroup) -> tuple[Array, Array]:
-        """(members, num_modules) expected target and `good`, over every encoding that contains the module."""
+    def _cost_curves(self) -> Array:
+        """(members, 4) least-squares cubic of each member's targets in the standardised cost, over the space."""
+        if self.cost is None:
+            return np.zeros((len(self._targets), 0))
+        costs = self.cost.predict(self.population.codes)
+        self._cost_scale = float(costs.mean()), max(float(costs.std()), 1e-12)
+        root = np.sqrt(self.population.weights)
+        curves = np.linalg.lstsq(self._powers(costs) * root[:, None], (self._targets * root).T, rcond=None)[0].T
+        return np.asarray(curves, np.float64)
+
+    def _powers(self, costs: Array) -> Array:
+        """(n, 4) powers 0 to 3 of the standardised cost."""
+        mean, spread = self._cost_scale
+        return np.vander((costs - mean) / spread, 4, increasing=True)
+
+    def _beyond_cost(self, codes: Codes, targets: Array) -> Array:
+        """(members, n) targets less what the cost of the codes explains; the targets themselves without a cost."""
+        if self.cost is None:
+            return targets
+        beyond: Array = targets - self._by_cost @ self._powers(self.cost.predict(codes)).T
+        return beyond
+
+    def _exact(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
+        """(members, num_modules) expected target, `good`, target beyond cost, over every encoding that contains the module."""
         spec = self.predictor.spec
         keys = group_keys(group, spec)
         order = np.argsort(keys)
@@ -123,15 +149,15 @@ class AutoBuildScorer(Scorer):
             sums = [np.bincount(module, row * weight, len(group)) for row in values[:, inside]]
             return np.stack(sums) / total
 
-        return average(self._targets), average(self._good)
+        return average(self._targets), average(self._good), average(self._beyond)
 
-    def _sampled(self, group: ModuleGroup) -> tuple[Array, Array]:
+    def _sampled(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
         """As `_exact`, over random contexts: the space's mean plus what putting the module in changes on average."""
         contexts = self._contexts(group)  # row numbers in the population
         base = self.population.codes[contexts]
         columns, width = list(group.positions), len(contexts)
         members = len(self.space_means)
-        target, good = np.empty((members, len(group))), np.empty((members, len(group)))
+        target, good, beyond = (np.empty((members, len(group))) for _ in range(3))
         for start in range(0, len(group), MODULES_AT_ONCE):
             part = group.codes[start : start + MODULES_AT_ONCE]
             codes = np.tile(base, (len(part), 1))
@@ -140,13 +166,16 @@ class AutoBuildScorer(Scorer):
             codes[:, columns] = np.repeat(part, width, axis=0)
             scores = self.predictor.member_scores(codes)
             stop = start + len(part)
-            target[:, start:stop] = self.predictor.expected(scores).reshape(members, len(part), width).mean(2)
+            targets = self.predictor.expected(scores)
+            target[:, start:stop] = targets.reshape(members, len(part), width).mean(2)
+            beyond[:, start:stop] = self._beyond_cost(codes, targets).reshape(members, len(part), width).mean(2)
             good[:, start:stop] = self._good_of(scores).reshape(members, len(part), width).mean(2)
-        shift_target = self.space_means - self._targets[:, contexts].mean(1)
-        shift_good = self.space_good - self._good[:, contexts].mean(1)
         if group.unit is None and not self.predictor.spec.fixed_depth:  # contexts are deeper than the average: no shift
-            return target, good
-        return target + shift_target[:, None], np.clip(good + shift_good[:, None], 0, 1)
+            return target, good, beyond
+        target += (self.space_means - self._targets[:, contexts].mean(1))[:, None]
+        good += (self.space_good - self._good[:, contexts].mean(1))[:, None]
+        beyond += (self._beyond @ self.population.weights - self._beyond[:, contexts].mean(1))[:, None]
+        return target, np.clip(good, 0, 1), beyond
 
     def _contexts(self, group: ModuleGroup) -> NDArray[np.intp]:
         """The first NUM_CONTEXTS random architectures that have a layer wherever the module has one."""
@@ -155,11 +184,13 @@ class AutoBuildScorer(Scorer):
         deep = (self.population.codes[:, list(group.positions)] != ABSENT).all(1)
         return np.flatnonzero(deep)[:NUM_CONTEXTS]
 
-    def _frame(self, target: Array, good: Array) -> pd.DataFrame:
+    def _frame(self, target: Array, good: Array, beyond: Array) -> pd.DataFrame:
         """Means over members with 90 % intervals."""
-        effect = target - self.space_means[:, None]
+        lenses = {"score": target, "effect": target - self.space_means[:, None], "good": good}
+        if self.cost is not None:
+            lenses["equal_cost"] = beyond
         out: dict[str, Any] = {}
-        for name, values in (("score", target), ("effect", effect), ("good", good)):
+        for name, values in lenses.items():
             mean, half = values.mean(0), self._half_width(values)
             out |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
         frame = pd.DataFrame(out)
