@@ -1,0 +1,552 @@
+"""Charts, each a pair: `*_table` gathers what is drawn (and downloaded as CSV), `*_figure` draws it."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from autobuild_core.figures.colours import PAGE, Lens, Scale, bounds, evidence, unit_of, words
+from autobuild_core.records import ArchTable, SpaceSpec
+from autobuild_core.spaces import Space
+
+ACCENT, QUIET, SECOND = "#0f8a7e", "#8b92a0", "#b4508c"
+HOP_COLOURS = ("#8b92a0", "#4f7fb8", "#0f8a7e", "#a8861d", "#b4508c")
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"size": 13},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 56, "r": 16, "t": 28, "b": 48},
+        "colorway": [ACCENT, SECOND, "#4f7fb8", "#a8861d", QUIET],
+        "xaxis": {"zeroline": False, "automargin": True, "title": {"standoff": 8}},
+        "yaxis": {"zeroline": False, "automargin": True, "title": {"standoff": 8}},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "hoverlabel": {"align": "left"},
+        "bargap": 0.25,
+    }
+)
+
+
+def blank_figure(height: int = 300) -> go.Figure:
+    """A figure in the project's template."""
+    return go.Figure(layout={"template": TEMPLATE, "height": height, "showlegend": False})
+
+
+# The data
+
+
+def histogram_table(values: NDArray[np.float64], name: str, num_bins: int = 40) -> pd.DataFrame:
+    """Counts of finite values in equal bins: low, high, count; one bin when all are equal.
+
+    Args:
+        values: (n,) numbers; NaN and infinities are left out.
+        name: what they are, kept in the column `metric`.
+        num_bins: number of bins.
+    """
+    finite = values[np.isfinite(values)]
+    counts, edges = np.histogram(finite, bins=num_bins if len(np.unique(finite)) > 1 else 1)
+    return pd.DataFrame({"metric": name, "low": edges[:-1], "high": edges[1:], "count": counts})
+
+
+def histogram_figure(table: pd.DataFrame, height: int = 220) -> go.Figure:
+    """A histogram."""
+    figure = blank_figure(height)
+    middle, width = (table["low"] + table["high"]) / 2, table["high"] - table["low"]
+    hover = "%{customdata[0]:.5g} to %{customdata[1]:.5g}: %{y} architectures<extra></extra>"
+    figure.add_bar(
+        x=middle, y=table["count"], width=width, marker_color=ACCENT, customdata=table[["low", "high"]], hovertemplate=hover
+    )
+    figure.update_layout(bargap=0.02, margin={"t": 8})
+    figure.update_xaxes(title=str(table["metric"].iloc[0])).update_yaxes(title="architectures")
+    return figure
+
+
+def metrics_table(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Histograms of every metric, one below the other."""
+    return pd.concat([histogram_table(metrics[m].to_numpy(float), str(m), 24) for m in metrics.columns], ignore_index=True)
+
+
+def metrics_figure(table: pd.DataFrame, columns: int = 3) -> go.Figure:
+    """Small multiples of the metrics' distributions, each on its own axis."""
+    from plotly.subplots import make_subplots
+
+    names = list(dict.fromkeys(table["metric"]))
+    num_rows = -(-len(names) // columns)
+    figure = make_subplots(
+        rows=num_rows, cols=columns, subplot_titles=names, vertical_spacing=min(0.12, 0.9 / max(num_rows, 1) / 3)
+    )
+    for index, name in enumerate(names):
+        part = table[table["metric"] == name]
+        row, column = divmod(index, columns)
+        middle, width = (part["low"] + part["high"]) / 2, part["high"] - part["low"]
+        figure.add_bar(x=middle, y=part["count"], width=width, marker_color=ACCENT, row=row + 1, col=column + 1, name=name)
+    figure.update_layout(template=TEMPLATE, height=60 + 150 * num_rows, showlegend=False, bargap=0.02)
+    figure.update_annotations(font_size=12)
+    return figure.update_yaxes(showticklabels=False)
+
+
+def duplicates_table(table: ArchTable) -> pd.DataFrame:
+    """Rows whose network an earlier row has already: row, same network as row."""
+    rows = pd.DataFrame({"row": table.source_rows, "network": table.networks})
+    rows["same_network_as_row"] = rows.groupby("network")["row"].transform("first")
+    return rows.loc[rows["row"] != rows["same_network_as_row"], ["row", "same_network_as_row"]].reset_index(drop=True)
+
+
+def architectures_table(table: ArchTable, space: Space) -> pd.DataFrame:
+    """Every architecture in its native encoding, with its metrics: row, arch, the metrics."""
+    natives = [native_text(native) for native in map(space.native, table.codes)]
+    front = pd.DataFrame({"row": table.source_rows, "arch": natives})
+    return pd.concat([front, table.metrics.reset_index(drop=True)], axis=1)
+
+
+# Training and quality
+
+
+def loss_figure(progress: pd.DataFrame) -> go.Figure:
+    """The training loss by step."""
+    figure = blank_figure(240)
+    line = {"color": ACCENT, "width": 2}
+    figure.add_scatter(
+        x=progress["step"], y=progress["loss"], mode="lines", line=line, hovertemplate="step %{x}: %{y:.4f}<extra></extra>"
+    )
+    return figure.update_xaxes(title="step").update_yaxes(title="training loss")
+
+
+def hop_progress_table(progress: pd.DataFrame) -> pd.DataFrame:
+    """Held-out rank correlation by step: one column a hop and one for the prediction."""
+    known = progress[progress["hop_srcc"].map(lambda v: isinstance(v, (list, np.ndarray)) and len(v) > 0)]
+    table = pd.DataFrame(known["hop_srcc"].tolist(), index=known.index)
+    table.columns = [f"hop {h}" for h in table.columns]
+    return pd.concat([known[["step"]], table, known[["srcc"]].rename(columns={"srcc": "prediction"})], axis=1).reset_index(
+        drop=True
+    )
+
+
+def hop_progress_figure(table: pd.DataFrame) -> go.Figure:
+    """Held-out rank correlation by step, a line a hop."""
+    figure = blank_figure(240)
+    colours = dict(zip([c for c in table.columns if str(c).startswith("hop")], HOP_COLOURS, strict=False))
+    for name in table.columns.drop("step"):
+        line = {"color": colours.get(name, ACCENT), "width": 3 if name == "prediction" else 1.6}
+        line |= {} if name == "prediction" else {"dash": "dot"}
+        figure.add_scatter(x=table["step"], y=table[name], mode="lines", name=str(name), line=line)
+    figure.update_layout(showlegend=True)
+    return figure.update_xaxes(title="step").update_yaxes(title="held-out SRCC", range=[min(0.0, _floor(table)), 1.02])
+
+
+def _floor(table: pd.DataFrame) -> float:
+    lowest = table.drop(columns="step").min().min() if len(table) else 0.0
+    return float(lowest) if np.isfinite(lowest) else 0.0
+
+
+def hop_srcc_table(hop_srcc: Sequence[float], srcc: float) -> pd.DataFrame:
+    """Held-out rank correlation of each hop's norm, and of the prediction."""
+    names = [f"hop {h}" for h in range(len(hop_srcc))]
+    return pd.DataFrame({"what": [*names, "prediction"], "srcc": [*hop_srcc, srcc]})
+
+
+def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
+    """Bars of the rank correlation by hop; the prediction's own as a line across."""
+    hops, overall = table[table["what"] != "prediction"], float(table.loc[table["what"] == "prediction", "srcc"].iloc[0])
+    figure = blank_figure(260)
+    hover = "%{x}: %{y:.3f}<extra></extra>"
+    text = [f"{v:.2f}" for v in hops["srcc"]]
+    figure.add_bar(
+        x=hops["what"],
+        y=hops["srcc"],
+        marker_color=ACCENT,
+        text=text,
+        textposition="inside",
+        insidetextanchor="end",
+        textangle=0,
+        hovertemplate=hover,
+        width=0.55,
+    )
+    figure.add_hline(y=overall, line={"color": QUIET, "dash": "dash"})
+    note = {"text": f"prediction {overall:.3f}", "showarrow": False, "xref": "paper", "yanchor": "bottom"}
+    figure.add_annotation(x=0, y=overall, xanchor="left", **note)
+    return figure.update_yaxes(title="held-out SRCC", range=[min(0.0, float(hops["srcc"].min()) - 0.1), 1.14]).update_xaxes(
+        title=""
+    )
+
+
+def predictions_figure(table: pd.DataFrame, target: str) -> go.Figure:
+    """Held-out prediction against measurement, with the diagonal.
+
+    Args:
+        table: the run's predictions (target, predicted, low, high, source_row).
+        target: the target equation.
+    """
+    figure = blank_figure(320)
+    part = table if len(table) <= 3000 else table.iloc[:: -(-len(table) // 3000)]
+    ends = [float(table["target"].min()), float(table["target"].max())]
+    figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": QUIET, "dash": "dash"}, hoverinfo="skip")
+    hover = "row %{customdata[0]}<br>measured %{x:.4g}<br>predicted %{y:.4g} "
+    hover += "(%{customdata[1]:.4g} to %{customdata[2]:.4g})<extra></extra>"
+    marker = {"size": 5, "opacity": 0.55, "color": ACCENT}
+    custom = part[["source_row", "low", "high"]]
+    figure.add_scatter(
+        x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover
+    )
+    figure.update_xaxes(title=_axis("measured", target))
+    return figure.update_yaxes(title=_axis("predicted, held out", target))
+
+
+def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """Quality of runs side by side: a line a measure, a column a run."""
+    names = {
+        "srcc": "SRCC, held out",
+        "kendall": "Kendall, held out",
+        "mae": "mean absolute error",
+        "coverage": "coverage of the 90 % interval",
+    }
+    names |= {"num_networks": "networks", "ensemble_size": "members", "seconds": "seconds"}
+    lines = [{"measure": title} | {run: q.get(key) for run, q in qualities.items()} for key, title in names.items()]
+    return pd.DataFrame(lines)
+
+
+# Modules
+
+
+def ranking_table(
+    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num_best: int = 16, num_worst: int = 8
+) -> pd.DataFrame:
+    """The modules of one hop and unit, best first, with intervals and words; the middle is left out of long rankings.
+
+    Args:
+        modules: lines of the run's module table that compete for the same place.
+        lens: the question.
+        minimize: smaller targets are better.
+        total: number of evaluated architectures.
+        target: the target equation.
+        num_best: lines kept from the top.
+        num_worst: lines kept from the bottom.
+    """
+    ascending = minimize and lens is Lens.SCORE
+    ranked = modules.sort_values(lens.value, ascending=ascending, kind="stable").reset_index(drop=True)
+    ranked["rank"] = ranked.index + 1
+    if len(ranked) > num_best + num_worst:
+        ranked = pd.concat([ranked.iloc[:num_best], ranked.iloc[len(ranked) - num_worst :]])
+    low, high = bounds(ranked, lens)
+    unit = unit_of(target)
+    ranked["module"] = [module_name(p, m) for p, m in zip(ranked["positions"], ranked["layers"], strict=True)]
+    ranked["value"], ranked["low"], ranked["high"] = ranked[lens.value], low, high
+    ranked["words"] = [words(row, lens, unit, total) for _, row in ranked.iterrows()]
+    return ranked.reset_index(drop=True)
+
+
+def block_name(tokens: Sequence[str]) -> str:
+    """The name of a block type that all tokens begin with ("mbconv3_"), else ""."""
+    match = re.match(r"[a-z]{4,}\d*_", tokens[0])
+    return match[0] if match and all(token.startswith(match[0]) for token in tokens) else ""
+
+
+def module_name(positions: str, layers: str, with_place: bool = True) -> str:
+    """A module in a line: its place, if wanted, and its layers; a block name that they share ("mbconv3_") is left out."""
+    where, tokens = json.loads(positions), json.loads(layers)
+    block = block_name(tokens)
+    tokens = [token.removeprefix(block) for token in tokens]
+    same = len(tokens) > 1 and len(set(tokens)) == 1
+    text = f"{len(tokens)} x {tokens[0]}" if same else ", ".join(tokens)
+    place = where[0] if len(where) == 1 else f"{where[0]} to {where[-1].split('.')[-1]}"
+    return (f"{place}: " if with_place else "") + text.replace("_", " ")
+
+
+def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.Figure:
+    """Modules as dots with intervals, best on top; a line marks the average architecture."""
+    figure = blank_figure(90 + 24 * len(table))
+    names = [f"{r}. {m}" for r, m in zip(table["rank"], table["module"], strict=True)]
+    bars = [
+        {
+            "type": "line",
+            "x0": lo,
+            "x1": hi,
+            "y0": name,
+            "y1": name,
+            "opacity": 0.55,
+            "line": {"color": scale.line(value, theme), "width": 3},
+        }
+        for name, value, lo, hi in zip(names, table["value"], table["low"], table["high"], strict=True)
+    ]
+    figure.update_layout(shapes=bars)
+    fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(table["value"], table["low"], table["high"], strict=True)]
+    lines = [scale.line(v, theme) for v in table["value"]]
+    marker = {"size": 12, "color": fills, "line": {"width": 1.5, "color": lines}}
+    hover = "%{y}<br>%{customdata}<extra></extra>"
+    figure.add_scatter(x=table["value"], y=names, mode="markers", marker=marker, customdata=table["words"], hovertemplate=hover)
+    figure.add_vline(x=scale.centre, line={"color": QUIET, "dash": "dash", "width": 1.5})
+    label = {"showarrow": False, "yref": "paper", "yanchor": "bottom"}
+    figure.add_annotation(x=scale.centre, y=1, text="average architecture", **label)
+    gap = table.index[table["rank"].diff() > 1]
+    if len(gap):
+        figure.add_hline(y=float(gap[0]) - 0.5, line={"color": QUIET, "dash": "dot", "width": 1})
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names)
+    ends = [*table["low"], *table["high"], scale.centre]
+    pad = (max(ends) - min(ends)) * 0.05
+    return figure.update_xaxes(title=axis_title(scale), range=[min(ends) - pad, max(ends) + pad])
+
+
+def axis_title(scale: Scale) -> str:
+    """What an axis of this lens says."""
+    return f"{scale.lens.label} ({scale.unit})" if scale.unit else scale.lens.label
+
+
+def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, target: str) -> pd.DataFrame:
+    """Single layers: position, layer, value, low, high, words, in the space's order."""
+    single = modules[modules["hop"] == 0]
+    low, high = bounds(single, lens)
+    unit = unit_of(target)
+    table = pd.DataFrame(
+        {
+            "position": [json.loads(p)[0] for p in single["positions"]],
+            "layer": [json.loads(m)[0] for m in single["layers"]],
+            "value": single[lens.value].to_numpy(),
+            "low": low.to_numpy(),
+            "high": high.to_numpy(),
+            "words": [words(row, lens, unit, total) for _, row in single.iterrows()],
+        }
+    ).drop_duplicates(["position", "layer"])
+    order = {label: i for i, label in enumerate(spec.position_labels)}
+    tokens = {token: i for i, token in enumerate(spec.tokens)}
+    keys = [table["position"].map(order), table["layer"].map(tokens)]
+    return table.iloc[np.lexsort(keys[::-1])].reset_index(drop=True)
+
+
+def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.Figure:
+    """Position by layer choice, coloured like the graph; wide intervals are faint; empty where a layer cannot stand."""
+    positions, layers = list(dict.fromkeys(table["position"])), list(dict.fromkeys(table["layer"]))
+    figure = blank_figure(max(150 + 26 * len(layers), 240))
+    shown = table.pivot(index="layer", columns="position", values="value").reindex(index=layers, columns=positions)
+    words_ = table.pivot(index="layer", columns="position", values="words").reindex(index=layers, columns=positions).fillna("")
+    low, high = scale.ends
+    bar = {"title": {"text": axis_title(scale), "side": "right"}, "thickness": 12, "tickvals": [low, scale.centre, high]}
+    bar["ticktext"] = [f"{low:.3g}", f"average {scale.centre:.3g}", f"{high:.3g}"]
+    figure.add_heatmap(
+        z=shown.to_numpy(), x=positions, y=layers, zmin=low, zmax=high, colorscale=scale.plotly(theme), xgap=2, ygap=2,
+        customdata=words_.to_numpy(), hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>", colorbar=bar,
+    )  # fmt: skip
+    table = table.assign(veil=[1 - scale.sureness(a, b) for a, b in zip(table["low"], table["high"], strict=True)])
+    veil = table.pivot(index="layer", columns="position", values="veil").reindex(index=layers, columns=positions)
+    page = ",".join(map(str, PAGE[theme]))
+    fading = [[0, f"rgba({page},0)"], [1, f"rgba({page},1)"]]
+    cover = {"zmin": 0, "zmax": 1, "colorscale": fading, "showscale": False, "hoverinfo": "skip", "xgap": 2, "ygap": 2}
+    figure.add_heatmap(z=veil.to_numpy(), x=positions, y=layers, **cover)
+    figure.update_yaxes(autorange="reversed", title="layer", showgrid=False, type="category")
+    return figure.update_xaxes(title="position", showgrid=False, type="category")
+
+
+def features_shown(features: pd.DataFrame, num_values: int = 12) -> pd.DataFrame:
+    """The features with few enough values for a panel; joint ones, such as (position, layer), are the heat map's."""
+    counts = features.groupby("feature")["value"].transform("size")
+    return features[counts.between(2, num_values)]
+
+
+def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", columns: int = 2) -> go.Figure:
+    """Signed effects of hop-0 feature values against the feature's average, one panel a feature.
+
+    Args:
+        features: feature, value, effect, effect_low, effect_high, num_nodes.
+        scale: the scale of the average lens.
+        theme: "light" or "dark".
+        columns: panels side by side.
+    """
+    from plotly.subplots import make_subplots
+
+    names = list(dict.fromkeys(features["feature"]))
+    num_rows = -(-len(names) // columns)
+    figure = make_subplots(rows=num_rows, cols=columns, subplot_titles=names, vertical_spacing=0.5 / max(num_rows, 1) / 1.6)
+    for index, name in enumerate(names):
+        part = features[features["feature"] == name]
+        row, column = divmod(index, columns)
+        at = scale.centre + part["effect"]
+        fills = [
+            scale.fill(v, scale.centre + lo, scale.centre + hi, theme)
+            for v, lo, hi in zip(at, part["effect_low"], part["effect_high"], strict=True)
+        ]
+        error = {
+            "type": "data",
+            "symmetric": False,
+            "array": part["effect_high"] - part["effect"],
+            "thickness": 1.2,
+            "width": 3,
+            "color": QUIET,
+        }
+        error["arrayminus"] = part["effect"] - part["effect_low"]
+        marker = {"color": fills, "line": {"width": 1, "color": [scale.line(v, theme) for v in at]}}
+        hover = f"{name} %{{x}}: %{{y:+.3g}} {scale.unit}<br>%{{customdata}} layers<extra></extra>"
+        custom = part["num_nodes"]
+        figure.add_bar(
+            x=part["value"].astype(str),
+            y=part["effect"],
+            marker=marker,
+            error_y=error,
+            customdata=custom,
+            hovertemplate=hover,
+            row=row + 1,
+            col=column + 1,
+        )
+    figure.update_layout(template=TEMPLATE, height=70 + 150 * num_rows, showlegend=False)
+    figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1)
+    figure.update_yaxes(title=f"effect ({scale.unit})" if scale.unit else "effect", col=1)
+    return figure
+
+
+def with_without_table(
+    table: ArchTable, targets: pd.DataFrame, positions: Sequence[str], layers: Sequence[str], whole_unit: bool
+) -> pd.DataFrame:
+    """The measured target of architectures with and without a module: one line a measured row.
+
+    Args:
+        table: the run's architectures.
+        targets: the run's predictions: row (index in the table), source_row, target.
+        positions: labels of the module's positions, upstream first.
+        layers: its tokens.
+        whole_unit: the module is a whole unit: exactly these layers, no deeper.
+    """
+    mask = contains(table, positions, layers, whole_unit)[targets["row"].to_numpy(int)]
+    group = np.where(mask, "with the module", "without it")
+    return pd.DataFrame(
+        {"source_row": targets["source_row"].to_numpy(), "target": targets["target"].to_numpy(float), "group": group}
+    )
+
+
+def contains(table: ArchTable, positions: Sequence[str], layers: Sequence[str], whole_unit: bool) -> NDArray[np.bool_]:
+    """(n,) which architectures have these tokens at these positions of their encoding."""
+    spec = table.spec
+    columns = [spec.position_labels.index(label) for label in positions]
+    wanted = np.array([spec.tokens.index(token) for token in layers])
+    mask: NDArray[np.bool_] = (np.asarray(table.codes)[:, columns] == wanted).all(axis=1)
+    unit = spec.units[spec.unit_of(columns[-1])]
+    beyond = [p for p in unit.positions if p > columns[-1]]
+    if whole_unit and beyond:
+        mask &= np.asarray(table.codes)[:, beyond[0]] < 0
+    return mask
+
+
+def with_without_figure(table: pd.DataFrame, target: str, num_bins: int = 26) -> go.Figure:
+    """Two distributions of the target as shares of their group, medians as lines."""
+    figure = blank_figure(210)
+    known = table["target"].dropna()
+    low, high = (
+        float(known.quantile(0.01)),
+        float(known.quantile(0.995)),
+    )  # a long tail would press the rest into one bin; it is kept in the last
+    edges = np.linspace(low, high, num_bins + 1) if low < high else np.histogram_bin_edges(known, bins=num_bins)
+    for name, fill in (("without it", QUIET), ("with the module", ACCENT)):
+        values = table.loc[table["group"] == name, "target"].dropna()
+        if values.empty:
+            continue
+        counts, _ = np.histogram(values.clip(edges[0], edges[-1]), bins=edges)
+        share = counts / len(values)
+        hover = f"{name}: %{{x:.4g}}: %{{y:.1%}}<extra></extra>"
+        trace = {
+            "mode": "lines",
+            "line": {"shape": "hvh", "color": fill, "width": 2},
+            "fill": "tozeroy",
+            "name": f"{name} ({len(values):,})",
+        }
+        figure.add_scatter(x=(edges[:-1] + edges[1:]) / 2, y=share, hovertemplate=hover, **trace)
+        figure.add_vline(x=float(values.median()), line={"color": fill, "dash": "dash", "width": 2})
+    figure.update_layout(showlegend=True, margin={"t": 32, "b": 44})
+    return figure.update_xaxes(title=_axis("measured", target)).update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
+
+
+def prediction_figure(targets: NDArray[np.float64], predicted: float, low: float, high: float, target: str) -> go.Figure:
+    """Where a prediction and its interval lie among the measured architectures."""
+    table = histogram_table(targets, _axis("measured", target), 36)
+    figure = histogram_figure(table, 200).update_traces(marker_color=QUIET, opacity=0.6)
+    figure.add_vrect(x0=low, x1=high, fillcolor=ACCENT, opacity=0.22, line_width=0)
+    figure.add_vline(x=predicted, line={"color": ACCENT, "width": 3})
+    figure.add_annotation(x=predicted, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"predicted {predicted:.4g}")
+    return figure.update_layout(margin={"t": 26})
+
+
+def candidates_figure(built: pd.DataFrame, best_measured: float, target: str) -> go.Figure:
+    """Built architectures with their intervals, best first, against the best that was measured."""
+    figure = blank_figure(80 + 24 * len(built))
+    names = [f"candidate {i + 1}" for i in range(len(built))]
+    error = {
+        "type": "data",
+        "symmetric": False,
+        "array": built["high"] - built["predicted"],
+        "thickness": 2,
+        "width": 0,
+        "color": QUIET,
+    }
+    error["arrayminus"] = built["predicted"] - built["low"]
+    hover = "%{y}: %{x:.4g}<extra></extra>"
+    figure.add_scatter(
+        x=built["predicted"], y=names, mode="markers", marker={"size": 10, "color": ACCENT}, error_x=error, hovertemplate=hover
+    )
+    figure.add_vline(x=best_measured, line={"color": SECOND, "dash": "dash", "width": 2})
+    figure.add_annotation(
+        x=best_measured, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"best measured {best_measured:.4g}"
+    )
+    figure.update_yaxes(autorange="reversed")
+    return figure.update_xaxes(title=_axis("predicted", target))
+
+
+def module_facts(
+    modules: pd.DataFrame, table: ArchTable, positions: Sequence[str], layers: Sequence[str], lens: Lens, minimize: bool
+) -> dict[str, Any]:
+    """What the run's module table knows about one module.
+
+    Args:
+        modules: the run's module table.
+        table: the evaluated architectures.
+        positions: labels of the module's positions, upstream first.
+        layers: its tokens.
+        lens: the question it is ranked by.
+        minimize: smaller targets are better.
+
+    Returns:
+        {"whole_unit", "seen": evidence in words, "rank": its rank among the modules at the same place, in words}.
+    """
+    place, tokens = json.dumps(list(positions)), json.dumps(list(layers))
+    rivals = modules[modules["positions"] == place]
+    own = rivals[rivals["layers"] == tokens]
+    whole = bool(len(own) and own["whole_unit"].iloc[0])
+    seen = int(contains(table, positions, layers, whole).sum())
+    text = "Not ranked: modules at this place were not scored."
+    if len(own):
+        value = own[lens.value].iloc[0]
+        smaller_is_better = minimize and lens is Lens.SCORE
+        ahead = (rivals[lens.value] < value if smaller_is_better else rivals[lens.value] > value).sum()
+        text = f"Rank {ahead + 1:,} of {len(rivals):,} at its place."
+    return {"whole_unit": whole, "seen": evidence(seen, len(table)), "rank": text}
+
+
+def built_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Built architectures as a table: arch (native encoding), predicted, low, high.
+
+    Args:
+        records: from `building.built_records`.
+    """
+    rows = [{"arch": native_text(r["arch"]), **{k: r[k] for k in ("predicted", "low", "high")}} for r in records]
+    return pd.DataFrame(rows, columns=["arch", "predicted", "low", "high"])
+
+
+def built_files(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Built architectures as the files a reader downloads: built.jsonl (as `build` writes it), built.csv, built.txt (native)."""
+    table = built_table(records)
+    lines = [json.dumps(record) for record in records]
+    return {
+        "built.jsonl": "\n".join(lines) + "\n",
+        "built.csv": table.to_csv(index=False),
+        "built.txt": "\n".join(table["arch"]) + "\n",
+    }
+
+
+def native_text(native: Any) -> str:
+    """A native encoding as text: itself where it is text, else JSON."""
+    return native if isinstance(native, str) else json.dumps(native)
+
+
+def _axis(what: str, target: str) -> str:
+    unit = unit_of(target)
+    return f"{what} {target}" + (f" ({unit})" if unit not in ("", target) else "")

@@ -1,0 +1,280 @@
+"""An architecture as a graph: layers as boxes in data-flow order, units as frames around them, coloured by score.
+
+The layout is fixed by the space (a column a unit, upstream on the left, wrapped into lines), so that two architectures
+and two hops of one architecture are laid out alike.
+"""
+
+import itertools
+import json
+import re
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from autobuild_core.figures.charts import blank_figure, block_name
+from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, short_values, words
+from autobuild_core.records import ABSENT, Codes, SpaceSpec
+
+NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
+PLAIN = {"light": ("#eceef2", "#9aa0ad"), "dark": ("#262b36", "#6b7280")}
+
+
+def architecture_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
+    """The layers of an architecture and where they are drawn.
+
+    Args:
+        spec: its space.
+        row: (num_positions,) codes.
+
+    Returns:
+        One line a present layer, upstream first: position, label, token, unit, text, x, y (centre, pixels, y down).
+    """
+    num_units = len(spec.units)
+    num_lines = -(-num_units // UNITS_A_LINE)
+    a_line = -(-num_units // num_lines)
+    depth = max(len(unit.positions) for unit in spec.units)
+    block = block_name(spec.tokens)
+    rows: list[dict[str, Any]] = []
+    for index, unit in enumerate(spec.units):
+        line, column = divmod(index, a_line)
+        top = line * (depth * (NODE_HEIGHT + GAP_Y) + 56)
+        present = [p for p in unit.positions if row[p] != ABSENT]
+        for layer, position in enumerate(present):
+            token = spec.tokens[row[position]]
+            place = {"x": column * (NODE_WIDTH + GAP_X), "y": top + layer * (NODE_HEIGHT + GAP_Y)}
+            name = {"position": position, "label": spec.position_labels[position], "token": token, "unit": unit.label}
+            rows.append(name | {"text": short_token(token, block)} | place)
+    return pd.DataFrame(rows, columns=["position", "label", "token", "unit", "text", "x", "y"])
+
+
+def module_index(modules: pd.DataFrame) -> dict[tuple[str, str, bool], int]:
+    """Where each module stands in the run's module table: {(positions, layers, whole unit): line}."""
+    keys = zip(modules["positions"], modules["layers"], modules["whole_unit"], strict=True)
+    return {(places, layers, bool(whole)): line for line, (places, layers, whole) in enumerate(keys)}
+
+
+def node_scores(
+    modules: pd.DataFrame, index: dict[tuple[str, str, bool], int], spec: SpaceSpec, row: Codes, hop: int
+) -> pd.DataFrame:
+    """The module that ends at each layer of an architecture and reaches back `hop` layers, with its scores.
+
+    Modules stay within a unit where depths vary; near the input, and where so long a module was not scored, they
+    are shorter. A module that makes up its unit is the whole-unit module: exactly these layers, no deeper.
+
+    Args:
+        modules: the run's module table.
+        index: its `module_index`.
+        spec: the search space.
+        row: (num_positions,) codes.
+        hop: number of layers that a module reaches back.
+
+    Returns:
+        One line a present layer that was scored: position, module_positions, module_layers, num_layers, the columns of `modules`.
+    """
+    present = [p for p in range(spec.num_positions) if row[p] != ABSENT]
+    lines, found = [], []
+    for place, position in enumerate(present):
+        reach = present[max(0, place - hop) : place + 1]
+        if not spec.fixed_depth:
+            reach = [p for p in reach if spec.unit_of(p) == spec.unit_of(position)]
+        for start in range(len(reach)):
+            line = _find(index, spec, row, reach[start:], present)
+            if line is not None:
+                lines.append(line)
+                found.append({"position": position, "num_layers": len(reach) - start})
+                break
+    scores = modules.iloc[lines].reset_index(drop=True).drop(columns=["unit"])
+    scores = scores.rename(columns={"positions": "module_positions", "layers": "module_layers"})
+    return pd.concat([pd.DataFrame(found, columns=["position", "num_layers"]), scores], axis=1)
+
+
+def _find(
+    index: dict[tuple[str, str, bool], int], spec: SpaceSpec, row: Codes, positions: list[int], present: list[int]
+) -> int | None:
+    """Line of the module at these positions; as a whole unit where it makes up its unit."""
+    places = json.dumps([spec.position_labels[p] for p in positions])
+    layers = json.dumps([spec.tokens[row[p]] for p in positions])
+    unit = spec.units[spec.unit_of(positions[-1])].positions
+    whole = [p for p in present if p in unit] == positions
+    return index.get((places, layers, whole), index.get((places, layers, not whole)))
+
+
+def coloured(nodes: pd.DataFrame, scores: pd.DataFrame, scale: Scale, unit: str, theme: str = "light") -> pd.DataFrame:
+    """The drawing table with the score of each layer's module: fill, outline, ink, value, words.
+
+    Args:
+        nodes: what `architecture_table` made.
+        scores: `node_scores` of the same architecture.
+        scale: the run's scale for a lens.
+        unit: unit of the target.
+        theme: "light" or "dark".
+    """
+    both = nodes.merge(scores.drop(columns=["label", "token", "unit"], errors="ignore"), on="position", how="left")
+    low, high = bounds(both, scale.lens)
+    values = list(zip(both[scale.lens.value], low, high, strict=True))
+    both["fill"] = [scale.fill(v, lo, hi, theme) for v, lo, hi in values]
+    both["outline"] = [scale.line(v, theme) for v, _, _ in values]
+    both["ink"] = [ink_on(fill) for fill in both["fill"]]
+    both["value"] = short_values(both, scale.lens)
+    both["words"] = [words(line, scale.lens, unit) for _, line in both.iterrows()]
+    return both
+
+
+def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
+    """A still drawing of an architecture; coloured where the table has scores.
+
+    Args:
+        table: from `architecture_table`, or `coloured`.
+        theme: "light" or "dark".
+    """
+    figure = blank_figure()
+    fill, outline = PLAIN[theme]
+    shapes, notes = [], []  # handed over at once: adding them one by one takes a second
+    for frame in frames(table):
+        shapes.append({"type": "rect", "line": {"width": 1, "color": outline}, "opacity": 0.55, "layer": "below"} | frame["box"])
+        note = {"x": frame["x"], "y": frame["box"]["y0"], "text": frame["label"], "yanchor": "bottom", "yshift": 1}
+        notes.append(note | {"showarrow": False})
+    nodes = table.to_dict("records")
+    for first, second in itertools.pairwise(nodes):
+        line = {"arrowcolor": outline, "arrowwidth": 1.4, "arrowhead": 2, "arrowsize": 0.9, "text": ""}
+        notes.append(_arrow(first, second) | line)
+    for node in nodes:
+        own = node.get("fill", fill)
+        line = {"color": node.get("outline", outline), "width": 1.5}
+        shapes.append({"type": "rect", "fillcolor": own, "line": line} | _box(node))
+        text = node["text"] + (f"<br><b>{node['value']}</b>" if "value" in node else "")
+        font = {"color": ink_on(own), "size": 11}
+        notes.append({"x": node["x"], "y": node["y"], "text": text, "showarrow": False, "font": font})
+    hover = table["label"] + ": " + table["token"] + ("<br>" + table["words"] if "words" in table else "")
+    marker = {"size": 34, "opacity": 0}
+    figure.add_scatter(x=table["x"], y=table["y"], mode="markers", marker=marker, text=hover, hoverinfo="text")
+    height = table["y"].max() - table["y"].min() + NODE_HEIGHT + 60
+    figure.update_xaxes(visible=False, range=[table["x"].min() - 78, table["x"].max() + 78], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[table["y"].max() + 40, table["y"].min() - 58], fixedrange=True)
+    margin = {"l": 0, "r": 0, "t": 0, "b": 0}
+    figure.update_layout(height=min(float(height), 640.0), margin=margin, shapes=shapes, annotations=notes)
+    return figure
+
+
+def frames(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame around each unit: label, x of its middle, box {x0, x1, y0, y1}."""
+    found = []
+    for label, part in table.groupby("unit", sort=False):
+        x, top, bottom = float(part["x"].iloc[0]), float(part["y"].min()), float(part["y"].max())
+        half = NODE_WIDTH / 2 + 10
+        box = {"x0": x - half, "x1": x + half, "y0": top - NODE_HEIGHT / 2 - 10, "y1": bottom + NODE_HEIGHT / 2 + 10}
+        found.append({"label": str(label), "x": x, "box": box})
+    return found
+
+
+def graph_data(table: pd.DataFrame, scale: Scale, selected: str | None, theme: str = "light") -> dict[str, Any]:
+    """What the graph component of the pages needs, as plain JSON: nodes, edges, frames, legend.
+
+    Args:
+        table: from `coloured`.
+        scale: the scale it is coloured by.
+        selected: id of the selected node (its position label).
+        theme: "light" or "dark".
+    """
+    nodes = [
+        {
+            "id": str(n["label"]),
+            "label": f"{n['text']}\n{n['value']}",
+            "title": f"{n['label']}: {n['token']}\n{n['words']}",
+            "x": float(n["x"]),
+            "y": float(n["y"]),
+            "fill": n["fill"],
+            "line": n["outline"],
+            "ink": n["ink"],
+        }
+        for _, n in table.iterrows()
+    ]
+    ids = [str(label) for label in table["label"]]
+    chains = list(zip(table["unit"], ids, strict=True))
+    edges = [
+        {"id": f"{a}>{b}", "from": a, "to": b, "across": first != second}
+        for (first, a), (second, b) in itertools.pairwise(chains)
+    ]
+    return {
+        "nodes": nodes,
+        "edges": edges,
+        "frames": frames(table),
+        "legend": legend(scale, theme),
+        "selected": selected,
+        "theme": theme,
+        "width": NODE_WIDTH,
+        "height": NODE_HEIGHT,
+    }
+
+
+def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
+    """The colour legend: stops from the smaller to the larger end, and three labels in the lens's unit."""
+    low, high = scale.ends
+    worse_first = scale.worse < scale.better
+    form = "{:.0%}".format if scale.lens is Lens.GOOD else "{:,.3g}".format
+    names = ("worse", "better") if worse_first else ("better", "worse")
+    return {
+        "title": scale.lens.label,
+        "stops": [str(stop[1]) for stop in scale.plotly(theme)],
+        "centre": (scale.centre - low) / (high - low),
+        "labels": [f"{names[0]}: {form(low)}", f"average {form(scale.centre)}", f"{names[1]}: {form(high)} {scale.unit}".strip()],
+    }
+
+
+def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
+    """One HTML file that shows the coloured graph without any other file or host (pyvis, scripts in line).
+
+    Args:
+        table: from `coloured`.
+        scale: the scale it is coloured by.
+        title: heading of the file.
+    """
+    from pyvis.network import Network  # here: only this download needs it
+
+    network = Network(height="640px", width="100%", directed=True, cdn_resources="in_line")
+    data = graph_data(table, scale, None)
+    for node in data["nodes"]:
+        colours = {"background": node["fill"], "border": node["line"]}
+        font = {"color": node["ink"], "size": 14, "face": "sans-serif"}
+        look = {"shape": "box", "physics": False, "color": colours, "font": font, "title": node["title"]}
+        network.add_node(node["id"], label=node["label"], x=node["x"], y=node["y"], **look)
+    for edge in data["edges"]:
+        network.add_edge(edge["from"], edge["to"], color="#9aa0ad")
+    network.toggle_physics(False)
+    page: str = network.generate_html(notebook=False)
+    page = re.sub(r"<(link|script)[^>]*?(href|src)=\"https?://[^>]*>(\s*</script>)?", "", page, flags=re.S)
+    page = re.sub(r"<center>\s*<h1>.*?</h1>\s*</center>", "", page, flags=re.S)
+    stops, labels = ", ".join(data["legend"]["stops"]), data["legend"]["labels"]
+    strip = f'<div style="width:360px;height:12px;background:linear-gradient(90deg,{stops})"></div>'
+    heading = f'<h1 style="font-size:18px">{_escape(title)}</h1>{strip}<p>{_escape(" · ".join(labels))}</p>'
+    return page.replace("<body>", f'<body style="font-family:sans-serif;margin:24px">{heading}', 1)
+
+
+def short_token(token: str, block: str = "") -> str:
+    """A token as it fits in a box: "mbconv3_e4_k5" -> "e4 k5" where every layer is an mbconv3; cut with an ellipsis."""
+    text = token.removeprefix(block).replace("_", " ")
+    return text if len(text) <= 16 else text[:15] + "…"
+
+
+def _box(node: dict[str, Any]) -> dict[str, float]:
+    """The corners of a node."""
+    x, y = node["x"], node["y"]
+    return {"x0": x - NODE_WIDTH / 2, "x1": x + NODE_WIDTH / 2, "y0": y - NODE_HEIGHT / 2, "y1": y + NODE_HEIGHT / 2}
+
+
+def _arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """From the edge of one box to the edge of the next, in Plotly's annotation form."""
+    points = {"axref": "x", "ayref": "y", "showarrow": True}
+    if first["x"] == second["x"]:
+        down = NODE_HEIGHT / 2
+        return points | {"ax": first["x"], "ay": first["y"] + down, "x": second["x"], "y": second["y"] - down}
+    if second["x"] > first["x"]:
+        side = NODE_WIDTH / 2
+        return points | {"ax": first["x"] + side, "ay": first["y"], "x": second["x"] - side, "y": second["y"]}
+    down = NODE_HEIGHT / 2
+    return points | {"ax": first["x"], "ay": first["y"] + down, "x": second["x"], "y": second["y"] - down - 30}
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

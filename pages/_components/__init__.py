@@ -1,0 +1,1 @@
+"""Components with a browser side of their own."""

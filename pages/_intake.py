@@ -1,0 +1,61 @@
+"""Taking in a file: the drop zone and the sample, read in a guarded process, kept in the workspace. For Home and Data."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from autobuild_core.errors import StudioError
+from autobuild_core.reading import read_guarded
+from autobuild_core.storage import SAMPLE_ID
+from pages import _shared
+
+MAX_SECONDS = 120.0
+TYPES = ["json", "jsonl", "csv", "tsv", "gz", "txt"]
+SAMPLE_NAME = "Fashion MBConv sample"
+
+
+def drop_zone() -> None:
+    """A place to drop a file; once one is read, Data opens on it."""
+    count = st.session_state.setdefault("drops", 0)
+    label = "NAS-Bench-Macro JSON, Once-for-all JSON lines, or a CSV of design choices and metrics; .gz is read as what is inside"
+    upload = st.file_uploader(label, type=TYPES, key=f"drop_{count}", max_upload_size=200)
+    if upload is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(upload.name).name
+        path.write_bytes(upload.getbuffer())
+        _take_in(path, upload.name)
+
+
+def sample_button() -> None:
+    """The first step: opens the trained run that ships, or takes the sample's data in where none does."""
+    runs = _shared.runs()
+    trained = (runs["id"] == SAMPLE_ID).any()
+    if not trained and not _shared.SAMPLE_FILE.exists():
+        return
+    if st.button("Try the sample", type="primary", key="try_sample"):
+        if trained:
+            _shared.go_to("home", run=SAMPLE_ID)
+        _take_in(_shared.SAMPLE_FILE, SAMPLE_NAME)
+
+
+def sample_data_button() -> None:
+    """Takes the sample's data in, to train on it."""
+    if _shared.SAMPLE_FILE.exists() and st.button("Take the sample's data", key="take_sample"):
+        _take_in(_shared.SAMPLE_FILE, SAMPLE_NAME)
+
+
+def _take_in(path: Path, name: str) -> None:
+    """Reads a file, saves it as a data set and opens Data on it; an error stays on the page as its sentence."""
+    with st.status(f"Reading {_shared.plain(name)} in a process of its own", expanded=False) as status:
+        try:
+            table = read_guarded(path, max_seconds=MAX_SECONDS)
+            status.update(label=f"Saving {len(table):,} architectures")
+            dataset_id = _shared.workspace().add_dataset(table, name)
+        except StudioError as error:
+            status.update(label="This file could not be read", state="error", expanded=True)
+            st.write(_shared.plain(error, 1200))
+            return
+    st.session_state["drops"] = st.session_state.get("drops", 0) + 1
+    _shared.go_to("data", data=dataset_id, target=None, minimize=None)

@@ -1,0 +1,472 @@
+"""What pages share: navigation, the bar at the top, what is remembered in the URL, cached reads, states, downloads."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.runtime.pages_manager import PagesManager
+
+from autobuild_core.errors import StudioError
+from autobuild_core.figures import colours, drawing
+from autobuild_core.figures.colours import Lens, Scale
+from autobuild_core.inference import Predictor
+from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.records import ArchTable, Codes
+from autobuild_core.runs import ACTIVE_STATES, RunConfig
+from autobuild_core.spaces import Space, load_space
+from autobuild_core.storage import SAMPLE_ID, Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
+PAGES = {"home": "Home", "data": "Data", "train": "Train", "importance": "Importance", "hops": "Hops", "builder": "Builder"}
+STYLE = """<style>
+[data-testid=stMainBlockContainer] {padding: 4.2rem 2.2rem 3rem; max-width: 1700px}
+section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !important; min-width: 190px !important}
+</style>"""
+NEXT_STEPS = {
+    "home": ("importance", "See what matters"),
+    "data": ("train", "Train on this"),
+    "train": ("importance", "See what matters"),
+    "importance": ("hops", "Rank the modules"),
+    "hops": ("builder", "Build better ones"),
+    "builder": ("data", "Add new measurements"),
+}
+VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not trustworthy": "red"}
+STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
+PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+# Navigation and memory
+
+
+def page(name: str) -> Any:
+    """The page of a name, for links."""
+    return st.Page(ROOT / "pages" / f"{name}.py", title=PAGES[name], url_path=name, default=name == "home")
+
+
+def navigation() -> Any:
+    """Builds the navigation; `.run()` on what it returns runs the chosen page."""
+    return st.navigation([page(name) for name in PAGES])
+
+
+def enter(name: str) -> None:
+    """The first line of every page: repairs the navigation where app.py did not run, moves the queue on, draws the bar.
+
+    Source: ../shared/platform.md, navigation trap: a deep link as the first hit of a server starts the page without app.py.
+    """
+    if PagesManager.uses_pages_directory:
+        navigation()
+        st.rerun()
+    executor().poll()
+    st.html(STYLE)
+    run = current_run(fall_back_to_sample=name != "home")
+    if run is not None or name != "home" or not workspace().datasets().empty:
+        _top_bar(name, run)
+
+
+def recall(name: str) -> str | None:
+    """A choice from the URL, or from earlier in this session (navigation drops the URL's part)."""
+    value = st.query_params.get(name) or st.session_state.get(f"kept_{name}")
+    return str(value) if value else None
+
+
+def keep(**choices: Any) -> None:
+    """Writes choices into the URL and the session; None forgets one."""
+    for name, value in choices.items():
+        if value is None:
+            st.session_state.pop(f"kept_{name}", None)
+            st.query_params.pop(name, None)
+        else:
+            st.session_state[f"kept_{name}"] = str(value)
+            if st.query_params.get(name) != str(value):
+                st.query_params[name] = str(value)
+
+
+def go_to(name: str, **choices: Any) -> NoReturn:
+    """Opens a page with choices made."""
+    keep(**choices)
+    kept = {k: recall(k) for k in ("run", "data", "target", "lens", "hop", "arch", "module")}
+    st.switch_page(page(name), query_params={k: v for k, v in kept.items() if v})
+
+
+def theme() -> str:
+    """Either "light" or "dark", as the reader's browser shows the page."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+# The workspace
+
+
+@st.cache_resource
+def _workspace(path: str) -> Workspace:
+    return Workspace(path)
+
+
+def workspace() -> Workspace:
+    """The shared workspace."""
+    return _workspace(os.environ.get("AUTOBUILD_WORKSPACE") or "workspace")
+
+
+def executor() -> SubprocessExecutor:
+    """The queue of the workspace."""
+    return SubprocessExecutor(workspace())
+
+
+def runs() -> pd.DataFrame:
+    """All runs, newest first."""
+    return workspace().runs()
+
+
+def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
+    """The run in the URL or the session, else the newest; the shipped sample only while the workspace is empty."""
+    frame = runs()
+    wanted = recall("run")
+    chosen = frame[frame["id"] == wanted]
+    if chosen.empty:
+        chosen = frame[frame["id"] != SAMPLE_ID].head(1)
+    if chosen.empty and fall_back_to_sample and workspace().datasets().empty:
+        chosen = frame[frame["id"] == SAMPLE_ID]
+    if chosen.empty:
+        return None
+    keep(run=chosen.iloc[0]["id"])
+    return chosen.iloc[0]
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """All tables of a finished run, read once and shared between sessions: never changed."""
+
+    id: str
+    config: RunConfig
+    table: ArchTable
+    quality: dict[str, Any]
+    predictions: pd.DataFrame
+    modules: pd.DataFrame
+    features: pd.DataFrame
+    predictor: Predictor
+    index: dict[tuple[str, str, bool], int]
+
+    @property
+    def space(self) -> Space:
+        """The rules of its search space."""
+        return load_space(self.table.spec)
+
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """The measured targets that are known."""
+        values: NDArray[np.float64] = self.predictions["target"].to_numpy(float)
+        return values
+
+    @property
+    def unit(self) -> str:
+        """Unit of the target, may be empty."""
+        return colours.unit_of(self.config.target)
+
+    @property
+    def direction(self) -> str:
+        """The target in words."""
+        return f"{'minimise' if self.config.minimize else 'maximise'} {self.config.target}"
+
+    def scale(self, lens: Lens) -> Scale:
+        """The colour scale of a lens, the same on every page."""
+        return colours.scale_for(self.modules, lens, self.quality["space_mean"], self.config.minimize, self.config.target)
+
+    def ranked_rows(self) -> NDArray[np.int64]:
+        """Rows of the table by measured target, best first."""
+        order = np.argsort(self.targets if self.config.minimize else -self.targets, kind="stable")
+        rows: NDArray[np.int64] = self.predictions["row"].to_numpy(np.int64)[order]
+        return rows
+
+    def measured(self, row: int) -> float:
+        """The measured target of a row of the table, NaN where it has none."""
+        found = self.predictions.loc[self.predictions["row"] == row, "target"]
+        return float(found.iloc[0]) if len(found) else float("nan")
+
+    def drawing(self, codes: Codes, hop: int, lens: Lens) -> pd.DataFrame:
+        """An architecture laid out and coloured at a hop through a lens."""
+        nodes = drawing.architecture_table(self.table.spec, codes)
+        scores = drawing.node_scores(self.modules, self.index, self.table.spec, codes, hop)
+        return drawing.coloured(nodes, scores, self.scale(lens), self.unit, theme())
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the run")
+def _read_run(path: str, run_id: str, changed: float) -> FinishedRun:
+    folder = workspace().run(run_id)
+    predictions, modules, features = (folder.read_frame(f"{name}.parquet") for name in ("predictions", "modules", "features"))
+    quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
+    index = drawing.module_index(modules)
+    return FinishedRun(run_id, folder.config, folder.table(), quality, predictions, modules, features, predictor, index)
+
+
+def read_run(run_id: str) -> FinishedRun:
+    """The tables of a finished run.
+
+    Raises:
+        RunError: they are missing or damaged.
+    """
+    folder = workspace().run(run_id)
+    files = [folder.path / "quality.json", folder.path / "modules.parquet"]
+    return _read_run(str(folder.path), run_id, sum(f.stat().st_mtime for f in files if f.exists()))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the data set")
+def read_dataset(path: str, dataset_id: str) -> ArchTable:
+    """A data set, read once; data sets never change."""
+    return Workspace(path).dataset(dataset_id)
+
+
+def chosen_run() -> FinishedRun:
+    """The run of a page that shows results; in every other state says what to do and stops the page."""
+    run = current_run()
+    if run is None:
+        _no_run()
+    assert run is not None
+    if run["state"] in ACTIVE_STATES:
+        _still_running(str(run["id"]))
+    if run["state"] != "finished":
+        ended_badly(run)
+        if st.button("Open this run on Train", type="primary"):
+            go_to("train", run=run["id"])
+        st.stop()
+    try:
+        return read_run(str(run["id"]))
+    except StudioError as error:
+        st.error(f"This run cannot be shown: {error}")
+        st.stop()
+
+
+def ended_badly(run: "pd.Series[Any]") -> None:
+    """One clear sentence for a failed, cancelled or lost run."""
+    sentence = str(run["error"] or "")
+    if run["state"] == "failed":
+        st.error(f'The run "{run["name"]}" failed. {sentence}')
+    elif run["state"] == "lost":
+        st.warning(f'The run "{run["name"]}" was lost: its process ended without a word. {sentence} Repeat it on Train.')
+    else:
+        st.info(f'The run "{run["name"]}" was cancelled before it finished; its progress is kept on Train.')
+
+
+def _no_run() -> NoReturn:
+    if workspace().datasets().empty:
+        st.info("Nothing to show yet: upload evaluated architectures, or take the sample.")
+        if st.button("Go to Data", type="primary"):
+            go_to("data")
+    else:
+        st.info("Nothing to show yet: no run has been trained on this data.")
+        if st.button("Go to Train", type="primary"):
+            go_to("train")
+    st.stop()
+
+
+def _still_running(run_id: str) -> NoReturn:
+    st.info("This page fills as soon as the run is finished.")
+
+    @st.fragment(run_every=1.0)
+    def watch() -> None:
+        executor().poll()
+        frame = runs()
+        run = frame[frame["id"] == run_id]
+        if run.empty or run.iloc[0]["state"] not in ACTIVE_STATES:
+            st.rerun()
+        progress_line(run.iloc[0])
+
+    watch()
+    if st.button("Watch it on Train", type="primary"):
+        go_to("train", run=run_id)
+    st.stop()
+
+
+def progress_line(run: "pd.Series[Any]") -> None:
+    """How far a live run has come: a bar and a sentence."""
+    if run["state"] == "queued":
+        st.progress(0.0, "Waiting in the queue: one run at a time.")
+        return
+    last = workspace().run(str(run["id"])).last_progress()
+    if not last:
+        st.progress(0.0, "Starting: reading the data and loading the libraries.")
+        return
+    left = f", about {duration(last['seconds_left'])} left" if last.get("seconds_left") is not None else ""
+    if last.get("phase") == "scoring":
+        st.progress(float(np.clip(last.get("share", 0), 0, 1)), f"Scoring modules{left}")
+        return
+    step, total = int(last["step"]), max(int(last["num_steps"]), 1)
+    st.progress(min(step / total, 1.0), f"Training, step {step:,} of {total:,}{left}")
+
+
+# The bar at the top
+
+
+def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
+    quality = _quality(run)
+    data, target = _subject(run, name)
+    with st.container(border=True, key="top_bar"):
+        columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")
+        _labelled(columns[0], "Data set", data)
+        _labelled(columns[1], "Target", target)
+        text = "none yet"
+        if run is not None:
+            verdict = quality.get("verdict")
+            badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
+            text = f"{plain(run['name'], 34)} :{badge[1]}-badge[{badge[0]}]"
+        _labelled(columns[2], "Run", text, help=quality.get("verdict_why"))
+        step, label = NEXT_STEPS[name]
+        ready = step in ("data", "train") or (run is not None and run["state"] == "finished")
+        if name == "data" and workspace().datasets().empty:
+            ready = False
+        with columns[3]:
+            if st.button(label, type="primary", disabled=not ready, width="stretch", key=f"next_{name}"):
+                go_to(step)
+
+
+def _quality(run: "pd.Series[Any] | None") -> dict[str, Any]:
+    if run is None or run["state"] != "finished":
+        return {}
+    try:
+        return dict(workspace().run(str(run["id"])).read_json("quality.json"))
+    except StudioError:
+        return {}
+
+
+def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str]:
+    """Data set and target in words: of the run, or of the chosen data set on Data and before the first run."""
+    if run is not None and name != "data":
+        return plain(run["data_name"], 30), f"{'minimise' if run['minimize'] else 'maximise'} {code(run['target'], 30)}"
+    chosen = current_dataset()
+    target = recall("target")
+    how = "minimise" if recall("minimize") == "yes" else "maximise"
+    return plain(
+        chosen["name"], 30
+    ) if chosen is not None else "none yet", f"{how} {code(target, 30)}" if target and chosen is not None else "none yet"
+
+
+def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:
+    column.markdown(f":gray[{label}]  \n{text}", help=help)
+
+
+def current_dataset() -> "pd.Series[Any] | None":
+    """The data set in the URL or the session, else the newest."""
+    frame = workspace().datasets()
+    chosen = frame[frame["id"] == recall("data")]
+    chosen = frame.head(1) if chosen.empty else chosen
+    return None if chosen.empty else chosen.iloc[0]
+
+
+# Pieces of a page
+
+
+def title(text: str, how_to_read: str) -> None:
+    """The heading of a page and the line that says how to read it."""
+    st.header(text, anchor=False)
+    st.caption(f"How to read this: {how_to_read}")
+
+
+def show(figure: go.Figure, table: pd.DataFrame | None, name: str, alt: str, key: str | None = None) -> None:
+    """A figure (its mode bar saves SVG) and, below it, its table as CSV."""
+    config = PLOT | {"toImageButtonOptions": {"format": "svg", "filename": name}}
+    st.plotly_chart(figure, config=config, key=key or f"plot_{name}", alt=alt)
+    if table is not None:
+        csv_button(table, name)
+
+
+def csv_button(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
+    """A small button that downloads a table."""
+    st.download_button(
+        label,
+        lambda: table.to_csv(index=False),
+        f"{name}.csv",
+        "text/csv",
+        key=f"csv_{name}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+
+
+def lens_select(key: str = "lens_widget") -> Lens:
+    """The choice of lens, remembered."""
+    lenses = list(Lens)
+    known = recall("lens")
+    index = [lens.value for lens in lenses].index(known) if known in [lens.value for lens in lenses] else 0
+    help_text = "  \n".join(f"**{lens.label}**: {lens.explained}." for lens in lenses)
+    lens = st.selectbox("Score", lenses, index, format_func=lambda one: one.label, key=key, help=help_text)
+    keep(lens=None if lens is Lens.SCORE else lens.value)
+    return lens
+
+
+def plain(text: Any, longest: int = 60) -> str:
+    """A user's text so that Markdown shows it as it is, cut at a length."""
+    cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in cut)
+
+
+def code(text: Any, longest: int = 60) -> str:
+    """A user's equation in a code span, cut at a length."""
+    cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
+    return f"`{cut.replace('`', '')}`"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words."""
+    if not np.isfinite(seconds):
+        return ""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def age(moment: Any) -> str:
+    """How long ago a moment was."""
+    return "" if pd.isna(moment) else f"{duration(max(time.time() - moment.timestamp(), 0))} ago"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval in brackets."""
+    return f"({colours.number(low)} to {colours.number(high)})"
+
+
+def guarded(action: Callable[[], Any]) -> Any:
+    """Runs an action of a button; a project error becomes its one sentence, and None is returned."""
+    try:
+        return action()
+    except StudioError as error:
+        st.error(str(error))
+        return None
+
+
+def table(frame: pd.DataFrame, name: str, when_empty: str) -> None:
+    """A table with its CSV, or a sentence when it has no line."""
+    if frame.empty:
+        st.caption(when_empty)
+        return
+    st.dataframe(frame.head(2000), hide_index=True, height="auto" if len(frame) < 10 else 360)
+    if len(frame) > 2000:
+        st.caption(f"The first 2,000 of {len(frame):,} lines; the CSV has all.")
+    csv_button(frame, name)
+
+
+STRIP = '<div style="max-width:520px;font-size:.82rem"><div style="height:12px;border-radius:3px;{0}"></div>{1}</div>'
+LABELS = '<div style="display:flex;justify-content:space-between;margin-top:3px">{0}</div>'
+CARD = (
+    '<div style="display:flex;gap:.7rem;margin:.15rem 0 .55rem">'
+    '<div style="flex:none;width:14px;border-radius:3px;background:{0}"></div>'
+    '<div><div style="font-weight:600">{1}</div><div style="font-size:.9rem">{2}</div></div></div>'
+)
+
+
+def legend(scale: Scale) -> None:
+    """The colour legend as a strip."""
+    data = drawing.legend(scale, theme())
+    labels = "".join(f"<span>{escape(label)}</span>" for label in data["labels"])
+    st.html(STRIP.format(f"background:linear-gradient(90deg,{','.join(data['stops'])})", LABELS.format(labels)))
+
+
+def module_card(name: str, words: str, swatch: str) -> str:
+    """A module in two lines with its colour, as HTML."""
+    return CARD.format(swatch, escape(name), escape(words))

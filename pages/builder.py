@@ -1,0 +1,183 @@
+"""Builder: a slot a unit, the assembled architecture predicted at once, and "build for me"."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from autobuild_core import building
+from autobuild_core.errors import StudioError
+from autobuild_core.figures import charts, colours, drawing
+from autobuild_core.figures.colours import Lens
+from autobuild_core.records import ABSENT, Codes, UnitSpec
+from pages import _shared
+
+_shared.enter("builder")
+_shared.title(
+    "Builder",
+    "choose a module for every unit; the architecture below and its prediction follow at once, the band is the 90 % interval.",
+)
+run = _shared.chosen_run()
+spec, config = run.table.spec, run.config
+BEST_SHOWN, UNITS_A_LINE = 12, 5
+SLOT_HELP = "Choose one of the best, or type layers separated by commas."
+
+
+@st.cache_data(max_entries=8, show_spinner="Ranking the modules")
+def best_modules(run_id: str) -> pd.DataFrame:
+    """The best whole-unit modules of each unit, by the lens to build from."""
+    one = _shared.read_run(run_id)
+    ranked = building.top_modules(one.modules, Lens.GOOD, one.config.minimize)
+    return ranked[ranked["rank"] <= BEST_SHOWN]
+
+
+def slot(index: int, unit: UnitSpec) -> list[int]:
+    """The choice for one unit, as codes of its layers."""
+    top = best_modules(run.id)
+    best = top[top["unit_index"] == index]
+    names = {
+        row["layers"]: f"{row['rank']}. {charts.module_name(row['positions'], row['layers'], False)}"
+        for _, row in best.iterrows()
+    }
+    picked = st.selectbox(
+        unit.label,
+        list(names),
+        key=f"slot_{run.id}_{index}",
+        format_func=lambda o: names.get(o, o),
+        accept_new_options=True,
+        help=SLOT_HELP,
+    )
+    layers = json.loads(picked) if picked in names else [part.strip() for part in str(picked or "").split(",") if part.strip()]
+    unknown = [layer for layer in layers if layer not in spec.tokens]
+    if unknown:
+        st.error(
+            f"Unit {unit.label}: got '{_shared.plain(unknown[0], 30)}', expected layers such as {spec.tokens[unit.tokens[0]]}."
+        )
+        st.stop()
+    card(unit, layers)
+    return [spec.tokens.index(layer) for layer in layers]
+
+
+def card(unit: UnitSpec, layers: list[str]) -> None:
+    """What is known about the module in a slot."""
+    places = json.dumps([spec.position_labels[p] for p in unit.positions[: len(layers)]])
+    line = run.index.get((places, json.dumps(layers), True))
+    if line is None:
+        st.caption("This module was not scored by itself; the prediction below takes it into account.")
+        return
+    row = run.modules.iloc[line]
+    swatch = run.scale(Lens.SCORE).fill_of(row, _shared.theme())
+    rest = f"{colours.words(row, Lens.GOOD, run.unit)}, {colours.evidence(int(row['num_evaluated']), len(run.table))}"
+    st.html(_shared.module_card(colours.words(row, Lens.SCORE, run.unit), rest, swatch))
+
+
+def assemble(choices: list[list[int]]) -> Codes:
+    """The architecture of the chosen modules; a mistake becomes its sentence and stops the page."""
+    row: list[int] = [ABSENT] * spec.num_positions
+    try:
+        for unit, layers in zip(spec.units, choices, strict=True):
+            for position, layer in zip(unit.positions, layers, strict=False):
+                row[position] = layer
+            if len(layers) > len(unit.positions):
+                raise StudioError(f"unit {unit.label}: got {len(layers)} layers, expected at most {len(unit.positions)}.")
+        return np.array(run.space.check(row), np.int16)
+    except StudioError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def predicted(codes: Codes) -> None:
+    """The drawing and the prediction of the assembled architecture."""
+    line = run.predictor.predict(codes[None]).iloc[0]
+    left, right = st.columns([2, 1.2], gap="large")
+    with left:
+        drawn = run.drawing(codes, spec.num_positions, Lens.SCORE)
+        _shared.legend(run.scale(Lens.SCORE))
+        _shared.show(
+            drawing.architecture_figure(drawn, _shared.theme()),
+            None,
+            "assembled",
+            f"The assembled architecture of {len(drawn)} layers",
+        )
+        native = run.space.native(codes)
+        st.code(native if isinstance(native, str) else json.dumps(native), language=None, wrap_lines=True)
+    with right:
+        best = run.measured(int(run.ranked_rows()[0]))
+        sentence = f"**{colours.number(line['predicted'])} {run.unit}** {_shared.interval(line['low'], line['high'])}"
+        known = (np.asarray(run.table.codes) == codes).all(axis=1).any()
+        note = "It is among the measured ones." if known else "It was never measured."
+        st.markdown(f"Predicted {sentence}; the best measured has {colours.number(best)}. {note}")
+        figure = charts.prediction_figure(
+            run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), config.target
+        )
+        _shared.show(figure, None, "prediction", "The prediction among the measured architectures")
+
+
+@st.fragment
+def by_hand() -> None:
+    """The slots and what they make; a choice draws only this anew."""
+    choices: list[list[int]] = []
+    for first in range(0, len(spec.units), UNITS_A_LINE):
+        units = list(enumerate(spec.units))[first : first + UNITS_A_LINE]
+        for column, (index, unit) in zip(st.columns(max(len(units), 3)), units, strict=False):
+            with column:
+                choices.append(slot(index, unit))
+    predicted(assemble(choices))
+
+
+@st.cache_data(max_entries=16, show_spinner="Assembling and ranking candidates")
+def built(run_id: str, num: int, top_k: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The best candidates by the ensemble, and the reduced space they come from."""
+    one = _shared.read_run(run_id)
+    found = building.build(one.predictor, one.modules, one.table.networks, num, top_k)
+    space = building.reduced_space(one.modules, one.table.spec, top_k, minimize=one.config.minimize)
+    return building.built_records(found, one.predictor), space
+
+
+@st.fragment
+def for_me() -> None:
+    """Top-K per unit, the N best by the ensemble, the reduced space, downloads."""
+    st.subheader("Build for me", anchor=False)
+    one, two, three = st.columns([1, 1, 2], vertical_alignment="bottom")
+    top_k = int(one.number_input("Modules kept a unit", 1, 200, 10, help="Their product is the reduced space."))
+    num = int(two.number_input("Architectures to build", 1, 200, 10))
+    if three.button("Build", type="primary", key="build"):
+        st.session_state["built"] = (run.id, num, top_k)
+    if st.session_state.get("built", ("",))[0] != run.id:
+        st.caption(
+            "The modules most often among the best are combined, whole architectures are predicted, unmeasured ones offered."
+        )
+        return
+    result = _shared.guarded(lambda: built(*st.session_state["built"]))
+    if result is None or not result[0]:
+        st.info("No network is left that was not measured already; keep more modules a unit.")
+        return
+    records, space = result
+    table = charts.built_table(records)
+    left, right = st.columns([1.2, 1], gap="large")
+    with left:
+        best = run.measured(int(run.ranked_rows()[0]))
+        _shared.show(
+            charts.candidates_figure(table, best, config.target), None, "candidates", "Candidates with intervals, best first"
+        )
+    with right:
+        st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 420))
+        st.caption(f"Reduced space: {space['size']:,} of {space['full_size']:,} architectures.")
+        downloads(records, space)
+
+
+def downloads(records: list[dict[str, Any]], space: dict[str, Any]) -> None:
+    """JSON lines, CSV, native encoding, the reduced space."""
+    files = charts.built_files(records) | {"space.json": json.dumps(space, indent=1)}
+    labels = {"built.jsonl": "JSON lines", "built.csv": "CSV", "built.txt": "Native", "space.json": "Reduced space"}
+    with st.container(horizontal=True):
+        for name, label in labels.items():
+            st.download_button(
+                label, files[name], name, icon=":material/download:", type="tertiary", on_click="ignore", key=f"get_{name}"
+            )
+
+
+by_hand()
+for_me()

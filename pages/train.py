@@ -1,0 +1,217 @@
+"""Train: the form that starts a run, the table of runs, the chosen run live."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from autobuild_core.errors import StudioError, TargetError
+from autobuild_core.figures import charts
+from autobuild_core.runs import ACTIVE_STATES
+from autobuild_core.storage import SAMPLE_ID
+from autobuild_core.targets import Target, suggest_targets
+from pages import _shared
+
+_shared.enter("train")
+_shared.title(
+    "Train",
+    "held-out SRCC is the rank correlation of prediction and measurement on networks the model never saw; 1 is perfect.",
+)
+store = _shared.workspace()
+
+
+def start(run_name: str, dataset_id: str, target: str, minimize: bool, **settings: int | None) -> None:
+    """Makes a run, queues it and opens it."""
+    run_id = store.add_run(dataset_id, target, name=run_name, minimize=minimize, **settings)
+    _shared.executor().submit(run_id)
+    _shared.keep(run=run_id)
+    st.rerun()
+
+
+def form() -> None:
+    """Name and seed; the rest is chosen for the reader."""
+    dataset = _shared.current_dataset()
+    if dataset is None:
+        st.info("There is no data to train on yet: upload evaluated architectures, or take the sample.")
+        if st.button("Go to Data", type="primary"):
+            _shared.go_to("data")
+        return
+    data = _shared.read_dataset(str(store.path), str(dataset["id"]))
+    metrics = [str(m) for m in data.metrics.columns]
+    first = (suggest_targets(data.metrics) or metrics)[0]
+    text, minimize = _shared.recall("target") or first, _shared.recall("minimize") == "yes"
+    try:
+        Target(text, minimize).check(metrics)
+    except TargetError:
+        text = first
+    with st.form("start", border=False):
+        aim = f"{'minimise' if minimize else 'maximise'} {_shared.code(text)}"
+        st.markdown(f"Learn from **{_shared.plain(dataset['name'])}** ({len(data):,} architectures) to {aim}. Data changes both.")
+        left, middle, right = st.columns([4, 1.4, 1.6], vertical_alignment="bottom")
+        name = left.text_input(
+            "Name of the run", f"{dataset['name']}: {text}"[:100], max_chars=120, key=f"name_{dataset['id']}_{text}"
+        )
+        seed = middle.number_input("Seed", 0, 2**31 - 1, 0, help="Same seed and threads, same run.")
+        with st.expander("Advanced"):
+            one, two, three, four = st.columns(4)
+            members = one.number_input("Members of the ensemble", 2, 64, None, placeholder="chosen for you")
+            steps = two.number_input("Training steps", 10, 100_000, None, placeholder="chosen for you")
+            longest = three.number_input("Longest module across units", 1, 8, None, placeholder="chosen for you")
+            threads = four.number_input("Threads", 1, 64, 2)
+        settings = {"num_members": members, "num_steps": steps, "max_length": longest}
+        if right.form_submit_button("Start training", type="primary", width="stretch"):
+            known = {k: int(v) for k, v in settings.items() if v is not None}
+            act = lambda: start(name, str(dataset["id"]), text, minimize, seed=int(seed), threads=int(threads), **known)  # noqa: E731
+            _shared.guarded(act)
+
+
+def listing(frame: pd.DataFrame) -> "pd.Series[str]":
+    """All runs; a click on a line chooses one."""
+    shown = pd.DataFrame(
+        {
+            "Run": frame["name"],
+            "State": frame["state"],
+            "Data": frame["data_name"],
+            "Target": np.where(frame["minimize"].astype(bool), "minimise ", "maximise ") + frame["target"].astype(str),
+            "SRCC, held out": ["" if pd.isna(value) else f"{value:.3f}" for value in frame["srcc"]],
+            "Verdict": frame["verdict"],
+            "Age": [_shared.age(moment) for moment in frame["created"]],
+        }
+    )
+    config = {"Run": st.column_config.TextColumn(width="medium")}
+    current = _shared.current_run()
+    picked = st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=config,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="runs",
+        height="content" if len(shown) < 7 else 250,
+    )
+    rows = picked["selection"]["rows"]
+    if rows and rows != st.session_state.get("picked_rows"):
+        _shared.keep(run=frame.iloc[rows[0]]["id"])
+        st.session_state["picked_rows"] = rows
+        st.rerun()
+    st.session_state["picked_rows"] = rows
+    _shared.csv_button(shown, "runs")
+    return frame.iloc[0] if current is None else current
+
+
+def live(run_id: str) -> None:
+    """Curves of a run; reads again every second while it lives, and draws the whole page anew when it ends."""
+    frame = store.runs()
+    found = frame[frame["id"] == run_id]
+    alive = not found.empty and found.iloc[0]["state"] in ACTIVE_STATES
+
+    @st.fragment(run_every=1.0 if alive else None)
+    def curves() -> None:
+        if alive:
+            _shared.executor().poll()
+            rows = store.runs()
+            now = rows[rows["id"] == run_id]
+            if now.empty or now.iloc[0]["state"] != found.iloc[0]["state"]:
+                st.rerun()  # the rest of the page shows the state too
+            _shared.progress_line(now.iloc[0])
+        progress = store.run(run_id).progress()
+        if progress.empty or "loss" not in progress:
+            if not alive:
+                st.caption("This run left no curve: it ended before its first step.")
+            return
+        left, right = st.columns(2, gap="large")
+        with left:
+            losses = progress.dropna(subset=["loss"])
+            _shared.show(charts.loss_figure(losses), None if alive else losses[["step", "loss"]], "loss", "Training loss by step")
+        with right:
+            table = charts.hop_progress_table(progress)
+            _shared.show(
+                charts.hop_progress_figure(table), None if alive else table, "hop_progress", "Held-out SRCC by step, a line a hop"
+            )
+
+    curves()
+
+
+def actions(run: "pd.Series[str]") -> None:
+    """Cancel, repeat, rename, delete."""
+    run_id, own = str(run["id"]), run["id"] != SAMPLE_ID
+    with st.container(horizontal=True):
+        if run["state"] in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:"):
+            _shared.guarded(lambda: _shared.executor().cancel(run_id))
+            st.toast("Cancelling: the run stops at its next step, after 3 s at the latest.")
+        with st.popover("Repeat"):
+            seed = st.number_input("Seed of the repetition", 0, 2**31 - 1, int(run["seed"]) + 1, key=f"seed_{run_id}")
+            if st.button("Start", type="primary", key=f"repeat_{run_id}"):
+                _shared.guarded(lambda: repeat(run_id, int(seed)))
+        if own:
+            with st.popover("Rename"):
+                name = st.text_input("New name", str(run["name"]), key=f"rename_{run_id}")
+                if st.button("Rename", key=f"do_rename_{run_id}"):
+                    _shared.guarded(lambda: store.rename_run(run_id, name))
+                    st.rerun()
+        if own and run["state"] not in ACTIVE_STATES:
+            with st.popover("Delete"):
+                st.write("The run and all its tables go for good. The data set stays.")
+                if st.button("Delete this run", key=f"delete_{run_id}"):
+                    _shared.guarded(lambda: store.delete_run(run_id))
+                    _shared.keep(run=None)
+                    st.rerun()
+
+
+def repeat(run_id: str, seed: int) -> None:
+    """The same run with another seed, on the run's own copy of the data."""
+    folder = store.run(run_id)
+    config = folder.config
+    dataset_id = store.add_dataset(folder.table(), config.data_name)
+    settings = {"num_members": config.num_members, "num_steps": config.num_steps, "max_length": config.max_length}
+    name = f"{store.run_name(run_id)[:100]}, seed {seed}"
+    start(name, dataset_id, config.target, config.minimize, seed=seed, threads=config.threads, **settings)
+
+
+def quality(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
+    """Prediction against measurement, and the comparison with another finished run."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        figure = charts.predictions_figure(run.predictions, run.config.target)
+        _shared.show(figure, run.predictions, "predictions", "Held-out prediction against measurement, one dot an architecture")
+    with right:
+        others = frame[(frame["state"] == "finished") & (frame["id"] != run.id)]
+        names = {row["id"]: str(row["name"]) for _, row in others.iterrows()}
+        other = st.selectbox(
+            "Compare with", list(names), None, format_func=names.__getitem__, placeholder="another finished run", key="compare"
+        )
+        sides = {f"{run.config.name} ": run.quality}
+        if other:
+            sides[names[other]] = _shared.read_run(other).quality
+        table = charts.compare_table(sides)
+        st.dataframe(
+            table, hide_index=True, column_config={c: st.column_config.NumberColumn(format="%.4g") for c in table.columns[1:]}
+        )
+        _shared.csv_button(table, "comparison")
+
+
+def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
+    """The chosen run."""
+    state = str(run["state"])
+    st.subheader(_shared.plain(run["name"], 100), anchor=False)
+    badge, aim = f":{_shared.STATE_COLOURS[state]}-badge[{state}]", "minimise" if run["minimize"] else "maximise"
+    st.markdown(f"{badge} {_shared.age(run['created'])}, {aim} {_shared.code(run['target'])}, seed {run['seed']:.0f}")
+    if state in ("failed", "lost", "cancelled"):
+        _shared.ended_badly(run)
+    actions(run)
+    live(str(run["id"]))
+    if state == "finished":
+        quality(_shared.read_run(str(run["id"])), frame)
+    with st.expander("Log", expanded=state == "failed"):
+        st.code(store.run(str(run["id"])).log_text()[-20_000:] or "The log is empty so far.", language=None, height=260)
+
+
+everything = _shared.runs()
+if everything.empty:
+    form()
+else:
+    with st.expander("Start a training", expanded=(everything["id"] == SAMPLE_ID).all(), icon=":material/add:"):
+        form()
+    try:
+        detail(listing(everything), everything)
+    except StudioError as problem:
+        st.error(str(problem))

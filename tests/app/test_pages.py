@@ -1,0 +1,166 @@
+"""Every page in every state, entered by app.py."""
+
+import sys
+
+import pytest
+from streamlit.runtime.pages_manager import PagesManager
+
+from autobuild_core.storage import Workspace
+from tests.app.workspaces import STATES, flat_file, open_page, texts
+
+PAGES = ("home", "data", "train", "importance", "hops", "builder")
+RESULTS = ("importance", "hops", "builder")
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("in_state", STATES, indirect=True)
+def test_every_page_opens_in_every_state(page: str, in_state: Workspace) -> None:
+    app = open_page(page)
+    assert not app.exception, [e.value for e in app.exception]
+    assert texts(app)
+
+
+@pytest.mark.parametrize("page", RESULTS)
+@pytest.mark.parametrize(
+    ("in_state", "expected"),
+    [
+        ("no data", "upload evaluated architectures"),
+        ("no run", "no run has been trained"),
+        ("running", "as soon as the run is finished"),
+        ("failed", "Too few networks: got 3, expected 10."),
+        ("lost", "was lost"),
+    ],
+    indirect=["in_state"],
+)
+def test_a_page_without_results_says_what_to_do(page: str, in_state: Workspace, expected: str) -> None:
+    app = open_page(page)
+    assert expected in texts(app)
+    assert any(button.label.startswith(("Go to", "Watch", "Open")) for button in app.button)
+
+
+@pytest.mark.first_hit
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_deep_link_as_first_hit_gets_the_navigation(page: str, in_state: Workspace) -> None:
+    PagesManager.uses_pages_directory = None
+    app = open_page(page)
+    assert not app.exception
+    assert PagesManager.uses_pages_directory is False
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_an_empty_home_has_a_drop_zone_and_no_bar(in_state: Workspace) -> None:
+    app = open_page("home")
+    assert len(app.get("file_uploader")) == 1
+    assert "Run" not in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_the_bar_names_data_target_run_and_one_next_step(page: str, in_state: Workspace) -> None:
+    app = open_page(page)
+    read = texts(app)
+    assert "Test data" in read
+    assert "mean_acc" in read
+    assert "First run" in read
+    assert sum(str(button.key).startswith("next_") for button in app.button) == 1
+    assert "How to read this" in read
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_an_uploaded_file_is_read_and_shown(in_state: Workspace, tmp_path) -> None:
+    app = open_page("data")
+    content = flat_file(tmp_path / "designs.csv").read_text() + "3,1,9,3,1,1,oops,1\n"
+    app.file_uploader[0].set_value(("designs.csv", content.encode(), "text/csv")).run()
+    assert not app.exception
+    assert in_state.datasets()["name"].tolist() == ["designs.csv"]
+    read = texts(app)
+    assert "90 of 91" in read.replace("\\", "")
+    assert "What to aim at" in read
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_an_unreadable_file_says_why(in_state: Workspace) -> None:
+    app = open_page("data")
+    app.file_uploader[0].set_value(("notes.txt", b"hello", "text/plain")).run()
+    assert in_state.datasets().empty
+    assert "notes" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_a_faulty_equation_is_marked_at_its_place(in_state: Workspace) -> None:
+    app = open_page("data")
+    app.text_input[0].set_value("mean_acc / nonsense").run()
+    assert app.code[0].value == f"mean_acc / nonsense\n{' ' * 11}^"
+    assert "nonsense" in app.error[0].value
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_an_overflow_proposes_a_fraction(in_state: Workspace) -> None:
+    app = open_page("data")
+    app.text_input[0].set_value("100**(mean_acc*10)").run()
+    assert "100" in app.error[0].value
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_start_queues_a_run(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.submit", lambda self, run_id: asked.append(run_id))
+    app = open_page("train")
+    app.number_input[0].set_value(7)
+    next(b for b in app.button if b.label == "Start training").click().run()
+    assert not app.exception
+    assert in_state.run(asked[0]).config.seed == 7
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_run_is_renamed_and_deleted(in_state: Workspace) -> None:
+    app = open_page("train")
+    run = in_state.runs()["id"].iloc[0]
+    next(t for t in app.text_input if t.label == "New name").set_value("Another name").run()
+    next(b for b in app.button if str(b.key) == f"do_rename_{run}").click().run()
+    assert in_state.run_name(run) == "Another name"
+    next(b for b in app.button if str(b.key) == f"delete_{run}").click().run()
+    assert in_state.runs().empty
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+@pytest.mark.parametrize("choice", ["best", "worst", "typed:01201201", "row:3"])
+def test_importance_shows_any_architecture(in_state: Workspace, choice: str) -> None:
+    app = open_page("importance", arch=choice, hop="2", lens="good", module="L3")
+    assert not app.exception
+    read = texts(app)
+    assert "among the best 10 %" in read
+    assert "L1 to L3" in read
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_typed_architecture_outside_the_space_is_refused(in_state: Workspace) -> None:
+    app = open_page("importance", arch="typed:99")
+    assert "expected 8 digits" in app.error[0].value
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_builder_predicts_a_choice_and_builds(in_state: Workspace) -> None:
+    app = open_page("builder")
+    assert "Predicted" in texts(app)
+    app.selectbox[0].set_value(app.selectbox[0].options[2]).run()
+    assert not app.exception
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert "Reduced space" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_run_that_is_gone_falls_back_to_the_newest(in_state: Workspace) -> None:
+    app = open_page("hops", run="0" * 32)
+    assert not app.exception
+    assert "First run" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_no_page_asks_for_torch_or_sklearn(in_state: Workspace) -> None:
+    before = {"torch", "torch_geometric", "sklearn"} & set(sys.modules)
+    for page in PAGES:
+        open_page(page)
+    assert {"torch", "torch_geometric", "sklearn"} & set(sys.modules) == before

@@ -1,0 +1,81 @@
+"""What the page tests share: small files of evaluated architectures, runs in any state, pages entered by app.py."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+from streamlit.testing.v1 import AppTest
+
+from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.storage import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+STATES = ("no data", "no run", "running", "failed", "lost", "finished", "finished flat")
+
+
+def macro_file(path: Path, num: int = 90) -> Path:
+    """NAS-Bench-Macro's format with an additive target."""
+    rng = np.random.default_rng(0)
+    rows = {}
+    for key in rng.choice(3**8, num, replace=False):
+        digits = np.base_repr(key, 3).zfill(8)
+        acc = 88 + sum(int(d) for d in digits) * 0.3 + rng.normal(0, 0.05)
+        test = {"test_acc": [acc, acc, acc], "mean_acc": acc, "std": 0.1}
+        rows[digits] = test | {"params": 1e6 + key, "flops": 2e7 + key}
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def flat_file(path: Path, num: int = 90) -> Path:
+    """A flat CSV of two stages with a depth, and a latency to be minimised; one row is refused."""
+    rng = np.random.default_rng(1)
+    columns = {f"stage{s}_{a}": rng.choice(v, num) for s in (1, 2) for a, v in (("k", (3, 5)), ("e", (1, 3)), ("l", (1, 2, 3)))}
+    frame = pd.DataFrame(columns)
+    frame["latency_ms"] = sum(frame[f"stage{s}_l"] * (1 + frame[f"stage{s}_e"] + 0.2 * frame[f"stage{s}_k"]) for s in (1, 2))
+    frame["acc_pct"] = 50 + frame["latency_ms"] + rng.normal(0, 0.1, num)
+    frame.to_csv(path, index=False)
+    return path
+
+
+def train(workspace: Workspace, dataset: str, target: str, minimize: bool) -> str:
+    """Runs the real worker to its end."""
+    run = workspace.add_run(dataset, target, name="First run", minimize=minimize, num_members=2, num_steps=30, threads=1)
+    executor = SubprocessExecutor(workspace)
+    executor.submit(run)
+    deadline = time.monotonic() + 200
+    while executor.poll() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    state = workspace.run(run).state
+    assert state["state"] == "finished", (state, workspace.run(run).log_text())
+    return run
+
+
+def set_state(workspace: Workspace, run: str, state: str, error: str = "") -> None:
+    """A state as a worker would have left it; "running" is held by this very process."""
+    workspace.run(run).set_state(state, error)
+    now = time.time()
+    mine = (os.getpid(), psutil.Process().create_time(), now) if state == "running" else (None, None, None)
+    with workspace.connect(write=True) as connection:
+        query = "UPDATE runs SET state = ?, submitted = ?, pid = ?, pid_started = ?, heartbeat = ? WHERE id = ?"
+        connection.execute(query, (state, now, *mine, run))
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    """A page, entered by app.py."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if name != "home":
+        app.switch_page(f"pages/{name}.py").run()
+    return app
+
+
+def texts(app: AppTest) -> str:
+    """All that a reader can read."""
+    kinds = ("markdown", "caption", "header", "subheader", "error", "info", "warning", "code", "html")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))

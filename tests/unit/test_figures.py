@@ -1,0 +1,317 @@
+"""Figures: the colour scale, the wording, the drawing and every chart's table, on cases small enough to do by hand."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from autobuild_core.figures import charts, drawing
+from autobuild_core.figures.colours import (
+    Lens,
+    Scale,
+    colour,
+    digits_for,
+    evidence,
+    ink_on,
+    number,
+    scale_for,
+    signed,
+    unit_of,
+    words,
+)
+from autobuild_core.records import ArchTable
+from autobuild_core.spaces import space_named
+
+UP = Scale(Lens.SCORE, 50.0, 40.0, 60.0, "points")
+DOWN = Scale(Lens.SCORE, 50.0, 60.0, 40.0, "ms")
+
+
+def contrast(first: str, second: str) -> float:
+    def luminance(text: str) -> float:
+        values = [int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in values)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def module(places: list[str], layers: list[str], effect: float = 1.0, **more: object) -> dict[str, object]:
+    base = {
+        "positions": json.dumps(places),
+        "layers": json.dumps(layers),
+        "unit": "",
+        "hop": len(places) - 1,
+        "embedding_norm": effect,
+    }
+    scores = {"score": 50 + effect, "score_low": 49 + effect, "score_high": 51 + effect}
+    effects = {"effect": effect, "effect_low": effect - 0.2, "effect_high": effect + 0.2}
+    good = {
+        "good": 0.1 + effect / 20,
+        "good_low": 0.05,
+        "good_high": 0.3,
+        "num_evaluated": 3,
+        "whole_unit": False,
+        "unit_index": 0,
+    }
+    return base | scores | effects | good | more
+
+
+@pytest.fixture
+def modules() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            module(["L1"], ["mb6_k5"], 2.0),
+            module(["L1"], ["mb3_k3"], -1.0),
+            module(["L1"], ["identity"], 0.5),
+            module(["L2"], ["mb6_k5"], 1.0),
+            module(["L1", "L2"], ["mb6_k5", "mb6_k5"], 3.0, whole_unit=True, unit="L1-2"),
+        ]
+    )
+
+
+@pytest.fixture
+def table() -> ArchTable:
+    space = space_named("nas_bench_macro")
+    codes = np.array(
+        [[2, 2, 0, 0, 0, 0, 0, 0], [2, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0, 0, 0]], np.int16
+    )
+    metrics = pd.DataFrame({"acc": [4.0, 3.0, 2.0, 1.0]})
+    return ArchTable(space.spec, codes, space.hash_networks(codes), metrics, np.array([0, 2, 3, 5]))
+
+
+# Colour and words
+
+
+def test_the_average_is_the_middle_and_ends_are_cut_off() -> None:
+    assert [UP.place(v) for v in (50, 60, 40, 99, -99)] == [0, 1, -1, 1, -1]
+    assert UP.place(55) == pytest.approx(0.5)
+
+
+def test_minimising_turns_the_scale_round() -> None:
+    assert [DOWN.place(v) for v in (40, 60)] == [1, -1]
+
+
+def test_an_unknown_score_has_the_colour_of_the_average() -> None:
+    assert UP.place(float("nan")) == 0
+
+
+def test_a_wide_interval_is_fainter() -> None:
+    assert UP.sureness(50, 50.1) == 1.0
+    assert UP.sureness(45, 55) < UP.sureness(48, 52)
+    assert UP.sureness(float("nan"), 1) == 0.3
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("place", [-1.0, -0.5, 0.0, 0.5, 1.0])
+def test_ink_is_readable_on_every_colour(place: float, theme: str) -> None:
+    for low, high in ((50, 50.1), (40, 60)):
+        fill = UP.fill(50 + 10 * place, low, high, theme)
+        assert contrast(fill, ink_on(fill)) >= 4.5
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_worse_is_bluish_and_better_is_orange(theme: str) -> None:
+    worse, better = colour(-1, theme), colour(1, theme)
+    assert int(worse[5:], 16) > int(worse[1:3], 16)
+    assert int(better[1:3], 16) > int(better[5:], 16)
+
+
+def test_the_scale_is_fixed_by_the_run(modules: pd.DataFrame) -> None:
+    scale = scale_for(modules, Lens.SCORE, 50.0, False, "acc_pct")
+    assert (scale.centre, scale.unit) == (50.0, "points")
+    assert scale.better - scale.centre == pytest.approx(scale.centre - scale.worse)
+    assert scale_for(modules, Lens.SCORE, 50.0, True, "latency_ms").better < 50
+    assert scale_for(modules, Lens.GOOD, 50.0, True, "acc").centre == 0.1
+    assert scale_for(modules, Lens.NORM, 50.0, True, "acc").better > 0
+
+
+def test_words_are_those_of_the_design() -> None:
+    row = pd.Series({"effect": 0.42, "effect_low": 0.21, "effect_high": 0.60, "num_evaluated": 38})
+    assert words(row, Lens.SCORE, "points", 400) == "+0.42 points (+0.21 to +0.60), seen in 38 of 400"
+    assert evidence(0, 400) == "never seen in 400: no evidence of its own"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0.0000"), (93.126, "93.13"), (0.7891, "0.789"), (12345.6, "12,346"), (1e9, "1.00e+09")]
+)
+def test_numbers(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_unknown_numbers_are_called_unknown() -> None:
+    assert number(float("nan")) == signed(float("nan"), 2) == "unknown"
+
+
+def test_decimals_follow_the_interval() -> None:
+    assert digits_for(0.2, 0.6) == 2
+    assert digits_for(-20, 20) == 0
+    assert signed(-0.001, 2) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("target", "unit"), [("map_pct", "points"), ("latency_ms", "ms"), ("params_m", "M"), ("mean_acc", "mean_acc"), ("a / b", "")]
+)
+def test_units(target: str, unit: str) -> None:
+    assert unit_of(target) == unit
+
+
+# Drawing
+
+
+def test_layers_stand_below_each_other_and_units_side_by_side(table: ArchTable) -> None:
+    nodes = drawing.architecture_table(table.spec, table.codes[0])
+    assert nodes["label"].tolist() == list(table.spec.position_labels)
+    assert nodes.groupby("unit")["x"].nunique().eq(1).all()
+    assert nodes["x"].nunique() == 3
+
+
+def test_an_absent_layer_is_not_drawn() -> None:
+    space = space_named("ofa_mbv3")
+    row = space.sample(1, np.random.default_rng(0))[0]
+    nodes = drawing.architecture_table(space.spec, row)
+    assert nodes["position"].tolist() == np.flatnonzero(row >= 0).tolist()
+
+
+def test_a_hop_takes_the_module_that_ends_at_the_layer(table: ArchTable, modules: pd.DataFrame) -> None:
+    index = drawing.module_index(modules)
+    scores = drawing.node_scores(modules, index, table.spec, table.codes[0], 1)
+    assert scores["position"].tolist() == [0, 1]
+    assert scores["num_layers"].tolist() == [1, 2]
+    assert scores["effect"].tolist() == [2.0, 3.0]
+
+
+def test_a_module_never_scored_falls_back_to_a_shorter_one(table: ArchTable, modules: pd.DataFrame) -> None:
+    fewer = modules.iloc[:4]
+    scores = drawing.node_scores(fewer, drawing.module_index(fewer), table.spec, table.codes[0], 1)
+    assert scores["num_layers"].tolist() == [1, 1]
+
+
+def test_the_graph_is_plain_json_with_a_legend(table: ArchTable, modules: pd.DataFrame) -> None:
+    scores = drawing.node_scores(modules, drawing.module_index(modules), table.spec, table.codes[0], 0)
+    drawn = drawing.coloured(drawing.architecture_table(table.spec, table.codes[0]), scores, UP, "points")
+    data = json.loads(json.dumps(drawing.graph_data(drawn, UP, "L2")))
+    assert len(data["nodes"]) == 8
+    assert len(data["edges"]) == 7
+    assert [e["across"] for e in data["edges"]] == [False, True, False, False, True, False, False]
+    assert data["legend"]["labels"][1] == "average 50"
+    assert isinstance(drawing.architecture_figure(drawn), go.Figure)
+
+
+def test_a_minimised_target_has_better_on_the_left() -> None:
+    assert drawing.legend(DOWN)["labels"] == ["better: 40", "average 50", "worse: 60 ms"]
+
+
+def test_the_standalone_file_names_no_other_host(table: ArchTable, modules: pd.DataFrame) -> None:
+    scores = drawing.node_scores(modules, drawing.module_index(modules), table.spec, table.codes[0], 0)
+    drawn = drawing.coloured(drawing.architecture_table(table.spec, table.codes[0]), scores, UP, "points")
+    page = drawing.standalone_html(drawn, UP, "A <run>")
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    assert "A &lt;run>" in page
+    assert "vis.Network" in page
+
+
+# Charts
+
+
+def test_contains_asks_for_these_tokens_at_these_positions(table: ArchTable) -> None:
+    assert charts.contains(table, ["L1"], ["mb6_k5"], False).tolist() == [True, True, False, False]
+    assert charts.contains(table, ["L1", "L2"], ["mb6_k5", "mb3_k3"], True).tolist() == [False, True, False, False]
+
+
+def test_a_whole_unit_is_no_deeper() -> None:
+    space = space_named("ofa_mbv3")
+    unit = [["mbconv3_e3_k3"] * 2] * 4
+    codes = np.array([space.parse([["mbconv3_e3_k3"] * depth, *unit]) for depth in (2, 3)], np.int16)
+    two = ArchTable(space.spec, codes, space.hash_networks(codes), pd.DataFrame({"a": [1.0, 2.0]}), np.arange(2))
+    assert charts.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, True).tolist() == [True, False]
+    assert charts.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, False).tolist() == [True, True]
+
+
+def test_with_and_without(table: ArchTable) -> None:
+    targets = pd.DataFrame({"row": [0, 1, 3], "source_row": [0, 2, 5], "target": [4.0, 3.0, 1.0]})
+    split = charts.with_without_table(table, targets, ["L1"], ["mb6_k5"], False)
+    assert split["group"].tolist() == ["with the module", "with the module", "without it"]
+    assert isinstance(charts.with_without_figure(split, "acc"), go.Figure)
+
+
+def test_duplicates_name_the_row_they_repeat(table: ArchTable) -> None:
+    assert charts.duplicates_table(table).to_dict("records") == [{"row": 5, "same_network_as_row": 3}]
+
+
+def test_ranking_is_best_first_in_the_targets_direction(modules: pd.DataFrame) -> None:
+    single = modules[modules["positions"] == '["L1"]']
+    up = charts.ranking_table(single, Lens.SCORE, False, 9, "acc_pct")
+    down = charts.ranking_table(single, Lens.SCORE, True, 9, "acc_pct")
+    assert up["module"].tolist() == down["module"].tolist()[::-1] == ["L1: mb6 k5", "L1: identity", "L1: mb3 k3"]
+    assert isinstance(charts.ranking_figure(up, UP), go.Figure)
+
+
+def test_a_long_ranking_keeps_both_ends(modules: pd.DataFrame) -> None:
+    many = pd.concat([modules.iloc[[0]].assign(score=float(i)) for i in range(30)])
+    assert charts.ranking_table(many, Lens.SCORE, False, 9, "acc", 3, 2)["rank"].tolist() == [1, 2, 3, 29, 30]
+
+
+def test_facts_of_a_module(table: ArchTable, modules: pd.DataFrame) -> None:
+    facts = charts.module_facts(modules, table, ["L1"], ["identity"], Lens.SCORE, False)
+    assert facts == {"whole_unit": False, "seen": "seen in 2 of 4", "rank": "Rank 2 of 3 at its place."}
+    unknown = charts.module_facts(modules, table, ["L7"], ["identity"], Lens.SCORE, False)
+    assert "not scored" in unknown["rank"]
+
+
+def test_module_names_are_short() -> None:
+    assert charts.module_name('["U1.L1", "U1.L2"]', '["mbconv3_e3_k5", "mbconv3_e3_k5"]') == "U1.L1 to L2: 2 x e3 k5"
+    assert charts.module_name('["L1", "L2"]', '["mb6_k5", "mb6_k3"]') == "L1 to L2: mb6 k5, mb6 k3"
+
+
+def test_heat_map_is_in_the_order_of_the_space(table: ArchTable, modules: pd.DataFrame) -> None:
+    heat = charts.heat_table(modules, table.spec, Lens.SCORE, 4, "acc")
+    assert list(zip(heat["position"], heat["layer"], strict=True)) == [
+        ("L1", "identity"),
+        ("L1", "mb3_k3"),
+        ("L1", "mb6_k5"),
+        ("L2", "mb6_k5"),
+    ]
+    assert isinstance(charts.heat_figure(heat, UP), go.Figure)
+
+
+def test_a_histogram_leaves_out_what_is_not_finite() -> None:
+    assert charts.histogram_table(np.array([1.0, 2.0, np.nan, np.inf]), "acc")["count"].sum() == 2
+    assert len(charts.histogram_table(np.array([3.0, 3.0]), "acc")) == 1
+
+
+def test_metrics_side_by_side(table: ArchTable) -> None:
+    histograms = charts.metrics_table(table.metrics)
+    assert set(histograms["metric"]) == {"acc"}
+    assert isinstance(charts.metrics_figure(histograms), go.Figure)
+
+
+def test_progress_without_held_out_records() -> None:
+    progress = pd.DataFrame(
+        {"step": [1, 2, np.nan], "loss": [2.0, 1.0, np.nan], "hop_srcc": [[0.1, 0.2], None, None], "srcc": [0.3, np.nan, np.nan]}
+    )
+    hops = charts.hop_progress_table(progress)
+    assert hops.columns.tolist() == ["step", "hop 0", "hop 1", "prediction"]
+    assert len(hops) == 1
+    assert isinstance(charts.hop_progress_figure(hops), go.Figure)
+
+
+def test_features_with_many_values_are_left_to_the_heat_map() -> None:
+    few = pd.DataFrame({"feature": "kernel", "value": ["3", "5"], "effect": [0.1, -0.1], "effect_low": 0.0, "effect_high": 0.2})
+    many = pd.DataFrame(
+        {"feature": "joint", "value": [str(i) for i in range(40)], "effect": 0.1, "effect_low": 0.0, "effect_high": 0.2}
+    )
+    shown = charts.features_shown(pd.concat([few, many]).assign(num_nodes=1))
+    assert set(shown["feature"]) == {"kernel"}
+    assert isinstance(charts.features_figure(shown, UP), go.Figure)
+
+
+def test_built_files_are_what_build_writes() -> None:
+    record = {"arch": "22222222", "predicted": 1.0, "low": 0.5, "high": 1.5, "modules": [{"unit": "L1-2", "layers": ["mb6_k5"]}]}
+    files = charts.built_files([record])
+    assert json.loads(files["built.jsonl"]) == record
+    assert files["built.txt"] == "22222222\n"
+    assert files["built.csv"].splitlines() == ["arch,predicted,low,high", "22222222,1.0,0.5,1.5"]
