@@ -152,37 +152,36 @@ class AutoBuildScorer(Scorer):
         return average(self._targets), average(self._good), average(self._beyond)
 
     def _sampled(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
-        """As `_exact`, over random contexts: the space's mean plus what putting the module in changes on average."""
-        contexts = self._contexts(group)  # row numbers in the population
-        base = self.population.codes[contexts]
-        columns, width = list(group.positions), len(contexts)
-        members = len(self.space_means)
+        """As `_exact`, over random contexts, for a group that holds every sequence of layers at its positions.
+
+        The few contexts are shared by all modules, so what they get wrong is the same for all: the group's mean is
+        moved to that of all random architectures which have as many layers there.
+        """
+        eligible = self._eligible(group)
+        base = self.population.codes[eligible[:NUM_CONTEXTS]]
+        columns, width, members = list(group.positions), len(base), len(self.space_means)
         target, good, beyond = (np.empty((members, len(group))) for _ in range(3))
         for start in range(0, len(group), MODULES_AT_ONCE):
             part = group.codes[start : start + MODULES_AT_ONCE]
             codes = np.tile(base, (len(part), 1))
-            if group.unit is not None:
-                codes[:, list(self.predictor.spec.units[group.unit].positions)] = ABSENT
             codes[:, columns] = np.repeat(part, width, axis=0)
             scores = self.predictor.member_scores(codes)
-            stop = start + len(part)
-            targets = self.predictor.expected(scores)
+            targets, stop = self.predictor.expected(scores), start + len(part)
             target[:, start:stop] = targets.reshape(members, len(part), width).mean(2)
-            beyond[:, start:stop] = self._beyond_cost(codes, targets).reshape(members, len(part), width).mean(2)
             good[:, start:stop] = self._good_of(scores).reshape(members, len(part), width).mean(2)
-        if group.unit is None and not self.predictor.spec.fixed_depth:  # contexts are deeper than the average: no shift
-            return target, good, beyond
-        target += (self.space_means - self._targets[:, contexts].mean(1))[:, None]
-        good += (self.space_good - self._good[:, contexts].mean(1))[:, None]
-        beyond += (self._beyond @ self.population.weights - self._beyond[:, contexts].mean(1))[:, None]
+            beyond[:, start:stop] = self._beyond_cost(codes, targets).reshape(members, len(part), width).mean(2)
+        for averages, values in ((target, self._targets), (good, self._good), (beyond, self._beyond)):
+            averages += (values[:, eligible].mean(1) - averages.mean(1))[:, None]
         return target, np.clip(good, 0, 1), beyond
 
-    def _contexts(self, group: ModuleGroup) -> NDArray[np.intp]:
-        """The first NUM_CONTEXTS random architectures that have a layer wherever the module has one."""
+    def _eligible(self, group: ModuleGroup) -> NDArray[np.intp]:
+        """Rows of the random architectures that have a layer wherever the module has one; for a whole unit, and none behind."""
+        codes = self.population.codes
+        inside = (codes[:, list(group.positions)] != ABSENT).all(1)
         if group.unit is not None:
-            return np.arange(NUM_CONTEXTS)
-        deep = (self.population.codes[:, list(group.positions)] != ABSENT).all(1)
-        return np.flatnonzero(deep)[:NUM_CONTEXTS]
+            unit = self.predictor.spec.units[group.unit]
+            inside &= (codes[:, list(unit.positions)] != ABSENT).sum(1) == len(group.positions)
+        return np.flatnonzero(inside)
 
     def _frame(self, target: Array, good: Array, beyond: Array) -> pd.DataFrame:
         """Means over members with 90 % intervals."""
