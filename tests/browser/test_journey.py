@@ -1,0 +1,97 @@
+"""The whole way in real Chromium: upload, target, train, reload in the middle, importance, hops, builder, download."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from autobuild_core.datasets import read_table
+from autobuild_core.spaces import space_named
+from tests.app.workspaces import macro_file
+from tests.browser.conftest import Watch
+
+pytestmark = pytest.mark.browser
+TRAINED_MS = 150_000
+
+
+def fill_number(page: Page, label: str, value: int) -> None:
+    """A number input, taken over as a user's Tab does."""
+    box = page.get_by_label(label)
+    box.fill(str(value))
+    box.press("Tab")
+
+
+def test_from_upload_to_download(page: Page, server: str, watch: Watch, tmp_path: Path) -> None:
+    data = macro_file(tmp_path / "evaluated.json", num=120)
+    page.goto(server)
+    page.locator("input[type=file]").set_input_files(data)
+    page.get_by_text("What to aim at").wait_for()
+    expect(page.get_by_text("NAS-Bench-Macro").first).to_be_visible()
+    expect(page.get_by_text("120 of 120")).to_be_visible()
+
+    equation = page.get_by_label("Target, an equation over the metrics")
+    equation.fill("mean_acc + nonsense")
+    equation.press("Enter")
+    expect(page.get_by_text("nonsense").first).to_be_visible()
+    expect(page.locator("[data-testid=stAlert]")).to_contain_text("nonsense")
+    equation.fill("mean_acc")
+    equation.press("Enter")
+    expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
+
+    page.get_by_role("button", name="Train on this").click()
+    page.get_by_text("Advanced").click()
+    fill_number(page, "Members of the ensemble", 3)
+    fill_number(page, "Training steps", 150)
+    fill_number(page, "Threads", 1)
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text(re.compile(r"\brunning\b|\bqueued\b")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"[Ss]tep \d+|training")).first).to_be_visible()
+    run_address = page.url
+    page.reload()
+    assert page.url == run_address
+    page.get_by_role("button", name="See what matters").wait_for(timeout=TRAINED_MS)
+
+    page.get_by_role("button", name="See what matters").click()
+    page.locator("[data-ready=yes]").wait_for()
+    canvas = page.locator(".canvas")
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text(re.compile(r"seen in \d+ of 120")).first).to_be_visible()
+    assert "module=" in page.url
+
+    page.get_by_role("button", name="Rank the modules").click()
+    expect(page.get_by_text("What a feature is worth")).to_be_visible()
+
+    page.get_by_role("button", name="Build better ones").click()
+    page.get_by_role("button", name="Build", exact=True).click()
+    expect(page.get_by_text("Reduced space:")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_text("JSON lines").click()
+    built = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+    assert_built(built, data)
+    watch.assert_quiet()
+
+
+def assert_built(built: list[dict[str, object]], data: Path) -> None:
+    """Ten distinct networks, best first, none of them evaluated, near the best of a target that adds up over layers."""
+    space = space_named("nas_bench_macro")
+    evaluated = read_table(data)
+    networks = [int(space.hash_networks(evaluated.codes[:1] * 0 + space.parse(b["arch"]))[0]) for b in built]
+    assert len(set(networks)) == len(built) == 10
+    assert not set(networks) & set(evaluated.networks.tolist())
+    predicted = [float(str(b["predicted"])) for b in built]
+    assert predicted == sorted(predicted, reverse=True)
+    assert sum(int(digit) for digit in str(built[0]["arch"])) >= 14  # of 16
+
+
+def test_the_sample_leads_to_a_built_architecture(page: Page, server: str, watch: Watch) -> None:
+    page.goto(server)
+    page.get_by_role("button", name="Try the sample").first.click()
+    page.get_by_text("Most important").wait_for()
+    page.get_by_role("link", name="Builder").click()
+    expect(page.get_by_text("Predicted").first).to_be_visible()
+    page.get_by_role("button", name="Build", exact=True).click()
+    expect(page.get_by_text("Reduced space:")).to_be_visible()
+    watch.assert_quiet()
