@@ -84,3 +84,11 @@ def table() -> ArchTable:
 def workspace(tmp_path: Path) -> Workspace:
     """An empty workspace."""
     return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One finished run (`autobuild_core.notebook.Run`) that the tests of the learning core share; nothing may write into it."""
+    from tests.learning import trained_run
+
+    return trained_run(tmp_path_factory.mktemp("trained") / "run")

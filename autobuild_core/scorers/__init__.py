@@ -55,10 +55,13 @@ def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None) 
     return make(predictor, cost)
 
 
-def module_keys(codes: Codes, columns: list[int], num_tokens: int) -> NDArray[np.int64]:
-    """(n,) one whole number for what an architecture has at some positions, absence included."""
-    place = (num_tokens + 1) ** np.arange(len(columns), dtype=np.int64)
-    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ place
+def module_keys(codes: Codes, columns: list[int]) -> NDArray[np.int64]:
+    """(n,) one whole number for what an architecture has at some positions, absence included.
+
+    Random odd multipliers, modulo 2^64: any number of positions, and no collision to be met in practice.
+    """
+    multipliers = np.random.default_rng(0).integers(2**62, size=len(columns)) * 2 + 1
+    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ multipliers
     return keys
 
 
@@ -72,12 +75,12 @@ def group_keys(group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.int64]:
     columns = key_columns(group, spec)
     padded = np.full((len(group), len(columns)), ABSENT, np.int16)
     padded[:, : len(group.positions)] = group.codes
-    return module_keys(padded, list(range(len(columns))), len(spec.tokens))
+    return module_keys(padded, list(range(len(columns))))
 
 
 def count_evaluated(group: ModuleGroup, spec: SpaceSpec, codes: Codes) -> NDArray[np.int64]:
     """(num_modules,) how many of the evaluated architectures contain each module of the group."""
-    seen, counts = np.unique(module_keys(codes, key_columns(group, spec), len(spec.tokens)), return_counts=True)
+    seen, counts = np.unique(module_keys(codes, key_columns(group, spec)), return_counts=True)
     keys = group_keys(group, spec)
     index = np.minimum(np.searchsorted(seen, keys), len(seen) - 1)
     return np.where(seen[index] == keys, counts[index], 0)

@@ -138,7 +138,7 @@ class AutoBuildScorer(Scorer):
         spec = self.predictor.spec
         keys = group_keys(group, spec)
         order = np.argsort(keys)
-        found = module_keys(self.population.codes, key_columns(group, spec), len(spec.tokens))
+        found = module_keys(self.population.codes, key_columns(group, spec))
         place = np.minimum(np.searchsorted(keys[order], found), len(keys) - 1)
         inside = keys[order][place] == found
         module = order[place[inside]]
