@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
-PRODUCT_LIMIT = 40_000
+PRODUCT_LIMIT = 20_000
+UNREDUCED_K = 100  # modules a unit from which the search over a whole space starts
 IMPROVE_ROUNDS, IMPROVE_PARENTS, IMPROVE_CHILDREN = 30, 64, 8
 
 
@@ -73,24 +74,41 @@ def reduced_space(
     for index, unit in enumerate(spec.units):
         layers = [json.loads(text) for text in kept.loc[kept["unit_index"] == index, "layers"]]
         units.append({"unit": unit.label, "modules": layers})
-        counts.append(max(len(layers), 1))
+        counts.append(len(layers) + (0 in unit.depths))
         full.append(int((ranked["unit_index"] == index).sum()) + (0 in unit.depths))
     sizes = {"size": math.prod(counts), "full_size": math.prod(full)}
     return {"space": spec.name, "lens": lens, "top_k": top_k} | sizes | {"units": units}
 
 
-def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: str, minimize: bool) -> Codes:
-    """(n, num_positions) every combination of the top modules of the units, K lowered until at most PRODUCT_LIMIT."""
+def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: str, minimize: bool) -> Codes:
+    """(n, num_positions) the combinations of the top modules of the units, n at most PRODUCT_LIMIT.
+
+    Where there are more, those with the largest sum of effects: unit by unit only the PRODUCT_LIMIT best beginnings
+    are kept, which is exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may
+    have no layer may stay empty too.
+
+    Args:
+        modules: modules.parquet.
+        spec: the space.
+        top_k: modules of each unit; None = UNREDUCED_K.
+        lens: ranks them.
+        minimize: smaller targets are better.
+    """
     ranked = top_modules(modules, lens, minimize)
-    while top_k > 1 and top_k ** len(spec.units) > PRODUCT_LIMIT:
-        top_k -= 1
-    kept = ranked[ranked["rank"] <= top_k]
-    parts = [module_rows(kept[kept["unit_index"] == index], spec) for index in range(len(spec.units))]
-    grid = np.indices([len(part) for part in parts]).reshape(len(parts), -1)
-    codes = np.full((grid.shape[1], spec.num_positions), ABSENT, np.int16)
-    for unit, part, index in zip(spec.units, parts, grid, strict=True):
-        columns = list(unit.positions)
-        codes[:, columns] = part[index][:, columns]
+    kept = ranked[ranked["rank"] <= (top_k or UNREDUCED_K)]
+    codes, sums = np.full((1, spec.num_positions), ABSENT, np.int16), np.zeros(1)
+    for index, unit in enumerate(spec.units):
+        part = kept[kept["unit_index"] == index]
+        layers = module_rows(part, spec)[:, list(unit.positions)]
+        effects = part["effect"].to_numpy(float) * orientation("effect", minimize)
+        if 0 in unit.depths:
+            layers = np.concatenate([layers, np.full((1, len(unit.positions)), ABSENT, np.int16)])
+            effects = np.append(effects, 0.0)
+        total = (sums[:, None] + effects).ravel()
+        best = np.argsort(-total, kind="stable")[:PRODUCT_LIMIT]
+        before, module = np.divmod(best, len(effects))
+        codes, sums = codes[before].copy(), total[best]
+        codes[:, list(unit.positions)] = layers[module]
     return codes
 
 
@@ -129,7 +147,7 @@ def build(
     codes = space.enumerate()
     if codes is not None:
         return _best(predictor, codes, refused, num)
-    start = product_codes(modules, spec, math.floor(PRODUCT_LIMIT ** (1 / len(spec.units))), lens, predictor.minimize)
+    start = product_codes(modules, spec, None, lens, predictor.minimize)
     best = _best(predictor, start, refused, max(num, IMPROVE_PARENTS))
     rng = np.random.default_rng(seed)
     for step in range(IMPROVE_ROUNDS):

@@ -72,12 +72,15 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Trains the ensemble into a new run folder."""
     table = notebook.read(options.data, options.format, options.space)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     name = Path(options.data).name
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
-    run = notebook.train(
-        table, options.target, options.out, options.minimize, options.seed, name, progress, stop.is_set, **settings
-    )
+    try:
+        run = notebook.train(
+            table, options.target, options.out, options.minimize, options.seed, name, progress, stop.is_set, **settings
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return run.quality
 
 
@@ -171,5 +174,5 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.command}: interrupted; what was finished is kept.", file=sys.stderr)
         return INTERRUPTED
     progress.close()
-    print(json.dumps(result))
+    print(tables.to_json(result))
     return 0

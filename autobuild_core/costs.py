@@ -11,7 +11,6 @@ from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]
 RIDGE = 1e-6  # relative to the number of rows: only settles what the data leave open
-EXPLAINED_FORMULA = 1 - 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +30,6 @@ class CostModel:
     weights: Array
     intercept: float
     explained: float
-
-    @property
-    def is_formula(self) -> bool:
-        """The fit leaves no residual: the metric follows from the layers (parameters, MAdds)."""
-        return bool(self.explained >= EXPLAINED_FORMULA)
 
     def predict(self, codes: Codes) -> Array:
         """(n,) cost of (n, num_positions) codes."""

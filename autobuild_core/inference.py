@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from autobuild_core.errors import RunError
@@ -74,12 +75,21 @@ class Predictor:
         try:
             about = json.loads((folder / "model.json").read_text())
             weights = load_file(folder / "model.safetensors")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise RunError(f"{folder}: got no finished model ({type(error).__name__}), expected a trained run.") from error
+        try:
+            return cls._assembled(about, weights)
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"{folder}/model.json: got a damaged description ({error}), expected that of a trained run."
+            ) from error
+
+    @classmethod
+    def _assembled(cls, about: dict[str, Any], weights: dict[str, NDArray[np.float32]]) -> Self:
         spec = SpaceSpec.from_json(json.dumps(about["spec"]))
         codebook = make_codebook(spec)
         if list(codebook.names) != about["features"]:
-            raise RunError(f"{folder}/model.json: got features {about['features']}, expected {list(codebook.names)}; train anew.")
+            raise RunError(f"model.json: got features {about['features']}, expected {list(codebook.names)}; train anew.")
         network = Network(weights, codebook, about["num_hops"])
         scaling, calibration = NormalScores.from_dict(about["scaling"]), Calibration(**about["calibration"])
         return cls(network, spec, scaling, calibration, about["target"], about["minimize"])

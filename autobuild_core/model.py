@@ -1,11 +1,11 @@
 """The AutoBuild predictor for a whole ensemble at once: FE-MLP, GATv2 hops, mean pooling, regressor.
 
-Every parameter has a leading dimension of members; all members are one tensor program. `inference.py` repeats the
+Every parameter has a leading dimension of members; all members are one tensor program. `network.py` repeats the
 forward pass in numpy (evaluation mode), which a test holds equal to this one.
 """
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +31,6 @@ class ModelConfig:
     width: int = 32
     hidden: int = 8
     dropout: float = 0.0
-
-    def to_dict(self) -> dict[str, float]:
-        """For the checkpoint's JSON."""
-        return asdict(self)
 
 
 def _normal(generator: torch.Generator, *shape: int, scale: float) -> nn.Parameter:
@@ -184,7 +180,7 @@ class Predictor(nn.Module):
 
     def forward(self, categories: Tensor, sources: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(predicted (members, graphs), graph embedding norms (members, hops + 1, graphs))."""
-        weight = (mask / mask.sum(2, keepdim=True))[..., None]
+        weight = (mask / mask.sum(2, keepdim=True).clamp(min=1))[..., None]
         embeddings = self.node_embeddings(categories, sources, mask)
         pooled = [(h * weight).sum(2) for h in embeddings]  # each (members, graphs, dim)
         norms = torch.stack([g.sum(-1) for g in pooled], 1)

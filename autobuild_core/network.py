@@ -103,7 +103,7 @@ class Network:
     def forward(self, graphs: Graphs) -> Outputs:
         """Predictions and graph embedding norms of a batch small enough for memory."""
         w = self.weights
-        share = (graphs.mask / graphs.mask.sum(1, keepdims=True)).astype(np.float32)
+        share = (graphs.mask / np.maximum(graphs.mask.sum(1, keepdims=True), 1)).astype(np.float32)
         pooled = [np.einsum("mgnd,gn->mgd", h, share, optimize=True) for h in self.node_embeddings(graphs)]
         norms = np.stack([g.sum(-1) for g in pooled], 1)
         hidden = np.maximum(pooled[-1] @ w["hidden_weight"] + w["hidden_bias"], 0)

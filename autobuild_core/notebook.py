@@ -1,21 +1,24 @@
 """What a notebook calls: `ab.read`, `ab.train`, `run.scores`, `run.predict`, `run.build`; the command line is thin over it."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from autobuild_core import building
 from autobuild_core.costs import fit_cost
 from autobuild_core.datasets import read_table
-from autobuild_core.errors import ConfigError, DataError, RunError, StudioError
+from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import LENSES, make_scorer, score_modules, unit_groups, window_count
 from autobuild_core.tables import content_hash
+from autobuild_core.targets import Target
 
 WINDOW_LIMIT = 500_000
 Progress = Callable[[dict[str, Any]], None]
@@ -80,19 +83,27 @@ class Run:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         groups = unit_groups(space) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         table = self.table()
+        learned = np.isfinite(Target(self.config.target).values(table.metrics))  # evidence is what was learned from
+        table = table.take(learned)
         scorer = make_scorer("autobuild", self.predictor, fit_cost(table, space, cost) if cost else None)
         frame = score_modules(scorer, groups, table, lambda share: report({"phase": "scoring", "share": share}))
         better = building.orientation(lens, self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True)
 
-    def predict(self, table: ArchTable) -> pd.DataFrame:
-        """One line for every row of the file a table was read from: row, predicted, low, high; empty where refused.
+    def predict(self, data: ArchTable | Path | str) -> pd.DataFrame:
+        """One line for every row of a file: row, predicted, low, high; empty where refused.
+
+        Args:
+            data: the file, which is read with the run's space and needs no metrics, or a table that was read from one.
 
         Raises:
+            DataError: the file cannot be read.
             RunError: the table is of another space.
         """
-        if table.spec.name != self.predictor.spec.name or table.spec.tokens != self.predictor.spec.tokens:
-            raise RunError(f"data: got architectures of {table.spec.title}, expected {self.predictor.spec.title} as in the run.")
+        own = self.predictor.spec
+        table = data if isinstance(data, ArchTable) else read_table(Path(data), space=own)
+        if (table.spec.name, table.spec.tokens, table.spec.units) != (own.name, own.tokens, own.units):
+            raise RunError(f"data: got architectures of {table.spec.title} with other units or layers than the run's ({own.title}).")
         out = self.predictor.predict(table.codes)[["predicted", "low", "high"]]
         out.index = pd.Index(table.source_rows, name="row")
         return out.reindex(pd.RangeIndex(max(table.num_read, len(table)), name="row")).reset_index()
@@ -108,10 +119,12 @@ class Run:
         """The best distinct networks by the ensemble: arch (native encoding), predicted, low, high, modules.
 
         Raises:
-            ConfigError: num is not positive.
+            ConfigError: num or top_k is not positive.
         """
         if num < 1:
             raise ConfigError(f"num: got {num}, expected at least 1.")
+        if top_k is not None and top_k < 1:
+            raise ConfigError(f"top k: got {top_k}, expected at least 1.")
         built = building.build(
             self.predictor,
             self.modules(),
@@ -173,11 +186,18 @@ def train(
     """
     from autobuild_core.pipeline import train_run
 
-    path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))
     if len(table) == 0:
         raise ConfigError("data: got no architecture that could be read, expected at least 10.")
     config = RunConfig("", name or target, table.format, content_hash(table), target, minimize, seed, **settings)
-    folder = RunFolder(path).create(config, table)
+    aim = Target(target, minimize)
+    aim.check_varies(aim.values(table.metrics))
+    path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunError(f"{path}: got something that exists already, expected a new folder for the run.")
+    try:
+        folder = RunFolder(path).create(config, table)
+    except OSError as error:
+        raise ConfigError(f"{path}: got {error.strerror}, expected a place where a run folder can be made.") from error
     folder.set_state("running")
 
     def record(progress: dict[str, Any]) -> None:
@@ -186,9 +206,14 @@ def train(
 
     try:
         train_run(folder, record, should_stop)
-    except BaseException as error:
-        state = "failed" if isinstance(error, StudioError) else "cancelled"
-        folder.set_state(state, str(error))
+    except StudioError:
+        shutil.rmtree(path)  # nothing was learned, and the place is free for the next try
+        raise
+    except (KeyboardInterrupt, Cancelled):
+        folder.set_state("cancelled")
+        raise
+    except Exception as error:
+        folder.set_state("failed", f"{type(error).__name__}: {error}")
         raise
     folder.set_state("finished")
     return Run(path)

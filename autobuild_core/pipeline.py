@@ -1,5 +1,6 @@
 """One training from a table to the tables that pages read; the worker and the command line both call it."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
 from autobuild_core import tables
-from autobuild_core.errors import Cancelled
+from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.features import make_codebook
 from autobuild_core.graphs import chain_graphs
 from autobuild_core.inference import Calibration, Predictor
@@ -19,12 +20,11 @@ from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunFolder
 from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
-from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.scorers.autobuild import AutoBuildScorer, jackknife_half_width
 from autobuild_core.spaces import load_space
 from autobuild_core.targets import Target
 
 SPREAD_DRAWS = 2048
-HOLD_OUT_LIMIT = 50_000
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -53,7 +53,8 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     kept = np.flatnonzero(np.isfinite(values))
     rows, values = table.take(kept), values[kept]
     target.check_varies(values)
-    given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed, "threads": config.threads}
+    threads = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))  # the queue's limit holds
+    given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed, "threads": threads}
     settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(config.seed))
     space, codebook = load_space(table.spec), make_codebook(table.spec)
@@ -64,6 +65,8 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     network = Network(weights, codebook, settings.model.num_hops)
     held = held_out(network, space.canonical(rows.codes), fold)
+    if not np.isfinite(held["score"]).all():
+        raise RunError("training: got predictions that are no numbers, expected finite ones; choose another seed or fewer steps.")
     calibration = Calibration(float(np.sqrt(np.mean((held["score"] - scores) ** 2))), _member_spread(network, table, config.seed))
     predictor = Predictor(network, table.spec, scaling, calibration, config.target, config.minimize)
     _write_model(folder, predictor, weights)
@@ -185,8 +188,9 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     Returns:
         columns feature, value, effect, effect_low, effect_high (target units), num_nodes (layers evaluated with it).
     """
-    codebook, codes = predictor.network.codebook, scorer.population.codes[:SPREAD_DRAWS]
-    graphs = chain_graphs(predictor.space.canonical(codes))
+    codebook, population = predictor.network.codebook, scorer.population
+    drawn = np.random.default_rng(0).choice(len(population.codes), SPREAD_DRAWS, p=population.weights)
+    graphs = chain_graphs(predictor.space.canonical(population.codes[drawn]))
     outputs = predictor.network.forward(graphs)
     slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
     values = predictor.network.category_values().astype(float)  # (members, categories)
@@ -199,7 +203,7 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
         chosen = np.flatnonzero(feature_of == index)
         average = np.average(values[:, chosen], axis=1, weights=np.maximum(in_space[chosen], 1e-9))
         effect = (values[:, chosen] - average[:, None]) * slopes[:, None] / graphs.mask.sum(1).mean()
-        half = 1.645 * effect.std(0)
+        half = jackknife_half_width(effect)
         part = pd.DataFrame({"feature": name, "value": [codebook.values[c][1] for c in chosen], "effect": effect.mean(0)})
         part["effect_low"], part["effect_high"], part["num_nodes"] = part["effect"] - half, part["effect"] + half, seen[chosen]
         parts.append(part[part["num_nodes"] > 0])  # what was never evaluated is not reported

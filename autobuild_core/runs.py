@@ -17,7 +17,7 @@ from typing import Any, Self
 import pandas as pd
 
 from autobuild_core import tables
-from autobuild_core.errors import DataError, RunError
+from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.records import ArchTable
 
 ACTIVE_STATES = ("queued", "running")
@@ -55,6 +55,18 @@ class RunConfig:
     num_steps: int | None = None
     max_length: int | None = None
     threads: int = 2
+
+    def __post_init__(self) -> None:
+        """Checks the numbers.
+
+        Raises:
+            ConfigError: one is out of range.
+        """
+        smallest = {"seed": 0, "num_members": 2, "num_steps": 1, "max_length": 1, "threads": 1}
+        for setting, least in smallest.items():
+            value = getattr(self, setting)
+            if value is not None and value < least:
+                raise ConfigError(f"{setting.removeprefix('num_')}: got {value}, expected at least {least}.")
 
 
 def _versions() -> dict[str, str]:

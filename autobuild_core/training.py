@@ -34,7 +34,7 @@ class TrainConfig:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         spearman_weight: lambda of the loss.
-        clip: largest gradient norm a member.
+        clip: largest gradient norm, per member on average (one norm for all, times the root of their number).
         seed: of folds, batches and initialisation.
         threads: of torch.
     """

@@ -23,7 +23,19 @@ PACKAGE = "autobuild_core"
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
 LOW = ("errors", "memory", "registry", "records", "tables", "runs", "storage")
 SPACE_AND_DATA = ("spaces", "datasets", "reading", "targets", "graphs", "features", "scaling")
-LEARNING = ("costs", "network", "model", "loss", "training", "inference", "scorers", "building", "searchers", "evaluators", "autospace")
+LEARNING = (
+    "costs",
+    "network",
+    "model",
+    "loss",
+    "training",
+    "inference",
+    "scorers",
+    "building",
+    "searchers",
+    "evaluators",
+    "autospace",
+)
 RUNNING = ("jobs", "pipeline", "worker")
 SHOWING = ("figures", "report", "notebook", "__init__", "cli", "__main__")
 ORDER = LOW + SPACE_AND_DATA + LEARNING + RUNNING + SHOWING

@@ -80,6 +80,8 @@ def group_keys(group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.int64]:
 
 def count_evaluated(group: ModuleGroup, spec: SpaceSpec, codes: Codes) -> NDArray[np.int64]:
     """(num_modules,) how many of the evaluated architectures contain each module of the group."""
+    if not len(codes):
+        return np.zeros(len(group), np.int64)
     seen, counts = np.unique(module_keys(codes, key_columns(group, spec)), return_counts=True)
     keys = group_keys(group, spec)
     index = np.minimum(np.searchsorted(seen, keys), len(seen) - 1)
@@ -97,9 +99,9 @@ def default_groups(space: Space, max_length: int | None) -> list[ModuleGroup]:
 
 
 def window_count(space: Space, length: int) -> int:
-    """Number of modules of a length, an upper bound that costs nothing."""
-    widest = max(1 if unit.tied else len(unit.tokens) for unit in space.spec.units)
-    return int(space.spec.num_positions * widest**length)
+    """Number of modules of a length, across units too where the space lets windows cross; makes none of them."""
+    starts = range(space.spec.num_positions + 1 - length)
+    return sum(space.group_size(tuple(range(start, start + length))) for start in starts)
 
 
 def unit_groups(space: Space) -> list[ModuleGroup]:

@@ -37,6 +37,16 @@ class Population:
     exact: bool
 
 
+def jackknife_half_width(values: Array) -> Array:
+    """Half of the 90 % interval of the mean of (members, n) values.
+
+    Members differ in what they hold out, one fold of as many as there are members: the spread between them is
+    that of a delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1).
+    """
+    half: Array = TWO_SIDED_90 * np.sqrt(len(values) - 1) * values.std(0)
+    return half
+
+
 @final
 class AutoBuildScorer(Scorer):
     """Scores by the trained ensemble.
@@ -152,10 +162,11 @@ class AutoBuildScorer(Scorer):
         return average(self._targets), average(self._good), average(self._beyond)
 
     def _sampled(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
-        """As `_exact`, over random contexts, for a group that holds every sequence of layers at its positions.
+        """As `_exact`, over random contexts.
 
-        The few contexts are shared by all modules, so what they get wrong is the same for all: the group's mean is
-        moved to that of all random architectures which have as many layers there.
+        The few contexts are shared by all modules, so what they get wrong is the same for all: where the group holds
+        every sequence of layers at its positions, its mean is moved to that of all random architectures which have as
+        many layers there; else the mean of the contexts themselves is.
         """
         eligible = self._eligible(group)
         base = self.population.codes[eligible[:NUM_CONTEXTS]]
@@ -165,14 +176,25 @@ class AutoBuildScorer(Scorer):
             part = group.codes[start : start + MODULES_AT_ONCE]
             codes = np.tile(base, (len(part), 1))
             codes[:, columns] = np.repeat(part, width, axis=0)
+            self._tie(codes, group)
             scores = self.predictor.member_scores(codes)
             targets, stop = self.predictor.expected(scores), start + len(part)
             target[:, start:stop] = targets.reshape(members, len(part), width).mean(2)
             good[:, start:stop] = self._good_of(scores).reshape(members, len(part), width).mean(2)
             beyond[:, start:stop] = self._beyond_cost(codes, targets).reshape(members, len(part), width).mean(2)
+        complete = len(group) == self.predictor.space.group_size(group.positions)
         for averages, values in ((target, self._targets), (good, self._good), (beyond, self._beyond)):
-            averages += (values[:, eligible].mean(1) - averages.mean(1))[:, None]
+            now = averages.mean(1) if complete else values[:, eligible[:NUM_CONTEXTS]].mean(1)
+            averages += (values[:, eligible].mean(1) - now)[:, None]
         return target, np.clip(good, 0, 1), beyond
+
+    def _tie(self, codes: Codes, group: ModuleGroup) -> None:
+        """Gives the other layers of tied units that a window lies in the window's layer, in place."""
+        for unit in self.predictor.spec.units:
+            inside = [p for p in group.positions if p in unit.positions]
+            if unit.tied and inside and group.unit is None:
+                columns = list(unit.positions)
+                codes[:, columns] = np.where(codes[:, columns] == ABSENT, ABSENT, codes[:, inside[:1]])
 
     def _eligible(self, group: ModuleGroup) -> NDArray[np.intp]:
         """Rows of the random architectures that have a layer wherever the module has one; for a whole unit, and none behind."""
@@ -190,20 +212,11 @@ class AutoBuildScorer(Scorer):
             lenses["equal_cost"] = beyond
         out: dict[str, Any] = {}
         for name, values in lenses.items():
-            mean, half = values.mean(0), self._half_width(values)
+            mean, half = values.mean(0), jackknife_half_width(values)
             out |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
         frame = pd.DataFrame(out)
         frame[["good_low", "good_high"]] = frame[["good_low", "good_high"]].clip(0, 1)
         return frame
-
-    def _half_width(self, values: Array) -> Array:
-        """Half of the 90 % interval of the mean of (members, n) values.
-
-        Members differ in what they hold out, one fold of as many as there are members: the spread between them is
-        that of a delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1).
-        """
-        half: Array = TWO_SIDED_90 * np.sqrt(len(values) - 1) * values.std(0)
-        return half
 
     def _norms(self, group: ModuleGroup) -> Array:
         """(num_modules,) norm at the module's last layer, alone, at its hop; standardised over the group, mean over members.

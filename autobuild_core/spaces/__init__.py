@@ -133,6 +133,14 @@ class Space(ABC):
             groups.append(ModuleGroup(positions, self._window_layers(owners), whole[0] if whole else None))
         return groups
 
+    def group_size(self, positions: tuple[int, ...]) -> int:
+        """Number of modules that can stand at these positions, all of them present."""
+        sizes = []
+        for unit in self.spec.units:
+            inside = sum(p in unit.positions for p in positions)
+            sizes.append(len(unit.tokens) ** (min(inside, 1) if unit.tied else inside))
+        return math.prod(sizes)
+
     def _window_layers(self, owners: list[UnitSpec]) -> Codes:
         """(m, length) every sequence that the units owning each position allow."""
         parts = []

@@ -66,7 +66,7 @@ def infer_spec(frame: pd.DataFrame, design: list[str]) -> SpaceSpec:
     unit_columns: list[dict[str, Any]] = []
     for label in dict.fromkeys(owner.get(column, column) for column in design):
         columns = blocks.get(label, [label])
-        names = {column: column.removeprefix(f"{label}_") if label in blocks else "choice" for column in columns}
+        names = {column: column.removeprefix(f"{label}_") if label in blocks else label for column in columns}
         depth = next((c for c in columns if label in blocks and names[c].lower() in DEPTH_NAMES), None)
         choosing = [c for c in columns if c != depth]
         depths = _depths(depth, seen[depth]) if depth else (1,)

@@ -1,0 +1,105 @@
+"""What the tests of the learning core share: planted truths, small tables, ensembles with random weights, one trained run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autobuild_core.features import make_codebook
+from autobuild_core.inference import Calibration, Predictor
+from autobuild_core.network import Network
+from autobuild_core.notebook import Run, train
+from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
+from autobuild_core.scaling import NormalScores
+from autobuild_core.spaces import Space, load_space, space_named
+from autobuild_core.spaces.flat import infer_spec
+
+MACRO_WEIGHTS = np.linspace(0.2, 0.5, 8)
+MACRO_VALUES = np.array([0.0, 0.6, 1.0])  # identity, mb3_k3, mb6_k5
+
+
+def macro_truth(codes: Codes) -> NDArray[np.float64]:
+    """An accuracy that is additive over the layers of NAS-Bench-Macro, equal for equal networks."""
+    return 88 + MACRO_VALUES[space_named("nas_bench_macro").canonical(codes)] @ MACRO_WEIGHTS
+
+
+def macro_data(num_rows: int, seed: int = 0, noise: float = 0.03) -> ArchTable:
+    """Random NAS-Bench-Macro encodings with a noisy `acc`, an `err` and whole `steps`; twins are among them."""
+    space, rng = space_named("nas_bench_macro"), np.random.default_rng(seed)
+    codes = space.sample(num_rows, rng)
+    acc = macro_truth(codes) + rng.normal(0, noise, num_rows)
+    metrics = pd.DataFrame({"acc": acc, "err": 100 - acc, "steps": 1.0 + codes.sum(1)})
+    rows = np.arange(num_rows)
+    return ArchTable(space.spec, codes, space.hash_networks(codes), metrics, rows, "nas_bench_macro", num_rows)
+
+
+def macro_json(table: ArchTable) -> str:
+    """The rows of a table as the published file."""
+    space = load_space(table.spec)
+    acc = table.metrics["acc"]
+    entries = {space.native(row): {"mean_acc": float(a), "params": 1e6} for row, a in zip(table.codes, acc, strict=True)}
+    return json.dumps(entries)
+
+
+def flat_space(num_blocks: int = 2, depths: tuple[int, ...] = (1, 3)) -> Space:
+    """Tied blocks of variable depth: kernel in {3, 5}, expansion in {1, 6}; the first block may also be empty."""
+    columns: dict[str, list[int]] = {}
+    for block in range(num_blocks):
+        columns |= {f"b{block}_k": [3, 5, 3], f"b{block}_e": [1, 6, 6]}
+        columns[f"b{block}_l"] = [0, 2, 2] if block == 0 else [depths[0], depths[-1], depths[0]]
+    return load_space(infer_spec(pd.DataFrame(columns), list(columns)))
+
+
+def chain_space(num_tokens: int = 3, depths: tuple[int, ...] = (1, 2, 3), num_units: int = 2) -> Space:
+    """A small space of free layers (not tied) and variable depth, with the rules of Once-for-all."""
+    width = max(depths)
+    tokens = tuple(f"mbconv{e}" for e in range(num_tokens))
+    every = tuple(range(num_tokens))
+    units = tuple(UnitSpec(f"U{u + 1}", tuple(range(u * width, (u + 1) * width)), depths, every) for u in range(num_units))
+    labels = tuple(f"U{u + 1}.L{i + 1}" for u in range(num_units) for i in range(width))
+    attributes = {"expansion": tuple(str(e) for e in every)}
+    return load_space(SpaceSpec("ofa_mbv3", "small", labels, tokens, units, attributes))
+
+
+def random_network(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Network:
+    """An ensemble with random weights everywhere, batch norm and biases too."""
+    from autobuild_core.model import ModelConfig
+    from autobuild_core.model import Predictor as Model
+
+    codebook = make_codebook(spec)
+    weights = {name: t.numpy() for name, t in Model(codebook, members, ModelConfig(width=12), seed).state_dict().items()}
+    return Network({name: disturbed(name, w, seed) for name, w in weights.items()}, codebook, ModelConfig().num_hops)
+
+
+def disturbed(name: str, weight: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """The weight with noise, variances kept positive: nothing is left at its initial zero or one."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    noise = 0.3 * rng.standard_normal(weight.shape)
+    return (weight * np.exp(noise) if name.endswith("variance") else weight + noise).astype(np.float32)
+
+
+def random_predictor(space: Space, members: int = 3, seed: int = 0, minimize: bool = False) -> Predictor:
+    """A predictor of a skewed target whose ensemble has random weights, its output spread like normal scores."""
+    network = random_network(space.spec, members, seed)
+    rng = np.random.default_rng(seed)
+    scores = network.predict(space.canonical(space.sample(500, rng))).scores
+    gain = 1 / scores.std(1)[:, None, None]
+    for name in ("out_weight", "out_bias", "linear_weight"):
+        network.weights[name] = (network.weights[name] * gain).astype(np.float32)
+    network.weights["out_bias"] -= (scores.mean(1)[:, None, None] * gain).astype(np.float32)
+    scaling = NormalScores.fit(np.exp(rng.normal(0, 0.5, 200)), minimize)
+    return Predictor(network, space.spec, scaling, Calibration(0.3, 0.1), "acc", minimize)
+
+
+def contains(row: Codes, positions: tuple[int, ...], layers: Codes, unit: UnitSpec | None) -> bool:
+    """Whether an architecture has these layers at these positions and, for a whole unit, no other in the unit."""
+    if any(row[p] != layer for p, layer in zip(positions, layers, strict=True)):
+        return False
+    return unit is None or all(row[p] == ABSENT for p in unit.positions if p not in positions)
+
+
+def trained_run(folder: Path) -> Run:
+    """A short real training on planted NAS-Bench-Macro data: about six seconds of one core."""
+    return train(macro_data(80), "acc", folder, num_members=4, num_steps=120, max_length=2, threads=1)

@@ -1,0 +1,197 @@
+"""Assembling architectures: rankings by hand, and the builder against brute force over an enumerable space."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autobuild_core import building
+from autobuild_core.building import Built, build, built_records, module_rows, product_codes, reduced_space, top_modules
+from autobuild_core.inference import Predictor
+from autobuild_core.records import ABSENT, ModuleGroup, SpaceSpec
+from autobuild_core.scorers import describe_modules, score_modules, unit_groups
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.spaces import space_named
+from tests.learning import chain_space, flat_space, macro_data, random_predictor
+
+MACRO = space_named("nas_bench_macro")
+PREDICTOR = random_predictor(MACRO)
+NOTHING = np.zeros(0, np.uint64)
+
+
+@pytest.fixture(scope="module")
+def modules() -> pd.DataFrame:
+    return score_modules(AutoBuildScorer(PREDICTOR), MACRO.windows(1) + unit_groups(MACRO), macro_data(30))
+
+
+def by_hand(lens: list[float], score: list[float]) -> pd.DataFrame:
+    layers = [json.dumps([f"mbconv{i}"]) for i in range(3)]
+    frame = pd.DataFrame({"layers": [*layers, '["mbconv0"]'], "good": lens, "score": score})
+    frame["positions"], frame["unit"], frame["whole_unit"] = '["U1.L1"]', "U1", [True, True, True, False]
+    return frame.assign(unit_index=0, embedding_norm=frame["score"])
+
+
+class TestTopModules:
+    def test_the_lens_decides_and_score_breaks_ties(self) -> None:
+        ranked = top_modules(by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0]), "good")
+        assert ranked["layers"].tolist() == ['["mbconv2"]', '["mbconv1"]', '["mbconv0"]']  # the last row is no whole unit
+        assert ranked["rank"].tolist() == [1, 2, 3]
+
+    def test_a_smaller_target_is_better_when_minimised_but_a_larger_chance_stays_better(self) -> None:
+        frame = by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0])
+        assert top_modules(frame, "score", minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
+        assert top_modules(frame, "score")["score"].tolist() == [3.0, 2.0, 1.0]
+        assert top_modules(frame, "good", minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
+        assert top_modules(frame, "embedding_norm", minimize=True)["embedding_norm"].tolist() == [3.0, 2.0, 1.0]
+
+    def test_each_unit_has_its_own_ranks(self, modules: pd.DataFrame) -> None:
+        ranked = top_modules(modules)
+        assert ranked.groupby("unit_index")["rank"].apply(list).tolist() == [
+            list(range(1, 10)),
+            list(range(1, 28)),
+            list(range(1, 28)),
+        ]
+        for _, unit in ranked.groupby("unit_index"):
+            assert unit["good"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("space", [MACRO, flat_space(), chain_space()])
+def test_module_rows_are_the_modules(space: object) -> None:
+    groups = unit_groups(space)  # type: ignore[arg-type]
+    spec: SpaceSpec = space.spec  # type: ignore[attr-defined]
+    described = describe_modules(groups, spec, space.sample(3, np.random.default_rng(0)))  # type: ignore[attr-defined]
+    codes = module_rows(described, spec)
+    row = 0
+    for group in groups:
+        for layers in group.codes:
+            expected = np.full(spec.num_positions, ABSENT)
+            expected[list(group.positions)] = layers
+            assert codes[row].tolist() == expected.tolist()
+            row += 1
+    assert row == len(codes)
+
+
+class TestReducedSpace:
+    def test_sizes_and_contents(self, modules: pd.DataFrame) -> None:
+        reduced = reduced_space(modules, MACRO.spec, 4)
+        assert (reduced["size"], reduced["full_size"], reduced["top_k"]) == (64, 6561, 4)
+        ranked = top_modules(modules)
+        for index, unit in enumerate(reduced["units"]):
+            best = ranked[(ranked["unit_index"] == index) & (ranked["rank"] <= 4)]["layers"]
+            assert unit["modules"] == [json.loads(text) for text in best]
+        assert json.loads(json.dumps(reduced)) == reduced
+
+    def test_k_beyond_a_unit_keeps_all_of_it(self, modules: pd.DataFrame) -> None:
+        assert reduced_space(modules, MACRO.spec, 10)["size"] == 9 * 10 * 10
+        assert reduced_space(modules, MACRO.spec, 100)["size"] == 6561
+
+    def test_an_empty_unit_counts_in_the_full_size(self) -> None:
+        space = flat_space()
+        frame = score_modules(AutoBuildScorer(random_predictor(space)), unit_groups(space), table_of(space))
+        assert reduced_space(frame, space.spec, 2)["full_size"] == space.size == 5 * 8
+
+    def test_the_product_is_every_combination(self, modules: pd.DataFrame) -> None:
+        codes = product_codes(modules, MACRO.spec, 2, "good", False)
+        ranked = top_modules(modules)
+        parts = [ranked[(ranked["unit_index"] == u) & (ranked["rank"] <= 2)]["layers"].map(json.loads) for u in range(3)]
+        expected = {tuple(itertools.chain(*c)) for c in itertools.product(*parts)}
+        assert {tuple(MACRO.spec.tokens[t] for t in row) for row in codes} == expected and len(codes) == 8
+
+
+def table_of(space: object, num: int = 10) -> object:
+    from autobuild_core.records import ArchTable
+
+    codes = space.sample(num, np.random.default_rng(0))  # type: ignore[attr-defined]
+    networks = space.hash_networks(codes)  # type: ignore[attr-defined]
+    return ArchTable(space.spec, codes, networks, pd.DataFrame(), np.arange(num))  # type: ignore[attr-defined]
+
+
+def check_sound(predictor: Predictor, built: Built, refused: np.ndarray) -> None:
+    networks = predictor.space.hash_networks(built.codes)
+    assert len(set(networks.tolist())) == len(networks) and not np.isin(networks, refused).any()
+    assert (np.diff(built.frame["score"]) <= 0).all()
+    assert (built.frame["low"] <= built.frame["high"]).all()
+    again = predictor.predict(built.codes)
+    assert built.frame["predicted"].to_numpy() == pytest.approx(again["predicted"].to_numpy(), rel=1e-4)
+    for row in built.codes:
+        predictor.space.check(row.tolist())
+
+
+class TestBuild:
+    def brute(self, predictor: Predictor, refused: np.ndarray, num: int) -> np.ndarray:
+        """The best scores of distinct networks, with one encoding each, by sorting all of them."""
+        codes = predictor.space.enumerate()
+        assert codes is not None
+        best = {}
+        for network, score in zip(predictor.space.hash_networks(codes).tolist(), predictor.predict(codes)["score"], strict=True):
+            best[network] = score
+        for network in refused.tolist():
+            best.pop(network, None)
+        return np.sort(list(best.values()))[::-1][:num]
+
+    @pytest.mark.parametrize("minimize", [False, True])
+    def test_equals_brute_force(self, modules: pd.DataFrame, minimize: bool) -> None:
+        predictor = random_predictor(MACRO, seed=2, minimize=minimize)
+        codes = MACRO.enumerate()
+        assert codes is not None
+        order = np.argsort(-predictor.predict(codes)["score"].to_numpy())
+        evaluated = MACRO.hash_networks(codes[order[:40:2]])  # some of the very best are known already
+        built = build(predictor, modules, evaluated, 25)
+        check_sound(predictor, built, evaluated)
+        assert built.frame["score"].to_numpy() == pytest.approx(self.brute(predictor, evaluated, 25), abs=1e-5)
+        assert built.frame["predicted"].is_monotonic_increasing if minimize else built.frame["predicted"].is_monotonic_decreasing
+
+    def test_evaluated_ones_come_back_when_allowed(self, modules: pd.DataFrame) -> None:
+        codes = MACRO.enumerate()
+        assert codes is not None
+        everything = MACRO.hash_networks(codes)
+        assert len(build(PREDICTOR, modules, everything, 5).codes) == 0
+        built = build(PREDICTOR, modules, everything, 5, allow_evaluated=True)
+        check_sound(PREDICTOR, built, NOTHING)
+        assert built.frame["score"].to_numpy() == pytest.approx(self.brute(PREDICTOR, NOTHING, 5), abs=1e-5)
+
+    def test_two_encodings_of_one_network_are_offered_once(self, modules: pd.DataFrame) -> None:
+        built = build(PREDICTOR, modules, NOTHING, 10_000)
+        check_sound(PREDICTOR, built, NOTHING)
+        assert len(built.codes) == 3969  # of 6,561 encodings
+
+    def test_top_k_stays_within_the_product(self, modules: pd.DataFrame) -> None:
+        built = build(PREDICTOR, modules, NOTHING, 1000, top_k=3)
+        check_sound(PREDICTOR, built, NOTHING)
+        product = product_codes(modules, MACRO.spec, 3, "good", False)
+        assert set(MACRO.hash_networks(built.codes).tolist()) == set(MACRO.hash_networks(product).tolist())
+
+    def test_a_large_space_is_searched_from_its_best_modules(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        space = space_named("ofa_mbv3")
+        predictor, rng = random_predictor(space, members=2), np.random.default_rng(0)
+        groups = [
+            ModuleGroup(u.positions[:3], space.sample(30, rng)[:, list(u.positions[:3])], i)
+            for i, u in enumerate(space.spec.units)
+        ]
+        groups = [ModuleGroup(g.positions, g.codes[(g.codes != ABSENT).all(1)], g.unit) for g in groups]
+        frame = describe_modules(groups, space.spec, space.sample(5, rng))
+        frame["good"], frame["score"] = rng.random(len(frame)), 0.0
+        monkeypatch.setattr(building, "PRODUCT_LIMIT", 300)
+        monkeypatch.setattr(building, "IMPROVE_ROUNDS", 4)
+        start = product_codes(frame, space.spec, 3, "good", False)
+        assert len(start) == 3**5
+        first = predictor.predict(start)["score"].sort_values(ascending=False)
+        refused = space.hash_networks(start[first.index[:3]])
+        shares: list[float] = []
+        built = build(predictor, frame, refused, 12, report=shares.append)
+        check_sound(predictor, built, refused)
+        assert len(built.codes) == 12 and built.frame["score"][0] > first.iloc[0] + 0.1
+        assert shares == [0.25, 0.5, 0.75, 1.0]
+        again = build(predictor, frame, refused, 12)
+        assert (again.codes == built.codes).all()
+
+    def test_records_are_native(self, modules: pd.DataFrame) -> None:
+        built = build(PREDICTOR, modules, NOTHING, 3)
+        records = json.loads(json.dumps(built_records(built, PREDICTOR)))
+        for record, row, predicted in zip(records, built.codes, built.frame["predicted"], strict=True):
+            assert MACRO.parse(record["arch"]) == row.tolist() and record["predicted"] == pytest.approx(predicted)
+            assert set(record) == {"arch", "predicted", "low", "high", "modules"}
+            assert [m["unit"] for m in record["modules"]] == ["L1-2", "L3-5", "L6-8"]
+            assert [t for m in record["modules"] for t in m["layers"]] == [MACRO.spec.tokens[t] for t in row]

@@ -1,0 +1,225 @@
+"""The command line as scripts see it: one JSON line on stdout, one sentence and status 2 for what the user can mend."""
+
+import csv
+import gzip
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autobuild_core.cli import main
+from autobuild_core.notebook import Run
+from autobuild_core.runs import RunFolder
+from autobuild_core.spaces import space_named
+from tests.learning import macro_data, macro_json
+
+MACRO = space_named("nas_bench_macro")
+SCORE_HEADER = (
+    "unit,positions,layers,hop,embedding_norm,score,score_low,score_high,effect,effect_low,effect_high,good,good_low,good_high,"
+    "num_evaluated"
+)
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "macro.json"
+    path.write_text(macro_json(macro_data(40)))
+    return path
+
+
+def ask(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any, str]:
+    """(exit status, what the one line on stdout says, stderr)."""
+    try:
+        status = main([str(a) for a in arguments])
+    except SystemExit as stop:  # argparse
+        status = int(stop.code or 0)
+    out, errors = capsys.readouterr()
+    if status:
+        assert out == "" and "Traceback" not in errors
+        return status, None, errors
+    assert out.endswith("\n") and out.count("\n") == 1
+    return status, json.loads(out), errors
+
+
+class TestInspect:
+    def test_what_a_file_holds(self, capsys: pytest.CaptureFixture[str], data: Path) -> None:
+        entries = json.loads(data.read_text()) | {"0120": {"mean_acc": 3}}
+        data.with_suffix(".gz").write_bytes(gzip.compress(json.dumps(entries).encode()))
+        status, said, _ = ask(capsys, "inspect", data.with_suffix(".gz"))
+        assert (status, said["format"], said["space"]) == (0, "nas_bench_macro", "nas_bench_macro")
+        assert said["num_read"] == len(entries) == said["num_accepted"] + 1
+        assert [r["row"] for r in said["rejected"]] == [len(entries) - 1] and said["rejected"][0]["reason"]
+        networks = {MACRO.hash_networks(np.array([MACRO.parse(k)], np.int16))[0] for k in entries if len(k) == 8}
+        assert said["num_duplicates"] == said["num_accepted"] - len(networks)
+        assert said["metrics"] == ["mean_acc", "params"]
+        assert said["num_nodes"] == {"min": 8, "median": 8, "max": 8}
+
+
+class TestTrain:
+    def test_end_to_end(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
+        out = tmp_path / "run"
+        few = ("--members", 2, "--steps", 3, "--threads", 1, "--seed", 5)
+        status, said, _ = ask(capsys, "train", data, "--target", "100 - mean_acc", "--minimize", "--out", out, *few)
+        assert status == 0 and said["ensemble_size"] == 2 and len(said["hop_srcc"]) == 5
+        assert {"srcc", "kendall", "mae", "seconds", "num_train"} <= set(said)
+        config = RunFolder(out).config
+        assert (config.target, config.minimize, config.seed, config.num_members) == ("100 - mean_acc", True, 5, 2)
+        assert RunFolder(out).state["state"] == "finished"
+        status, said, _ = ask(capsys, "build", out, "--num", 2, "--out", tmp_path / "b.jsonl")
+        assert (status, said["num"]) == (0, 2)
+        status, _, errors = ask(capsys, "train", data, "--target", "mean_acc", "--out", out)
+        assert status == 2 and "holds a run already" in errors
+
+
+class TestPredict:
+    def test_one_line_for_every_row_even_if_refused_or_a_twin(
+        self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path
+    ) -> None:
+        keys = ["00000000", "0120", "12021201", "12021210", "22222222"]  # one refused, two encodings of one network
+        (tmp_path / "keys.json").write_text(json.dumps({key: {} for key in keys}))
+        status, said, _ = ask(capsys, "predict", trained.folder.path, tmp_path / "keys.json", "--out", tmp_path / "p.csv")
+        assert (status, said["num"], said["num_refused"]) == (0, 5, 1)
+        rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+        assert list(rows[0]) == ["row", "predicted", "low", "high"] and [r["row"] for r in rows] == list("01234")
+        assert rows[1] == {"row": "1", "predicted": "", "low": "", "high": ""}
+        assert rows[2]["predicted"] == rows[3]["predicted"]
+        assert float(rows[4]["predicted"]) > float(rows[2]["predicted"]) > float(rows[0]["predicted"])  # as planted
+        codes = np.array([MACRO.parse(keys[4])], np.int16)
+        assert float(rows[4]["low"]) == pytest.approx(trained.predictor.predict(codes)["low"][0], rel=1e-6)
+
+    def test_only_refused_rows(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        (tmp_path / "keys.json").write_text(json.dumps({"01200000": {}, "33333333": {}, "3": {}}))
+        out = tmp_path / "p.csv"
+        status, said, _ = ask(capsys, "predict", trained.folder.path, tmp_path / "keys.json", "--out", out)
+        assert (status, said["num"], said["num_refused"]) == (0, 3, 2)
+        assert out.read_text().splitlines()[2:] == ["1,,,", "2,,,"]
+
+
+class TestScore:
+    def test_single_layers(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        status, said, _ = ask(capsys, "score", trained.folder.path, "--out", tmp_path / "s.csv")
+        assert (status, said["num"]) == (0, 24)
+        text = (tmp_path / "s.csv").read_text()
+        assert text.splitlines()[0] == SCORE_HEADER
+        rows = list(csv.DictReader(text.splitlines()))
+        saved = trained.modules().set_index(["positions", "layers"])
+        for row in rows:
+            assert float(row["score"]) == pytest.approx(saved.loc[(row["positions"], row["layers"]), "score"], rel=1e-5)
+            assert row["unit"] == "" and row["hop"] == "0"
+        assert [float(r["score"]) for r in rows] == sorted((float(r["score"]) for r in rows), reverse=True)
+
+    def test_longer_and_units(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        path = trained.folder.path
+        assert ask(capsys, "score", path, "--out", tmp_path / "s.csv", "--max-length", 2)[1]["num"] == 24 + 63
+        assert ask(capsys, "score", path, "--out", tmp_path / "u.csv", "--units")[1]["num"] == 63
+        rows = list(csv.DictReader((tmp_path / "u.csv").read_text().splitlines()))
+        assert {r["unit"] for r in rows} == {"L1-2", "L3-5", "L6-8"}
+        assert all(len(json.loads(r["positions"])) == len(json.loads(r["layers"])) for r in rows)
+
+
+class TestBuild:
+    def test_distinct_new_networks_best_first(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        status, said, _ = ask(capsys, "build", trained.folder.path, "--num", 6, "--out", tmp_path / "b.jsonl")
+        lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+        assert (status, said["num"], len(lines)) == (0, 6, 6)
+        assert all({"arch", "predicted", "low", "high", "modules"} <= set(line) for line in lines)
+        assert [x["predicted"] for x in lines] == sorted((x["predicted"] for x in lines), reverse=True)
+        networks = MACRO.hash_networks(np.array([MACRO.parse(x["arch"]) for x in lines], np.int16))
+        assert len(set(networks.tolist())) == 6 and not np.isin(networks, trained.table().networks).any()
+
+
+class TestRefused:
+    """Status 2, one sentence, no traceback, nothing on stdout."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            "train DATA --target acc --out NEW",
+            "train DATA --target mean_acc+ --out NEW",
+            "train DATA --target params --out NEW",
+            "train DATA --target mean_acc --out RUN",
+            "train DATA --target mean_acc --out NEW --space ofa_mbv3",
+            "train DATA --target mean_acc --out NEW --format nonsense",
+            "train MISSING --target mean_acc --out NEW",
+            "train FOLDER --target mean_acc --out NEW",
+            "train GARBAGE --target mean_acc --out NEW",
+            "train FEW --target mean_acc --out NEW",
+            "inspect GARBAGE",
+            "inspect MISSING",
+            "predict FOLDER DATA --out OUT",
+            "predict DATA DATA --out OUT",
+            "predict RUN GARBAGE --out OUT",
+            "predict RUN TABLE --out OUT",
+            "predict RUN DATA --out NOWHERE/p.csv",
+            "score FOLDER --out OUT",
+            "score RUN --out OUT --max-length 0",
+            "score RUN --out OUT --max-length 9",
+            "score RUN --out OUT --max-length two",
+            "build RUN --num 0 --out OUT",
+            "build RUN --num 3 --lens loudness --out OUT",
+            "nonsense",
+            "train DATA --out NEW",
+            "train DATA --target mean_acc --out DATA",
+            "train DATA --target mean_acc --out NEW --members 1 --steps 2 --threads 1",
+            "train DATA --target mean_acc --out NEW --members 0 --steps 2 --threads 1",
+            "train DATA --target mean_acc --out NEW --members 2 --steps 0 --threads 1",
+            "train DATA --target mean_acc --out NEW --members 2 --steps 2 --threads 0",
+            "train DATA --target mean_acc --out NEW --members 2 --steps 2 --threads 1 --seed -1",
+        ],
+    )
+    def test_with_one_sentence(
+        self, capsys: pytest.CaptureFixture[str], trained: Run, data: Path, tmp_path: Path, arguments: str
+    ) -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "garbage").write_bytes(bytes(range(256)) * 20)
+        (tmp_path / "few.json").write_text(json.dumps(dict(list(json.loads(data.read_text()).items())[:4])))
+        (tmp_path / "table.csv").write_text("kernel,acc\n3,0.5\n5,0.7\n")
+        places = {"DATA": data, "RUN": trained.folder.path, "NEW": tmp_path / "new", "OUT": tmp_path / "out"}
+        places |= {"MISSING": tmp_path / "missing.json", "FOLDER": tmp_path / "folder", "GARBAGE": tmp_path / "garbage"}
+        places |= {"FEW": tmp_path / "few.json", "TABLE": tmp_path / "table.csv"}
+        words = [str(places.get(w, w)).replace("NOWHERE", str(tmp_path / "nowhere")) for w in arguments.split()]
+        status, _, errors = ask(capsys, *words)
+        assert status == 2
+        last = errors.strip().splitlines()[-1]
+        assert last.startswith(words[0]) or "error: " in last  # argparse names the program
+        assert not (tmp_path / "out").exists()
+
+    def test_a_refused_target_leaves_the_place_free(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
+        few = ("--out", tmp_path / "run", "--members", 2, "--steps", 1, "--threads", 1)
+        assert ask(capsys, "train", data, "--target", "mean_ac", *few)[0] == 2
+        assert ask(capsys, "train", data, "--target", "mean_acc", *few)[0] == 0
+
+
+def test_interrupted_with_what_was_finished_kept(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", str(data), "--target", "mean_acc", "--out", str(out), "--members", "2", "--steps", "1000000"]
+    command = [sys.executable, "-m", "autobuild_core", *arguments, "--threads", "1"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not (out / "progress.jsonl").exists() and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        child.send_signal(signal.SIGINT)
+        said, errors = child.communicate(timeout=60)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.communicate()
+    assert (child.returncode, said) == (130, "")
+    assert "Traceback" not in errors and "what was finished is kept" in errors
+    folder = RunFolder(out)
+    assert folder.state["state"] == "cancelled" and len(folder.progress()) >= 1 and len(folder.table()) > 0

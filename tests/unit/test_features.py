@@ -1,0 +1,47 @@
+"""The codebook of a space of two positions and two tokens, and of real spaces."""
+
+import numpy as np
+import pytest
+
+from autobuild_core.features import JOINT, make_codebook
+from autobuild_core.graphs import chain_graphs
+from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
+from autobuild_core.spaces import Space, space_named
+from tests.learning import chain_space, flat_space
+
+UNITS = (UnitSpec("A", (0,), (1,), (0, 1)), UnitSpec("B", (1,), (1,), (0, 1)))
+SPEC = SpaceSpec("nas_bench_macro", "two", ("A1", "B1"), ("x", "y"), UNITS, {"kernel": ("3", "5"), "constant": ("1", "1")})
+
+
+def test_codebook_by_hand() -> None:
+    book = make_codebook(SPEC)
+    assert book.names == ("kernel", "layer", "unit", "layer index", JOINT)  # "constant" tells nothing apart
+    kernel, layer, unit = [(0, "3"), (0, "5")], [(1, "x"), (1, "y")], [(2, "A"), (2, "B")]
+    index, joint = [(3, "A1"), (3, "B1")], [(4, "A1: x"), (4, "A1: y"), (4, "B1: x"), (4, "B1: y")]
+    assert list(book.values) == kernel + layer + unit + index + joint
+    assert book.feature_of.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4]
+    assert book.table[:, 1, 0].tolist() == [0, 2, 5, 7, 10]  # position B1, token x
+
+
+def test_encoding_by_hand() -> None:
+    graphs = chain_graphs(np.array([[1, 0], [ABSENT, 1]], np.int16))
+    categories = make_codebook(SPEC).encode(graphs)
+    assert categories.shape == (2, 2, 5)
+    assert categories[0].tolist() == [[1, 3, 4, 6, 9], [0, 2, 5, 7, 10]]
+    assert categories[1, 0].tolist() == [1, 3, 5, 7, 11]
+
+
+@pytest.mark.parametrize("space", [space_named("nas_bench_macro"), space_named("ofa_mbv3"), flat_space(), chain_space()])
+def test_every_layer_at_every_position_is_told_apart_and_described_by_its_own_values(space: Space) -> None:
+    book, spec = make_codebook(space.spec), space.spec
+    joint = book.table[book.names.index(JOINT)]
+    assert len(np.unique(joint)) == spec.num_positions * len(spec.tokens)
+    for feature, name in enumerate(book.names):
+        assert set(book.feature_of[book.table[feature].ravel()].tolist()) == {feature}
+        if name in spec.attributes:
+            for token, value in enumerate(spec.attributes[name]):
+                assert {book.values[c][1] for c in book.table[feature, :, token]} == {value}
+    for position, label in enumerate(spec.position_labels):
+        shown = {book.values[c][1] for c in book.table[book.names.index("layer index"), position]}
+        assert shown == {label}
+    assert (np.bincount(book.feature_of) > 1).all()

@@ -1,0 +1,187 @@
+"""Real short trainings on planted truths: what comes out must be what was put in."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau, spearmanr
+
+from autobuild_core.building import top_modules
+from autobuild_core.errors import Cancelled, ConfigError, TargetError
+from autobuild_core.features import JOINT
+from autobuild_core.inference import Predictor
+from autobuild_core.notebook import Run, train
+from autobuild_core.pipeline import train_run, verdict
+from autobuild_core.records import ABSENT, ArchTable
+from autobuild_core.runs import RunConfig, RunFolder
+from autobuild_core.scorers import SCORE_COLUMNS
+from autobuild_core.spaces import load_space, space_named
+from autobuild_core.spaces.flat import infer_spec
+from tests.learning import macro_data, macro_truth
+
+MACRO = space_named("nas_bench_macro")
+BLOCKS = pd.DataFrame({f"b{b}_{n}": v for b in range(3) for n, v in (("k", [3, 5]), ("e", [1, 6]), ("l", [1, 2]))})
+FLAT = load_space(infer_spec(BLOCKS, list(BLOCKS)))  # 8 modules a block, 512 architectures
+
+
+def latency(codes: np.ndarray) -> np.ndarray:
+    """A sum over blocks; the eight modules of a block cost 0 to 7 times its weight: depth, expansion, kernel as binary digits."""
+    kernel = np.array([int(k) for k in FLAT.spec.attributes["k"]]) == 5
+    expansion = np.array([int(e) for e in FLAT.spec.attributes["e"]]) == 6
+    first, second = codes[:, 0::2], codes[:, 1::2]  # (n, blocks)
+    cost = 4 * (second != ABSENT) + 2 * expansion[first] + kernel[first]
+    return 5 + cost @ np.array([1.0, 1.5, 2.0])
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A minimised latency from 110 rows, six of them without it."""
+    codes = FLAT.sample(110, np.random.default_rng(0))
+    values = latency(codes)
+    values[[0, 5, 17, 18, 40, 69]] = np.nan
+    metrics = pd.DataFrame({"latency": values})
+    table = ArchTable(FLAT.spec, codes, FLAT.hash_networks(codes), metrics, np.arange(100, 210), "flat_csv", 110)
+    out = tmp_path_factory.mktemp("fast") / "run"
+    return train(table, "latency", out, minimize=True, num_members=3, num_steps=200, threads=1)
+
+
+class TestTrained:
+    def test_unseen_architectures_are_ordered(self, trained: Run) -> None:
+        quality = trained.quality
+        assert quality["srcc"] > 0.85 and quality["kendall"] > 0.65 and max(quality["hop_srcc"]) > 0.8
+        assert len(quality["hop_srcc"]) == 5 and 0.6 < quality["coverage"] <= 1
+        codes = MACRO.sample(400, np.random.default_rng(9))
+        frame = trained.predictor.predict(codes)
+        assert spearmanr(frame["predicted"], macro_truth(codes)).statistic > 0.9
+        assert np.mean((frame["low"] <= macro_truth(codes)) & (macro_truth(codes) <= frame["high"])) > 0.6
+
+    def test_quality_is_that_of_the_held_out_predictions(self, trained: Run) -> None:
+        quality, frame = trained.quality, trained.folder.read_frame("predictions.parquet")
+        assert quality["srcc"] == pytest.approx(spearmanr(frame["predicted"], frame["target"]).statistic, abs=2e-3)
+        assert quality["kendall"] == pytest.approx(kendalltau(frame["predicted"], frame["target"]).statistic, abs=5e-3)
+        assert quality["mae"] == pytest.approx((frame["predicted"] - frame["target"]).abs().mean(), rel=1e-6)
+        assert quality["coverage"] == pytest.approx(frame["target"].between(frame["low"], frame["high"]).mean())
+        assert (frame["low"] <= frame["high"]).all()
+        table = trained.table()
+        assert (frame["target"] == table.metrics["acc"][frame["row"]].to_numpy()).all()
+        twins = pd.Series(table.networks).duplicated(keep=False).to_numpy()
+        if twins.any():  # one member judges all encodings of a network
+            per_network = frame[twins].groupby(table.networks[twins])["predicted"].nunique()
+            assert (per_network == 1).all()
+
+    def test_scores_recover_the_planted_effects(self, trained: Run) -> None:
+        modules, codes = trained.modules(), MACRO.enumerate()
+        assert codes is not None
+        truth = macro_truth(codes)
+        single = modules[modules["hop"] == 0].reset_index(drop=True)
+        true_effects = []
+        for position, token in zip(single["first_position"], single["layers"].str[2:-2], strict=True):
+            inside = codes[:, position] == MACRO.token_index[token]
+            true_effects.append(truth[inside].mean() - truth.mean())
+        true = np.array(true_effects)
+        assert spearmanr(single["effect"], true).statistic > 0.85
+        clear = np.abs(true) > 0.08
+        assert clear.sum() >= 12 and (np.sign(single["effect"][clear]) == np.sign(true[clear])).all()
+        assert (single["effect"] - true).abs().max() < 0.2
+        assert trained.quality["space_mean"] == pytest.approx(truth.mean(), abs=0.1)
+        assert trained.quality["good_threshold"] == pytest.approx(np.quantile(truth, 0.9), abs=0.25)
+
+    def test_the_joint_feature_says_where_a_layer_helps(self, trained: Run) -> None:
+        frame = trained.folder.read_frame("features.parquet")
+        assert list(frame.columns) == ["feature", "value", "effect", "effect_low", "effect_high", "num_nodes"]
+        assert (frame["effect_low"] <= frame["effect"]).all() and (frame["effect"] <= frame["effect_high"]).all()
+        kernel = frame[frame["feature"] == "kernel"].set_index("value")["effect"]
+        assert kernel["5"] > kernel["0"]  # identity hurts, mb6_k5 helps
+        nodes = frame.groupby("feature")["num_nodes"].sum()
+        assert (nodes == 80 * 8).all() and JOINT in nodes.index
+
+    def test_files_have_the_columns_of_the_contract(self, trained: Run) -> None:
+        folder = trained.folder
+        modules = folder.read_frame("modules.parquet")
+        evidence = {"num_evaluated", "whole_unit", "unit_index", "first_position"}
+        assert set(modules.columns) == {"unit", "positions", "layers", "hop", *SCORE_COLUMNS} | evidence
+        assert not modules.duplicated(["positions", "layers"]).any()
+        whole = modules[modules["whole_unit"]]
+        assert whole["unit"].value_counts().to_dict() == {"L1-2": 9, "L3-5": 27, "L6-8": 27}
+        predictions = folder.read_frame("predictions.parquet")
+        assert list(predictions.columns) == ["row", "source_row", "target", "predicted", "low", "high"]
+        keys = {"srcc", "kendall", "mae", "hop_srcc", "coverage", "seconds", "num_train", "num_networks", "ensemble_size"}
+        keys |= {"space_mean", "good_threshold", "verdict", "verdict_why"}
+        assert keys <= set(trained.quality)
+        assert (trained.quality["num_train"], trained.quality["ensemble_size"]) == (80, 4)
+        assert trained.quality["num_networks"] == 80 - trained.table().num_duplicates
+        progress = folder.progress()
+        assert progress["step"].max() == 120 and {"loss", "hop_srcc", "srcc", "seconds", "phase"} <= set(progress.columns)
+        assert folder.state["state"] == "finished"
+
+
+class TestMinimised:
+    def test_rows_without_a_target_are_left_out_and_counted(self, fast: Run) -> None:
+        assert (fast.quality["num_train"], fast.quality["num_without_target"]) == (104, 6)
+        frame = fast.folder.read_frame("predictions.parquet")
+        assert sorted(set(range(110)) - set(frame["row"])) == [0, 5, 17, 18, 40, 69]
+        assert (frame["source_row"] == frame["row"] + 100).all() and frame.notna().all(axis=None)
+        assert fast.modules().query("hop == 0 and first_position == 0 and not whole_unit")["num_evaluated"].sum() == 104
+
+    def test_a_smaller_target_is_better_everywhere(self, fast: Run) -> None:
+        assert fast.quality["srcc"] > 0.85 and max(fast.quality["hop_srcc"]) > 0.7
+        frame = fast.folder.read_frame("predictions.parquet")
+        assert spearmanr(frame["predicted"], frame["target"]).statistic > 0.85
+        assert fast.quality["good_threshold"] < fast.quality["space_mean"]
+        predictions = fast.predictor.predict(FLAT.sample(50, np.random.default_rng(1)))
+        assert spearmanr(predictions["score"], predictions["predicted"]).statistic < -0.99
+
+    @pytest.mark.parametrize("lens", ["score", "good"])
+    def test_the_best_modules_are_the_cheapest(self, fast: Run, lens: str) -> None:
+        ranked = top_modules(fast.modules(), lens, minimize=True)
+        codes = FLAT.enumerate()
+        assert codes is not None and len(codes) == 512
+        for index, unit in enumerate(FLAT.spec.units):
+            ours = ranked[ranked["unit_index"] == index]
+            assert len(ours) == 8
+            average = []
+            for layers in ours["layers"]:
+                tokens = [FLAT.token_index[t] for t in json.loads(layers)]
+                padded = tokens + [ABSENT] * (2 - len(tokens))
+                average.append(latency(codes[(codes[:, list(unit.positions)] == padded).all(1)]).mean())
+            assert spearmanr(average, np.arange(8)).statistic > 0.8
+            assert average[0] == min(average)
+
+    def test_built_ones_are_fast_and_new(self, fast: Run) -> None:
+        built = fast.build(num=5)
+        codes = np.array([FLAT.parse(arch) for arch in built["arch"]], np.int16)
+        every = FLAT.enumerate()
+        assert every is not None
+        assert built["predicted"].is_monotonic_increasing
+        assert latency(codes).mean() < np.quantile(latency(every), 0.1) and latency(codes).max() < np.quantile(
+            latency(every), 0.2
+        )
+        assert not np.isin(FLAT.hash_networks(codes), fast.table().networks).any()
+
+
+class TestEnds:
+    def folder(self, path: Path, target: str = "acc", rows: int = 30) -> RunFolder:
+        config = RunConfig("", "x", "x", "", target, num_members=2, num_steps=3, max_length=1, threads=1)
+        return RunFolder(path / "run").create(config, macro_data(rows))
+
+    def test_what_was_finished_before_a_stop_is_kept(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path)
+        with pytest.raises(Cancelled):
+            train_run(folder, lambda record: None, (folder.path / "predictions.parquet").exists)
+        assert len(Predictor.load(folder.path).predict(folder.table().codes)) == 30
+        assert not (folder.path / "quality.json").exists()
+
+    @pytest.mark.parametrize(("target", "error"), [("accc", TargetError), ("acc +", TargetError), ("acc - acc", TargetError)])
+    def test_a_refused_target(self, tmp_path: Path, target: str, error: type[Exception]) -> None:
+        with pytest.raises(error):
+            train_run(self.folder(tmp_path, target), lambda record: None, lambda: False)
+
+    def test_too_few_networks(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="expected at least 10"):
+            train_run(self.folder(tmp_path, rows=6), lambda record: None, lambda: False)
+
+    def test_verdicts(self) -> None:
+        words = [verdict(srcc, n)["verdict"] for srcc, n in ((0.95, 200), (0.95, 20), (0.7, 200), (0.3, 200), (-0.5, 20))]
+        assert words == ["trustworthy", "thin", "thin", "not trustworthy", "not trustworthy"]

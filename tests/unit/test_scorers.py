@@ -1,0 +1,260 @@
+"""Scores against brute force over spaces that can be enumerated: every definition is spelled out again here, in plain loops."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from autobuild_core import scorers, spaces
+from autobuild_core.inference import Predictor
+from autobuild_core.records import ABSENT, ModuleGroup
+from autobuild_core.scorers import autobuild, count_evaluated, default_groups, describe_modules, score_modules, unit_groups
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.spaces import Space, space_named
+from tests.learning import chain_space, contains, flat_space, macro_data, random_predictor
+
+MACRO = space_named("nas_bench_macro")
+SMALL = {"flat": flat_space(), "chain": chain_space()}
+
+
+class BruteForce:
+    """Every encoding with its probability and each member's expectation, straight from the definitions."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.space = predictor.space
+        codes = self.space.enumerate()
+        assert codes is not None
+        self.codes, self.spec = codes, predictor.spec
+        self.probability = np.array([self._probability(row) for row in codes])
+        self.scores = predictor.network.predict(self.space.canonical(codes)).scores.astype(float)
+        self.targets = predictor.expected(self.scores)
+        self.residual = predictor.calibration.residual
+
+    def _probability(self, row: NDArray[np.int16]) -> float:
+        """Depth uniform per unit, then layers uniform."""
+        out = 1.0
+        for unit in self.spec.units:
+            depth = int(sum(row[p] != ABSENT for p in unit.positions))
+            choices = (1 if unit.tied else depth) if depth else 0
+            out /= len(unit.depths) * len(unit.tokens) ** choices
+        return out
+
+    def threshold(self, member: int) -> float:
+        """What a tenth of the space exceeds, each architecture's score blurred by the residual; by bisection."""
+        low, high = -20.0, 20.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            above = self.probability @ norm.sf(middle, self.scores[member], self.residual)
+            low, high = (middle, high) if above > 0.1 else (low, middle)
+        return low
+
+    def average(self, values: NDArray[np.float64], group: ModuleGroup, index: int) -> NDArray[np.float64]:
+        """(members,) mean of values over the architectures that contain a module."""
+        unit = None if group.unit is None else self.spec.units[group.unit]
+        inside = (self.codes[:, list(group.positions)] == group.codes[index]).all(1)
+        if unit:
+            inside &= (self.codes[:, [p for p in unit.positions if p not in group.positions]] == ABSENT).all(1)
+        assert inside.any()
+        weight = self.probability * inside
+        mean: NDArray[np.float64] = values @ weight / weight.sum()
+        return mean
+
+
+def check_exact(predictor: Predictor, groups: list[ModuleGroup], every: int = 1) -> None:
+    brute, scorer = BruteForce(predictor), AutoBuildScorer(predictor)
+    assert brute.probability.sum() == pytest.approx(1)
+    space_means = brute.targets @ brute.probability
+    assert scorer.space_mean == pytest.approx(space_means.mean(), rel=1e-6)
+    thresholds = np.array([brute.threshold(m) for m in range(len(space_means))])
+    good = norm.cdf((brute.scores - thresholds[:, None]) / brute.residual)
+    assert good @ brute.probability == pytest.approx(0.1, abs=1e-6)
+    assert scorer.space_good == pytest.approx(0.1, abs=0.01)
+    for group, frame in zip(groups, scorer.score(groups), strict=True):
+        assert list(frame.columns) == list(scorers.SCORE_COLUMNS) and len(frame) == len(group)
+        for index in range(0, len(group), every):
+            target = brute.average(brute.targets, group, index)
+            row = frame.iloc[index]
+            assert row["score"] == pytest.approx(target.mean(), rel=1e-6)
+            assert row["effect"] == pytest.approx((target - space_means).mean(), abs=1e-6)
+            assert row["good"] == pytest.approx(brute.average(good, group, index).mean(), abs=0.03)
+            members = len(target)
+            half = 1.645 * np.sqrt(members - 1) * target.std()
+            assert row["score_high"] - row["score_low"] == pytest.approx(2 * half, rel=1e-5)
+            half = 1.645 * np.sqrt(members - 1) * (target - space_means).std()
+            assert row["effect_high"] - row["effect_low"] == pytest.approx(2 * half, rel=1e-5)
+
+
+class TestExact:
+    def test_windows_of_nas_bench_macro(self) -> None:
+        predictor = random_predictor(MACRO)
+        groups = [MACRO.windows(1)[0], MACRO.windows(1)[4], MACRO.windows(2)[1], MACRO.windows(3)[2]]
+        check_exact(predictor, groups, every=4)
+
+    def test_units_of_nas_bench_macro(self) -> None:
+        check_exact(random_predictor(MACRO, seed=1, minimize=True), [g for u in range(3) for g in MACRO.unit_modules(u)], every=9)
+
+    @pytest.mark.parametrize("name", SMALL)
+    def test_windows_and_units_of_variable_depth(self, name: str) -> None:
+        space = SMALL[name]
+        windows = [g for length in (1, 2) for g in space.windows(length)]
+        check_exact(random_predictor(space), windows + unit_groups(space), every=1 if name == "flat" else 3)
+
+    def test_the_modules_of_a_position_average_to_the_space(self) -> None:
+        scorer = AutoBuildScorer(random_predictor(MACRO))
+        for frame in scorer.score(MACRO.windows(1) + MACRO.unit_modules(1)):  # equally likely, and one of them is there
+            assert frame["score"].mean() == pytest.approx(scorer.space_mean, rel=1e-6)
+            assert frame["effect"].mean() == pytest.approx(0, abs=1e-6)
+            assert frame["good"].mean() == pytest.approx(0.1, abs=0.01)
+
+    def test_intervals_enclose_their_estimate(self) -> None:
+        frame = pd.concat(AutoBuildScorer(random_predictor(MACRO)).score(MACRO.windows(2)))
+        for lens in ("score", "effect", "good"):
+            assert (frame[f"{lens}_low"] <= frame[lens]).all() and (frame[lens] <= frame[f"{lens}_high"]).all()
+        assert frame[["good_low", "good_high"]].to_numpy().min() >= 0 and frame["good_high"].max() <= 1
+
+    def test_effects_are_surer_than_scores_where_members_differ_in_level(self) -> None:
+        predictor = random_predictor(MACRO, members=5)
+        predictor.network.weights["out_bias"] += np.linspace(-0.5, 0.5, 5, dtype=np.float32)[:, None, None]
+        frame = AutoBuildScorer(predictor).score([MACRO.windows(1)[3]])[0]
+        assert (frame["effect_high"] - frame["effect_low"] < frame["score_high"] - frame["score_low"]).all()
+
+    def test_the_good_threshold_is_the_target_of_the_best_tenth(self) -> None:
+        predictor = random_predictor(MACRO)
+        brute = BruteForce(predictor)
+        expected = np.mean([predictor.scaling.to_target(np.array(brute.threshold(m))) for m in range(3)])
+        assert AutoBuildScorer(predictor).good_threshold == pytest.approx(expected, rel=0.03)
+
+    def test_progress_counts_modules(self) -> None:
+        shares: list[float] = []
+        AutoBuildScorer(random_predictor(SMALL["flat"])).score(unit_groups(SMALL["flat"]), shares.append)
+        assert shares == sorted(shares) and shares[-1] == 1
+
+
+class TestSampled:
+    """The same spaces as if they were too large to enumerate."""
+
+    def both(self, space: Space, groups: list[ModuleGroup], patch: pytest.MonkeyPatch) -> tuple[pd.DataFrame, pd.DataFrame]:
+        predictor = random_predictor(space)
+        exact = pd.concat(AutoBuildScorer(predictor).score(groups), ignore_index=True)
+        patch.setattr(spaces, "ENUMERATION_LIMIT", 1)
+        patch.setattr(autobuild, "NUM_CONTEXTS", 1500)
+        patch.setattr(autobuild, "MODULES_AT_ONCE", 7)
+        scorer = AutoBuildScorer(predictor)
+        assert not scorer.population.exact
+        return exact, pd.concat(scorer.score(groups), ignore_index=True)
+
+    def check_close(self, exact: pd.DataFrame, sampled: pd.DataFrame) -> None:
+        spread = exact["score"].std()
+        assert (sampled["score"] - exact["score"]).abs().max() < 0.25 * spread
+        assert np.corrcoef(sampled["score"], exact["score"])[0, 1] > 0.99
+        assert (sampled["good"] - exact["good"]).abs().max() < 0.04
+        assert (sampled["effect"] - exact["effect"]).abs().max() < 0.25 * spread
+        assert (sampled["embedding_norm"] == exact["embedding_norm"]).all()
+
+    def test_windows_of_fixed_depth(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.check_close(*self.both(MACRO, [MACRO.windows(1)[2], MACRO.windows(2)[4]], monkeypatch))
+
+    def test_units_and_windows_of_free_layers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        space = SMALL["chain"]
+        groups = [*space.unit_modules(0)[:2], space.windows(1)[1], space.windows(1)[5], space.windows(2)[0]]
+        self.check_close(*self.both(space, groups, monkeypatch))
+
+    def test_units_of_tied_layers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        space = flat_space(3)
+        self.check_close(*self.both(space, unit_groups(space), monkeypatch))
+
+    def test_windows_of_tied_layers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        space = flat_space(3)
+        self.check_close(*self.both(space, [space.windows(1)[0], space.windows(1)[2], space.windows(1)[4]], monkeypatch))
+
+    def test_a_module_scores_alone_as_among_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 1)
+        scorer, group = AutoBuildScorer(random_predictor(MACRO)), MACRO.windows(1)[2]
+        together = scorer.score([group])[0]["score"].tolist()
+        alone = [scorer.score([ModuleGroup(group.positions, group.codes[i : i + 1])])[0]["score"][0] for i in range(3)]
+        assert alone == pytest.approx(together, rel=1e-4)
+
+    def test_every_module_meets_the_same_contexts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So that the few contexts that are affordable move all modules alike and their order is sharp."""
+        monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 1)
+        predictor, group = random_predictor(MACRO), MACRO.windows(1)[3]
+        reverse = ModuleGroup(group.positions, group.codes[::-1])
+        first, second = (AutoBuildScorer(predictor, seed=3).score([g])[0] for g in (group, reverse))
+        assert first["score"].to_numpy() == pytest.approx(second["score"].to_numpy()[::-1], rel=1e-6)
+
+
+class TestNorms:
+    @pytest.mark.parametrize("length", [1, 2, 3])
+    def test_is_the_standardised_norm_inside_an_architecture(self, length: int) -> None:
+        predictor = random_predictor(MACRO)
+        group = MACRO.windows(length)[2]
+        codes = np.tile(MACRO.sample(1, np.random.default_rng(0)), (len(group), 1))
+        codes[:, list(group.positions)] = group.codes
+        norms = predictor.network.node_norms(codes, length - 1)[:, :, group.positions[-1]]
+        expected = np.mean([(n - n.mean()) / n.std() for n in norms.astype(float)], axis=0)
+        assert AutoBuildScorer(predictor).score([group])[0]["embedding_norm"].to_numpy() == pytest.approx(expected, abs=1e-3)
+
+    def test_modules_beyond_the_last_hop_are_scored_there(self) -> None:
+        groups = [ModuleGroup(tuple(range(8)), MACRO.sample(5, np.random.default_rng(1)))]
+        predictor = random_predictor(MACRO)
+        norms = predictor.network.node_norms(groups[0].codes, 4)[:, :, 7].astype(float)
+        expected = ((norms - norms.mean(1, keepdims=True)) / norms.std(1, keepdims=True)).mean(0)
+        assert AutoBuildScorer(predictor).score(groups)[0]["embedding_norm"].to_numpy() == pytest.approx(expected, abs=1e-3)
+
+
+class TestEvidence:
+    @pytest.mark.parametrize("space", [MACRO, *SMALL.values()])
+    def test_counts_are_those_of_a_loop(self, space: Space) -> None:
+        codes = space.sample(60, np.random.default_rng(2))
+        for group in [*space.windows(1), *space.windows(2)[:4], *unit_groups(space)[:3]]:
+            unit = None if group.unit is None else space.spec.units[group.unit]
+            expected = [sum(contains(row, group.positions, layers, unit) for row in codes) for layers in group.codes]
+            assert count_evaluated(group, space.spec, codes).tolist() == expected
+
+    def test_a_whole_unit_is_no_deeper(self) -> None:
+        space = SMALL["chain"]
+        codes = np.array([[0, 1, ABSENT, 2, ABSENT, ABSENT], [0, 1, 2, 2, ABSENT, ABSENT]], np.int16)
+        two = space.unit_modules(0)[1]
+        index = two.codes.tolist().index([0, 1])
+        assert count_evaluated(two, space.spec, codes)[index] == 1
+        assert count_evaluated(ModuleGroup((0, 1), two.codes), space.spec, codes)[index] == 2
+
+    def test_described_by_labels(self) -> None:
+        groups = [MACRO.windows(2)[0], MACRO.windows(2)[1], MACRO.unit_modules(1)[0]]
+        frame = describe_modules(groups, MACRO.spec, np.array([[2, 1, 0, 0, 0, 0, 0, 0]], np.int16))
+        assert len(frame) == 9 + 9 + 27
+        stage = frame.iloc[2 * 3 + 1]  # L1-2 is a whole unit
+        assert (stage["unit"], stage["positions"], stage["layers"]) == ("L1-2", '["L1", "L2"]', '["mb6_k5", "mb3_k3"]')
+        assert (stage["hop"], stage["whole_unit"], stage["unit_index"], stage["first_position"]) == (1, True, 0, 0)
+        assert stage["num_evaluated"] == 1 and frame["num_evaluated"].sum() == 3
+        crossing = frame.iloc[9]
+        assert (crossing["unit"], crossing["whole_unit"], crossing["unit_index"], crossing["first_position"]) == (
+            "",
+            False,
+            -1,
+            1,
+        )
+        assert json.loads(frame.iloc[-1]["layers"]) == ["mb6_k5"] * 3 and frame.iloc[-1]["unit"] == "L3-5"
+
+    def test_a_frame_has_the_columns_of_the_interface_first(self) -> None:
+        table = macro_data(20)
+        frame = score_modules(AutoBuildScorer(random_predictor(MACRO)), MACRO.windows(1), table)
+        assert list(frame.columns[:4]) == ["unit", "positions", "layers", "hop"]
+        assert list(frame.columns[4:14]) == list(scorers.SCORE_COLUMNS)
+        assert frame["num_evaluated"].sum() == 20 * 8 and len(frame) == 24
+
+
+class TestGroups:
+    def test_default_windows_stop_before_they_are_too_many(self) -> None:
+        assert [g.hop for g in default_groups(MACRO, None)] == [0] * 8 + [1] * 7 + [2] * 6 + [3] * 5
+        assert [g.hop for g in default_groups(MACRO, 2)] == [0] * 8 + [1] * 7
+        ofa = default_groups(space_named("ofa_mbv3"), None)  # 9 tokens at 20 positions: 729 * 20 are not too many, 6561 * 20 are
+        assert {g.hop for g in ofa} == {0, 1, 2}
+        assert max(g.hop for g in default_groups(MACRO, 99)) == 7
+
+    def test_unit_groups_are_all_modules(self) -> None:
+        assert [len(g) for g in unit_groups(MACRO)] == [9, 27, 27]
+        assert sum(map(len, unit_groups(space_named("ofa_mbv3")))) == 5 * 7371
