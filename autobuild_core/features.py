@@ -9,6 +9,7 @@ from autobuild_core.graphs import Graphs
 from autobuild_core.records import SpaceSpec
 
 JOINT = "position and layer"
+BUILT_IN = ("layer", "unit", "layer index", JOINT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
     grid = np.indices((num_positions, num_tokens))
     columns: dict[str, NDArray[np.object_]] = {}
     for name, by_token in spec.attributes.items():
-        columns[name] = np.array(by_token, object)[grid[1]]
+        own = f"{name} (attribute)" if name in BUILT_IN else name
+        columns[own] = np.array(by_token, object)[grid[1]]
     columns["layer"] = np.array(spec.tokens, object)[grid[1]]
     unit_labels = [spec.units[spec.unit_of(p)].label for p in range(num_positions)]
     columns["unit"] = np.array(unit_labels, object)[grid[0]]

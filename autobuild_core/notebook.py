@@ -103,7 +103,9 @@ class Run:
         own = self.predictor.spec
         table = data if isinstance(data, ArchTable) else read_table(Path(data), space=own)
         if (table.spec.name, table.spec.tokens, table.spec.units) != (own.name, own.tokens, own.units):
-            raise RunError(f"data: got architectures of {table.spec.title} with other units or layers than the run's ({own.title}).")
+            raise RunError(
+                f"data: got architectures of {table.spec.title} with other units or layers than the run's ({own.title})."
+            )
         out = self.predictor.predict(table.codes)[["predicted", "low", "high"]]
         out.index = pd.Index(table.source_rows, name="row")
         return out.reindex(pd.RangeIndex(max(table.num_read, len(table)), name="row")).reset_index()
