@@ -118,7 +118,16 @@ def workspace() -> Workspace:
 
 def executor() -> SubprocessExecutor:
     """The queue of the workspace."""
-    return SubprocessExecutor(workspace())
+    return SubprocessExecutor(workspace(), setting("AUTOBUILD_MAX_RUNNING", 1), setting("AUTOBUILD_THREADS", 2))
+
+
+def setting(name: str, default: int) -> int:
+    """A whole number from the environment; a useless one stops the page with a sentence."""
+    text = os.environ.get(name, str(default))
+    if not text.isdigit() or int(text) < 1:
+        st.error(f"{name}: got {plain(text)}, expected a whole number of at least 1.")
+        st.stop()
+    return int(text)
 
 
 def runs() -> pd.DataFrame:
@@ -154,6 +163,16 @@ class FinishedRun:
     features: pd.DataFrame
     predictor: Predictor
     index: dict[tuple[str, str, bool], int]
+
+    @property
+    def name(self) -> str:
+        """What the reader called it last."""
+        return workspace().run_name(self.id)
+
+    @property
+    def num_evaluated(self) -> int:
+        """Architectures that were learned from."""
+        return len(self.predictions)
 
     @property
     def space(self) -> Space:
@@ -240,19 +259,19 @@ def chosen_run() -> FinishedRun:
     try:
         return read_run(str(run["id"]))
     except StudioError as error:
-        st.error(f"This run cannot be shown: {error}")
+        st.error(f"This run cannot be shown: {plain(error, 600)}")
         st.stop()
 
 
 def ended_badly(run: "pd.Series[Any]") -> None:
     """One clear sentence for a failed, cancelled or lost run."""
-    sentence = str(run["error"] or "")
+    sentence, name = plain(run["error"] or "", 600), plain(run["name"], 120)
     if run["state"] == "failed":
-        st.error(f'The run "{run["name"]}" failed. {sentence}')
+        st.error(f'The run "{name}" failed. {sentence}')
     elif run["state"] == "lost":
-        st.warning(f'The run "{run["name"]}" was lost: its process ended without a word. {sentence} Repeat it on Train.')
+        st.warning(f'The run "{name}" was lost: its process ended without a word. {sentence} Repeat it on Train.')
     else:
-        st.info(f'The run "{run["name"]}" was cancelled before it finished; its progress is kept on Train.')
+        st.info(f'The run "{name}" was cancelled before it finished; its progress is kept on Train.')
 
 
 def _no_run() -> NoReturn:
@@ -436,7 +455,7 @@ def guarded(action: Callable[[], Any]) -> Any:
     try:
         return action()
     except StudioError as error:
-        st.error(str(error))
+        st.error(plain(error, 600))
         return None
 
 

@@ -42,7 +42,7 @@ def slot(index: int, unit: UnitSpec) -> list[int]:
         for _, row in best.iterrows()
     }
     picked = st.selectbox(
-        unit.label,
+        _shared.plain(unit.label),
         list(names),
         key=f"slot_{run.id}_{index}",
         format_func=lambda o: names.get(o, o),
@@ -52,9 +52,8 @@ def slot(index: int, unit: UnitSpec) -> list[int]:
     layers = json.loads(picked) if picked in names else [part.strip() for part in str(picked or "").split(",") if part.strip()]
     unknown = [layer for layer in layers if layer not in spec.tokens]
     if unknown:
-        st.error(
-            f"Unit {unit.label}: got '{_shared.plain(unknown[0], 30)}', expected layers such as {spec.tokens[unit.tokens[0]]}."
-        )
+        example = _shared.plain(spec.tokens[unit.tokens[0]])
+        st.error(f"Unit {_shared.plain(unit.label)}: got '{_shared.plain(unknown[0], 30)}', expected layers such as {example}.")
         st.stop()
     card(unit, layers)
     return [spec.tokens.index(layer) for layer in layers]
@@ -69,7 +68,7 @@ def card(unit: UnitSpec, layers: list[str]) -> None:
         return
     row = run.modules.iloc[line]
     swatch = run.scale(Lens.SCORE).fill_of(row, _shared.theme())
-    rest = f"{colours.words(row, Lens.GOOD, run.unit)}, {colours.evidence(int(row['num_evaluated']), len(run.table))}"
+    rest = f"{colours.words(row, Lens.GOOD, run.unit)}, {colours.evidence(int(row['num_evaluated']), run.num_evaluated)}"
     st.html(_shared.module_card(colours.words(row, Lens.SCORE, run.unit), rest, swatch))
 
 
@@ -84,7 +83,7 @@ def assemble(choices: list[list[int]]) -> Codes:
                 raise StudioError(f"unit {unit.label}: got {len(layers)} layers, expected at most {len(unit.positions)}.")
         return np.array(run.space.check(row), np.int16)
     except StudioError as error:
-        st.error(str(error))
+        st.error(_shared.plain(error, 600))
         st.stop()
 
 
@@ -106,8 +105,9 @@ def predicted(codes: Codes) -> None:
     with right:
         best = run.measured(int(run.ranked_rows()[0]))
         sentence = f"**{colours.number(line['predicted'])} {run.unit}** {_shared.interval(line['low'], line['high'])}"
-        known = (np.asarray(run.table.codes) == codes).all(axis=1).any()
-        note = "It is among the measured ones." if known else "It was never measured."
+        measured = run.table.networks[run.predictions["row"].to_numpy(int)]
+        known = np.isin(run.space.hash_networks(codes[None]), measured).any()
+        note = "This network is among the measured ones." if known else "This network was never measured."
         st.markdown(f"Predicted {sentence}; the best measured has {colours.number(best)}. {note}")
         figure = charts.prediction_figure(
             run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), config.target

@@ -64,6 +64,9 @@ def aim(table: ArchTable) -> None:
     """The target equation with its histogram."""
     st.subheader("What to aim at", anchor=False)
     metrics = [str(m) for m in table.metrics.columns]
+    if not metrics:
+        st.warning("This file has no metric to learn from; add a column of measurements and upload it again.")
+        return
     left, right = st.columns([2, 3], gap="large")
     with left:
         suggested = suggest_targets(table.metrics) or metrics[:1]
@@ -72,7 +75,13 @@ def aim(table: ArchTable) -> None:
         text = st.text_input("Target, an equation over the metrics", key=box, max_chars=300)
         st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(box,))
         ways = ["Maximise", "Minimise"]
-        way = st.segmented_control("Better is", ways, default=ways[_shared.recall("minimize") == "yes"], required=True, key="way")
+        way = st.segmented_control(
+            "Better is",
+            ways,
+            default=ways[_shared.recall("minimize") == "yes"],
+            required=True,
+            key=f"way_{_shared.recall('data')}",
+        )
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
         values = evaluated(text, table.metrics)
     unknown = _shared.recall("target") is None
@@ -108,8 +117,11 @@ def details(table: ArchTable) -> None:
     names = ["Metrics", f"Refused rows ({len(table.rejected):,})", f"Duplicates ({table.num_duplicates:,})", "Architectures"]
     metrics, refused, doubles, rows = st.tabs(names)
     with metrics:
-        histograms = charts.metrics_table(table.metrics)
-        _shared.show(charts.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
+        if table.metrics.shape[1]:
+            histograms = charts.metrics_table(table.metrics)
+            _shared.show(charts.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
+        else:
+            st.caption("The file has no metric.")
     with refused:
         frame = pd.DataFrame([(r.row, r.reason) for r in table.rejected], columns=["row", "reason"])
         _shared.table(frame, "refused_rows", "No row was refused.")
@@ -124,7 +136,7 @@ if dataset is not None:
     try:
         data = _shared.read_dataset(str(_shared.workspace().path), str(dataset["id"]))
     except StudioError as problem:
-        st.error(str(problem))
+        st.error(_shared.plain(problem, 600))
         st.stop()
     report(data, dataset)
     aim(data)

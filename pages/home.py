@@ -35,7 +35,7 @@ def findings(run: _shared.FinishedRun) -> None:
     )
     modules = run.modules[run.modules["whole_unit"]]
     columns = st.columns([3, 3, 2.4], gap="large")
-    ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, len(run.table), run.config.target, 3, 3)
+    ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.config.target, 3, 3)
     for column, heading, part in (
         (columns[0], "Most important", ranking.head(3)),
         (columns[1], "Least important", ranking.tail(3).iloc[::-1]),

@@ -18,7 +18,7 @@ spec = run.table.spec
 def groups() -> dict[str, tuple[int, str]]:
     """What can be ranked: whole units first, then each hop within and across units."""
     found = {}
-    for hop, part in run.modules.groupby("hop"):
+    for hop, part in run.modules[spec.fixed_depth | ~run.modules["whole_unit"]].groupby("hop"):
         for index in sorted(part["unit_index"].unique()):
             label = spec.units[index].label if index >= 0 else "across units"
             found[f"{hop}:{index}"] = (int(hop), f"{label}, hop {hop} ({'one layer' if hop == 0 else f'{hop + 1} layers'})")
@@ -35,11 +35,14 @@ def ranking(lens: Lens) -> None:
     _shared.keep(rank=None if key == keys[0] else key)
     kind, _, index = key.partition(":")
     of_unit = run.modules[run.modules["unit_index"] == int(index)]
-    part = of_unit[of_unit["whole_unit"]] if kind == "whole" else of_unit[of_unit["hop"] == int(kind)]
+    if kind == "whole":
+        part = of_unit[of_unit["whole_unit"]]
+    else:  # where the depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one
+        part = of_unit[(of_unit["hop"] == int(kind)) & (spec.fixed_depth | ~of_unit["whole_unit"])]
     if part.empty:
         st.caption("No module was scored here.")
         return
-    table = charts.ranking_table(part, lens, run.config.minimize, len(run.table), run.config.target)
+    table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
     figure = charts.ranking_figure(table, run.scale(lens), _shared.theme())
@@ -60,7 +63,7 @@ def body() -> None:
         heading.subheader("Layer choice by position", anchor=False)
         with choice:
             lens = _shared.lens_select()
-        heat = charts.heat_table(run.modules, spec, lens, len(run.table), run.config.target)
+        heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.config.target)
         _shared.show(
             charts.heat_figure(heat, run.scale(lens), _shared.theme()),
             heat,

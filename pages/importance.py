@@ -114,7 +114,7 @@ def downloads(drawn: pd.DataFrame, lens: colours.Lens, what: str) -> None:
     """The table of the graph and the graph as one file."""
     with st.container(horizontal=True):
         _shared.csv_button(drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text"]), "architecture")
-        page = lambda: drawing.standalone_html(drawn, run.scale(lens), f"{run.config.name}: {what}")  # noqa: E731
+        page = lambda: drawing.standalone_html(drawn, run.scale(lens), f"{run.name}: {what}")  # noqa: E731
         st.download_button(
             "Stand-alone HTML",
             page,
@@ -129,8 +129,9 @@ def downloads(drawn: pd.DataFrame, lens: colours.Lens, what: str) -> None:
 def module(node: "pd.Series[str]", lens: colours.Lens) -> None:
     """The module that ends at a layer: score, interval, evidence, rank, the target with and without it."""
     places, layers = json.loads(node["module_positions"]), json.loads(node["module_layers"])
-    facts = charts.module_facts(run.modules, run.table, places, layers, lens, run.config.minimize)
-    st.subheader(charts.module_name(node["module_positions"], node["module_layers"]).replace("_", " "), anchor=False)
+    facts = charts.module_facts(run.modules, node, lens, run.num_evaluated, run.config.minimize)
+    name = charts.module_name(node["module_positions"], node["module_layers"]).replace("_", " ")
+    st.subheader(_shared.plain(name, 200), anchor=False)
     st.html(_shared.module_card(node["words"], facts["seen"], node["fill"]))
     mean = colours.number(run.quality["space_mean"])
     score = f"{colours.number(node['score'])} {run.unit} {_shared.interval(node['score_low'], node['score_high'])}"
@@ -139,7 +140,7 @@ def module(node: "pd.Series[str]", lens: colours.Lens) -> None:
         f"Expected target **{_shared.plain(score)}**; the average architecture has {_shared.plain(mean)}.  \n"
         f"Among the best 10 %: **{good}**. Norm {node['embedding_norm']:+.2f}.  \n{facts['rank']}"
     )
-    table = charts.with_without_table(run.table, run.predictions, places, layers, facts["whole_unit"])
+    table = charts.with_without_table(run.table, run.predictions, places, layers, bool(node["whole_unit"]))
     _shared.show(
         charts.with_without_figure(table, run.config.target), table, "with_without", "Measured target with and without the module"
     )

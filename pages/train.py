@@ -37,6 +37,11 @@ def form() -> None:
         return
     data = _shared.read_dataset(str(store.path), str(dataset["id"]))
     metrics = [str(m) for m in data.metrics.columns]
+    if not metrics:
+        st.info(
+            f"{_shared.plain(dataset['name'])} has no metric to learn from; add a column of measurements and upload it again."
+        )
+        return
     first = (suggest_targets(data.metrics) or metrics)[0]
     text, minimize = _shared.recall("target") or first, _shared.recall("minimize") == "yes"
     try:
@@ -179,7 +184,7 @@ def quality(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
         other = st.selectbox(
             "Compare with", list(names), None, format_func=names.__getitem__, placeholder="another finished run", key="compare"
         )
-        sides = {f"{run.config.name} ": run.quality}
+        sides = {f"{run.name} ": run.quality}
         if other:
             sides[names[other]] = _shared.read_run(other).quality
         table = charts.compare_table(sides)
@@ -214,4 +219,4 @@ else:
     try:
         detail(listing(everything), everything)
     except StudioError as problem:
-        st.error(str(problem))
+        st.error(_shared.plain(problem, 600))

@@ -491,34 +491,29 @@ def candidates_figure(built: pd.DataFrame, best_measured: float, target: str) ->
     return figure.update_xaxes(title=_axis("predicted", target))
 
 
-def module_facts(
-    modules: pd.DataFrame, table: ArchTable, positions: Sequence[str], layers: Sequence[str], lens: Lens, minimize: bool
-) -> dict[str, Any]:
+def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_evaluated: int, minimize: bool) -> dict[str, str]:
     """What the run's module table knows about one module.
 
     Args:
         modules: the run's module table.
-        table: the evaluated architectures.
-        positions: labels of the module's positions, upstream first.
-        layers: its tokens.
+        node: a line of `drawing.node_scores`.
         lens: the question it is ranked by.
+        num_evaluated: architectures that were learned from.
         minimize: smaller targets are better.
 
     Returns:
-        {"whole_unit", "seen": evidence in words, "rank": its rank among the modules at the same place, in words}.
+        {"seen": evidence in words, "rank": its rank among the modules at the same place, in words}.
     """
-    place, tokens = json.dumps(list(positions)), json.dumps(list(layers))
-    rivals = modules[modules["positions"] == place]
-    own = rivals[rivals["layers"] == tokens]
-    whole = bool(len(own) and own["whole_unit"].iloc[0])
-    seen = int(contains(table, positions, layers, whole).sum())
-    text = "Not ranked: modules at this place were not scored."
-    if len(own):
-        value = own[lens.value].iloc[0]
-        smaller_is_better = minimize and lens is Lens.SCORE
-        ahead = (rivals[lens.value] < value if smaller_is_better else rivals[lens.value] > value).sum()
-        text = f"Rank {ahead + 1:,} of {len(rivals):,} at its place."
-    return {"whole_unit": whole, "seen": evidence(seen, len(table)), "rank": text}
+    alike = modules["whole_unit"] == node["whole_unit"]
+    if node["whole_unit"]:  # every module that can fill the unit
+        rivals, place = modules[alike & (modules["unit_index"] == node["unit_index"])], "in its unit"
+    else:
+        rivals, place = modules[alike & (modules["positions"] == node["module_positions"])], "at its place"
+    smaller_is_better = minimize and lens is Lens.SCORE
+    value = node[lens.value]
+    ahead = (rivals[lens.value] < value if smaller_is_better else rivals[lens.value] > value).sum()
+    rank = f"Rank {ahead + 1:,} of {len(rivals):,} {place}."
+    return {"seen": evidence(int(node["num_evaluated"]), num_evaluated), "rank": rank}
 
 
 def built_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:

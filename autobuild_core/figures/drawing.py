@@ -237,7 +237,8 @@ def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
     for node in data["nodes"]:
         colours = {"background": node["fill"], "border": node["line"]}
         font = {"color": node["ink"], "size": 14, "face": "sans-serif"}
-        look = {"shape": "box", "physics": False, "color": colours, "font": font, "title": node["title"]}
+        look = {"shape": "box", "physics": False, "color": colours, "font": font}
+        look["title"] = node["title"].replace("href", "hre\u200bf")  # with "href" in a title pyvis writes titles as HTML
         network.add_node(node["id"], label=node["label"], x=node["x"], y=node["y"], **look)
     for edge in data["edges"]:
         network.add_edge(edge["from"], edge["to"], color="#9aa0ad")
