@@ -52,9 +52,10 @@ class TrainConfig:
 
     @classmethod
     def for_size(cls, num_networks: int, **given: Any) -> "TrainConfig":
-        """Ten members up to 1,000 networks, five beyond; 200 steps and one more for every five networks, at most 800."""
-        members = 10 if num_networks <= 1000 else 5
-        chosen = cls(members=members, steps=min(800, 200 + num_networks // 5))
+        """Ten members and dropout up to 1,000 networks, five without beyond; 200 steps and one more for every five, at most 800."""
+        few = num_networks <= 1000
+        model = ModelConfig(dropout=0.3 if few else 0.0)
+        chosen = cls(members=10 if few else 5, steps=min(800, 200 + num_networks // 5), model=model)
         return replace(chosen, **{name: value for name, value in given.items() if value is not None})
 
 
