@@ -73,11 +73,12 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     table = notebook.read(options.data, options.format, options.space)
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    name = Path(options.data).name
+    data_name = Path(options.data).name
+    name = options.name or f"{data_name}: {options.target}"
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
     try:
         run = notebook.train(
-            table, options.target, options.out, options.minimize, options.seed, name, progress, stop.is_set, **settings
+            table, options.target, options.out, options.minimize, options.seed, name, data_name, progress, stop.is_set, **settings
         )
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -138,6 +139,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="new folder for the run")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--name", help="of the run; data and target unless given")
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
     command.add_argument("--threads", type=int, default=2)

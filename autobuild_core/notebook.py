@@ -165,6 +165,7 @@ def train(
     minimize: bool = False,
     seed: int = 0,
     name: str = "",
+    data_name: str = "",
     report: Progress = _silent,
     should_stop: Callable[[], bool] = lambda: False,
     **settings: Any,
@@ -177,7 +178,8 @@ def train(
         out: new folder for the run; None = a temporary one.
         minimize: smaller targets are better.
         seed: of every random choice.
-        name: of the run.
+        name: of the run; its target unless given.
+        data_name: of the data; their format unless given.
         report: hears progress records.
         should_stop: asked at every step.
         settings: other fields of RunConfig.
@@ -190,7 +192,7 @@ def train(
 
     if len(table) == 0:
         raise ConfigError("data: got no architecture that could be read, expected at least 10.")
-    config = RunConfig("", name or target, table.format, content_hash(table), target, minimize, seed, **settings)
+    config = RunConfig("", name or target, data_name or table.format, content_hash(table), target, minimize, seed, **settings)
     aim = Target(target, minimize)
     aim.check_varies(aim.values(table.metrics))
     path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))

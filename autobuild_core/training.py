@@ -52,7 +52,11 @@ class TrainConfig:
 
     @classmethod
     def for_size(cls, num_networks: int, **given: Any) -> "TrainConfig":
-        """Ten members and dropout up to 1,000 networks, five without beyond; 200 steps and one more for every five, at most 800."""
+        """The defaults for a number of networks.
+
+        Ten members with dropout up to 1,000 networks, five without beyond; 200 steps and one more for every five
+        networks, at most 800.
+        """
         few = num_networks <= 1000
         model = ModelConfig(dropout=0.3 if few else 0.0)
         chosen = cls(members=10 if few else 5, steps=min(800, 200 + num_networks // 5), model=model)
