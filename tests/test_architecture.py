@@ -44,7 +44,7 @@ HEAVY = ("torch", "torch_geometric", "sklearn", "scipy")
 MAY_BE_HEAVY = ("model", "loss", "training", "scorers", "evaluators", "autospace", "pipeline", "worker")
 # These call heavy rows when work starts; importing them loads nothing.
 CALLS_HEAVY_LATE = ("notebook", "__init__", "cli", "__main__")
-PAGES_MAY = ("streamlit", "pandas", "numpy", "plotly", "networkx", "pyvis", "simpleeval", PACKAGE, "pages")
+PAGES_MAY = ("streamlit", "starlette", "pandas", "numpy", "plotly", "networkx", "pyvis", "simpleeval", PACKAGE, "pages")
 
 
 def imports(path: Path, module: str) -> Iterator[tuple[str, bool]]:

@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from autobuild_core import building
 from autobuild_core.building import Built, build, built_records, module_rows, product_codes, reduced_space, top_modules
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ABSENT, ModuleGroup, SpaceSpec
+from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.scorers import describe_modules, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import space_named
@@ -119,6 +120,25 @@ def check_sound(predictor: Predictor, built: Built, refused: np.ndarray) -> None
         predictor.space.check(row.tolist())
 
 
+def assert_k_best(start: Codes, frame: pd.DataFrame, spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a limit below the product's size, exactly the combinations with the largest sums of effects are made."""
+    ranked = top_modules(frame, "good", False)
+    effect = {tuple(row): value for row, value in zip(module_rows(ranked, spec).tolist(), ranked["effect"], strict=True)}
+
+    def total(row: NDArray[np.int16]) -> float:
+        parts = []
+        for unit in spec.units:
+            alone = np.full(spec.num_positions, ABSENT, np.int16)
+            alone[list(unit.positions)] = row[list(unit.positions)]
+            parts.append(effect[tuple(alone.tolist())])
+        return sum(parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "PRODUCT_LIMIT", 10)
+        few = product_codes(frame, spec, 3, "good", False)
+    assert [total(row) for row in few] == pytest.approx(sorted(map(total, start), reverse=True)[:10])
+
+
 class TestBuild:
     def brute(self, predictor: Predictor, refused: np.ndarray, num: int) -> np.ndarray:
         """The best scores of distinct networks, with one encoding each, by sorting all of them."""
@@ -172,11 +192,12 @@ class TestBuild:
         ]
         groups = [ModuleGroup(g.positions, g.codes[(g.codes != ABSENT).all(1)], g.unit) for g in groups]
         frame = describe_modules(groups, space.spec, space.sample(5, rng))
-        frame["good"], frame["score"] = rng.random(len(frame)), 0.0
+        frame["good"], frame["score"], frame["effect"] = rng.random(len(frame)), 0.0, rng.random(len(frame))
         monkeypatch.setattr(building, "PRODUCT_LIMIT", 300)
         monkeypatch.setattr(building, "IMPROVE_ROUNDS", 4)
         start = product_codes(frame, space.spec, 3, "good", False)
         assert len(start) == 3**5
+        assert_k_best(start, frame, predictor.spec, monkeypatch)
         first = predictor.predict(start)["score"].sort_values(ascending=False)
         refused = space.hash_networks(start[first.index[:3]])
         shares: list[float] = []

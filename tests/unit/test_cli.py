@@ -82,7 +82,7 @@ class TestTrain:
         status, said, _ = ask(capsys, "build", out, "--num", 2, "--out", tmp_path / "b.jsonl")
         assert (status, said["num"]) == (0, 2)
         status, _, errors = ask(capsys, "train", data, "--target", "mean_acc", "--out", out)
-        assert status == 2 and "holds a run already" in errors
+        assert status == 2 and "exists already" in errors
 
 
 class TestPredict:

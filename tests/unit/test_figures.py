@@ -256,10 +256,22 @@ def test_a_long_ranking_keeps_both_ends(modules: pd.DataFrame) -> None:
 
 
 def test_facts_of_a_module(table: ArchTable, modules: pd.DataFrame) -> None:
-    facts = charts.module_facts(modules, table, ["L1"], ["identity"], Lens.SCORE, False)
-    assert facts == {"whole_unit": False, "seen": "seen in 2 of 4", "rank": "Rank 2 of 3 at its place."}
-    unknown = charts.module_facts(modules, table, ["L7"], ["identity"], Lens.SCORE, False)
-    assert "not scored" in unknown["rank"]
+    index = drawing.module_index(modules)
+    row = table.codes[0]
+    nodes = drawing.node_scores(modules, index, table.spec, row, 0)
+    single = nodes[nodes["module_positions"] == '["L1"]'].iloc[0]
+    scores = modules.loc[modules["positions"] == '["L1"]', "score"]
+    rank = int((scores > single["score"]).sum()) + 1
+    facts = charts.module_facts(modules, single, Lens.SCORE, 9, False)
+    assert facts == {"seen": f"seen in {single['num_evaluated']} of 9", "rank": f"Rank {rank} of 3 at its place."}
+    assert charts.module_facts(modules, single, Lens.SCORE, 9, True)["rank"] == f"Rank {4 - rank} of 3 at its place."
+
+
+def test_a_whole_unit_is_ranked_among_whole_units_only(modules: pd.DataFrame) -> None:
+    whole = modules[modules["whole_unit"]].iloc[0].rename({"positions": "module_positions"})
+    twin = modules[modules["whole_unit"]].assign(whole_unit=False, score=1e9)  # the same layers in a deeper unit
+    facts = charts.module_facts(pd.concat([modules, twin]), whole, Lens.SCORE, 9, False)
+    assert facts["rank"] == f"Rank 1 of {int(modules['whole_unit'].sum())} in its unit."
 
 
 def test_module_names_are_short() -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from autobuild_core import scorers, spaces
+from autobuild_core.costs import CostModel
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ABSENT, ModuleGroup
+from autobuild_core.records import ABSENT, Codes, ModuleGroup
 from autobuild_core.scorers import autobuild, count_evaluated, default_groups, describe_modules, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import Space, space_named
@@ -170,12 +171,19 @@ class TestSampled:
         space = flat_space(3)
         self.check_close(*self.both(space, [space.windows(1)[0], space.windows(1)[2], space.windows(1)[4]], monkeypatch))
 
-    def test_a_module_scores_alone_as_among_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_module_of_a_partial_group_scores_alone_as_among_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 1)
         scorer, group = AutoBuildScorer(random_predictor(MACRO)), MACRO.windows(1)[2]
-        together = scorer.score([group])[0]["score"].tolist()
-        alone = [scorer.score([ModuleGroup(group.positions, group.codes[i : i + 1])])[0]["score"][0] for i in range(3)]
-        assert alone == pytest.approx(together, rel=1e-4)
+        together = scorer.score([ModuleGroup(group.positions, group.codes[:2])])[0]["score"].tolist()
+        alone = [scorer.score([ModuleGroup(group.positions, group.codes[i : i + 1])])[0]["score"][0] for i in range(2)]
+        assert alone == pytest.approx(together, rel=1e-6)
+
+    def test_a_whole_group_averages_to_the_space(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So that what the few contexts get wrong does not tilt one position against another."""
+        monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 1)
+        scorer = AutoBuildScorer(random_predictor(MACRO))
+        frames = scorer.score(MACRO.windows(1))
+        assert [f["score"].mean() for f in frames] == pytest.approx([scorer.space_mean] * 8, rel=1e-6)
 
     def test_every_module_meets_the_same_contexts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """So that the few contexts that are affordable move all modules alike and their order is sharp."""
@@ -258,3 +266,27 @@ class TestGroups:
     def test_unit_groups_are_all_modules(self) -> None:
         assert [len(g) for g in unit_groups(MACRO)] == [9, 27, 27]
         assert sum(map(len, unit_groups(space_named("ofa_mbv3")))) == 5 * 7371
+
+
+class TestEqualCost:
+    def test_nothing_is_left_where_the_target_is_a_line_in_the_cost(self) -> None:
+        """A cost that is the prediction itself explains every score; the effect stays."""
+
+        class Same(CostModel):
+            def predict(self, codes: Codes) -> NDArray[np.float64]:
+                return predictor.expected(predictor.member_scores(codes)).mean(0)
+
+        predictor = random_predictor(MACRO, members=1)
+        scorer = AutoBuildScorer(predictor, Same("same", MACRO, np.zeros(0), 0.0, 1.0))
+        frame = scorer.score(MACRO.windows(2)[:1])[0]
+        assert np.abs(frame["equal_cost"]).max() < 1e-6 < np.abs(frame["effect"]).max()
+
+    def test_brute_force(self) -> None:
+        predictor, codes = random_predictor(MACRO), MACRO.enumerate()
+        assert codes is not None
+        cost = CostModel("layers", MACRO, np.tile([0.0, 1.0, 3.0], 8), 2.0, 1.0)
+        frame = AutoBuildScorer(predictor, cost).score(MACRO.windows(1)[4:5])[0]
+        targets, costs = predictor.expected(predictor.member_scores(codes)), cost.predict(codes)
+        beyond = np.stack([t - np.polyval(np.polyfit(costs, t, 3), costs) for t in targets])
+        expected = [beyond[:, codes[:, 4] == token].mean() for token in range(3)]
+        assert frame["equal_cost"].to_numpy() == pytest.approx(expected, abs=1e-5)

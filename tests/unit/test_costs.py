@@ -1,0 +1,41 @@
+"""The cost model: exact where a metric adds up over layers, twins alike, wrong metrics refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autobuild_core.costs import fit_cost
+from autobuild_core.errors import ConfigError
+from autobuild_core.records import ArchTable
+from autobuild_core.spaces import space_named
+
+MACRO = space_named("nas_bench_macro")
+
+
+def table_of(num: int) -> ArchTable:
+    codes = MACRO.sample(num, np.random.default_rng(0))
+    canonical = MACRO.canonical(codes)
+    madds = 5 + (canonical == 1) @ np.arange(1.0, 9.0) + (canonical == 2) @ np.arange(2.0, 18.0, 2.0)
+    metrics = pd.DataFrame({"madds": madds, "sparse": np.where(np.arange(num) < 5, madds, np.nan)})
+    return ArchTable(MACRO.spec, codes, MACRO.hash_networks(codes), metrics, np.arange(num))
+
+
+def test_an_additive_metric_is_reproduced_off_the_data() -> None:
+    model = fit_cost(table_of(300), MACRO, "madds")
+    fresh = np.array([MACRO.parse("02012100"), MACRO.parse("11111111"), MACRO.parse("00000000")], np.int16)
+    canonical = MACRO.canonical(fresh)
+    truth = 5 + (canonical == 1) @ np.arange(1.0, 9.0) + (canonical == 2) @ np.arange(2.0, 18.0, 2.0)
+    assert model.explained == pytest.approx(1, abs=1e-6)
+    assert model.predict(fresh) == pytest.approx(truth, rel=1e-3)
+
+
+def test_twins_cost_the_same() -> None:
+    model = fit_cost(table_of(300), MACRO, "madds")
+    twins = np.array([MACRO.parse("12021201"), MACRO.parse("12021210")], np.int16)
+    assert model.predict(twins)[0] == model.predict(twins)[1]
+
+
+@pytest.mark.parametrize(("metric", "sentence"), [("flops", "expected one of madds"), ("sparse", "got 5 known values")])
+def test_refused(metric: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        fit_cost(table_of(60), MACRO, metric)
