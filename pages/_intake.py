@@ -36,7 +36,9 @@ def sample_button() -> None:
         return
     if st.button("Try the sample", type="primary", key="try_sample"):
         if trained:
-            _shared.go_to("home", run=SAMPLE_ID)
+            store = _shared.workspace()
+            dataset_id = _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
+            _shared.go_to("home", run=SAMPLE_ID, data=dataset_id)
         _take_in(_shared.SAMPLE_FILE, SAMPLE_NAME)
 
 

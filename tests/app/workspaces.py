@@ -78,4 +78,5 @@ def open_page(name: str, **query: str) -> AppTest:
 def texts(app: AppTest) -> str:
     """All that a reader can read."""
     kinds = ("markdown", "caption", "header", "subheader", "error", "info", "warning", "code", "html")
-    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
+    found = "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
+    return found.replace("\\", "")  # users' text is escaped for Markdown

@@ -28,7 +28,7 @@ def _free_port() -> int:
     return port
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a running app; its workspace is empty."""
     folder = tmp_path_factory.mktemp("server")

@@ -101,6 +101,8 @@ def test_the_sample_leads_to_a_built_architecture(page: Page, server: str, watch
     page.goto(server)
     page.get_by_role("button", name="Try the sample").first.click()
     page.get_by_text("Most important").wait_for()
+    page.get_by_role("link", name="Data").click()
+    expect(page.get_by_text("304 of 304")).to_be_visible()
     page.get_by_role("link", name="Builder").click()
     expect(page.get_by_text("Predicted").first).to_be_visible()
     page.get_by_role("button", name="Build", exact=True).click()

@@ -17,7 +17,7 @@ from tests.unit.test_jobs import until
 @pytest.fixture
 def folder(table: ArchTable, tmp_path: Path) -> RunFolder:
     """A run outside a workspace."""
-    config = RunConfig("", "a run", "macro", content_hash(table), "acc", num_members=1, num_steps=3)
+    config = RunConfig("", "a run", "macro", content_hash(table), "acc", num_members=2, num_steps=3)
     return RunFolder(tmp_path / "alone").create(config, table)
 
 
@@ -124,7 +124,7 @@ def test_real_training_obeys_cancel(workspace: Workspace, table: ArchTable, exec
 
 
 def test_bad_target_fails_with_its_sentence(workspace: Workspace, table: ArchTable, executor: jobs.SubprocessExecutor) -> None:
-    run_id = workspace.add_run(workspace.add_dataset(table, "macro"), "acd", num_members=1, num_steps=3)
+    run_id = workspace.add_run(workspace.add_dataset(table, "macro"), "acd", num_members=2, num_steps=3)
     executor.submit(run_id)
     until(lambda: workspace.run(run_id).state["state"] == "failed", 100)
     assert "acd" in workspace.run(run_id).state["error"]
