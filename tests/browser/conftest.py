@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Request, expect
 
+from autobuild_core.storage import Workspace
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 PATIENCE_MS = 60_000  # a busy machine of two cores draws a page in tens of seconds
@@ -29,12 +31,18 @@ def _free_port() -> int:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running app; its workspace is empty."""
-    folder = tmp_path_factory.mktemp("server")
+def server_workspace(tmp_path: Path) -> Workspace:
+    """The server's workspace, empty."""
+    return Workspace(tmp_path / "server" / "workspace")
+
+
+@pytest.fixture
+def server(server_workspace: Workspace) -> Iterator[str]:
+    """Address of a running app."""
+    folder = server_workspace.path.parent
     port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    environment = {**os.environ, "AUTOBUILD_WORKSPACE": str(folder / "workspace")}
+    environment = {**os.environ, "AUTOBUILD_WORKSPACE": str(server_workspace.path)}
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
