@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
@@ -114,11 +114,6 @@ class Workspace:
             if version == 0:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(TABLES + f"PRAGMA user_version = {SCHEMA_VERSION};")
-
-    @classmethod
-    def default(cls) -> Self:
-        """The workspace of the environment variable AUTOBUILD_WORKSPACE, else ./workspace."""
-        return cls(os.environ.get("AUTOBUILD_WORKSPACE") or "workspace")
 
     @contextmanager
     def connect(self, write: bool = False) -> Iterator[sqlite3.Connection]:

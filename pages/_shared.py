@@ -112,7 +112,7 @@ def _workspace(path: str) -> Workspace:
 
 
 def workspace() -> Workspace:
-    """The shared workspace."""
+    """The workspace that all readers share: of the environment variable AUTOBUILD_WORKSPACE, else ./workspace."""
     return _workspace(os.environ.get("AUTOBUILD_WORKSPACE") or "workspace")
 
 

@@ -53,7 +53,7 @@ def findings(run: _shared.FinishedRun) -> None:
         st.caption(f"Held-out rank correlation {run.quality['srcc']:.3f} over {run.quality['num_networks']:,} networks.")
 
 
-def unfinished(run: object) -> None:
+def unfinished() -> None:
     """A run that is not finished, and the way to start anew."""
     _shared.title("What the data say", "this page fills when a run is finished.")
     _shared.chosen_run()
@@ -63,7 +63,7 @@ current = _shared.current_run(fall_back_to_sample=False)
 if current is not None and current["state"] == "finished":
     findings(_shared.chosen_run())
 elif current is not None:
-    unfinished(current)
+    unfinished()
 elif _shared.workspace().datasets().empty:
     welcome()
 else:

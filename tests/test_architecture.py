@@ -241,13 +241,11 @@ class TestRunning:
     def test_light_modules_load_nothing_heavy(self) -> None:
         assert heavy_when_imported(ROOT) == set()
 
-    @pytest.mark.skipif(not (ROOT / "app.py").exists(), reason="no app.py")
     def test_app_process_loads_nothing_heavy(self) -> None:
         assert app_loads(ROOT) == set()
 
-    @pytest.mark.skipif(not (ROOT / "sample_data" / "run" / "config.json").exists(), reason="no sample run")
-    def test_app_process_with_a_finished_run_loads_nothing_heavy(self) -> None:
-        assert "sample" in Workspace.default().runs()["id"].tolist()
+    def test_app_process_with_a_finished_run_loads_nothing_heavy(self, workspace: Workspace) -> None:
+        assert "sample" in workspace.runs()["id"].tolist()
         assert app_loads(ROOT) == set()
 
     def test_package_is_light(self) -> None:
