@@ -14,7 +14,7 @@ from tests.browser.conftest import Watch
 
 pytestmark = pytest.mark.browser
 VISITS = 3
-# Beside another test process that trains, a page has half a machine of two cores; a page that imported torch would take longer still.
+# Beside another test process that trains, a page has half of a machine of two cores.
 WARM_SECONDS = 7.0 if "PYTEST_XDIST_WORKER" in os.environ else 2.0
 LAST_SEEN = {
     "": "Most important",
