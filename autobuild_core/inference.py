@@ -126,7 +126,12 @@ class Predictor:
         """
         members = self.member_scores(codes)
         mean, spread = members.mean(0).astype(float), members.std(0).astype(float)
+        low, high = self.interval(mean, spread)
+        predicted = np.clip(self.expected(mean), low, high)
+        return pd.DataFrame({"predicted": predicted, "low": low, "high": high, "score": mean})
+
+    def interval(self, scores: Array, spread: Array) -> tuple[Array, Array]:
+        """(low, high), each (n,), of the 90 % interval in target units, for normal scores with a spread between members."""
         half = self.calibration.half_width(spread)
-        ends = np.sort(self.scaling.to_target(np.stack([mean - half, mean + half])), axis=0)
-        predicted = np.clip(self.expected(mean), ends[0], ends[1])
-        return pd.DataFrame({"predicted": predicted, "low": ends[0], "high": ends[1], "score": mean})
+        ends = self.scaling.to_target(np.stack([scores - half, scores + half]))
+        return ends.min(0), ends.max(0)

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autobuild_core.features import Codebook
-
-NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU
-NORM_EPS = 1e-5
+from autobuild_core.network import NEGATIVE_SLOPE, NORM_EPS
 
 
 @dataclass(frozen=True)

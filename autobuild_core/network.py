@@ -14,7 +14,7 @@ from autobuild_core.graphs import Graphs, chain_graphs
 from autobuild_core.records import Codes
 
 Floats = NDArray[np.float32]
-NEGATIVE_SLOPE = 0.2
+NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU
 NORM_EPS = 1e-5
 CHUNK = 1024  # graphs at a time: their node embeddings stay in the processor's cache
 

@@ -112,7 +112,7 @@ def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: ND
     """
     oriented = predictor.scaling.sign * values
     predicted = predictor.expected(held["score"])
-    low, high = _interval(predictor, held)
+    low, high = predictor.interval(held["score"], held["spread"])
     return {
         "srcc": float(spearmanr(held["score"], oriented).statistic),
         "kendall": float(kendalltau(held["score"], oriented).statistic),
@@ -120,13 +120,6 @@ def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: ND
         "hop_srcc": [float(spearmanr(norms, oriented).statistic) for norms in held["norms"]],
         "coverage": float(np.mean((low <= values) & (values <= high))),
     }
-
-
-def _interval(predictor: Predictor, held: dict[str, NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(low, high) of the held-out predictions, in target units."""
-    half = predictor.calibration.half_width(held["spread"])
-    ends = predictor.scaling.to_target(np.stack([held["score"] - half, held["score"] + half]))
-    return ends.min(0), ends.max(0)
 
 
 def _held_out_frame(
@@ -137,7 +130,7 @@ def _held_out_frame(
     kept: NDArray[np.intp],
 ) -> pd.DataFrame:
     """predictions.parquet."""
-    low, high = _interval(predictor, held)
+    low, high = predictor.interval(held["score"], held["spread"])
     predicted = predictor.expected(held["score"])
     columns = {"row": kept, "source_row": rows.source_rows, "target": values, "predicted": predicted, "low": low, "high": high}
     return pd.DataFrame(columns)
