@@ -99,9 +99,8 @@ def default_groups(space: Space, max_length: int | None) -> list[ModuleGroup]:
 
 
 def window_count(space: Space, length: int) -> int:
-    """Number of modules of a length, across units too where the space lets windows cross; makes none of them."""
-    starts = range(space.spec.num_positions + 1 - length)
-    return sum(space.group_size(tuple(range(start, start + length))) for start in starts)
+    """Number of modules of a length; makes none of them."""
+    return sum(space.group_size(positions) for positions in space.window_positions(length))
 
 
 def unit_groups(space: Space) -> list[ModuleGroup]:
