@@ -13,7 +13,7 @@ from scipy.stats import kendalltau, spearmanr
 from autobuild_core import tables
 from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.features import make_codebook
-from autobuild_core.graphs import chain_graphs
+from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import Network
 from autobuild_core.records import ArchTable
@@ -60,7 +60,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     space, codebook = load_space(table.spec), make_codebook(table.spec)
     scaling = NormalScores.fit(values, config.minimize)
     scores = scaling.to_scores(values)
-    graphs = chain_graphs(space.canonical(rows.codes))
+    graphs = make_graphs(space.canonical(rows.codes), table.spec)
     model = training.train_ensemble(training.encode(graphs, codebook, scores, fold), codebook, settings, report, should_stop)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     network = Network(weights, codebook, settings.model.num_hops)
@@ -183,13 +183,14 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     """
     codebook, population = predictor.network.codebook, scorer.population
     drawn = np.random.default_rng(0).choice(len(population.codes), SPREAD_DRAWS, p=population.weights)
-    graphs = chain_graphs(predictor.space.canonical(population.codes[drawn]))
+    graphs = make_graphs(predictor.space.canonical(population.codes[drawn]), predictor.spec)
     outputs = predictor.network.forward(graphs)
     slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
     values = predictor.network.category_values().astype(float)  # (members, categories)
     in_space = np.bincount(codebook.encode(graphs)[graphs.mask].ravel(), minlength=values.shape[1])
-    trained = chain_graphs(predictor.space.canonical(rows.codes))
-    seen = np.bincount(codebook.encode(trained)[trained.mask].ravel(), minlength=values.shape[1])
+    trained = make_graphs(predictor.space.canonical(rows.codes), predictor.spec)
+    layers = trained.mask & (trained.positions < predictor.spec.num_positions)  # sums are in every architecture
+    seen = np.bincount(codebook.encode(trained)[layers].ravel(), minlength=values.shape[1])
     feature_of = codebook.feature_of
     parts = []
     for index, name in enumerate(codebook.names):

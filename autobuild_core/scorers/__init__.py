@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from autobuild_core import registry
 from autobuild_core.costs import CostModel
+from autobuild_core.graphs import module_sink
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
@@ -119,10 +120,11 @@ def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -
     parts = []
     for group in groups:
         owners = {spec.unit_of(p) for p in group.positions}
-        unit = spec.units[group.unit].label if group.unit is not None else ""
+        whole = [u.label for u in spec.units if u.positions == group.positions and len(u.depths) == 1]
+        unit = spec.units[group.unit].label if group.unit is not None else "".join(whole)
         part = pd.DataFrame({"layers": [json.dumps([spec.tokens[t] for t in row]) for row in group.codes]})
         part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
-        part["unit"], part["hop"], part["whole_unit"] = unit, group.hop, group.unit is not None
+        part["unit"], part["hop"], part["whole_unit"] = unit, module_sink(group, spec)[1], group.unit is not None
         part["unit_index"] = owners.pop() if len(owners) == 1 else -1
         part["first_position"] = group.positions[0]
         part["num_evaluated"] = count_evaluated(group, spec, codes)

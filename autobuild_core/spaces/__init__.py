@@ -128,7 +128,7 @@ class Space(ABC):
         """
         owners = [self.spec.unit_of(p) for p in range(self.spec.num_positions)]
         if self.spec.reads:
-            paths = [(p,) for p in range(self.spec.num_positions)]
+            paths: list[tuple[int, ...]] = [(p,) for p in range(self.spec.num_positions)]
             for _ in range(length - 1):
                 paths = [(*path, p) for path in paths for p, read in enumerate(self.spec.reads) if read == owners[path[-1]]]
             return paths

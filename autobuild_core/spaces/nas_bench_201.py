@@ -71,6 +71,7 @@ class NasBench201(Space):
         for node in (1, 2, 3):
             entering = tuple(p for p, (_, target) in enumerate(EDGES) if target == node)
             units.append(UnitSpec(f"node {node}", entering, (len(entering),), every))
+        attributes: dict[str, tuple[str, ...]]
         attributes = {"operation": ("none", "skip", "conv", "conv", "pool"), "kernel": ("0", "0", "1", "3", "3")}
         reads = tuple(source - 1 if source else ABSENT for source, _ in EDGES)
         labels = tuple(f"{source}>{target}" for source, target in EDGES)
@@ -94,4 +95,5 @@ class NasBench201(Space):
 
     def canonical(self, codes: Codes) -> Codes:
         place = len(TOKENS) ** np.arange(len(EDGES))[::-1]
-        return _canonical_table()[codes.astype(np.int64) @ place]
+        table: Codes = _canonical_table()[codes.astype(np.int64) @ place]
+        return table
