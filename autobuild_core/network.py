@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from autobuild_core.features import Codebook
 from autobuild_core.graphs import Graphs, make_graphs
 from autobuild_core.records import Codes
+from autobuild_core.structure import structure_features
 
 Floats = NDArray[np.float32]
 NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU
@@ -36,7 +37,8 @@ class Network:
     """An ensemble of trained predictors.
 
     Args:
-        weights: name -> array with a leading dimension of members.
+        weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and standard deviation of the
+            structure features over the training data.
         codebook: the node features they were trained with.
         num_hops: message-passing layers.
     """
@@ -46,6 +48,12 @@ class Network:
         self.members = len(weights["out_bias"])
         self._values = self._category_values()
         self._folded = [self._fold(hop) for hop in range(num_hops)]
+
+    def structure(self, codes: Codes) -> Floats:
+        """(n, dim) structure features of (n, num_positions) codes, standardised as in the training."""
+        mean, spread = self.weights["structure_scale"]
+        standard: Floats = ((structure_features(codes, self.codebook.spec) - mean) / spread).astype(np.float32)
+        return standard
 
     def category_values(self) -> Floats:
         """(members, categories) the one number that the FE-MLP gives each category."""
@@ -100,20 +108,21 @@ class Network:
             out.append(h)
         return [x.reshape(self.members, num_graphs, num_nodes, -1) for x in out]
 
-    def forward(self, graphs: Graphs) -> Outputs:
-        """Predictions and graph embedding norms of a batch small enough for memory."""
+    def forward(self, graphs: Graphs, structure: Floats) -> Outputs:
+        """Predictions and graph embedding norms of a batch small enough for memory; structure is (graphs, dim), standardised."""
         w = self.weights
         share = (graphs.mask / np.maximum(graphs.mask.sum(1, keepdims=True), 1)).astype(np.float32)
         pooled = [np.einsum("mgnd,gn->mgd", h, share, optimize=True) for h in self.node_embeddings(graphs)]
         norms = np.stack([g.sum(-1) for g in pooled], 1)
-        hidden = np.maximum(pooled[-1] @ w["hidden_weight"] + w["hidden_bias"], 0)
-        scores = hidden @ w["out_weight"] + w["out_bias"] + np.concatenate(pooled, -1) @ w["linear_weight"]
+        whole = np.broadcast_to(structure, (self.members, *structure.shape))
+        hidden = np.maximum(np.concatenate([pooled[-1], whole], -1) @ w["hidden_weight"] + w["hidden_bias"], 0)
+        scores = hidden @ w["out_weight"] + w["out_bias"] + np.concatenate([*pooled, whole], -1) @ w["linear_weight"]
         return Outputs(scores[..., 0], norms)
 
     def predict(self, codes: Codes) -> Outputs:
         """Predictions and graph embedding norms of any number of architectures; codes (n, num_positions)."""
-        spec = self.codebook.spec
-        parts = [self.forward(make_graphs(codes[start : start + CHUNK], spec)) for start in range(0, len(codes), CHUNK)]
+        spec, chunks = self.codebook.spec, [codes[start : start + CHUNK] for start in range(0, len(codes), CHUNK)]
+        parts = [self.forward(make_graphs(chunk, spec), self.structure(chunk)) for chunk in chunks]
         if not parts:
             empty = np.zeros((self.members, 0), np.float32)
             return Outputs(empty, np.zeros((self.members, self.num_hops + 1, 0), np.float32))
