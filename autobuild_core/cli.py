@@ -91,14 +91,14 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     run = notebook.Run(options.run)
     frame = run.predict(read_table(Path(options.data), options.format, run.predictor.spec))
-    _write(options.out, frame.to_csv(index=False))
+    _write(options.out, tables.to_csv(frame))
     return {"num": len(frame), "num_refused": int(frame["predicted"].isna().sum()), "path": str(options.out)}
 
 
 def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Scores modules."""
     frame = notebook.Run(options.run).scores("score", options.max_length, options.units, options.cost, progress)
-    _write(options.out, frame.drop(columns=["whole_unit", "unit_index", "first_position"]).to_csv(index=False))
+    _write(options.out, tables.to_csv(frame.drop(columns=["whole_unit", "unit_index", "first_position"])))
     return {"num": len(frame), "path": str(options.out)}
 
 

@@ -117,11 +117,12 @@ def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -
         spec: their space.
         codes: the evaluated architectures, for the evidence.
     """
-    parts = []
+    parts, quoted = [], [json.dumps(token) for token in spec.tokens]
     for group in groups:
         owners = {spec.unit_of(p) for p in group.positions}
         unit = spec.units[group.unit].label if group.unit is not None else ""
-        part = pd.DataFrame({"layers": [json.dumps([spec.tokens[t] for t in row]) for row in group.codes]})
+        layers = ["[" + ", ".join([quoted[token] for token in row]) + "]" for row in group.codes.tolist()]  # as json.dumps
+        part = pd.DataFrame({"layers": layers}, dtype="str")
         part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
         part["unit"], part["hop"], part["whole_unit"] = unit, group.hop, group.unit is not None
         part["unit_index"] = owners.pop() if len(owners) == 1 else -1
