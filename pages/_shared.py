@@ -67,6 +67,7 @@ def enter(name: str) -> None:
         navigation()
         st.rerun()
     executor().poll()
+    executor().keep_warm()
     st.html(STYLE)
     run = current_run(fall_back_to_sample=name != "home")
     if run is not None or name != "home" or not workspace().datasets().empty:
@@ -118,7 +119,8 @@ def workspace() -> Workspace:
 
 def executor() -> SubprocessExecutor:
     """The queue of the workspace."""
-    return SubprocessExecutor(workspace(), setting("AUTOBUILD_MAX_RUNNING", 1), setting("AUTOBUILD_THREADS", 2))
+    limits = setting("AUTOBUILD_MAX_RUNNING", 1), setting("AUTOBUILD_THREADS", 2)
+    return SubprocessExecutor(workspace(), *limits, use_warm=os.environ.get("AUTOBUILD_WARM") != "0")
 
 
 def setting(name: str, default: int) -> int:

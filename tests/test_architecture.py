@@ -37,12 +37,23 @@ LEARNING = (
     "evaluators",
     "autospace",
 )
-RUNNING = ("jobs", "pipeline", "worker")
+RUNNING = ("warm", "jobs", "pipeline", "worker", "supervisor")
 SHOWING = ("figures", "report", "notebook", "benchmark", "__init__", "cli", "__main__")
 ORDER = LOW + SPACE_AND_DATA + LEARNING + RUNNING + SHOWING
 HEAVY = ("torch", "torch_geometric", "sklearn", "scipy")
 # May import HEAVY, at its top or when work starts. All others must not load any of it by being imported.
-MAY_BE_HEAVY = ("model", "loss", "training", "published", "scorers", "evaluators", "autospace", "pipeline", "worker")
+MAY_BE_HEAVY = (
+    "model",
+    "loss",
+    "training",
+    "published",
+    "scorers",
+    "evaluators",
+    "autospace",
+    "pipeline",
+    "worker",
+    "supervisor",
+)
 # These call heavy rows when work starts; importing them loads nothing.
 CALLS_HEAVY_LATE = ("notebook", "benchmark", "__init__", "cli", "__main__")
 PAGES_MAY = ("streamlit", "starlette", "pandas", "numpy", "plotly", "networkx", "pyvis", "simpleeval", PACKAGE, "pages")
