@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
 from autobuild_core import tables
+from autobuild_core.curve import learn_enough
 from autobuild_core.errors import Cancelled, RunError
-from autobuild_core.features import make_codebook
+from autobuild_core.features import Codebook, make_codebook
 from autobuild_core.graphs import chain_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import Network
@@ -25,6 +27,7 @@ from autobuild_core.spaces import load_space
 from autobuild_core.targets import Target
 
 SPREAD_DRAWS = 2048
+ROWS_AT_ONCE = 16_384
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -43,7 +46,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
         StudioError: the data or settings do not do.
         Cancelled: should_stop said so; what was finished is in the folder.
     """
-    from autobuild_core import loss, training  # here torch is loaded, and nowhere else
+    from autobuild_core import loss  # here torch is loaded, and in _learn
 
     start = time.monotonic()
     config, table = folder.config, folder.table()
@@ -53,17 +56,22 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     kept = np.flatnonzero(np.isfinite(values))
     rows, values = table.take(kept), values[kept]
     target.check_varies(values)
+    evidence = rows
     threads = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))  # the queue's limit holds
     given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed, "threads": threads}
-    settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
-    fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(config.seed))
     space, codebook = load_space(table.spec), make_codebook(table.spec)
-    scaling = NormalScores.fit(values, config.minimize)
+
+    def learn(chosen: NDArray[np.intp]) -> Learned:
+        return _learn(rows.take(chosen), values[chosen], config.minimize, codebook, given, report, should_stop)
+
+    def test(learned: Learned, judged: NDArray[np.intp]) -> float:
+        predicted = learned.network.predict(space.canonical(rows.codes[judged])).scores.mean(0)
+        return float(spearmanr(predicted, learned.scaling.to_scores(values[judged])).statistic)
+
+    chosen, learned, curve = learn_enough(rows.networks, learn, test, np.random.default_rng(config.seed))
+    rows, values, kept = rows.take(chosen), values[chosen], kept[chosen]
+    settings, fold, scaling, network, weights = learned.settings, learned.fold, learned.scaling, learned.network, learned.weights
     scores = scaling.to_scores(values)
-    graphs = chain_graphs(space.canonical(rows.codes))
-    model = training.train_ensemble(training.encode(graphs, codebook, scores, fold), codebook, settings, report, should_stop)
-    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    network = Network(weights, codebook, settings.model.num_hops)
     held = held_out(network, space.canonical(rows.codes), fold)
     if not np.isfinite(held["score"]).all():
         raise RunError("training: got predictions that are no numbers, expected finite ones; choose another seed or fewer steps.")
@@ -75,14 +83,48 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     folder.write_frame("predictions.parquet", _held_out_frame(predictor, held, values, rows, kept))
     scorer = make_scorer("autobuild", predictor)
     assert isinstance(scorer, AutoBuildScorer)
-    _score(folder, scorer, rows, config.max_length, report, should_stop, start)
-    folder.write_frame("features.parquet", feature_effects(predictor, scorer, rows))
+    _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
+    folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
     sizes = {"num_train": len(rows), "num_networks": len(np.unique(rows.networks)), "ensemble_size": settings.members}
-    sizes["num_without_target"] = len(table) - len(rows)
+    sizes |= {"num_without_target": len(table) - len(evidence), "num_evidence": len(evidence)}
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
+    quality |= {"learning_curve": curve}
     quality |= sizes | lenses | verdict(quality["srcc"], sizes["num_networks"]) | {"seconds": time.monotonic() - start}
     folder.write_json("quality.json", quality)
     return quality
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What one training gives: settings, fold of every row, target scaling, and the ensemble as weights and as a network."""
+
+    settings: Any
+    fold: NDArray[np.int64]
+    scaling: NormalScores
+    weights: dict[str, NDArray[np.float32]]
+    network: Network
+
+
+def _learn(
+    rows: ArchTable,
+    values: NDArray[np.float64],
+    minimize: bool,
+    codebook: Codebook,
+    given: dict[str, Any],
+    report: Progress,
+    should_stop: Callable[[], bool],
+) -> Learned:
+    """One training on rows and their (n,) targets; `given` settings are not chosen by the data's size."""
+    from autobuild_core import training
+
+    settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
+    fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
+    scaling = NormalScores.fit(values, minimize)
+    graphs = chain_graphs(load_space(rows.spec).canonical(rows.codes))
+    data = training.encode(graphs, codebook, scaling.to_scores(values), fold)
+    model = training.train_ensemble(data, codebook, settings, report, should_stop)
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    return Learned(settings, fold, scaling, weights, Network(weights, codebook, settings.model.num_hops))
 
 
 def held_out(network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -188,8 +230,10 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
     values = predictor.network.category_values().astype(float)  # (members, categories)
     in_space = np.bincount(codebook.encode(graphs)[graphs.mask].ravel(), minlength=values.shape[1])
-    trained = chain_graphs(predictor.space.canonical(rows.codes))
-    seen = np.bincount(codebook.encode(trained)[trained.mask].ravel(), minlength=values.shape[1])
+    seen = np.zeros(values.shape[1], np.int64)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        evaluated = chain_graphs(predictor.space.canonical(rows.codes[start : start + ROWS_AT_ONCE]))
+        seen += np.bincount(codebook.encode(evaluated)[evaluated.mask].ravel(), minlength=values.shape[1])
     feature_of = codebook.feature_of
     parts = []
     for index, name in enumerate(codebook.names):

@@ -30,6 +30,7 @@ LEARNING = (
     "loss",
     "training",
     "published",
+    "curve",
     "inference",
     "scorers",
     "building",

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from autobuild_core import curve
 from autobuild_core.building import top_modules
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
 from autobuild_core.features import JOINT
@@ -45,6 +46,20 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Run:
     table = ArchTable(FLAT.spec, codes, FLAT.hash_networks(codes), metrics, np.arange(100, 210), "flat_csv", 110)
     out = tmp_path_factory.mktemp("fast") / "run"
     return train(table, "latency", out, minimize=True, num_members=3, num_steps=200, threads=1)
+
+
+def test_of_many_a_sample_is_learned_from_and_all_are_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WHOLE_LIMIT": 150, "FIRST_SIZE": 60, "LAST_SIZE": 120, "NUM_JUDGED": 50, "WORTHWHILE": -2}.items():
+        monkeypatch.setattr(curve, name, value)
+    run = train(macro_data(400), "acc", tmp_path / "run", num_members=2, num_steps=60, max_length=1, threads=1)
+    quality, frame = run.quality, run.folder.read_frame("predictions.parquet")
+    assert [point["num_networks"] for point in quality["learning_curve"]] == [60, 120]
+    assert all(0.5 < point["srcc"] <= 1 for point in quality["learning_curve"])
+    assert quality["num_networks"] == 120 and quality["num_train"] == len(frame) < quality["num_evidence"] == 400
+    table = run.table()
+    assert (frame["target"] == table.metrics["acc"][frame["row"]].to_numpy()).all()
+    layers = run.modules()
+    assert layers[layers["positions"] == '["L1"]']["num_evaluated"].sum() == 400
 
 
 class TestTrained:
