@@ -41,8 +41,9 @@ def slot(index: int, unit: UnitSpec) -> list[int]:
         row["layers"]: f"{row['rank']}. {charts.module_name(row['positions'], row['layers'], False)}"
         for _, row in best.iterrows()
     }
+    entering = f" ({', '.join(spec.position_labels[p] for p in unit.positions)})" if spec.reads else ""
     picked = st.selectbox(
-        _shared.plain(unit.label),
+        _shared.plain(unit.label + entering),
         list(names),
         key=f"slot_{run.id}_{index}",
         format_func=lambda o: names.get(o, o),
