@@ -99,7 +99,7 @@ def predicted(codes: Codes) -> None:
             drawing.architecture_figure(drawn, _shared.theme()),
             None,
             "assembled",
-            f"The assembled architecture of {len(drawn)} layers",
+            f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
         native = run.space.native(codes)
         st.code(native if isinstance(native, str) else json.dumps(native), language=None, wrap_lines=True)

@@ -138,7 +138,7 @@ export default function (component) {
   if (!root || !data) return undefined;
   const canvas = root.querySelector(".canvas");
   drawLegend(root, data.legend);
-  canvas.setAttribute("aria-label", `Architecture of ${data.nodes.length} layers; arrow keys move the selection`);
+  canvas.setAttribute("aria-label", `Architecture of ${data.nodes.filter((n) => n.kind === "layer").length} layers; arrow keys move the selection`);
   const known = boxes.get(canvas);
   const box = known || { canvas };
   box.data = data;
