@@ -148,7 +148,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="CSV")
     command = add(score, "run")
     command.add_argument("--out", required=True, help="CSV")
-    command.add_argument("--max-length", type=int, default=1, help="every run of up to so many positions")
+    command.add_argument("--max-length", type=int, default=1, help="every run of up to so many positions, in cells head to tail")
     command.add_argument("--units", action="store_true", help="whole-unit modules instead")
     command.add_argument("--cost", metavar="METRIC", help="adds equal_cost: the score beyond what this metric explains")
     command = add(build, "run")

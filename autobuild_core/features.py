@@ -9,6 +9,7 @@ from autobuild_core.graphs import Graphs
 from autobuild_core.records import SpaceSpec
 
 JOINT = "position and layer"
+SUM = "sum"
 BUILT_IN = ("layer", "unit", "layer index", JOINT)
 
 
@@ -19,12 +20,15 @@ class Codebook:
     Args:
         names: one name a feature.
         values: (feature index, what a reader sees) of every category, in order.
-        table: (num_features, num_positions, num_tokens) category index.
+        table: (num_features, num_positions, num_tokens) category index; where the space has sums, one place more for each
+            and one token more.
+        spec: the space.
     """
 
     names: tuple[str, ...]
     values: tuple[tuple[int, str], ...]
     table: NDArray[np.int64]
+    spec: SpaceSpec
 
     @property
     def feature_of(self) -> NDArray[np.int64]:
@@ -42,19 +46,23 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
 
     The joint feature is ours: without it hop 0 is additive in features that do not know the position and cannot
     say that a layer is good *here* (method.md, weakness 11). Features with one value say nothing and are left out.
+    The sums of a cell are nodes behind the positions; all that describes a layer has the value SUM there.
     """
-    num_positions, num_tokens = spec.num_positions, len(spec.tokens)
-    grid = np.indices((num_positions, num_tokens))
+    num_layers, num_tokens = spec.num_positions, len(spec.tokens)
+    node, token = np.indices((num_layers + spec.num_states, num_tokens + bool(spec.num_states)))
+    token = np.where(node < num_layers, np.minimum(token, num_tokens - 1), num_tokens)
+    tokens = (*spec.tokens, SUM)
+    labels = (*spec.position_labels, *(unit.label for unit in spec.units if spec.num_states))
+    units = [*(spec.unit_of(p) for p in range(num_layers)), *range(spec.num_states)]
     columns: dict[str, NDArray[np.object_]] = {}
     for name, by_token in spec.attributes.items():
         own = f"{name} (attribute)" if name in BUILT_IN else name
-        columns[own] = np.array(by_token, object)[grid[1]]
-    columns["layer"] = np.array(spec.tokens, object)[grid[1]]
-    unit_labels = [spec.units[spec.unit_of(p)].label for p in range(num_positions)]
-    columns["unit"] = np.array(unit_labels, object)[grid[0]]
-    columns["layer index"] = np.array(spec.position_labels, object)[grid[0]]
-    joint = [[f"{label}: {token}" for token in spec.tokens] for label in spec.position_labels]
-    columns[JOINT] = np.array(joint, object)
+        columns[own] = np.array((*by_token, SUM), object)[token]
+    columns["layer"] = np.array(tokens, object)[token]
+    columns["unit"] = np.array([spec.units[u].label for u in units], object)[node]
+    columns["layer index"] = np.array(labels, object)[node]
+    joint = [[f"{label}: {token}" for token in tokens] for label in labels]
+    columns[JOINT] = np.array(joint, object)[node, token]
     names: list[str] = []
     values: list[tuple[int, str]] = []
     tables = []
@@ -65,4 +73,4 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
             tables.append(np.vectorize(index.__getitem__, otypes=[np.int64])(column))
             values += [(len(names), value) for value in seen]
             names.append(name)
-    return Codebook(tuple(names), tuple(values), np.stack(tables))
+    return Codebook(tuple(names), tuple(values), np.stack(tables), spec)

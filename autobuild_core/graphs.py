@@ -1,20 +1,26 @@
-"""Architectures as directed graphs in padded arrays: a node a layer, an edge i -> i + 1 along the chain."""
+"""Architectures as directed graphs in padded arrays: a node a layer, an edge where data flow.
 
+Chains: i -> i + 1. Cells with operations on edges: an operation hears those that enter the node it reads, and a state
+node for each of the cell's sums hears the operations that enter it.
+"""
+
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.records import ABSENT, Codes, ModuleGroup
+from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 
 
 @dataclass(frozen=True, eq=False)
 class Graphs:
-    """A batch of graphs, the nodes of each in data-flow order, padded at the end.
+    """A batch of graphs; the nodes of chains stand in data-flow order, padded at the end; in cells node = position, sums last.
 
     Args:
-        positions: (num_graphs, num_nodes) position of each node in its space, ABSENT where padded.
-        tokens: (num_graphs, num_nodes) token of each node, ABSENT where padded.
+        positions: (num_graphs, num_nodes) position of each node in its space, ABSENT where padded; the sum of unit u
+            counts as position num_positions + u.
+        tokens: (num_graphs, num_nodes) token of each node, ABSENT where padded; that of a sum is the number of tokens.
         sources: (num_graphs, num_nodes, degree) indices of the nodes that a node hears, itself first, ABSENT where none.
     """
 
@@ -30,6 +36,14 @@ class Graphs:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+
+def make_graphs(codes: Codes, spec: SpaceSpec) -> Graphs:
+    """The graphs of (num_graphs, num_positions) codes: cells where the spec says what each position reads, else chains.
+
+    A module alone is a row with ABSENT everywhere but at the module's positions.
+    """
+    return cell_graphs(codes, spec) if spec.reads else chain_graphs(codes)
 
 
 def chain_graphs(codes: Codes) -> Graphs:
@@ -48,6 +62,68 @@ def chain_graphs(codes: Codes) -> Graphs:
     node = np.arange(width, dtype=np.int16)
     chain = np.stack([node, node - 1], axis=1)  # (width, 2): itself, its predecessor (none for the first)
     return Graphs(positions, tokens, np.broadcast_to(chain, (len(codes), width, 2)))
+
+
+def heard_by(spec: SpaceSpec) -> list[list[int]]:
+    """Per node of a cell's graph, operations first, the operations that it hears."""
+    entering = [list(unit.positions) for unit in spec.units]
+    return [entering[unit] if unit != ABSENT else [] for unit in spec.reads] + entering
+
+
+def cell_graphs(codes: Codes, spec: SpaceSpec) -> Graphs:
+    """The cells that codes stand for. An absent operation is heard by no node; a sum of absent operations is absent.
+
+    Source: method.md, section 1: a state node per cell node is the sink of the operations entering it. That an
+    operation hears operations and not the sum between them is ours: so two operations head to tail meet at hop 1.
+
+    Args:
+        codes: (num_graphs, num_positions).
+        spec: their space.
+    """
+    heard, num_graphs = heard_by(spec), len(codes)
+    width = 1 + max(map(len, heard))
+    template = np.array([[node, *ops, *[ABSENT] * (width - 1 - len(ops))] for node, ops in enumerate(heard)], np.int16)
+    sums = np.stack([(codes[:, list(unit.positions)] != ABSENT).any(1) for unit in spec.units], 1)
+    tokens = np.concatenate([codes, np.where(sums, np.int16(len(spec.tokens)), np.int16(ABSENT))], 1)
+    present = tokens != ABSENT
+    positions = np.where(present, np.arange(len(heard), dtype=np.int16), np.int16(ABSENT))
+    if present.all():
+        return Graphs(positions, tokens, np.broadcast_to(template, (num_graphs, *template.shape)))
+    known = (template != ABSENT) & present[:, template]
+    known[..., 0] = True
+    return Graphs(positions, tokens, np.where(known, template, np.int16(ABSENT)))
+
+
+def module_sink(group: ModuleGroup, spec: SpaceSpec) -> tuple[int, int]:
+    """(position of the node whose norm is the module's, its hop): the last layer, hop L - 1; of a cell's unit its sum, hop 1."""
+    if spec.reads and group.unit is not None:
+        return spec.num_positions + group.unit, 1
+    return group.positions[-1], group.hop
+
+
+def module_contexts(group: ModuleGroup, spec: SpaceSpec) -> list[Codes]:
+    """The modules as architectures of their own, once for every context that their sink can tell apart.
+
+    On a chain there is one, the module alone. In a cell the sink may hear operations that are not the module's (0>2, 2>3 hears
+    1>2 too): one context for each combination of what may stand there, to be averaged over (method.md, section 1).
+
+    Returns:
+        each (num_modules, num_positions), ABSENT elsewhere.
+    """
+    alone = module_codes(group, spec.num_positions)
+    if not spec.reads:
+        return [alone]
+    sink, hop = module_sink(group, spec)
+    heard, reached = heard_by(spec), {sink}
+    for _ in range(hop):
+        reached |= {source for node in reached for source in heard[node]}
+    free = sorted(reached - {*group.positions, sink})
+    contexts = []
+    for layers in itertools.product(*[spec.units[spec.unit_of(p)].tokens for p in free]):
+        context = alone.copy()
+        context[:, free] = layers
+        contexts.append(context)
+    return contexts
 
 
 def module_codes(group: ModuleGroup, num_positions: int) -> Codes:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.features import Codebook
-from autobuild_core.graphs import Graphs, chain_graphs
+from autobuild_core.graphs import Graphs, make_graphs
 from autobuild_core.records import Codes
 
 Floats = NDArray[np.float32]
@@ -111,18 +111,20 @@ class Network:
         return Outputs(scores[..., 0], norms)
 
     def predict(self, codes: Codes) -> Outputs:
-        """Predictions and graph embedding norms of any number of chains; codes (n, num_positions)."""
-        parts = [self.forward(chain_graphs(codes[start : start + CHUNK])) for start in range(0, len(codes), CHUNK)]
+        """Predictions and graph embedding norms of any number of architectures; codes (n, num_positions)."""
+        spec = self.codebook.spec
+        parts = [self.forward(make_graphs(codes[start : start + CHUNK], spec)) for start in range(0, len(codes), CHUNK)]
         if not parts:
             empty = np.zeros((self.members, 0), np.float32)
             return Outputs(empty, np.zeros((self.members, self.num_hops + 1, 0), np.float32))
         return Outputs(np.concatenate([p.scores for p in parts], 1), np.concatenate([p.graph_norms for p in parts], 2))
 
     def node_norms(self, codes: Codes, hop: int) -> Floats:
-        """(members, n, num_positions) norm of each layer's embedding at a hop; NaN where a position is absent."""
-        out = np.full((self.members, *codes.shape), np.nan, np.float32)
+        """(members, n, num_positions + num_states) norm of each node's embedding at a hop; NaN where it is absent."""
+        spec = self.codebook.spec
+        out = np.full((self.members, len(codes), spec.num_positions + spec.num_states), np.nan, np.float32)
         for start in range(0, len(codes), CHUNK):
-            graphs = chain_graphs(codes[start : start + CHUNK])
+            graphs = make_graphs(codes[start : start + CHUNK], spec)
             norms = self.node_embeddings(graphs)[hop].sum(-1)  # (members, graphs, nodes)
             rows, nodes = np.nonzero(graphs.mask)
             out[:, rows + start, graphs.positions[rows, nodes]] = norms[:, rows, nodes]

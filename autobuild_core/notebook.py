@@ -64,7 +64,7 @@ class Run:
 
         Args:
             lens: "score" (the average lens), "good", "embedding_norm", or "equal_cost" where a cost is given.
-            max_length: every run of up to so many consecutive positions.
+            max_length: every run of up to so many consecutive positions; in cells, of operations head to tail.
             units: whole-unit modules instead.
             cost: a metric of the data; adds the lens `equal_cost`.
             report: hears {"phase", "share"}.

@@ -15,7 +15,7 @@ from autobuild_core import tables
 from autobuild_core.curve import learn_enough
 from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.features import Codebook, make_codebook
-from autobuild_core.graphs import chain_graphs
+from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import Network
 from autobuild_core.records import ArchTable
@@ -120,7 +120,7 @@ def _learn(
     settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
     scaling = NormalScores.fit(values, minimize)
-    graphs = chain_graphs(load_space(rows.spec).canonical(rows.codes))
+    graphs = make_graphs(load_space(rows.spec).canonical(rows.codes), rows.spec)
     data = training.encode(graphs, codebook, scaling.to_scores(values), fold)
     model = training.train_ensemble(data, codebook, settings, report, should_stop)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
@@ -225,15 +225,16 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     """
     codebook, population = predictor.network.codebook, scorer.population
     drawn = np.random.default_rng(0).choice(len(population.codes), SPREAD_DRAWS, p=population.weights)
-    graphs = chain_graphs(predictor.space.canonical(population.codes[drawn]))
+    graphs = make_graphs(predictor.space.canonical(population.codes[drawn]), predictor.spec)
     outputs = predictor.network.forward(graphs)
     slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
     values = predictor.network.category_values().astype(float)  # (members, categories)
     in_space = np.bincount(codebook.encode(graphs)[graphs.mask].ravel(), minlength=values.shape[1])
     seen = np.zeros(values.shape[1], np.int64)
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        evaluated = chain_graphs(predictor.space.canonical(rows.codes[start : start + ROWS_AT_ONCE]))
-        seen += np.bincount(codebook.encode(evaluated)[evaluated.mask].ravel(), minlength=values.shape[1])
+        evaluated = make_graphs(predictor.space.canonical(rows.codes[start : start + ROWS_AT_ONCE]), predictor.spec)
+        layers = evaluated.mask & (evaluated.positions < predictor.spec.num_positions)  # sums are in every architecture
+        seen += np.bincount(codebook.encode(evaluated)[layers].ravel(), minlength=values.shape[1])
     feature_of = codebook.feature_of
     parts = []
     for index, name in enumerate(codebook.names):

@@ -37,7 +37,7 @@ class UnitSpec:
 
 @dataclass(frozen=True)
 class SpaceSpec:
-    """A sequence search space as plain data, so that a run folder can hold it as JSON.
+    """A search space of sequences or of cells as plain data, so that a run folder can hold it as JSON.
 
     Args:
         name: file in spaces/ that gives it its rules.
@@ -47,6 +47,9 @@ class SpaceSpec:
         units: the slots, in data-flow order; their positions partition the positions of the space.
         attributes: name -> value per token ("kernel" -> ("3", "5", ...)); the readable features of a layer.
         options: whatever else the space's own file needs to read and write its native encoding.
+        reads: the data flow of a cell with operations on edges: per position the index of the unit whose sum it reads,
+            ABSENT for the cell's input; a unit's positions are the operations that enter its sum. Empty for a chain
+            along the positions.
     """
 
     name: str
@@ -56,6 +59,12 @@ class SpaceSpec:
     units: tuple[UnitSpec, ...]
     attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    reads: tuple[int, ...] = ()
+
+    @property
+    def num_states(self) -> int:
+        """Nodes that a graph has beside its layers: a cell's sums, one a unit; none on chains."""
+        return len(self.units) if self.reads else 0
 
     @property
     def num_positions(self) -> int:
@@ -72,8 +81,9 @@ class SpaceSpec:
         return next(i for i, unit in enumerate(self.units) if position in unit.positions)
 
     def to_json(self) -> str:
-        """One JSON object; `from_json` is its inverse."""
-        return json.dumps(asdict(self))
+        """One JSON object; `from_json` is its inverse. Chains leave `reads` out."""
+        raw = asdict(self)
+        return json.dumps(raw if self.reads else {name: value for name, value in raw.items() if name != "reads"})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -84,7 +94,8 @@ class SpaceSpec:
         )
         attributes = {name: tuple(values) for name, values in raw["attributes"].items()}
         labels, tokens = tuple(raw["position_labels"]), tuple(raw["tokens"])
-        return cls(raw["name"], raw["title"], labels, tokens, units, attributes, raw["options"])
+        reads = tuple(raw.get("reads", ()))
+        return cls(raw["name"], raw["title"], labels, tokens, units, attributes, raw["options"], reads)
 
 
 @dataclass(frozen=True)

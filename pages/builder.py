@@ -41,8 +41,9 @@ def slot(index: int, unit: UnitSpec) -> list[int]:
         row["layers"]: f"{row['rank']}. {charts.module_name(row['positions'], row['layers'], False)}"
         for _, row in best.iterrows()
     }
+    entering = f" ({', '.join(spec.position_labels[p] for p in unit.positions)})" if spec.reads else ""
     picked = st.selectbox(
-        _shared.plain(unit.label),
+        _shared.plain(unit.label + entering),
         list(names),
         key=f"slot_{run.id}_{index}",
         format_func=lambda o: names.get(o, o),
@@ -98,7 +99,7 @@ def predicted(codes: Codes) -> None:
             drawing.architecture_figure(drawn, _shared.theme()),
             None,
             "assembled",
-            f"The assembled architecture of {len(drawn)} layers",
+            f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
         native = run.space.native(codes)
         st.code(native if isinstance(native, str) else json.dumps(native), language=None, wrap_lines=True)

@@ -31,7 +31,10 @@ def findings(run: _shared.FinishedRun) -> None:
     figure = drawing.architecture_figure(drawn, _shared.theme())
     _shared.legend(run.scale(Lens.SCORE))
     _shared.show(
-        figure, None, "best_architecture", f"The best architecture, {len(drawn)} layers in {drawn['unit'].nunique()} units"
+        figure,
+        None,
+        "best_architecture",
+        f"The best architecture, {(drawn['kind'] == 'layer').sum()} layers in {drawn['unit'].nunique()} units",
     )
     modules = run.modules[run.modules["whole_unit"]]
     columns = st.columns([3, 3, 2.4], gap="large")

@@ -80,7 +80,11 @@ def instrument() -> None:
         clicked = (st.session_state.get("arch_graph") or {}).get("node")
         wanted = next((label for label in (clicked, _shared.recall("module")) if label in labels), labels[0])
         with place:
-            node = graph(drawing.graph_data(drawn, run.scale(lens), wanted, _shared.theme()), "arch_graph")
+            node = graph(
+                drawing.graph_data(drawn, run.scale(lens), wanted, _shared.theme()),
+                "arch_graph",
+                390 if run.table.spec.reads else 340,
+            )
         chosen = node if node in labels else wanted
         _shared.keep(hop=hop or None, module=chosen)
         caption(codes, what)
@@ -102,7 +106,12 @@ def caption(codes: Codes, what: str) -> None:
     """The architecture and its prediction in a line."""
     line = run.predictor.predict(codes[None]).iloc[0]
     interval = _shared.interval(line["low"], line["high"])
-    st.caption(f"{what[:1].upper()}{what[1:]}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.")
+    circles = (
+        " Circles are sums, coloured by their whole unit; a box, by the path to it that tells most."
+        if run.table.spec.reads
+        else ""
+    )
+    st.caption(f"{what[:1].upper()}{what[1:]}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.{circles}")
 
 
 def hop_name(hop: int) -> str:
@@ -113,7 +122,7 @@ def hop_name(hop: int) -> str:
 def downloads(drawn: pd.DataFrame, lens: colours.Lens, what: str) -> None:
     """The table of the graph and the graph as one file."""
     with st.container(horizontal=True):
-        _shared.csv_button(drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text"]), "architecture")
+        _shared.csv_button(drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"]), "architecture")
         page = lambda: drawing.standalone_html(drawn, run.scale(lens), f"{run.name}: {what}")  # noqa: E731
         st.download_button(
             "Stand-alone HTML",

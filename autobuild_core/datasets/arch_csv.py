@@ -27,7 +27,7 @@ def as_value(cell: str) -> float | str | None:
 
 @final
 class ArchCsv(Dataset):
-    """One row an architecture. Cells with brackets are read as JSON (Once-for-all), others as text (NAS-Bench-Macro)."""
+    """One row an architecture. Cells with brackets are read as JSON (Once-for-all), others as text (NAS-Bench-Macro and 201)."""
 
     title = "CSV with a column arch"
     example = b"arch,mean_acc,params\n02012100,89.2,890666\n11111221,92.3,2181386\n"

@@ -3,6 +3,7 @@
 {"arch": [["mbconv3_e3_k5", ...], ...], "resolution": 224, "acc": ...}   Once-for-all, as tokens
 {"arch": {"ks": [...], "e": [...], "d": [...]}, "acc": ...}              Once-for-all, as its own dictionary
 {"arch": "02012100", "mean_acc": ...}                                    NAS-Bench-Macro
+{"arch": "|none~0|+|none~0|...", "acc": ...}                             NAS-Bench-201
 {"arch": {"block0_e": 3, ...}, "acc": ...}                               a flat space: an object of design choices
 """
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from autobuild_core import registry
 from autobuild_core.costs import CostModel
+from autobuild_core.graphs import module_sink
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
@@ -99,9 +100,8 @@ def default_groups(space: Space, max_length: int | None) -> list[ModuleGroup]:
 
 
 def window_count(space: Space, length: int) -> int:
-    """Number of modules of a length, across units too where the space lets windows cross; makes none of them."""
-    starts = range(space.spec.num_positions + 1 - length)
-    return sum(space.group_size(tuple(range(start, start + length))) for start in starts)
+    """Number of modules of a length; makes none of them."""
+    return sum(space.group_size(positions) for positions in space.window_positions(length))
 
 
 def unit_groups(space: Space) -> list[ModuleGroup]:
@@ -120,11 +120,12 @@ def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -
     parts, quoted = [], [json.dumps(token) for token in spec.tokens]
     for group in groups:
         owners = {spec.unit_of(p) for p in group.positions}
-        unit = spec.units[group.unit].label if group.unit is not None else ""
+        whole = [u.label for u in spec.units if u.positions == group.positions and len(u.depths) == 1]
+        unit = spec.units[group.unit].label if group.unit is not None else "".join(whole)
         layers = ["[" + ", ".join([quoted[token] for token in row]) + "]" for row in group.codes.tolist()]  # as json.dumps
         part = pd.DataFrame({"layers": layers}, dtype="str")
         part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
-        part["unit"], part["hop"], part["whole_unit"] = unit, group.hop, group.unit is not None
+        part["unit"], part["hop"], part["whole_unit"] = unit, module_sink(group, spec)[1], group.unit is not None
         part["unit_index"] = owners.pop() if len(owners) == 1 else -1
         part["first_position"] = group.positions[0]
         part["num_evaluated"] = count_evaluated(group, spec, codes)

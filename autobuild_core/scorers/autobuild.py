@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from autobuild_core.costs import CostModel
-from autobuild_core.graphs import module_codes
+from autobuild_core.graphs import module_contexts, module_sink
 from autobuild_core.inference import TWO_SIDED_90, Predictor
 from autobuild_core.records import ABSENT, Codes, ModuleGroup
 from autobuild_core.scorers import Scorer, group_keys, key_columns, module_keys
@@ -219,14 +219,15 @@ class AutoBuildScorer(Scorer):
         return frame
 
     def _norms(self, group: ModuleGroup) -> Array:
-        """(num_modules,) norm at the module's last layer, alone, at its hop; standardised over the group, mean over members.
+        """(num_modules,) norm at the module's sink, alone, at its hop; standardised over the group, mean over members.
 
-        Modules longer than the last hop sees are scored at the last hop.
+        Modules longer than the last hop sees are scored at the last hop. Where the sink hears more than the module, the norm is
+        the mean over what may stand there.
         """
-        network = self.predictor.network
-        codes = module_codes(group, self.predictor.spec.num_positions)
-        hop = min(group.hop, network.num_hops)
-        norms = network.node_norms(codes, hop)[:, :, group.positions[-1]].astype(float)
+        network, spec = self.predictor.network, self.predictor.spec
+        sink, hop = module_sink(group, spec)
+        hop, contexts = min(hop, network.num_hops), module_contexts(group, spec)
+        norms = np.mean([network.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
         spread = norms.std(1, keepdims=True)
         standard: Array = ((norms - norms.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).mean(0)
         return standard

@@ -21,7 +21,7 @@ ENUMERATION_LIMIT = 50_000
 
 
 class Space(ABC):
-    """A search space of sequences.
+    """A search space of sequences, or of cells where its spec says what each position reads.
 
     Args:
         spec: the space as data; spaces that are always the same take their `default_spec()`.
@@ -121,16 +121,29 @@ class Space(ABC):
             return np.repeat(np.array(unit.tokens, np.int16)[:, None], length, axis=1)
         return np.array(list(itertools.product(unit.tokens, repeat=length)), np.int16)
 
+    def window_positions(self, length: int) -> list[tuple[int, ...]]:
+        """Where windows of a length stand: at consecutive positions, in a cell at operations joined head to tail by data flow.
+
+        Where the depth varies they stay within a unit.
+        """
+        owners = [self.spec.unit_of(p) for p in range(self.spec.num_positions)]
+        if self.spec.reads:
+            paths: list[tuple[int, ...]] = [(p,) for p in range(self.spec.num_positions)]
+            for _ in range(length - 1):
+                paths = [(*path, p) for path in paths for p, read in enumerate(self.spec.reads) if read == owners[path[-1]]]
+            return paths
+        starts = range(self.spec.num_positions + 1 - length)
+        crossing = self.spec.fixed_depth
+        return [tuple(range(s, s + length)) for s in starts if crossing or len(set(owners[s : s + length])) == 1]
+
     def windows(self, length: int) -> list[ModuleGroup]:
-        """Every module of `length` consecutive positions: across units where the depth is fixed, else within one."""
+        """Every module at the `window_positions` of a length."""
         groups = []
-        for start in range(self.spec.num_positions + 1 - length):
-            positions = tuple(range(start, start + length))
+        for positions in self.window_positions(length):
             owners = [self.spec.units[self.spec.unit_of(p)] for p in positions]
-            if len({o.label for o in owners}) > 1 and not self.spec.fixed_depth:
-                continue
             whole = [i for i, u in enumerate(self.spec.units) if u.positions == positions and u.depths == (length,)]
-            groups.append(ModuleGroup(positions, self._window_layers(owners), whole[0] if whole else None))
+            unit = whole[0] if whole and not self.spec.reads else None  # a cell's unit is scored at its sum, a window is not
+            groups.append(ModuleGroup(positions, self._window_layers(owners), unit))
         return groups
 
     def group_size(self, positions: tuple[int, ...]) -> int:

@@ -134,6 +134,40 @@ def test_importance_shows_any_architecture(in_state: Workspace, choice: str) -> 
     assert "L1 to L3" in read
 
 
+@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
+@pytest.mark.parametrize(
+    ("module", "hop", "shown"), [("1>3", "1", "0>1>3: "), ("node 3", "0", "0>3, 1>3, 2>3: "), ("2>3", "2", ">2>3: ")]
+)
+def test_importance_shows_paths_and_sums_of_a_cell(in_state: Workspace, module: str, hop: str, shown: str) -> None:
+    app = open_page("importance", hop=hop, module=module)
+    assert not app.exception
+    assert any(shown in heading.value.replace("\\", "") for heading in app.subheader)
+    assert "Circles are sums" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
+def test_hops_rank_units_single_operations_and_paths_of_a_cell(in_state: Workspace) -> None:
+    app = open_page("hops")
+    offered = next(box for box in app.selectbox if box.label == "Modules of").options
+    units, single = [f"node {n}, whole unit" for n in (1, 2, 3)], [f"node {n}, hop 0 (one layer)" for n in (1, 2, 3)]
+    assert offered == [*units, *single, "head to tail, hop 1 (2 layers)", "head to tail, hop 2 (3 layers)"]
+
+
+@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
+def test_builder_fills_the_nodes_of_a_cell(in_state: Workspace) -> None:
+    app = open_page("builder")
+    labels = [box.label.replace("\\", "") for box in app.selectbox]
+    assert labels == ["node 1 (0>1)", "node 2 (0>2, 1>2)", "node 3 (0>3, 1>3, 2>3)"]
+    option = next(o for o in app.selectbox[2].options[1:] if " x " not in o)  # "3. nor conv 3x3, none, skip connect"
+    app.selectbox[2].set_value(option).run()
+    assert not app.exception
+    layers = [name.replace(" ", "_") for name in option.partition(". ")[2].split(", ")]
+    assert "|" + "".join(f"{layer}~{node}|" for node, layer in enumerate(layers)) in texts(app)
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert "Reduced space" in texts(app)
+
+
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
 def test_a_typed_architecture_outside_the_space_is_refused(in_state: Workspace) -> None:
     app = open_page("importance", arch="typed:99")

@@ -12,6 +12,7 @@ from autobuild_core.spaces import Space, space_named
 from tests.learning import chain_space, flat_space, macro_data, random_predictor
 
 SPACES = {"macro": space_named("nas_bench_macro"), "ofa": space_named("ofa_mbv3"), "flat": flat_space(), "chain": chain_space()}
+SPACES |= {"cell": space_named("nas_bench_201")}
 
 
 @cache

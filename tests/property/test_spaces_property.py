@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autobuild_core.errors import ArchitectureError
 from autobuild_core.spaces import space_named
 from autobuild_core.spaces.flat import Flat, infer_spec
+from autobuild_core.spaces.nas_bench_201 import network_of
 
 TOKENS = space_named("ofa_mbv3").spec.tokens
 JSON_VALUES = st.recursive(
@@ -42,6 +43,15 @@ def test_macro_networks_are_equal_exactly_when_the_operations_are(one: str, othe
     assert (first == second) == (operations(one) == operations(other))
 
 
+@given(st.lists(st.integers(0, 4), min_size=6, max_size=6))
+def test_cells_survive_and_their_representative_computes_the_same(row: list[int]) -> None:
+    space = space_named("nas_bench_201")
+    assert space.parse(space.native(np.array(row, np.int16))) == row
+    canonical = space.canonical(np.array([row], np.int16))[0].tolist()
+    assert network_of(tuple(canonical)) == network_of(tuple(row))
+    assert sum(x > 0 for x in canonical) <= sum(x > 0 for x in row)
+
+
 @given(st.lists(st.lists(st.sampled_from(TOKENS), min_size=2, max_size=4), min_size=5, max_size=5))
 def test_ofa_lists_survive(arch: list[list[str]]) -> None:
     space = space_named("ofa_mbv3")
@@ -65,7 +75,7 @@ def test_every_row_of_a_flat_table_lies_in_its_inferred_space(rows: list[tuple[A
 @given(JSON_VALUES)
 def test_no_value_breaks_a_parser(value: Any) -> None:
     flat = Flat(infer_spec(pd.DataFrame({"b0_k": [3, 5], "b0_l": [1, 2]}), ["b0_k", "b0_l"]))
-    for space in (space_named("nas_bench_macro"), space_named("ofa_mbv3"), flat):
+    for space in (space_named("nas_bench_macro"), space_named("nas_bench_201"), space_named("ofa_mbv3"), flat):
         try:
             codes = space.parse(value)
         except ArchitectureError:

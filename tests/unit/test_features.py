@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autobuild_core.features import JOINT, make_codebook
-from autobuild_core.graphs import chain_graphs
+from autobuild_core.graphs import chain_graphs, make_graphs
 from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
 from autobuild_core.spaces import Space, space_named
 from tests.learning import chain_space, flat_space
@@ -29,6 +29,17 @@ def test_encoding_by_hand() -> None:
     assert categories.shape == (2, 2, 5)
     assert categories[0].tolist() == [[1, 3, 4, 6, 9], [0, 2, 5, 7, 10]]
     assert categories[1, 0].tolist() == [1, 3, 5, 7, 11]
+
+
+def test_sums_of_a_cell_have_values_of_their_own() -> None:
+    spec = space_named("nas_bench_201").spec
+    book = make_codebook(spec)
+    assert book.names == ("operation", "kernel", "layer", "unit", "layer index", JOINT)
+    graphs = make_graphs(np.array([[0, 1, 2, 3, 4, 0]], np.int16), spec)
+    shown = [[book.values[c][1] for c in node] for node in book.encode(graphs)[0]]
+    assert shown[2] == ["conv", "1", "nor_conv_1x1", "node 2", "1>2", "1>2: nor_conv_1x1"]
+    assert shown[7] == ["sum", "sum", "sum", "node 2", "node 2", "node 2: sum"]
+    assert set(range(len(book.values))) == set(book.table.ravel().tolist())  # no category that no node can have
 
 
 @pytest.mark.parametrize("space", [space_named("nas_bench_macro"), space_named("ofa_mbv3"), flat_space(), chain_space()])

@@ -1,11 +1,16 @@
-"""Chains in padded arrays, checked by hand."""
+"""Chains and cells in padded arrays, checked by hand."""
 
 import numpy as np
 
-from autobuild_core.graphs import chain_graphs, module_codes
-from autobuild_core.records import ABSENT, ModuleGroup
+from autobuild_core.graphs import chain_graphs, make_graphs, module_codes, module_contexts, module_sink
+from autobuild_core.records import ABSENT, ModuleGroup, SpaceSpec, UnitSpec
+from autobuild_core.spaces import space_named
 
 A = ABSENT
+CELL = space_named("nas_bench_201")
+# Two cell nodes: a reads the input, b the sum of node 1, c the input; a enters node 1, b and c node 2.
+TINY_UNITS = (UnitSpec("n1", (0,), (1,), (0, 1)), UnitSpec("n2", (1, 2), (2,), (0, 1)))
+TINY = SpaceSpec("nas_bench_201", "tiny", ("a", "b", "c"), ("x", "y"), TINY_UNITS, reads=(A, 0, A))
 
 
 def test_absent_positions_are_left_out_and_neighbours_become_adjacent() -> None:
@@ -35,3 +40,47 @@ def test_a_module_alone_is_absent_elsewhere() -> None:
     codes = module_codes(group, 4)
     assert codes.tolist() == [[A, 4, 5, A], [A, 6, 7, A]]
     assert chain_graphs(codes).positions.tolist() == [[1, 2], [1, 2]]
+
+
+def test_a_cell_by_hand() -> None:
+    graphs = make_graphs(np.array([[1, 0, 1]], np.int16), TINY)
+    assert graphs.positions.tolist() == [[0, 1, 2, 3, 4]]  # a, b, c, the sums of n1 and n2
+    assert graphs.tokens.tolist() == [[1, 0, 1, 2, 2]]
+    assert graphs.sources.tolist() == [[[0, A, A], [1, 0, A], [2, A, A], [3, 0, A], [4, 1, 2]]]
+
+
+def test_an_absent_operation_is_heard_by_none_and_a_sum_of_absent_ones_is_absent() -> None:
+    graphs = make_graphs(np.array([[A, 0, 1], [1, A, A]], np.int16), TINY)
+    assert graphs.mask.tolist() == [[False, True, True, False, True], [True, False, False, True, False]]
+    assert graphs.sources[0, 1:].tolist() == [[1, A, A], [2, A, A], [3, A, A], [4, 1, 2]]
+    assert graphs.sources[1, 3].tolist() == [3, 0, A]
+
+
+def test_chains_stay_chains() -> None:
+    macro = space_named("nas_bench_macro")
+    codes = macro.sample(5, np.random.default_rng(0))
+    made, chains = make_graphs(codes, macro.spec), chain_graphs(codes)
+    for name in ("positions", "tokens", "sources"):
+        assert np.array_equal(getattr(made, name), getattr(chains, name))
+
+
+def test_operations_of_nas_bench_201_hear_those_that_enter_the_node_they_read() -> None:
+    graphs = make_graphs(CELL.sample(1, np.random.default_rng(0)), CELL.spec)
+    labels = [*CELL.spec.position_labels, *(unit.label for unit in CELL.spec.units)]
+    heard = {labels[n]: [labels[s] for s in row[1:] if s != A] for n, row in enumerate(graphs.sources[0])}
+    assert heard == {
+        **{"0>1": [], "0>2": [], "1>2": ["0>1"], "0>3": [], "1>3": ["0>1"], "2>3": ["0>2", "1>2"]},
+        **{"node 1": ["0>1"], "node 2": ["0>2", "1>2"], "node 3": ["0>3", "1>3", "2>3"]},
+    }
+
+
+def test_sinks_and_contexts_of_modules() -> None:
+    """A unit is scored at its sum at hop 1; where the last operation hears one beside the module, each layer may stand there."""
+    pairs = {group.positions: group for group in CELL.windows(2)}
+    assert module_sink(pairs[0, 2], CELL.spec) == (2, 1) and len(module_contexts(pairs[0, 2], CELL.spec)) == 1
+    contexts = module_contexts(pairs[1, 5], CELL.spec)  # 0>2, 2>3: 1>2 is heard too
+    assert [context[7].tolist() for context in contexts] == [[A, 1, other, A, A, 2] for other in range(5)]
+    unit = CELL.unit_modules(2)[0]
+    assert module_sink(unit, CELL.spec) == (8, 1) and len(module_contexts(unit, CELL.spec)) == 1
+    single = CELL.windows(1)[5]
+    assert module_sink(single, CELL.spec) == (5, 0) and len(module_contexts(single, CELL.spec)) == 1

@@ -6,7 +6,7 @@ import torch
 
 from autobuild_core import network as network_file
 from autobuild_core.features import make_codebook
-from autobuild_core.graphs import Graphs, chain_graphs, module_codes
+from autobuild_core.graphs import Graphs, make_graphs, module_codes, module_contexts, module_sink
 from autobuild_core.model import ModelConfig, Predictor
 from autobuild_core.network import Network
 from autobuild_core.records import ABSENT, ModuleGroup
@@ -15,6 +15,7 @@ from autobuild_core.training import encode
 from tests.learning import chain_space, disturbed, flat_space, random_network
 
 SPACES = {"macro": space_named("nas_bench_macro"), "ofa": space_named("ofa_mbv3"), "flat": flat_space(), "chain": chain_space()}
+CELL = space_named("nas_bench_201")
 
 
 def both(space: Space) -> tuple[Predictor, Network]:
@@ -40,9 +41,9 @@ def check_equal(space: Space, graphs: Graphs) -> None:
         np.testing.assert_allclose(mine[:, graphs.mask], theirs[:, graphs.mask], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+@pytest.mark.parametrize("space", [*SPACES.values(), CELL], ids=[*SPACES, "cell"])
 def test_forward_is_that_of_torch(space: Space) -> None:
-    check_equal(space, chain_graphs(space.sample(50, np.random.default_rng(0))))
+    check_equal(space, make_graphs(space.sample(50, np.random.default_rng(0)), space.spec))
 
 
 def test_forward_is_that_of_torch_on_a_general_graph() -> None:
@@ -69,12 +70,13 @@ def test_nothing_to_predict() -> None:
     assert outputs.scores.shape == (3, 0) and outputs.graph_norms.shape == (3, 5, 0)
 
 
-def test_node_norms_stand_at_their_positions() -> None:
-    space = SPACES["flat"]
+@pytest.mark.parametrize("space", [SPACES["flat"], CELL], ids=["flat", "cell"])
+def test_node_norms_stand_at_their_positions_and_a_graph_norm_is_their_mean(space: Space) -> None:
     network, codes = random_network(space.spec), space.sample(20, np.random.default_rng(3))
     for hop in range(5):
         norms = network.node_norms(codes, hop)
-        assert (np.isnan(norms) == (codes == ABSENT)).all()
+        assert norms.shape == (3, 20, space.spec.num_positions + space.spec.num_states)
+        assert (np.isnan(norms[..., : space.spec.num_positions]) == (codes == ABSENT)).all()
         np.testing.assert_allclose(np.nanmean(norms, axis=2), network.predict(codes).graph_norms[:, hop], rtol=1e-4)
 
 
@@ -98,3 +100,33 @@ def test_a_module_alone_has_the_norm_it_has_inside_any_architecture(name: str) -
         assert checked or length > 3
     deeper = network.node_norms(codes[:, :], 1)[:, :, 0] - network.node_norms(codes, 2)[:, :, 0]
     assert np.nanmax(np.abs(deeper)) > 1e-3  # hops do differ
+
+
+def cell_groups() -> list[ModuleGroup]:
+    """Every kind of module of a cell: single layers, paths of two and three, whole units."""
+    return [g for n in (1, 2, 3) for g in CELL.windows(n)] + [g for u in range(3) for g in CELL.unit_modules(u)]
+
+
+@pytest.mark.parametrize("group", cell_groups(), ids=lambda g: f"{g.positions} {g.unit}")
+def test_a_module_of_a_cell_has_the_norm_it_has_inside_any_cell(group: ModuleGroup) -> None:
+    """Alone, where it is all that its sink hears; else with the same operation where its sink hears another."""
+    rng, (sink, hop) = np.random.default_rng(5), module_sink(group, CELL.spec)
+    network, columns = random_network(CELL.spec), list(group.positions)
+    group = ModuleGroup(group.positions, group.codes[rng.permutation(len(group))[:10]], group.unit)
+    contexts = module_contexts(group, CELL.spec)
+    assert len(contexts) == (5 if group.positions in {(1, 5), (2, 5), (0, 2, 5)} else 1)
+    free = [p for p in range(6) if p not in columns and (contexts[0][:, p] != ABSENT).all()]
+    for alone in contexts:
+        inside = CELL.sample(len(group), rng)
+        inside[:, columns + free] = alone[:, columns + free]
+        expected = network.node_norms(inside, hop)[:, :, sink]
+        np.testing.assert_allclose(network.node_norms(alone, hop)[:, :, sink], expected, rtol=2e-5)
+
+
+def test_one_hop_more_hears_what_is_not_the_units() -> None:
+    network, unit = random_network(CELL.spec), CELL.unit_modules(2)[0]
+    alone, inside = module_contexts(unit, CELL.spec)[0], CELL.sample(len(unit), np.random.default_rng(6))
+    inside[:, 3:] = unit.codes
+    sink, hop = module_sink(unit, CELL.spec)
+    difference = [network.node_norms(inside, h)[:, :, sink] - network.node_norms(alone, h)[:, :, sink] for h in (hop, hop + 1)]
+    assert np.abs(difference[0]).max() < 1e-4 < 1e-2 < np.abs(difference[1]).max()

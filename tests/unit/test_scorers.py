@@ -18,6 +18,7 @@ from autobuild_core.spaces import Space, space_named
 from tests.learning import chain_space, contains, flat_space, macro_data, random_predictor
 
 MACRO = space_named("nas_bench_macro")
+CELL = space_named("nas_bench_201")
 SMALL = {"flat": flat_space(), "chain": chain_space()}
 
 
@@ -102,6 +103,10 @@ class TestExact:
         space = SMALL[name]
         windows = [g for length in (1, 2) for g in space.windows(length)]
         check_exact(random_predictor(space), windows + unit_groups(space), every=1 if name == "flat" else 3)
+
+    def test_windows_and_units_of_cells(self) -> None:
+        groups = [CELL.windows(1)[2], *CELL.windows(2)[1:3], CELL.unit_modules(1)[0]]
+        check_exact(random_predictor(CELL), groups, every=6)
 
     def test_the_modules_of_a_position_average_to_the_space(self) -> None:
         scorer = AutoBuildScorer(random_predictor(MACRO))
@@ -205,6 +210,17 @@ class TestNorms:
         expected = np.mean([(n - n.mean()) / n.std() for n in norms.astype(float)], axis=0)
         assert AutoBuildScorer(predictor).score([group])[0]["embedding_norm"].to_numpy() == pytest.approx(expected, abs=1e-3)
 
+    def test_an_operation_that_is_heard_too_is_averaged_over(self) -> None:
+        """0>2 and 2>3 in a cell: the mean over what stands at 1>2, which 2>3 hears as well; of a unit it is its sum's norm."""
+        predictor, pair, unit = random_predictor(CELL), CELL.windows(2)[2], CELL.unit_modules(1)[0]
+        codes = np.array([[0, a, c, 1, 2, b] for c in range(5) for a, b in pair.codes], np.int16)
+        norms = predictor.network.node_norms(codes, 1)[:, :, 5].astype(float).reshape(3, 5, 25).mean(1)
+        cells = np.array([[0, a, b, 1, 2, 3] for a, b in unit.codes], np.int16)
+        sums = predictor.network.node_norms(cells, 1)[:, :, 7].astype(float)
+        for group, found in ((pair, norms), (unit, sums)):
+            expected = np.mean([(n - n.mean()) / n.std() for n in found], axis=0)
+            assert AutoBuildScorer(predictor).score([group])[0]["embedding_norm"].to_numpy() == pytest.approx(expected, abs=1e-3)
+
     def test_modules_beyond_the_last_hop_are_scored_there(self) -> None:
         groups = [ModuleGroup(tuple(range(8)), MACRO.sample(5, np.random.default_rng(1)))]
         predictor = random_predictor(MACRO)
@@ -214,7 +230,7 @@ class TestNorms:
 
 
 class TestEvidence:
-    @pytest.mark.parametrize("space", [MACRO, *SMALL.values()])
+    @pytest.mark.parametrize("space", [MACRO, CELL, *SMALL.values()])
     def test_counts_are_those_of_a_loop(self, space: Space) -> None:
         codes = space.sample(60, np.random.default_rng(2))
         for group in [*space.windows(1), *space.windows(2)[:4], *unit_groups(space)[:3]]:
@@ -246,6 +262,14 @@ class TestEvidence:
             1,
         )
         assert json.loads(frame.iloc[-1]["layers"]) == ["mb6_k5"] * 3 and frame.iloc[-1]["unit"] == "L3-5"
+
+    def test_units_of_cells_are_scored_at_hop_1_and_an_edge_that_is_a_unit_says_so(self) -> None:
+        groups = [*CELL.windows(1)[:2], *CELL.windows(2)[:1], *CELL.unit_modules(2)]
+        frame = describe_modules(groups, CELL.spec, CELL.sample(50, np.random.default_rng(0)))
+        first = frame.drop_duplicates("positions").set_index("positions")
+        assert first["hop"].tolist() == [0, 0, 1, 1] and first["whole_unit"].tolist() == [False, False, False, True]
+        assert first["unit"].tolist() == ["node 1", "", "", "node 3"] and first["unit_index"].tolist() == [0, 1, -1, 2]
+        assert frame.groupby("positions")["num_evaluated"].sum().tolist() == [50] * 4
 
     def test_a_frame_has_the_columns_of_the_interface_first(self) -> None:
         table = macro_data(20)

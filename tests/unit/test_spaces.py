@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from autobuild_core.errors import ArchitectureError, ConfigError, DataError
-from autobuild_core.records import ABSENT
+from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.spaces import load_space, space_named
 from autobuild_core.spaces.flat import Flat, as_choice, block_columns, infer_spec
+from autobuild_core.spaces.nas_bench_201 import NasBench201
 from autobuild_core.spaces.nas_bench_macro import NasBenchMacro
 from autobuild_core.spaces.ofa_mbv3 import OfaMbv3
 from autobuild_core.spaces.ofa_proxyless import OfaProxyless
@@ -40,6 +41,92 @@ class TestNasBenchMacro:
         codes = space.enumerate()
         assert codes is not None and len(codes) == space.size == 6561
         assert len(np.unique(space.hash_networks(codes))) == 3969  # 9 * 21 * 21
+
+
+def cell(*operations: str) -> list[int]:
+    """Codes of a cell by short names, edges 0>1, 0>2, 1>2, 0>3, 1>3, 2>3."""
+    names = {"-": "none", "s": "skip_connect", "c1": "nor_conv_1x1", "c3": "nor_conv_3x3", "p": "avg_pool_3x3"}
+    return [NasBench201().token_index[names[operation]] for operation in operations]
+
+
+class TestNasBench201:
+    NATIVE = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
+
+    def test_a_string_is_six_operations(self) -> None:
+        row = NasBench201().parse(self.NATIVE)
+        assert row == cell("c3", "-", "p", "s", "c1", "-") == [3, 0, 4, 1, 2, 0]
+        assert NasBench201().native(np.array(row, np.int16)) == self.NATIVE
+
+    @pytest.mark.parametrize(
+        ("native", "message"),
+        [
+            (NATIVE.replace("nor_conv_1x1", "conv_9x9"), "edge 1>3: got 'conv_9x9', expected one of none, skip_connect"),
+            (NATIVE[:-1], "expected .op~0.+"),
+            (NATIVE.replace("~2", "~1"), "NAS-Bench-201 cell: got"),
+            (NATIVE + "+|none~0|", "NAS-Bench-201 cell: got"),
+            ([3, 0, 4, 1, 2, 0], "NAS-Bench-201 cell: got"),
+        ],
+    )
+    def test_anything_else_is_refused(self, native: Any, message: str) -> None:
+        with pytest.raises(ArchitectureError, match=message):
+            NasBench201().parse(native)
+
+    def test_units_are_the_cell_nodes_with_the_edges_that_enter_them(self) -> None:
+        spec = NasBench201().spec
+        entering = [[spec.position_labels[p] for p in unit.positions] for unit in spec.units]
+        assert entering == [["0>1"], ["0>2", "1>2"], ["0>3", "1>3", "2>3"]]
+        assert spec.reads == (ABSENT, ABSENT, 0, ABSENT, 0, 1) and spec.num_states == 3
+        assert SpaceSpec.from_json(spec.to_json()) == spec
+        assert "reads" not in NasBenchMacro().spec.to_json()  # hashes of chains stay what they were
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (("-", "-", "-", "c3", "-", "-"), ("c3", "c1", "p", "c3", "-", "-")),  # a dead end computes nothing that counts
+            (("-", "-", "-", "c3", "-", "-"), ("-", "-", "c1", "c3", "p", "c3")),  # a convolution of nothing is nothing
+            (("s", "-", "-", "-", "c3", "-"), ("-", "-", "-", "c3", "-", "-")),  # a skip is the identity
+            (("c3", "c3", "-", "-", "c1", "p"), ("c3", "c3", "-", "-", "p", "c1")),  # nodes 1 and 2 change places
+            (("c3", "s", "s", "-", "-", "s"), ("c3", "-", "-", "s", "s", "-")),  # a sum of sums is one sum
+            (("-", "-", "-", "-", "-", "-"), ("c3", "c1", "p", "-", "-", "-")),  # both cut off from the output
+        ],
+    )
+    def test_equal_networks(self, one: tuple[str, ...], other: tuple[str, ...]) -> None:
+        canonical = NasBench201().canonical(np.array([cell(*one), cell(*other)], np.int16))
+        assert canonical[0].tolist() == canonical[1].tolist()
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (("c3", "-", "-", "-", "c1", "-"), ("c1", "-", "-", "-", "c3", "-")),  # one behind the other: the order counts
+            (("-", "-", "-", "s", "-", "-"), ("s", "-", "-", "s", "s", "-")),  # x is not x + x
+            (("s", "c1", "s", "-", "-", "c3"), ("-", "c1", "-", "c3", "-", "c3")),  # conv(x + y) is not conv(x) + conv(y)
+            (("-", "-", "-", "-", "-", "-"), ("-", "-", "-", "s", "-", "-")),
+        ],
+    )
+    def test_different_networks(self, one: tuple[str, ...], other: tuple[str, ...]) -> None:
+        first, second = NasBench201().hash_networks(np.array([cell(*one), cell(*other)], np.int16))
+        assert first != second
+
+    def test_the_representative_does_without_what_does_nothing(self) -> None:
+        rows = [("s", "c1", "p", "-", "c3", "-"), ("s", "s", "-", "-", "-", "c3"), ("c3", "-", "-", "-", "-", "-")]
+        canonical = NasBench201().canonical(np.array([cell(*row) for row in rows], np.int16))
+        assert canonical[:2].tolist() == [cell("-", "-", "-", "c3", "-", "-")] * 2  # one convolution of the input
+        assert canonical[2].tolist() == cell(*"------")
+
+    def test_it_has_15625_strings_and_4930_networks(self) -> None:
+        space = NasBench201()
+        codes = space.enumerate()
+        assert codes is not None and len(codes) == space.size == 15_625
+        assert len(np.unique(space.hash_networks(codes))) == len(np.unique(space.canonical(codes), axis=0)) == 4930
+
+    def test_windows_are_joined_head_to_tail(self) -> None:
+        space = NasBench201()
+        labels = [[[space.spec.position_labels[p] for p in g.positions] for g in space.windows(n)] for n in (1, 2, 3, 4)]
+        assert labels[0] == [[label] for label in space.spec.position_labels]
+        assert labels[1] == [["0>1", "1>2"], ["0>1", "1>3"], ["0>2", "2>3"], ["1>2", "2>3"]]
+        assert labels[2:] == [[["0>1", "1>2", "2>3"]], []]
+        assert [len(g) for g in space.windows(2)] == [25] * 4
+        assert [len(g) for u in range(3) for g in space.unit_modules(u)] == [5, 25, 125]
 
 
 class TestOfaMbv3:
