@@ -15,9 +15,9 @@ from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]
-CONTEXTS = 32
+CONTEXTS = 12
 TOP_OF_UNIT = 4  # modules of a unit that enter pairs of units
-MOST_ROWS = 60_000  # predictions asked for at most: places with the smallest main effects are left out beyond
+MOST_ROWS = 6_000  # predictions asked for at most, a kind: pairs of places with the smallest main effects are left out beyond
 PAIRS_KEPT = 400  # lines of the table, the strongest
 
 
@@ -97,11 +97,17 @@ def second_differences(predictor: Ensemble, first: Place, second: Place, context
     with_first = [contexts, *(first.put(contexts, a) for a in range(m))]
     codes = np.concatenate([part for base in with_first for part in (base, *(second.put(base, b) for b in range(k)))])
     values = predictor.expected(predictor.member_scores(codes)).reshape(-1, m + 1, k + 1, c).mean(3)
-    return values[:, 1:, 1:] - values[:, 1:, :1] - values[:, :1, 1:] + values[:, :1, :1]
+    differences: Array = values[:, 1:, 1:] - values[:, 1:, :1] - values[:, :1, 1:] + values[:, :1, :1]
+    return differences
 
 
 def interactions(
-    predictor: Ensemble, modules: pd.DataFrame, minimize: bool, num_contexts: int = CONTEXTS, most_rows: int = MOST_ROWS, seed: int = 0
+    predictor: Ensemble,
+    modules: pd.DataFrame,
+    minimize: bool,
+    num_contexts: int = CONTEXTS,
+    most_rows: int = MOST_ROWS,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Second differences of pairs of single layers and of pairs of units' best modules, the strongest first.
 
@@ -118,7 +124,7 @@ def interactions(
         low, high (target units, 90 % interval over the members), strength (root mean square over the pair of places).
     """
     spec, rng = predictor.spec, np.random.default_rng(seed)
-    parts = []
+    parts: list[pd.DataFrame] = []
     for kind, places in (("layers", layer_places(spec)), ("units", unit_places(modules, spec, minimize))):
         effects = _main_effects(places, modules, spec)
         pairs = sorted(itertools.combinations(range(len(places)), 2), key=lambda p: -effects[p[0]] * effects[p[1]])

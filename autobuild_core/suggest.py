@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.building import module_rows, orientation, top_modules
+from autobuild_core.building import module_rows, top_modules
 from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
 from autobuild_core.records import Codes
 
 Array = NDArray[np.float64]
 CONTENDING = 5  # modules of a unit that a batch is to tell apart
-POOL, CONTEXTS = 3000, 24
+POOL, CONTEXTS = 1500, 12
 BALANCE, DIVERSITY = 0.5, 0.25  # weights beside the information, which is 1 at its largest
 
 
@@ -88,7 +88,9 @@ def _deviations(scores: Array) -> Array:
     return spread
 
 
-def _pool(predictor: Predictor, rows: Codes, owner: NDArray[np.int64], evaluated: NDArray[np.uint64], rng: np.random.Generator) -> Codes:
+def _pool(
+    predictor: Predictor, rows: Codes, owner: NDArray[np.int64], evaluated: NDArray[np.uint64], rng: np.random.Generator
+) -> Codes:
     """(n, num_positions) distinct networks, none evaluated: random ones with a contending module in about half of the units."""
     space, units = predictor.space, predictor.spec.units
     codes = space.sample(POOL, rng)
@@ -144,7 +146,7 @@ def _greedy(
         chosen.append(pick)
         free[pick] = False
         own = candidates[:, pick].copy()
-        # The square-root filter: all deviations lose what the measurement explains, so that variances are those conditioned on it.
+        # The square-root filter: deviations lose what the measurement explains, so that their variance is the conditional one.
         share = 1 / (1 + np.sqrt(noise / variance[pick]))
         for values in (candidates, contrasts):
             values -= share * np.outer(own, own @ values / members / variance[pick])
@@ -152,4 +154,3 @@ def _greedy(
         nearest = np.minimum(nearest, (codes != codes[pick]).mean(1))
         information.append(1 - float((contrasts**2).sum()) / max(whole, 1e-300))
     return chosen, information
-

@@ -1,6 +1,6 @@
 """Should I trust this? Every figure of the report that `train` writes, and the plain verdict. Ours throughout (issue 3).
 
-Pure statistics on numpy arrays; the ensemble comes in as predictions, and training anew (the label-permutation check) as a function.
+Statistics on arrays; the ensemble comes in as predictions, training anew (the label-permutation check) as a function.
 """
 
 import math
@@ -22,7 +22,7 @@ from autobuild_core.targets import Target
 Array = NDArray[np.float64]
 BOOTSTRAPS = 200
 DRAWS = 2000
-CONTENDERS = 200  # modules of a unit, the best by their mean, among which the best one is sought
+CONTENDERS, CONTENDERS_IN_CONTEXTS = 200, 40  # modules of a unit, the best by their mean, among which the best is sought
 PERMUTED_NETWORKS = 300
 UNIFORM_SETS, PROBES, NEIGHBOURS = 24, 256, 1500
 REPEATED = re.compile(r"^(?P<stem>.+?)_?(?:seed|run|rep|repeat|trial)?_?(?P<number>\d+)$", re.IGNORECASE)
@@ -31,6 +31,7 @@ REPEATED = re.compile(r"^(?P<stem>.+?)_?(?:seed|run|rep|repeat|trial)?_?(?P<numb
 LOG_DEPARTURE = 0.08  # mean distance from the uniform layer frequencies, beyond that of uniform samples of the same size
 SELDOM, SELDOM_SEEN, FEW_LAYERS, FAR = 3, 0.15, 0.5, 1.5  # a layer seen less than SELDOM times at a position is seldom
 TRUSTED_SRCC, USABLE_SRCC, TRUSTED_NETWORKS = 0.9, 0.6, 50
+BETTER_BY = 0.01  # a baseline ahead by less is no reason for doubt
 
 
 # Held-out order
@@ -198,8 +199,8 @@ def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any
 
     Returns:
         ({"kind": "whole space" | "uniform sample" | "search log", "departure", "never_seen", "seldom_seen", "effective_share",
-        "distance", "uniform_distance", "enough"}, a line a position: position, num_layers, effective_layers, uniform_layers, never_seen,
-        departure).
+        "distance", "uniform_distance", "enough"}, a line a position: position, num_layers, effective_layers, uniform_layers,
+        never_seen, departure).
     """
     spec, rng, num = space.spec, np.random.default_rng(seed), len(codes)
     tokens = len(spec.tokens)
@@ -218,7 +219,7 @@ def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any
     beyond = float(departure.mean() - by_chance.mean())
     log = beyond > LOG_DEPARTURE and departure.mean() > by_chance.max()
     whole = len(np.unique(space.hash_networks(codes))) >= 0.99 * space.size if space.size <= 10 * num else False
-    facts = {
+    facts: dict[str, Any] = {
         "kind": "whole space" if whole else "search log" if log else "uniform sample",
         "departure": beyond,
         "never_seen": float(never.sum() / max(allowed[:, :-1].sum(), 1)),
@@ -344,7 +345,11 @@ def layer_spread(scores: Array, codes: Codes, num_tokens: int) -> float:
 
 
 def permutation_check(
-    train: Callable[[NDArray[np.intp], Array], tuple[Array, float]], scores: Array, networks: NDArray[Any], real: float, seed: int = 0
+    train: Callable[[NDArray[np.intp], Array], tuple[Array, float]],
+    scores: Array,
+    networks: NDArray[Any],
+    real: float,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Trains on permuted labels: the held-out order must be lost, and module scores must shrink to noise.
 
@@ -383,7 +388,7 @@ def permutation_check(
 
 
 def agreement(modules: pd.DataFrame, others: pd.DataFrame) -> float | None:
-    """Mean over units of Spearman's correlation between two scorers' scores of the unit's modules; None where a unit has no three.
+    """Mean over units of Spearman's correlation between two scorers' scores of its modules; None where no unit has three.
 
     Args:
         modules: whole-unit modules with unit_index, positions, layers, score.
@@ -438,7 +443,7 @@ def _doubts(srcc: float, num_networks: int, report: dict[str, Any]) -> list[str]
     if num_networks < TRUSTED_NETWORKS:
         doubts.append(f"{num_networks} networks are few; below {TRUSTED_NETWORKS} the intervals themselves are uncertain.")
     for baseline in report.get("baselines", []):
-        if baseline["ahead"] < 0.05:
+        if baseline["ahead"] < 0.05 and baseline["srcc"] > srcc + BETTER_BY:
             doubts.append(f"{baseline['title']} orders unseen networks better ({baseline['srcc']:.3f}).")
     data = report.get("data")
     if data and data["kind"] == "search log" and data["enough"]:

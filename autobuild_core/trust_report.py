@@ -1,7 +1,7 @@
 """Writes the report of `trust.py` for a trained run: every scorer's scores, the figures of the panel, what to evaluate next.
 
-Files: scorers.parquet, trust_calibration.parquet, trust_best.parquet, trust_positions.parquet, interactions.parquet, next.parquet;
-and the dictionary that becomes quality.json["trust"].
+Files: scorers.parquet, trust_calibration.parquet, trust_best.parquet, trust_positions.parquet, interactions.parquet,
+next.parquet; and the dictionary that becomes quality.json["trust"].
 """
 
 import json
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autobuild_core import registry, trust
 from autobuild_core.building import module_rows, orientation, top_modules
-from autobuild_core.inference import Predictor
+from autobuild_core.inference import TWO_SIDED_90, Predictor
 from autobuild_core.interactions import interactions
 from autobuild_core.records import ArchTable, ModuleGroup, SpaceSpec
 from autobuild_core.runs import RunFolder
@@ -190,10 +190,12 @@ def best_table(trained: Trained) -> pd.DataFrame:
     predictor, parts = trained.predictor, []
     sign, whole = orientation("score", predictor.minimize), trained.whole
     for _, unit in whole.groupby("unit_index", sort=False):
-        top = unit.head(trust.CONTENDERS).reset_index(drop=True)
+        top = unit.head(trust.CONTENDERS if trained.scorer.population.exact else trust.CONTENDERS_IN_CONTEXTS).reset_index(
+            drop=True
+        )
         members = _members(trained, top)
         width = (top["effect_high"] - top["effect_low"]).to_numpy(float) / 2
-        own = trust.TWO_SIDED_90 * np.sqrt(len(members) - 1) * (members - trained.scorer.space_means[:, None]).std(0)
+        own = TWO_SIDED_90 * np.sqrt(len(members) - 1) * (members - trained.scorer.space_means[:, None]).std(0)
         scale = float(np.median(width / np.maximum(own, 1e-12))) if np.isfinite(width).all() else 1.0
         found = top[["unit_index", "positions", "layers", "rank", "num_evaluated", "score"]]
         found = found.join(trust.best_of(members, sign, float(np.clip(scale, 0.2, 5.0))))
@@ -207,13 +209,15 @@ def _members(trained: Trained, top: pd.DataFrame) -> Array:
     out = np.empty((len(trained.scorer.member_targets), len(top)))
     for group, lines in groups_of(top, predictor.spec):
         if population.exact:
-            out[:, lines] = exact_means(trained.scorer.member_targets, population.codes, population.weights, group, predictor.spec)
+            out[:, lines] = exact_means(
+                trained.scorer.member_targets, population.codes, population.weights, group, predictor.spec
+            )
         else:
             contexts = population.codes[eligible_rows(population.codes, group, predictor.spec)[:NUM_CONTEXTS]]
             targets = predictor.expected(predictor.member_scores(in_contexts(group, contexts, predictor.spec)))
             out[:, lines] = targets.reshape(len(out), len(group), -1).mean(2)
-    own = out.mean(0)
-    return out + (top["score"].to_numpy(float) - own)  # the ensemble's mean is that of the module table
+    moved: Array = out + (top["score"].to_numpy(float) - out.mean(0))
+    return moved  # the ensemble's mean is that of the module table
 
 
 def unit_lines(trained: Trained, best: pd.DataFrame) -> list[dict[str, Any]]:
@@ -244,8 +248,7 @@ def unit_lines(trained: Trained, best: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def next_table(trained: Trained, num: int = NUM_NEXT) -> pd.DataFrame:
-    """next.parquet: what to evaluate next, one line an architecture: record (its JSON line), information, predicted, low, high."""
+    """next.parquet: what to evaluate next, a line each: record (its JSON line), information, predicted, low, high."""
     codes, frame = suggest(trained.predictor, trained.modules, trained.rows.networks, num)
     records = suggested_records(trained.predictor, codes, frame)
     return frame.assign(record=[json.dumps(record) for record in records])
-

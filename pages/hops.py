@@ -4,7 +4,7 @@ import streamlit as st
 
 from autobuild_core.figures import charts
 from autobuild_core.figures.colours import Lens
-from pages import _shared
+from pages import _hops_sections, _shared, _trust
 
 _shared.enter("hops")
 _shared.title(
@@ -43,6 +43,8 @@ def ranking(lens: Lens) -> None:
         st.caption("No module was scored here.")
         return
     table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    if kind == "whole" and (note := _trust.unit_note(run, int(index))):
+        st.caption(_shared.plain(note, 300))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
     figure = charts.ranking_figure(table, run.scale(lens), _shared.theme())
@@ -82,3 +84,7 @@ def body() -> None:
 
 
 body()
+_hops_sections.scorers(run)
+_hops_sections.interactions(run)
+_hops_sections.two_targets(run)
+_trust.panel(run)

@@ -1,7 +1,7 @@
 """What the scorers beside AutoBuild share: evaluated data, expectations over the space, jackknife intervals.
 
-A learned scorer is an ensemble like AutoBuild's: member m never sees fold m of the networks. So its intervals are made in the same
-way, and each member's prediction of its own fold is a held-out one.
+A learned scorer is an ensemble like AutoBuild's: member m never sees fold m of the networks. So its intervals are made
+in the same way, and each member's prediction of its own fold is a held-out one.
 """
 
 from abc import abstractmethod
@@ -76,7 +76,7 @@ def population_of(space: Space, seed: int = 0) -> tuple[Codes, Array, bool]:
 
 
 def exact_means(values: Array, codes: Codes, weights: Array, group: ModuleGroup, spec: SpaceSpec) -> Array:
-    """(members, num_modules) weighted mean of (members, n) values over the codes that contain each module; NaN where none does."""
+    """(members, num_modules) weighted mean of (members, n) values over codes that contain each module; NaN where none does."""
     keys = group_keys(group, spec)
     order = np.argsort(keys)
     found = module_keys(codes, key_columns(group, spec))
@@ -211,14 +211,15 @@ class LearnedScorer(DataScorer):
 
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
         total, done, frames = sum(map(len, groups)), 0, []
-        codes, weights, exact, targets, _, _ = self._space
+        _, weights, exact, targets, _, _ = self._space
         means = targets @ weights
         for group in groups:
             score, good = self._exact(group) if exact else self._sampled(group)
             lenses = {"score": score, "effect": score - means[:, None], "good": good}
             unknown = 0.0 if self.has_intervals else np.nan
             frame = {name: around(v, half_width(v) + unknown) for name, v in lenses.items()}
-            frame["good"] = tuple(np.clip(part, 0, 1) for part in frame["good"])
+            share = [np.clip(part, 0, 1) for part in frame["good"]]
+            frame["good"] = share[0], share[1], share[2]
             frames.append(score_frame(**frame))
             done += len(group)
             report(done / total)
@@ -236,7 +237,7 @@ class LearnedScorer(DataScorer):
         return tuple(exact_means(v, codes, weights, group, spec) for v in (targets, self._good_of(targets)))  # type: ignore[return-value]
 
     def _sampled(self, group: ModuleGroup) -> tuple[Array, Array]:
-        """Over the same random contexts for every module, moved to the mean of all random architectures with as many layers there."""
+        """Over the same random contexts for every module, moved to the mean of all random ones with as many layers there."""
         codes, _, _, targets, _, _ = self._space
         rows = eligible_rows(codes, group, self.predictor.spec)
         contexts = codes[rows[:NUM_CONTEXTS]]

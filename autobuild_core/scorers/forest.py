@@ -67,7 +67,9 @@ class Forest(LearnedScorer):
     """
 
     title = "Structural forest"
-    explained = "decision trees on counts of layers, depths and paths, fitted to the target itself; knows interactions, needs data"
+    explained = (
+        "decision trees on counts of layers, depths and paths, fitted to the target itself; knows interactions, needs data"
+    )
     has_intervals = False
 
     def supports(self, predictor: Predictor) -> str | None:
