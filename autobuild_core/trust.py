@@ -218,7 +218,9 @@ def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any
     usual = _nearest(probes, space.sample(min(num, NEIGHBOURS), rng))
     beyond = float(departure.mean() - by_chance.mean())
     log = beyond > LOG_DEPARTURE and departure.mean() > by_chance.max()
-    whole = len(np.unique(space.hash_networks(codes))) >= 0.99 * space.size if space.size <= 10 * num else False
+    everything_there = space.enumerate() if space.size <= 10 * num else None
+    there = 0 if everything_there is None else len(np.unique(space.hash_networks(everything_there)))
+    whole = 0 < 0.99 * there <= len(np.unique(space.hash_networks(codes)))
     facts: dict[str, Any] = {
         "kind": "whole space" if whole else "search log" if log else "uniform sample",
         "departure": beyond,

@@ -119,12 +119,8 @@ def two_targets(run: _shared.FinishedRun) -> None:
         st.caption("No module was scored under both targets.")
         return
     changed = int((shown["change"] != 0).sum())
-    name = run.direction, others[other].partition(": ")[2]
-    st.caption(
-        _shared.plain(
-            f"{changed} of {len(shown)} leading modules of {units[index].label} change place. Left: {name[0]}; right: {name[1]}."
-        )
-    )
+    name = run.direction, others[other].rpartition(": ")[2]
+    st.caption(_shared.plain(f"{changed} of the {len(shown)} leading modules of {units[index].label} change place.", 200))
     _shared.show(
         trust.slopes_figure(shown, *name), table, "two_targets", f"Ranks of the modules of {units[index].label} under two targets"
     )

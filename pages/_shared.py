@@ -335,6 +335,9 @@ def progress_line(run: "pd.Series[Any]") -> None:
     if last.get("phase") == "scoring":
         st.progress(float(np.clip(last.get("share", 0), 0, 1)), f"Scoring modules{left}")
         return
+    if last.get("phase") == "checking":
+        st.progress(1.0, "Checking how far the scores can be trusted")
+        return
     step, total = int(last["step"]), max(int(last["num_steps"]), 1)
     st.progress(min(step / total, 1.0), f"Training, step {step:,} of {total:,}{left}")
 

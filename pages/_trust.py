@@ -45,13 +45,13 @@ def _inside(run: _shared.FinishedRun) -> None:
         "Many modules are looked at, so the largest is partly luck. The probability that a module is the best of its unit counts "
         "all of them, over the ensemble (each member leaves out a part of the data); green bars cannot be told from the best."
     )
+    st.dataframe(trust.evidence_table(report), hide_index=True)
     left, right = st.columns(2, gap="large")
     best = run.extra("trust_best")
     with left:
         table = trust.contenders_table(best, report)
         _shared.show(trust.contenders_figure(table), table, "best_modules", "Probability of being the best module of each unit")
     with right:
-        st.dataframe(trust.evidence_table(report), hide_index=True)
         positions = run.extra("trust_positions")
         _shared.show(
             trust.overlap_figure(positions), positions, "overlap", "Effective number of layers evaluated at each position"

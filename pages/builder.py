@@ -21,6 +21,7 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec, config = run.table.spec, run.config
+_trust.panel(run)
 BEST_SHOWN, UNITS_A_LINE = 12, 5
 SLOT_HELP = "Choose one of the best, or type layers separated by commas."
 
@@ -183,4 +184,3 @@ def downloads(records: list[dict[str, Any]], space: dict[str, Any]) -> None:
 by_hand()
 for_me()
 _trust.next_batch(run)
-_trust.panel(run)

@@ -26,6 +26,7 @@ def findings(run: _shared.FinishedRun) -> None:
         "What the data say",
         "orange layers on their own lift the target above the average architecture's, violet ones lower it; faint means unsure.",
     )
+    _trust.panel(run)
     st.subheader(f"Best of {len(run.targets):,} measured: {colours.number(run.measured(best))} {run.unit}", anchor=False)
     drawn = run.drawing(run.table.codes[best], 0, Lens.SCORE)
     figure = drawing.architecture_figure(drawn, _shared.theme())
@@ -45,7 +46,6 @@ def findings(run: _shared.FinishedRun) -> None:
             swatch = run.scale(Lens.SCORE).fill(module["value"], module["low"], module["high"], _shared.theme())
             note = _trust.best_note(run, module["positions"], module["layers"]) if heading == "Most important" else ""
             column.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
-    _trust.panel(run)
 
 
 def unfinished() -> None:

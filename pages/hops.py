@@ -13,6 +13,7 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec = run.table.spec
+_trust.panel(run)
 
 
 def groups() -> dict[str, tuple[int, str]]:
@@ -87,4 +88,3 @@ body()
 _hops_sections.scorers(run)
 _hops_sections.interactions(run)
 _hops_sections.two_targets(run)
-_trust.panel(run)

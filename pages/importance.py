@@ -20,6 +20,7 @@ _shared.title(
     "click a box, or move with the arrow keys.",
 )
 run = _shared.chosen_run()
+_trust.panel(run)
 CHOICES = {"best": "The best measured", "worst": "The worst measured", "row": "A row of the data", "typed": "Typed in"}
 
 
@@ -149,4 +150,3 @@ def module(node: "pd.Series[str]", lens: colours.Lens) -> None:
 
 
 instrument()
-_trust.panel(run)

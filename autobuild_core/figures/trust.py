@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, module_name
-from autobuild_core.figures.colours import ANCHORS, colour, number, unit_of
+from autobuild_core.figures.colours import ANCHORS, Lens, bounds, colour, number, unit_of
 
 AFFIRMED = 0.9  # a probability of being the best that needs no caution
 
@@ -122,13 +122,12 @@ def srcc_figure(table: pd.DataFrame) -> go.Figure:
         "color": QUIET,
     }
     error["arrayminus"] = table["srcc"] - table["low"]
-    hover = "%{y}: %{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>"
+    hover = "%{y} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>"
+    names = [f"{what}  {value:.3f}" for what, value in zip(table["what"], table["srcc"], strict=True)]
+    marker, custom = {"size": 11, "color": colours}, table[["low", "high"]]
     figure.add_scatter(
-        x=table["srcc"], y=table["what"], mode="markers+text", marker={"size": 11, "color": colours}, error_x=error,
-        text=[f"{v:.3f}" for v in table["srcc"]], textposition="top center",
-        customdata=table[["low", "high"]], hovertemplate=hover,
-        cliponaxis=False,
-    )  # fmt: skip
+        x=table["srcc"], y=names, mode="markers", marker=marker, error_x=error, customdata=custom, hovertemplate=hover
+    )
     ceiling = float(table["ceiling"].iloc[0])
     if np.isfinite(ceiling):
         figure.add_vline(x=ceiling, line={"color": SECOND, "dash": "dash", "width": 1.5})
@@ -177,7 +176,7 @@ def contenders_figure(table: pd.DataFrame) -> go.Figure:
     names = [f"{u}: {m}" for u, m in zip(table["unit"], table["module"], strict=True)]
     alike = table["cannot_be_told"].to_numpy(bool)
     figure.add_bar(
-        x=table["prob_best"], y=[np.arange(len(names))[i] for i in range(len(names))], orientation="h",
+        x=table["prob_best"], y=list(range(len(names))), orientation="h",
         marker={"color": [ACCENT if a else QUIET for a in alike]}, text=[f"{p:.0%}" for p in table["prob_best"]],
         textposition="outside", cliponaxis=False, customdata=np.stack([names, table["share_of_members"].map("{:.0%}".format)], 1),
         hovertemplate="%{customdata[0]}<br>best with probability %{x:.0%}; first with %{customdata[1]} of members<extra></extra>",
@@ -383,8 +382,9 @@ def scorer_ranking(table: pd.DataFrame, scorer: str, unit_index: int, num: int =
     )
     own["module"] = [module_name(p, m, False) for p, m in zip(own["positions"], own["layers"], strict=True)]
     own["value"] = own["score"]
-    own["low"], own["high"] = own["score_low"].fillna(own["score"]), own["score_high"].fillna(own["score"])
-    known = own["score_low"].notna()
+    low, high = bounds(own, Lens.SCORE)
+    own["low"], own["high"] = low.fillna(own["score"]), high.fillna(own["score"])
+    known = low.notna()
     own["words"] = [
         f"{number(v)} ({number(lo)} to {number(hi)})" if there else f"{number(v)}, no interval"
         for v, lo, hi, there in zip(own["value"], own["low"], own["high"], known, strict=True)
