@@ -127,7 +127,7 @@ class TestScore:
         out = tmp_path / "scores.csv"
         status, said, _ = ask(capsys, "score", trained.folder.path, "--units", "--scorer", scorer, "--out", out)
         assert (status, said["num"]) == (0, 63)
-        lines = list(csv.DictReader(out.open()))
+        lines = list(csv.DictReader(out.read_text().splitlines()))
         assert ",".join(lines[0]) == SCORE_HEADER
         assert all(80 < float(line["score"]) < 100 for line in lines)
         assert all((line["good"] == "") == (scorer == "norms") for line in lines)  # empty where it cannot tell
