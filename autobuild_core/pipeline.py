@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,19 @@ from autobuild_core.features import Codebook, make_codebook
 from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import Network
-from autobuild_core.records import ArchTable
+from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import RunFolder
 from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer, jackknife_half_width
 from autobuild_core.spaces import load_space
 from autobuild_core.targets import Target
+from autobuild_core.trust import layer_spread
+from autobuild_core.trust_report import PROBES, Trained, write_report
 
 SPREAD_DRAWS = 2048
 ROWS_AT_ONCE = 16_384
+PERMUTED_MEMBERS, PERMUTED_SHARE = 3, 0.12
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -80,16 +83,21 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     _write_model(folder, predictor, weights)
     quality = judge(predictor, held, values)
     quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in held["norms"]]
-    folder.write_frame("predictions.parquet", _held_out_frame(predictor, held, values, rows, kept))
+    predictions = _held_out_frame(predictor, held, values, rows, kept)
+    folder.write_frame("predictions.parquet", predictions)
     scorer = make_scorer("autobuild", predictor)
     assert isinstance(scorer, AutoBuildScorer)
-    _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
+    modules = _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
     folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
     sizes = {"num_train": len(rows), "num_networks": len(np.unique(rows.networks)), "ensemble_size": settings.members}
     sizes |= {"num_without_target": len(table) - len(evidence), "num_evidence": len(evidence)}
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
-    quality |= {"learning_curve": curve}
-    quality |= sizes | lenses | verdict(quality["srcc"], sizes["num_networks"]) | {"seconds": time.monotonic() - start}
+    quality |= sizes | lenses | {"learning_curve": curve}
+    report({"phase": "checking", "share": 0.0, "seconds": time.monotonic() - start, "seconds_left": None})
+    trained = Trained(predictor, scorer, rows, values, held["score"], fold, predictions, modules)
+    refit = _refit(space.canonical(rows.codes), rows.networks, predictor, settings, should_stop)
+    quality |= write_report(folder, trained, refit, quality)
+    quality["seconds"] = time.monotonic() - start
     folder.write_json("quality.json", quality)
     return quality
 
@@ -194,8 +202,8 @@ def _score(
     report: Progress,
     should_stop: Callable[[], bool],
     start: float,
-) -> None:
-    """modules.parquet: windows, then the whole units that are no window."""
+) -> pd.DataFrame:
+    """Writes and returns modules.parquet: windows, then the whole units that are no window."""
     space = scorer.predictor.space
     groups = default_groups(space, max_length)
     windows = {group.positions for group in groups if group.unit is not None}
@@ -211,7 +219,36 @@ def _score(
             left = (now - begun) / share * (1 - share)
             report({"phase": "scoring", "share": share, "seconds": now - start, "seconds_left": left})
 
-    folder.write_frame("modules.parquet", score_modules(scorer, groups, rows, progress))
+    modules = score_modules(scorer, groups, rows, progress)
+    folder.write_frame("modules.parquet", modules)
+    return modules
+
+
+def _refit(
+    codes: Codes, networks: NDArray[np.uint64], predictor: Predictor, settings: Any, should_stop: Callable[[], bool]
+) -> Callable[[NDArray[np.intp], NDArray[np.float64]], tuple[NDArray[np.float64], float]]:
+    """The training of the label-permutation check: as the real one, on other labels, with a few members and steps.
+
+    PERMUTED_MEMBERS members cost about (2 + PERMUTED_MEMBERS) / (2 + members) of a step of all, so the steps keep it within
+    PERMUTED_SHARE of the training time.
+    """
+    from autobuild_core import training
+
+    share = PERMUTED_SHARE * (2 + settings.members) / (2 + PERMUTED_MEMBERS)
+    small = replace(settings, members=PERMUTED_MEMBERS, steps=max(20, int(share * settings.steps)))
+    codebook = predictor.network.codebook
+    probes = predictor.space.sample(PROBES, np.random.default_rng(1))
+
+    def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        fold = training.split_folds(networks[rows], small.members, np.random.default_rng(settings.seed))
+        data = training.encode(make_graphs(codes[rows], predictor.spec), codebook, scores, fold)
+        model = training.train_ensemble(data, codebook, small, lambda record: None, should_stop)
+        weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+        network = Network(weights, codebook, small.model.num_hops)
+        spread = network.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
+        return held_out(network, codes[rows], fold)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
+
+    return refit
 
 
 def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTable) -> pd.DataFrame:
@@ -253,13 +290,3 @@ def _slopes(norms: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray
     centred = norms - norms.mean(1, keepdims=True)
     slopes: NDArray[np.float64] = (centred * targets).sum(1) / np.maximum((centred**2).sum(1), 1e-12)
     return slopes
-
-
-def verdict(srcc: float, num_networks: int) -> dict[str, str]:
-    """{"verdict", "verdict_why"}: whether the scores are to be trusted, in words."""
-    what = f"held-out rank correlation {srcc:.3f} from {num_networks:,} networks"
-    if srcc >= 0.9 and num_networks >= 50:
-        return {"verdict": "trustworthy", "verdict_why": f"{what}: the order of unseen architectures is predicted well."}
-    if srcc >= 0.6:
-        return {"verdict": "thin", "verdict_why": f"{what}: the strongest effects hold, small differences do not."}
-    return {"verdict": "not trustworthy", "verdict_why": f"{what}: unseen architectures are hardly ordered; evaluate more."}

@@ -5,7 +5,7 @@ import streamlit as st
 
 from autobuild_core.figures import charts
 from autobuild_core.figures.colours import Lens
-from pages import _shared
+from pages import _hops_sections, _shared, _trust
 
 _shared.enter("hops")
 _shared.title(
@@ -14,6 +14,7 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec = run.table.spec
+_trust.panel(run)
 
 
 def windows() -> "pd.Series[bool]":
@@ -54,6 +55,8 @@ def ranking(lens: Lens) -> None:
         st.caption("No module was scored here.")
         return
     table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    if kind == "whole" and (note := _trust.unit_note(run, int(index))):
+        st.caption(_shared.plain(note, 300))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
     figure = charts.ranking_figure(table, run.scale(lens), _shared.theme())
@@ -93,3 +96,6 @@ def body() -> None:
 
 
 body()
+_hops_sections.scorers(run)
+_hops_sections.interactions(run)
+_hops_sections.two_targets(run)

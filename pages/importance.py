@@ -10,7 +10,7 @@ import streamlit as st
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.records import Codes
-from pages import _shared
+from pages import _shared, _trust
 from pages._components.graph import graph
 
 _shared.enter("importance")
@@ -20,6 +20,7 @@ _shared.title(
     "click a box, or move with the arrow keys.",
 )
 run = _shared.chosen_run()
+_trust.panel(run)
 CHOICES = {"best": "The best measured", "worst": "The worst measured", "row": "A row of the data", "typed": "Typed in"}
 
 
@@ -149,6 +150,8 @@ def module(node: "pd.Series[str]", lens: colours.Lens) -> None:
         f"Expected target **{_shared.plain(score)}**; the average architecture has {_shared.plain(mean)}.  \n"
         f"Among the best 10 %: **{good}**. Norm {node['embedding_norm']:+.2f}.  \n{facts['rank']}"
     )
+    if note := _trust.best_note(run, node["module_positions"], node["module_layers"]) if node["whole_unit"] else "":
+        st.markdown(_shared.plain(note[:1].upper() + note[1:], 200) + ".")
     table = charts.with_without_table(run.table, run.predictions, places, layers, bool(node["whole_unit"]))
     _shared.show(
         charts.with_without_figure(table, run.config.target), table, "with_without", "Measured target with and without the module"

@@ -34,6 +34,11 @@ LEARNING = (
     "inference",
     "scorers",
     "building",
+    "comparing",
+    "suggest",
+    "interactions",
+    "trust",
+    "trust_report",
     "searchers",
     "evaluators",
     "autospace",
@@ -49,6 +54,8 @@ MAY_BE_HEAVY = (
     "training",
     "published",
     "scorers",
+    "trust",
+    "trust_report",
     "evaluators",
     "autospace",
     "pipeline",
@@ -201,7 +208,7 @@ def loaded_by(root: Path, code: str, *arguments: str, seconds: float = 120) -> s
 
 def light_modules(root: Path) -> list[str]:
     """Dotted names of what must load nothing heavy: light rows, and what calls heavy ones late (not `__main__`, which runs)."""
-    heavy = {"model", "loss", "training", "published", "scorers", "evaluators", "autospace", "pipeline"}
+    heavy = {*MAY_BE_HEAVY} - {"worker", "supervisor"}
     return [d for d in modules(root, PACKAGE) if row(d) not in heavy and row(d) != "__main__"]
 
 

@@ -164,6 +164,20 @@ class TestScore:
             assert row["unit"] == "" and row["hop"] == "0"
         assert [float(r["score"]) for r in rows] == sorted((float(r["score"]) for r in rows), reverse=True)
 
+    @pytest.mark.parametrize("scorer", ["ridge", "forest", "mean", "norms"])
+    def test_by_another_scorer(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path, scorer: str) -> None:
+        out = tmp_path / "scores.csv"
+        status, said, _ = ask(capsys, "score", trained.folder.path, "--units", "--scorer", scorer, "--out", out)
+        assert (status, said["num"]) == (0, 63)
+        lines = list(csv.DictReader(out.read_text().splitlines()))
+        assert ",".join(lines[0]) == SCORE_HEADER
+        assert all(80 < float(line["score"]) < 100 for line in lines)
+        assert all((line["good"] == "") == (scorer == "norms") for line in lines)  # empty where it cannot tell
+
+    def test_a_scorer_that_does_not_apply(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        status, _, errors = ask(capsys, "score", trained.folder.path, "--scorer", "cost", "--out", tmp_path / "scores.csv")
+        assert status == 2 and "no metric that looks like a cost" in errors
+
     def test_longer_and_units(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
         path = trained.folder.path
         assert ask(capsys, "score", path, "--out", tmp_path / "s.csv", "--max-length", 2)[1]["num"] == 24 + 63
@@ -171,6 +185,22 @@ class TestScore:
         rows = list(csv.DictReader((tmp_path / "u.csv").read_text().splitlines()))
         assert {r["unit"] for r in rows} == {"L1-2", "L3-5", "L6-8"}
         assert all(len(json.loads(r["positions"])) == len(json.loads(r["layers"])) for r in rows)
+
+
+class TestSuggest:
+    def test_a_batch_that_was_never_evaluated(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        out = tmp_path / "next.jsonl"
+        status, said, _ = ask(capsys, "suggest", trained.folder.path, "--num", 7, "--out", out)
+        assert (status, said["num"]) == (0, 7) and 0 < said["information"] <= 1
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [list(line) for line in lines] == [["arch", "information", "predicted", "low", "high", "modules"]] * 7
+        codes = np.array([MACRO.parse(line["arch"]) for line in lines], np.int16)
+        networks = MACRO.hash_networks(codes)
+        assert len(set(networks.tolist())) == 7 and not np.isin(networks, trained.table().networks).any()
+
+    def test_none_is_refused(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        status, _, errors = ask(capsys, "suggest", trained.folder.path, "--num", 0, "--out", tmp_path / "next.jsonl")
+        assert status == 2 and "num: got 0, expected at least 1." in errors
 
 
 class TestBuild:
