@@ -1,4 +1,4 @@
-"""The same pipeline as the pages, without a browser: inspect, train, predict, score, build.
+"""The same pipeline as the pages, without a browser: inspect, train, predict, score, build, suggest.
 
 Progress goes to standard error, one JSON object to standard output at the end. Exit status 0; 2 for what the user
 can mend, with one clear sentence; 130 when interrupted, with what was finished kept.
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from autobuild_core import notebook, tables
+from autobuild_core import notebook, registry, tables
 from autobuild_core.errors import Cancelled, ConfigError, StudioError
 from autobuild_core.memory import keep_freed_memory
+from autobuild_core.scorers import DEFAULT_SCORER
 
 USER_ERROR, INTERRUPTED = 2, 130
 LINE_SECONDS = 3.0
@@ -91,14 +92,15 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     run = notebook.Run(options.run)
     frame = run.predict(read_table(Path(options.data), options.format, run.predictor.spec))
-    _write(options.out, frame.to_csv(index=False))
+    _write(options.out, tables.to_csv(frame))
     return {"num": len(frame), "num_refused": int(frame["predicted"].isna().sum()), "path": str(options.out)}
 
 
 def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Scores modules."""
-    frame = notebook.Run(options.run).scores("score", options.max_length, options.units, options.cost, progress)
-    _write(options.out, frame.drop(columns=["whole_unit", "unit_index", "first_position"]).to_csv(index=False))
+    run = notebook.Run(options.run)
+    frame = run.scores("score", options.max_length, options.units, options.cost, progress, options.scorer)
+    _write(options.out, tables.to_csv(frame.drop(columns=["whole_unit", "unit_index", "first_position"])))
     return {"num": len(frame), "path": str(options.out)}
 
 
@@ -109,6 +111,14 @@ def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     lines = [json.dumps(record) for record in frame.to_dict("records")]
     _write(options.out, "".join(line + "\n" for line in lines))
     return {"num": len(frame), "path": str(options.out)}
+
+
+def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Says which architectures to evaluate next to tell the best modules apart."""
+    frame = notebook.Run(options.run).suggest(options.num)
+    _write(options.out, "".join(json.dumps(record) + "\n" for record in frame.to_dict("records")))
+    removed = float(frame["information"].iloc[-1]) if len(frame) else 0.0
+    return {"num": len(frame), "path": str(options.out), "information": removed}
 
 
 def _write(path: str, text: str) -> None:
@@ -148,15 +158,19 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="CSV")
     command = add(score, "run")
     command.add_argument("--out", required=True, help="CSV")
-    command.add_argument("--max-length", type=int, default=1, help="every run of up to so many positions")
+    command.add_argument("--max-length", type=int, default=1, help="every run of up to so many positions, in cells head to tail")
     command.add_argument("--units", action="store_true", help="whole-unit modules instead")
     command.add_argument("--cost", metavar="METRIC", help="adds equal_cost: the score beyond what this metric explains")
+    command.add_argument("--scorer", default=DEFAULT_SCORER, help=f"one of {', '.join(registry.names('scorers'))}")
     command = add(build, "run")
     command.add_argument("--num", type=int, default=10)
     command.add_argument("--out", required=True, help="JSON lines")
     command.add_argument("--top-k", type=int, help="only combine the best K modules of each unit")
     command.add_argument("--lens", choices=["score", "good", "embedding_norm"], default="good", help="ranks the modules")
     command.add_argument("--allow-evaluated", action="store_true", help="evaluated networks may be among them")
+    command = add(suggest, "run")
+    command.add_argument("--num", type=int, default=16)
+    command.add_argument("--out", required=True, help="JSON lines")
     return parser
 
 

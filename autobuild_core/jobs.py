@@ -22,6 +22,7 @@ from typing import Protocol
 
 import psutil
 
+from autobuild_core import warm
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.runs import ENDED_STATES, RunFolder
 from autobuild_core.storage import Workspace
@@ -31,7 +32,6 @@ CANCEL_SECONDS = 3.0
 BEAT_SECONDS = 2.0
 START_TOLERANCE = 5.0  # s; the start of a process is derived from the clock, which may be set meanwhile
 ROOT = Path(__file__).resolve().parent.parent
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 SILENT = f"The training was not heard of for {SILENT_SECONDS:.0f} s; its last state is kept."
 GONE = "The training's process ended without a word (killed, out of memory, or the machine restarted); its last state is kept."
 
@@ -128,15 +128,23 @@ class SubprocessExecutor:
         workspace: where the runs and the queue are.
         max_running: most runs at a time.
         threads: most threads for a run, whatever its own setting says.
+        use_warm: let the warm supervisor start the processes where one is ready (`keep_warm` makes it so).
 
     Raises:
         ConfigError: a limit is below one.
     """
 
-    def __init__(self, workspace: Workspace, max_running: int = 1, threads: int = 2) -> None:
+    def __init__(self, workspace: Workspace, max_running: int = 1, threads: int = 2, use_warm: bool = False) -> None:
         if max_running < 1 or threads < 1:
             raise ConfigError(f"executor: got max_running {max_running} and threads {threads}, expected at least 1 each.")
-        self.workspace, self.max_running, self.threads = workspace, max_running, threads
+        self.workspace, self.max_running, self.threads, self.use_warm = workspace, max_running, threads, use_warm
+
+    def keep_warm(self) -> bool:
+        """Sees that the next run of this executor starts at once; returns whether it would now. Cheap enough for every page."""
+        try:
+            return self.use_warm and warm.keep_ready(self.workspace.path, self.threads)
+        except OSError:
+            return False  # no place for its socket or log: runs start the slow way
 
     def submit(self, run_id: str) -> None:
         """Puts a run at the end of the queue and starts it if it may start.
@@ -191,8 +199,12 @@ class SubprocessExecutor:
 
     def command(self, folder: RunFolder) -> list[str]:
         """The command line of a run's worker."""
-        limits = ["--max-running", str(self.max_running), "--threads", str(self.threads)]
-        return [sys.executable, "-m", "autobuild_core.worker", str(folder.path), "--workspace", str(self.workspace.path), *limits]
+        return [sys.executable, "-m", "autobuild_core.worker", *self.arguments(folder)]
+
+    def arguments(self, folder: RunFolder) -> list[str]:
+        """What the worker is told."""
+        limits = ["--max-running", str(self.max_running), "--threads", str(self.threads), *["--warm"] * self.use_warm]
+        return [str(folder.path), "--workspace", str(self.workspace.path), *limits]
 
     def _check(self, connection: sqlite3.Connection, entry: sqlite3.Row) -> None:
         """Settles a run that the registry holds for running: gone, silent, or cancelled and still there."""
@@ -231,11 +243,13 @@ class SubprocessExecutor:
             RunError: the run's folder is damaged.
         """
         folder = self.workspace.run(run_id)
-        threads = str(max(1, min(folder.config.threads, self.threads)))
+        threads, log_path = max(1, min(folder.config.threads, self.threads)), folder.path / "log.txt"
+        if self.use_warm and (pid := warm.spawn(self.workspace.path, threads, self.arguments(folder), log_path)):
+            return pid
         search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": search, **dict.fromkeys(THREAD_VARIABLES, threads)}
+        environment = {**os.environ, "PYTHONPATH": search, **dict.fromkeys(warm.THREAD_VARIABLES, str(threads))}
         nothing = subprocess.DEVNULL
-        with (folder.path / "log.txt").open("ab") as log:
+        with log_path.open("ab") as log:
             child = subprocess.Popen(
                 self.command(folder), cwd=ROOT, env=environment, stdin=nothing, stdout=log, stderr=log, start_new_session=True
             )

@@ -1,4 +1,7 @@
-"""What a notebook calls: `ab.read`, `ab.train`, `run.scores`, `run.predict`, `run.build`; the command line is thin over it."""
+"""What a notebook calls: `ab.read`, `ab.train`, `run.scores`, `run.predict`, `run.build`, `run.suggest`, `run.compare`.
+
+The command line is thin over it.
+"""
 
 import shutil
 import tempfile
@@ -9,14 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core import building
+from autobuild_core import building, comparing
 from autobuild_core.costs import fit_cost
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
-from autobuild_core.scorers import LENSES, make_scorer, score_modules, unit_groups, window_count
+from autobuild_core.scorers import DEFAULT_SCORER, LENSES, make_scorer, score_modules, unit_groups, window_count
+from autobuild_core.suggest import suggest, suggested_records
 from autobuild_core.tables import content_hash
 from autobuild_core.targets import Target
 
@@ -58,19 +62,26 @@ class Run:
         return self.folder.read_frame("modules.parquet")
 
     def scores(
-        self, lens: str = "score", max_length: int = 1, units: bool = False, cost: str | None = None, report: Progress = _silent
+        self,
+        lens: str = "score",
+        max_length: int = 1,
+        units: bool = False,
+        cost: str | None = None,
+        report: Progress = _silent,
+        scorer: str = DEFAULT_SCORER,
     ) -> pd.DataFrame:
         """Scores of modules, best first by a lens.
 
         Args:
             lens: "score" (the average lens), "good", "embedding_norm", or "equal_cost" where a cost is given.
-            max_length: every run of up to so many consecutive positions.
+            max_length: every run of up to so many consecutive positions; in cells, of operations head to tail.
             units: whole-unit modules instead.
             cost: a metric of the data; adds the lens `equal_cost`.
             report: hears {"phase", "share"}.
+            scorer: file in scorers/; what it cannot tell is NaN.
 
         Raises:
-            ConfigError: an unknown lens or cost, or more modules than can be scored.
+            ConfigError: an unknown lens, cost or scorer, one that does not apply to this run, or more modules than can be scored.
         """
         lenses = (*LENSES, "equal_cost") if cost else LENSES
         if lens not in lenses:
@@ -85,8 +96,14 @@ class Run:
         table = self.table()
         learned = np.isfinite(Target(self.config.target).values(table.metrics))  # evidence is what was learned from
         table = table.take(learned)
-        scorer = make_scorer("autobuild", self.predictor, fit_cost(table, space, cost) if cost else None)
-        frame = score_modules(scorer, groups, table, lambda share: report({"phase": "scoring", "share": share}))
+        if cost and scorer != DEFAULT_SCORER:
+            raise ConfigError(f"cost: got {cost} with the scorer '{scorer}', expected it with '{DEFAULT_SCORER}' only.")
+        maker = make_scorer(scorer, self.predictor, fit_cost(table, space, cost) if cost else None, table)
+        if why_not := maker.supports(self.predictor):
+            raise ConfigError(f"scorer '{scorer}': it does not apply to this run: {why_not}.")
+        frame = score_modules(maker, groups, table, lambda share: report({"phase": "scoring", "share": share}))
+        if frame[lens].isna().all():
+            raise ConfigError(f"lens: got '{lens}', which the scorer '{scorer}' cannot tell; choose another lens or scorer.")
         better = building.orientation(lens, self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True)
 
@@ -109,6 +126,43 @@ class Run:
         out = self.predictor.predict(table.codes)[["predicted", "low", "high"]]
         out.index = pd.Index(table.source_rows, name="row")
         return out.reindex(pd.RangeIndex(max(table.num_read, len(table)), name="row")).reset_index()
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """The report behind the verdict (trust.py): held-out order, baselines, cost, noise, data, units, permutation.
+
+        Raises:
+            RunError: the run was trained before there was such a report.
+        """
+        report: dict[str, Any] | None = self.quality.get("trust")
+        if report is None:
+            raise RunError(f"{self.folder.path}: got a run without a trust report, expected one; train it anew.")
+        return report
+
+    def suggest(self, num: int = 16) -> pd.DataFrame:
+        """Which architectures to evaluate next to learn most: arch (native encoding), information, predicted, low, high, modules.
+
+        Raises:
+            ConfigError: num is not positive.
+        """
+        codes, frame = suggest(self.predictor, self.modules(), self.table().networks, num)
+        return pd.DataFrame(suggested_records(self.predictor, codes, frame))
+
+    def interactions(self) -> pd.DataFrame:
+        """Second differences of the strongest pairs of modules (interactions.py)."""
+        return self.folder.read_frame("interactions.parquet")
+
+    def compare(self, other: "Run") -> pd.DataFrame:
+        """The same whole-unit modules under this run's target and another's: ranks in their unit and what changed.
+
+        Raises:
+            ConfigError: the other run is of another search space, or has the same target.
+        """
+        if other.predictor.spec != self.predictor.spec:
+            raise ConfigError("other: got a run of another search space, expected one with the same units and layers.")
+        if (other.config.target, other.config.minimize) == (self.config.target, self.config.minimize):
+            raise ConfigError(f"other: got a run with the same target ({self.config.target}), expected another one.")
+        return comparing.two_targets(self.modules(), other.modules(), self.config.minimize, other.config.minimize)
 
     def build(
         self,

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,25 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
 from autobuild_core import tables
+from autobuild_core.curve import learn_enough
 from autobuild_core.errors import Cancelled, RunError
-from autobuild_core.features import make_codebook
+from autobuild_core.features import Codebook, make_codebook
 from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import Network
-from autobuild_core.records import ArchTable
+from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import RunFolder
 from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer, jackknife_half_width
 from autobuild_core.spaces import load_space
 from autobuild_core.targets import Target
+from autobuild_core.trust import layer_spread
+from autobuild_core.trust_report import PROBES, Trained, write_report
 
 SPREAD_DRAWS = 2048
+ROWS_AT_ONCE = 16_384
+PERMUTED_MEMBERS, PERMUTED_SHARE = 3, 0.12
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -43,7 +49,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
         StudioError: the data or settings do not do.
         Cancelled: should_stop said so; what was finished is in the folder.
     """
-    from autobuild_core import loss, training  # here torch is loaded, and nowhere else
+    from autobuild_core import loss  # here torch is loaded, and in _learn
 
     start = time.monotonic()
     config, table = folder.config, folder.table()
@@ -53,17 +59,22 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     kept = np.flatnonzero(np.isfinite(values))
     rows, values = table.take(kept), values[kept]
     target.check_varies(values)
+    evidence = rows
     threads = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))  # the queue's limit holds
     given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed, "threads": threads}
-    settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
-    fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(config.seed))
     space, codebook = load_space(table.spec), make_codebook(table.spec)
-    scaling = NormalScores.fit(values, config.minimize)
+
+    def learn(chosen: NDArray[np.intp]) -> Learned:
+        return _learn(rows.take(chosen), values[chosen], config.minimize, codebook, given, report, should_stop)
+
+    def test(learned: Learned, judged: NDArray[np.intp]) -> float:
+        predicted = learned.network.predict(space.canonical(rows.codes[judged])).scores.mean(0)
+        return float(spearmanr(predicted, learned.scaling.to_scores(values[judged])).statistic)
+
+    chosen, learned, curve = learn_enough(rows.networks, learn, test, np.random.default_rng(config.seed))
+    rows, values, kept = rows.take(chosen), values[chosen], kept[chosen]
+    settings, fold, scaling, network, weights = learned.settings, learned.fold, learned.scaling, learned.network, learned.weights
     scores = scaling.to_scores(values)
-    graphs = make_graphs(space.canonical(rows.codes), table.spec)
-    model = training.train_ensemble(training.encode(graphs, codebook, scores, fold), codebook, settings, report, should_stop)
-    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    network = Network(weights, codebook, settings.model.num_hops)
     held = held_out(network, space.canonical(rows.codes), fold)
     if not np.isfinite(held["score"]).all():
         raise RunError("training: got predictions that are no numbers, expected finite ones; choose another seed or fewer steps.")
@@ -72,17 +83,56 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     _write_model(folder, predictor, weights)
     quality = judge(predictor, held, values)
     quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in held["norms"]]
-    folder.write_frame("predictions.parquet", _held_out_frame(predictor, held, values, rows, kept))
+    predictions = _held_out_frame(predictor, held, values, rows, kept)
+    folder.write_frame("predictions.parquet", predictions)
     scorer = make_scorer("autobuild", predictor)
     assert isinstance(scorer, AutoBuildScorer)
-    _score(folder, scorer, rows, config.max_length, report, should_stop, start)
-    folder.write_frame("features.parquet", feature_effects(predictor, scorer, rows))
+    modules = _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
+    folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
     sizes = {"num_train": len(rows), "num_networks": len(np.unique(rows.networks)), "ensemble_size": settings.members}
-    sizes["num_without_target"] = len(table) - len(rows)
+    sizes |= {"num_without_target": len(table) - len(evidence), "num_evidence": len(evidence)}
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
-    quality |= sizes | lenses | verdict(quality["srcc"], sizes["num_networks"]) | {"seconds": time.monotonic() - start}
+    quality |= sizes | lenses | {"learning_curve": curve}
+    report({"phase": "checking", "share": 0.0, "seconds": time.monotonic() - start, "seconds_left": None})
+    trained = Trained(predictor, scorer, rows, values, held["score"], fold, predictions, modules)
+    refit = _refit(space.canonical(rows.codes), rows.networks, predictor, settings, should_stop)
+    quality |= write_report(folder, trained, refit, quality)
+    quality["seconds"] = time.monotonic() - start
     folder.write_json("quality.json", quality)
     return quality
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What one training gives: settings, fold of every row, target scaling, and the ensemble as weights and as a network."""
+
+    settings: Any
+    fold: NDArray[np.int64]
+    scaling: NormalScores
+    weights: dict[str, NDArray[np.float32]]
+    network: Network
+
+
+def _learn(
+    rows: ArchTable,
+    values: NDArray[np.float64],
+    minimize: bool,
+    codebook: Codebook,
+    given: dict[str, Any],
+    report: Progress,
+    should_stop: Callable[[], bool],
+) -> Learned:
+    """One training on rows and their (n,) targets; `given` settings are not chosen by the data's size."""
+    from autobuild_core import training
+
+    settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
+    fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
+    scaling = NormalScores.fit(values, minimize)
+    graphs = make_graphs(load_space(rows.spec).canonical(rows.codes), rows.spec)
+    data = training.encode(graphs, codebook, scaling.to_scores(values), fold)
+    model = training.train_ensemble(data, codebook, settings, report, should_stop)
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    return Learned(settings, fold, scaling, weights, Network(weights, codebook, settings.model.num_hops))
 
 
 def held_out(network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -152,8 +202,8 @@ def _score(
     report: Progress,
     should_stop: Callable[[], bool],
     start: float,
-) -> None:
-    """modules.parquet: windows, then the whole units that are no window."""
+) -> pd.DataFrame:
+    """Writes and returns modules.parquet: windows, then the whole units that are no window."""
     space = scorer.predictor.space
     groups = default_groups(space, max_length)
     windows = {group.positions for group in groups if group.unit is not None}
@@ -169,7 +219,36 @@ def _score(
             left = (now - begun) / share * (1 - share)
             report({"phase": "scoring", "share": share, "seconds": now - start, "seconds_left": left})
 
-    folder.write_frame("modules.parquet", score_modules(scorer, groups, rows, progress))
+    modules = score_modules(scorer, groups, rows, progress)
+    folder.write_frame("modules.parquet", modules)
+    return modules
+
+
+def _refit(
+    codes: Codes, networks: NDArray[np.uint64], predictor: Predictor, settings: Any, should_stop: Callable[[], bool]
+) -> Callable[[NDArray[np.intp], NDArray[np.float64]], tuple[NDArray[np.float64], float]]:
+    """The training of the label-permutation check: as the real one, on other labels, with a few members and steps.
+
+    PERMUTED_MEMBERS members cost about (2 + PERMUTED_MEMBERS) / (2 + members) of a step of all, so the steps keep it within
+    PERMUTED_SHARE of the training time.
+    """
+    from autobuild_core import training
+
+    share = PERMUTED_SHARE * (2 + settings.members) / (2 + PERMUTED_MEMBERS)
+    small = replace(settings, members=PERMUTED_MEMBERS, steps=max(20, int(share * settings.steps)))
+    codebook = predictor.network.codebook
+    probes = predictor.space.sample(PROBES, np.random.default_rng(1))
+
+    def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        fold = training.split_folds(networks[rows], small.members, np.random.default_rng(settings.seed))
+        data = training.encode(make_graphs(codes[rows], predictor.spec), codebook, scores, fold)
+        model = training.train_ensemble(data, codebook, small, lambda record: None, should_stop)
+        weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+        network = Network(weights, codebook, small.model.num_hops)
+        spread = network.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
+        return held_out(network, codes[rows], fold)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
+
+    return refit
 
 
 def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTable) -> pd.DataFrame:
@@ -188,9 +267,11 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
     values = predictor.network.category_values().astype(float)  # (members, categories)
     in_space = np.bincount(codebook.encode(graphs)[graphs.mask].ravel(), minlength=values.shape[1])
-    trained = make_graphs(predictor.space.canonical(rows.codes), predictor.spec)
-    layers = trained.mask & (trained.positions < predictor.spec.num_positions)  # sums are in every architecture
-    seen = np.bincount(codebook.encode(trained)[layers].ravel(), minlength=values.shape[1])
+    seen = np.zeros(values.shape[1], np.int64)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        evaluated = make_graphs(predictor.space.canonical(rows.codes[start : start + ROWS_AT_ONCE]), predictor.spec)
+        layers = evaluated.mask & (evaluated.positions < predictor.spec.num_positions)  # sums are in every architecture
+        seen += np.bincount(codebook.encode(evaluated)[layers].ravel(), minlength=values.shape[1])
     feature_of = codebook.feature_of
     parts = []
     for index, name in enumerate(codebook.names):
@@ -209,13 +290,3 @@ def _slopes(norms: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray
     centred = norms - norms.mean(1, keepdims=True)
     slopes: NDArray[np.float64] = (centred * targets).sum(1) / np.maximum((centred**2).sum(1), 1e-12)
     return slopes
-
-
-def verdict(srcc: float, num_networks: int) -> dict[str, str]:
-    """{"verdict", "verdict_why"}: whether the scores are to be trusted, in words."""
-    what = f"held-out rank correlation {srcc:.3f} from {num_networks:,} networks"
-    if srcc >= 0.9 and num_networks >= 50:
-        return {"verdict": "trustworthy", "verdict_why": f"{what}: the order of unseen architectures is predicted well."}
-    if srcc >= 0.6:
-        return {"verdict": "thin", "verdict_why": f"{what}: the strongest effects hold, small differences do not."}
-    return {"verdict": "not trustworthy", "verdict_why": f"{what}: unseen architectures are hardly ordered; evaluate more."}

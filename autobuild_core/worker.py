@@ -147,11 +147,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--max-running", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--warm", action="store_true", help="let the warm supervisor start the next run")
     options = parser.parse_args(arguments)
     faulthandler.enable()
     keep_freed_memory()
     workspace = Workspace(options.workspace) if options.workspace else None
-    executor = jobs.SubprocessExecutor(workspace, options.max_running, options.threads) if workspace else None
+    limits = (options.max_running, options.threads, options.warm)
+    executor = jobs.SubprocessExecutor(workspace, *limits) if workspace else None
     worker = Worker(RunFolder(options.run_folder), workspace, executor)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.stop)

@@ -40,7 +40,7 @@ NEXT_STEPS = {
     "hops": ("builder", "Build better ones"),
     "builder": ("data", "Add new measurements"),
 }
-VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not trustworthy": "red"}
+VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
@@ -67,6 +67,7 @@ def enter(name: str) -> None:
         navigation()
         st.rerun()
     executor().poll()
+    executor().keep_warm()
     st.html(STYLE)
     run = current_run(fall_back_to_sample=name != "home")
     if run is not None or name != "home" or not workspace().datasets().empty:
@@ -118,7 +119,8 @@ def workspace() -> Workspace:
 
 def executor() -> SubprocessExecutor:
     """The queue of the workspace."""
-    return SubprocessExecutor(workspace(), setting("AUTOBUILD_MAX_RUNNING", 1), setting("AUTOBUILD_THREADS", 2))
+    limits = setting("AUTOBUILD_MAX_RUNNING", 1), setting("AUTOBUILD_THREADS", 2)
+    return SubprocessExecutor(workspace(), *limits, use_warm=os.environ.get("AUTOBUILD_WARM") != "0")
 
 
 def setting(name: str, default: int) -> int:
@@ -163,6 +165,16 @@ class FinishedRun:
     features: pd.DataFrame
     predictor: Predictor
     index: dict[tuple[str, str, bool], int]
+
+    @property
+    def trust(self) -> dict[str, Any] | None:
+        """The report behind the verdict; None where an older version trained the run."""
+        report: dict[str, Any] | None = self.quality.get("trust")
+        return report
+
+    def extra(self, name: str) -> pd.DataFrame:
+        """A table that came with the trust report, e.g. "scorers"; without lines where an older version trained the run."""
+        return _read_extra(self.id, name, workspace().run(self.id).path.joinpath("quality.json").stat().st_mtime)
 
     @property
     def name(self) -> str:
@@ -224,6 +236,14 @@ def _read_run(path: str, run_id: str, changed: float) -> FinishedRun:
     quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
     index = drawing.module_index(modules)
     return FinishedRun(run_id, folder.config, folder.table(), quality, predictions, modules, features, predictor, index)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _read_extra(run_id: str, name: str, changed: float) -> pd.DataFrame:
+    try:
+        return workspace().run(run_id).read_frame(f"{name}.parquet")
+    except StudioError:
+        return pd.DataFrame()
 
 
 def read_run(run_id: str) -> FinishedRun:
@@ -316,6 +336,9 @@ def progress_line(run: "pd.Series[Any]") -> None:
     left = f", about {duration(last['seconds_left'])} left" if last.get("seconds_left") is not None else ""
     if last.get("phase") == "scoring":
         st.progress(float(np.clip(last.get("share", 0), 0, 1)), f"Scoring modules{left}")
+        return
+    if last.get("phase") == "checking":
+        st.progress(1.0, "Checking how far the scores can be trusted")
         return
     step, total = int(last["step"]), max(int(last["num_steps"]), 1)
     st.progress(min(step / total, 1.0), f"Training, step {step:,} of {total:,}{left}")

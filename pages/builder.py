@@ -12,7 +12,7 @@ from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
 from autobuild_core.records import ABSENT, Codes, UnitSpec
-from pages import _shared
+from pages import _shared, _trust
 
 _shared.enter("builder")
 _shared.title(
@@ -21,6 +21,7 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec, config = run.table.spec, run.config
+_trust.panel(run)
 BEST_SHOWN, UNITS_A_LINE = 12, 5
 SLOT_HELP = "Choose one of the best, or type layers separated by commas."
 
@@ -41,8 +42,9 @@ def slot(index: int, unit: UnitSpec) -> list[int]:
         row["layers"]: f"{row['rank']}. {charts.module_name(row['positions'], row['layers'], False)}"
         for _, row in best.iterrows()
     }
+    entering = f" ({', '.join(spec.position_labels[p] for p in unit.positions)})" if spec.reads else ""
     picked = st.selectbox(
-        _shared.plain(unit.label),
+        _shared.plain(unit.label + entering),
         list(names),
         key=f"slot_{run.id}_{index}",
         format_func=lambda o: names.get(o, o),
@@ -69,7 +71,8 @@ def card(unit: UnitSpec, layers: list[str]) -> None:
     row = run.modules.iloc[line]
     swatch = run.scale(Lens.SCORE).fill_of(row, _shared.theme())
     rest = f"{colours.words(row, Lens.GOOD, run.unit)}, {colours.evidence(int(row['num_evaluated']), run.num_evaluated)}"
-    st.html(_shared.module_card(colours.words(row, Lens.SCORE, run.unit), rest, swatch))
+    note = _trust.best_note(run, places, row["layers"])
+    st.html(_shared.module_card(colours.words(row, Lens.SCORE, run.unit), f"{rest}; {note}" if note else rest, swatch))
 
 
 def assemble(choices: list[list[int]]) -> Codes:
@@ -98,7 +101,7 @@ def predicted(codes: Codes) -> None:
             drawing.architecture_figure(drawn, _shared.theme()),
             None,
             "assembled",
-            f"The assembled architecture of {len(drawn)} layers",
+            f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
         native = run.space.native(codes)
         st.code(native if isinstance(native, str) else json.dumps(native), language=None, wrap_lines=True)
@@ -181,3 +184,4 @@ def downloads(records: list[dict[str, Any]], space: dict[str, Any]) -> None:
 
 by_hand()
 for_me()
+_trust.next_batch(run)

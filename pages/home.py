@@ -4,7 +4,7 @@ import streamlit as st
 
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
-from pages import _intake, _shared
+from pages import _intake, _shared, _trust
 
 _shared.enter("home")
 
@@ -26,15 +26,19 @@ def findings(run: _shared.FinishedRun) -> None:
         "What the data say",
         "orange layers on their own lift the target above the average architecture's, violet ones lower it; faint means unsure.",
     )
+    _trust.panel(run)
     st.subheader(f"Best of {len(run.targets):,} measured: {colours.number(run.measured(best))} {run.unit}", anchor=False)
     drawn = run.drawing(run.table.codes[best], 0, Lens.SCORE)
     figure = drawing.architecture_figure(drawn, _shared.theme())
     _shared.legend(run.scale(Lens.SCORE))
     _shared.show(
-        figure, None, "best_architecture", f"The best architecture, {len(drawn)} layers in {drawn['unit'].nunique()} units"
+        figure,
+        None,
+        "best_architecture",
+        f"The best architecture, {(drawn['kind'] == 'layer').sum()} layers in {drawn['unit'].nunique()} units",
     )
     modules = run.modules[run.modules["whole_unit"]]
-    columns = st.columns([3, 3, 2.4], gap="large")
+    columns = st.columns(2, gap="large")
     ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.config.target, 3, 3)
     for column, heading, part in (
         (columns[0], "Most important", ranking.head(3)),
@@ -43,14 +47,8 @@ def findings(run: _shared.FinishedRun) -> None:
         column.subheader(heading, anchor=False)
         for _, module in part.iterrows():
             swatch = run.scale(Lens.SCORE).fill(module["value"], module["low"], module["high"], _shared.theme())
-            column.html(_shared.module_card(module["module"], module["words"], swatch))
-    with columns[2]:
-        st.subheader("How far to trust this", anchor=False)
-        verdict = run.quality["verdict"]
-        st.markdown(
-            f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{verdict}] {_shared.plain(run.quality['verdict_why'], 300)}"
-        )
-        st.caption(f"Held-out rank correlation {run.quality['srcc']:.3f} over {run.quality['num_networks']:,} networks.")
+            note = _trust.best_note(run, module["positions"], module["layers"]) if heading == "Most important" else ""
+            column.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
 
 
 def unfinished() -> None:

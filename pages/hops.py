@@ -1,10 +1,11 @@
 """Hops: how well each hop orders architectures, and how modules rank at each."""
 
+import pandas as pd
 import streamlit as st
 
 from autobuild_core.figures import charts
 from autobuild_core.figures.colours import Lens
-from pages import _shared
+from pages import _hops_sections, _shared, _trust
 
 _shared.enter("hops")
 _shared.title(
@@ -13,14 +14,25 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec = run.table.spec
+_trust.panel(run)
+
+
+def windows() -> "pd.Series[bool]":
+    """Lines of modules that are windows.
+
+    Where the depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one; in a
+    cell it is scored at its sum.
+    """
+    return (spec.fixed_depth and not spec.reads) | ~run.modules["whole_unit"]
 
 
 def groups() -> dict[str, tuple[int, str]]:
     """What can be ranked: whole units first, then each hop within and across units."""
     found = {}
-    for hop, part in run.modules[spec.fixed_depth | ~run.modules["whole_unit"]].groupby("hop"):
+    for hop, part in run.modules[windows()].groupby("hop"):
         for index in sorted(part["unit_index"].unique()):
-            label = spec.units[index].label if index >= 0 else "across units"
+            across = "head to tail" if spec.reads else "across units"
+            label = spec.units[index].label if index >= 0 else across
             found[f"{hop}:{index}"] = (int(hop), f"{label}, hop {hop} ({'one layer' if hop == 0 else f'{hop + 1} layers'})")
     return found
 
@@ -37,12 +49,14 @@ def ranking(lens: Lens) -> None:
     of_unit = run.modules[run.modules["unit_index"] == int(index)]
     if kind == "whole":
         part = of_unit[of_unit["whole_unit"]]
-    else:  # where the depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one
-        part = of_unit[(of_unit["hop"] == int(kind)) & (spec.fixed_depth | ~of_unit["whole_unit"])]
+    else:
+        part = of_unit[(of_unit["hop"] == int(kind)) & windows()]
     if part.empty:
         st.caption("No module was scored here.")
         return
     table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    if kind == "whole" and (note := _trust.unit_note(run, int(index))):
+        st.caption(_shared.plain(note, 300))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
     figure = charts.ranking_figure(table, run.scale(lens), _shared.theme())
@@ -82,3 +96,6 @@ def body() -> None:
 
 
 body()
+_hops_sections.scorers(run)
+_hops_sections.interactions(run)
+_hops_sections.two_targets(run)

@@ -10,7 +10,7 @@ import streamlit as st
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.records import Codes
-from pages import _shared
+from pages import _shared, _trust
 from pages._components.graph import graph
 
 _shared.enter("importance")
@@ -20,6 +20,7 @@ _shared.title(
     "click a box, or move with the arrow keys.",
 )
 run = _shared.chosen_run()
+_trust.panel(run)
 CHOICES = {"best": "The best measured", "worst": "The worst measured", "row": "A row of the data", "typed": "Typed in"}
 
 
@@ -80,7 +81,11 @@ def instrument() -> None:
         clicked = (st.session_state.get("arch_graph") or {}).get("node")
         wanted = next((label for label in (clicked, _shared.recall("module")) if label in labels), labels[0])
         with place:
-            node = graph(drawing.graph_data(drawn, run.scale(lens), wanted, _shared.theme()), "arch_graph")
+            node = graph(
+                drawing.graph_data(drawn, run.scale(lens), wanted, _shared.theme()),
+                "arch_graph",
+                390 if run.table.spec.reads else 340,
+            )
         chosen = node if node in labels else wanted
         _shared.keep(hop=hop or None, module=chosen)
         caption(codes, what)
@@ -102,7 +107,12 @@ def caption(codes: Codes, what: str) -> None:
     """The architecture and its prediction in a line."""
     line = run.predictor.predict(codes[None]).iloc[0]
     interval = _shared.interval(line["low"], line["high"])
-    st.caption(f"{what[:1].upper()}{what[1:]}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.")
+    circles = (
+        " Circles are sums, coloured by their whole unit; a box, by the path to it that tells most."
+        if run.table.spec.reads
+        else ""
+    )
+    st.caption(f"{what[:1].upper()}{what[1:]}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.{circles}")
 
 
 def hop_name(hop: int) -> str:
@@ -113,7 +123,7 @@ def hop_name(hop: int) -> str:
 def downloads(drawn: pd.DataFrame, lens: colours.Lens, what: str) -> None:
     """The table of the graph and the graph as one file."""
     with st.container(horizontal=True):
-        _shared.csv_button(drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text"]), "architecture")
+        _shared.csv_button(drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"]), "architecture")
         page = lambda: drawing.standalone_html(drawn, run.scale(lens), f"{run.name}: {what}")  # noqa: E731
         st.download_button(
             "Stand-alone HTML",
@@ -140,6 +150,8 @@ def module(node: "pd.Series[str]", lens: colours.Lens) -> None:
         f"Expected target **{_shared.plain(score)}**; the average architecture has {_shared.plain(mean)}.  \n"
         f"Among the best 10 %: **{good}**. Norm {node['embedding_norm']:+.2f}.  \n{facts['rank']}"
     )
+    if note := _trust.best_note(run, node["module_positions"], node["module_layers"]) if node["whole_unit"] else "":
+        st.markdown(_shared.plain(note[:1].upper() + note[1:], 200) + ".")
     table = charts.with_without_table(run.table, run.predictions, places, layers, bool(node["whole_unit"]))
     _shared.show(
         charts.with_without_figure(table, run.config.target), table, "with_without", "Measured target with and without the module"

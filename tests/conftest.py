@@ -54,8 +54,9 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(autouse=True)
 def _no_shared_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test touches ./workspace."""
+    """No test touches ./workspace, and none leaves a supervisor behind."""
     monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("AUTOBUILD_WARM", "0")
 
 
 def macro_table(num_rows: int, seed: int = 0) -> ArchTable:

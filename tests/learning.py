@@ -1,7 +1,9 @@
 """What the tests of the learning core share: planted truths, small tables, ensembles with random weights, one trained run."""
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
+from autobuild_core.spaces.nas_bench_201 import network_of
 
 MACRO_WEIGHTS = np.linspace(0.2, 0.5, 8)
 MACRO_VALUES = np.array([0.0, 0.6, 1.0])  # identity, mb3_k3, mb6_k5
@@ -41,6 +44,31 @@ def macro_json(table: ArchTable) -> str:
     acc = table.metrics["acc"]
     entries = {space.native(row): {"mean_acc": float(a), "params": 1e6} for row, a in zip(table.codes, acc, strict=True)}
     return json.dumps(entries)
+
+
+def _signal(terms: tuple[Any, ...]) -> float:
+    """What reaches a sum of a cell: operations add their gain to what they hear, sums saturate."""
+    gains = {"nor_conv_3x3": 1.0, "nor_conv_1x1": 0.6, "avg_pool_3x3": 0.1}
+    heard = [0.3 if term == ("input",) else gains[term[0]] + 0.6 * _signal(term[1]) for term in terms]
+    return 2 * math.tanh(sum(heard) / 2)
+
+
+def cell_truth(codes: Codes) -> NDArray[np.float64]:
+    """An accuracy of NAS-Bench-201 cells that follows their live paths, equal for equal networks, 10 without any."""
+    networks = [network_of(tuple(row)) for row in codes.tolist()]
+    return np.array([60 + 17 * _signal(terms) if terms else 10.0 for terms in networks])
+
+
+def cell_csv(num_rows: int, seed: int = 0) -> str:
+    """Distinct random cells as a CSV: arch, acc, flops."""
+    space, rng = space_named("nas_bench_201"), np.random.default_rng(seed)
+    codes = space.enumerate()
+    assert codes is not None
+    first = np.unique(space.hash_networks(codes), return_index=True)[1]
+    codes = codes[rng.choice(first, num_rows, replace=False)]
+    acc, flops = cell_truth(codes) + rng.normal(0, 0.1, num_rows), (codes == 3).sum(1) * 35.4 + (codes == 2).sum(1) * 4.1
+    rows = [f"{space.native(row)},{a:.3f},{f:.1f}\n" for row, a, f in zip(codes, acc, flops, strict=True)]
+    return "arch,acc,flops\n" + "".join(rows)
 
 
 def flat_space(num_blocks: int = 2, depths: tuple[int, ...] = (1, 3)) -> Space:

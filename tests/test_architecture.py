@@ -29,21 +29,41 @@ LEARNING = (
     "model",
     "loss",
     "training",
+    "published",
+    "curve",
     "inference",
     "scorers",
     "building",
+    "comparing",
+    "suggest",
+    "interactions",
+    "trust",
+    "trust_report",
     "searchers",
     "evaluators",
     "autospace",
 )
-RUNNING = ("jobs", "pipeline", "worker")
-SHOWING = ("figures", "report", "notebook", "__init__", "cli", "__main__")
+RUNNING = ("warm", "jobs", "pipeline", "worker", "supervisor")
+SHOWING = ("figures", "report", "notebook", "benchmark", "__init__", "cli", "__main__")
 ORDER = LOW + SPACE_AND_DATA + LEARNING + RUNNING + SHOWING
 HEAVY = ("torch", "torch_geometric", "sklearn", "scipy")
 # May import HEAVY, at its top or when work starts. All others must not load any of it by being imported.
-MAY_BE_HEAVY = ("model", "loss", "training", "scorers", "evaluators", "autospace", "pipeline", "worker")
+MAY_BE_HEAVY = (
+    "model",
+    "loss",
+    "training",
+    "published",
+    "scorers",
+    "trust",
+    "trust_report",
+    "evaluators",
+    "autospace",
+    "pipeline",
+    "worker",
+    "supervisor",
+)
 # These call heavy rows when work starts; importing them loads nothing.
-CALLS_HEAVY_LATE = ("notebook", "__init__", "cli", "__main__")
+CALLS_HEAVY_LATE = ("notebook", "benchmark", "__init__", "cli", "__main__")
 PAGES_MAY = ("streamlit", "starlette", "pandas", "numpy", "plotly", "networkx", "pyvis", "simpleeval", PACKAGE, "pages")
 
 
@@ -188,7 +208,7 @@ def loaded_by(root: Path, code: str, *arguments: str, seconds: float = 120) -> s
 
 def light_modules(root: Path) -> list[str]:
     """Dotted names of what must load nothing heavy: light rows, and what calls heavy ones late (not `__main__`, which runs)."""
-    heavy = {"model", "loss", "training", "scorers", "evaluators", "autospace", "pipeline"}
+    heavy = {*MAY_BE_HEAVY} - {"worker", "supervisor"}
     return [d for d in modules(root, PACKAGE) if row(d) not in heavy and row(d) != "__main__"]
 
 

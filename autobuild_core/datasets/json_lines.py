@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeGuard, final
 
@@ -98,13 +98,28 @@ class JsonLines(Dataset):
         return "has no line that is a JSON object with arch"
 
     def read(self, path: Path, space: Space | None) -> ArchTable:
-        lines = read_lines(path)
+        return self.read_objects(lambda: read_lines(path), path.name, space, "json_lines")
+
+    @classmethod
+    def read_objects(cls, read: Callable[[], Iterator[Line]], name: str, space: Space | None, format: str) -> ArchTable:
+        """The table of objects with arch and metrics, whatever file they come from.
+
+        Args:
+            read: begins to read them, from the first.
+            name: of the file, for messages.
+            space: that they must lie in; None to infer it.
+            format: file in datasets/ that reads them.
+
+        Raises:
+            DataError: the file as a whole cannot be read.
+        """
+        lines = read()
         peeked = list(itertools.islice(lines, NUM_PEEKED))
         if not peeked:
-            raise DataError(f"{path.name}: got an empty file, expected architectures.")
-        found = space or self._space(path, peeked)
-        skipped = self._no_metrics(peeked)
-        builder = TableBuilder(found, "json_lines", path.name, given=space is not None)
+            raise DataError(f"{name}: got an empty file, expected architectures.")
+        found = space or cls._space(read, name, peeked)
+        skipped = cls._no_metrics(peeked)
+        builder = TableBuilder(found, format, name, given=space is not None)
         if skipped:
             builder.notes.append(f"Fields that hold no numbers were left out: {', '.join(sorted(skipped))[:200]}.")
         columns = (
@@ -123,7 +138,7 @@ class JsonLines(Dataset):
         return builder.table()
 
     @staticmethod
-    def _space(path: Path, peeked: list[Line]) -> Space:
+    def _space(read: Callable[[], Iterator[Line]], name: str, peeked: list[Line]) -> Space:
         """The space of the first architecture that lies in a known one, else a flat space of all choices seen."""
         objects = [line["arch"] for line in peeked if isinstance(line, dict)]
         for native in objects:
@@ -133,15 +148,15 @@ class JsonLines(Dataset):
         if not columns:
             reason = next((str(line) for line in peeked if isinstance(line, DataError)), "")
             got = f"arch {shorten(objects[0])}" if objects else reason
-            raise DataError(f"{path.name}: got {got}; expected an architecture of a known space or an object of design choices.")
+            raise DataError(f"{name}: got {got}; expected an architecture of a known space or an object of design choices.")
         seen: dict[str, Counter[str]] = {column: Counter() for column in columns}
-        for line in read_lines(path):
+        for line in read():
             native = line["arch"] if isinstance(line, dict) else None
             if _is_flat(native) and native.keys() == seen.keys():
                 for column, value in native.items():
                     seen[column][as_choice(value)] += 1
                     if len(seen[column]) > MAX_VALUES:
-                        raise DataError(f"{path.name}, {column}: got over {MAX_VALUES} values, expected a design choice.")
+                        raise DataError(f"{name}, {column}: got over {MAX_VALUES} values, expected a design choice.")
         frame = pd.DataFrame({column: pd.Series(usual_choices(counts), dtype=object) for column, counts in seen.items()})
         return load_space(infer_spec(frame, columns))
 

@@ -1,5 +1,6 @@
 """Charts, each a pair: `*_table` gathers what is drawn (and downloaded as CSV), `*_figure` draws it."""
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -241,8 +242,8 @@ def ranking_table(
 
 
 def block_name(tokens: Sequence[str]) -> str:
-    """The name of a block type that all tokens begin with ("mbconv3_"), else ""."""
-    match = re.match(r"[a-z]{4,}\d*_", tokens[0])
+    """The name of a block type that all tokens begin with ("mbconv3_" before "e3_k5"), else ""."""
+    match = re.match(r"[a-z]{4,}\d*_(?=[a-z]+\d)", tokens[0])
     return match[0] if match and all(token.startswith(match[0]) for token in tokens) else ""
 
 
@@ -254,6 +255,10 @@ def module_name(positions: str, layers: str, with_place: bool = True) -> str:
     same = len(tokens) > 1 and len(set(tokens)) == 1
     text = f"{len(tokens)} x {tokens[0]}" if same else ", ".join(tokens)
     place = where[0] if len(where) == 1 else f"{where[0]} to {where[-1].split('.')[-1]}"
+    if len(where) > 1 and all(">" in label for label in where):  # edges of a cell: a path "0>1>3", or those that enter a node
+        ends = [label.split(">") for label in where]
+        joined = all(a[-1] == b[0] for a, b in itertools.pairwise(ends))
+        place = ">".join([ends[0][0], *(end[-1] for end in ends)]) if joined else ", ".join(where)
     return (f"{place}: " if with_place else "") + text.replace("_", " ")
 
 
@@ -359,7 +364,10 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
 
     names = list(dict.fromkeys(features["feature"]))
     num_rows = -(-len(names) // columns)
-    figure = make_subplots(rows=num_rows, cols=columns, subplot_titles=names, vertical_spacing=0.5 / max(num_rows, 1) / 1.6)
+    longest = int(features["value"].astype(str).str.len().max()) if len(features) else 0
+    a_row = 150 + (7 * longest if longest > 8 else 0)  # long names stand upright below their panel
+    gap = (a_row - 103) / a_row / max(num_rows, 1)
+    figure = make_subplots(rows=num_rows, cols=columns, subplot_titles=names, vertical_spacing=gap)
     for index, name in enumerate(names):
         part = features[features["feature"] == name]
         row, column = divmod(index, columns)
@@ -390,7 +398,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
             row=row + 1,
             col=column + 1,
         )
-    figure.update_layout(template=TEMPLATE, height=70 + 150 * num_rows, showlegend=False)
+    figure.update_layout(template=TEMPLATE, height=70 + a_row * num_rows, showlegend=False)
     figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1)
     figure.update_yaxes(title=f"effect ({scale.unit})" if scale.unit else "effect", col=1)
     return figure

@@ -1,10 +1,11 @@
 """An architecture as a graph: layers as boxes in data-flow order, units as frames around them, coloured by score.
 
+A cell's sums are circles, coloured by their whole unit; cells.py says where its nodes stand.
+
 The layout is fixed by the space (a column a unit, upstream on the left, wrapped into lines), so that two architectures
 and two hops of one architecture are laid out alike.
 """
 
-import itertools
 import json
 import re
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from autobuild_core.figures import cells
 from autobuild_core.figures.charts import blank_figure, block_name
 from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, short_values, words
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
+COLUMNS = ["position", "label", "token", "unit", "text", "x", "y", "kind", "after"]
 PLAIN = {"light": ("#eceef2", "#9aa0ad"), "dark": ("#262b36", "#6b7280")}
 
 
@@ -28,8 +31,11 @@ def architecture_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
         row: (num_positions,) codes.
 
     Returns:
-        One line a present layer, upstream first: position, label, token, unit, text, x, y (centre, pixels, y down).
+        One line a node, upstream first: position, label, token, unit, text, x, y (centre, pixels, y down), kind ("layer"; in
+        a cell also "sum"), after (labels of the nodes whose arrows lead to it).
     """
+    if spec.reads:
+        return _cell_table(spec, row)
     num_units = len(spec.units)
     num_lines = -(-num_units // UNITS_A_LINE)
     a_line = -(-num_units // num_lines)
@@ -44,8 +50,30 @@ def architecture_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
             token = spec.tokens[row[position]]
             place = {"x": column * (NODE_WIDTH + GAP_X), "y": top + layer * (NODE_HEIGHT + GAP_Y)}
             name = {"position": position, "label": spec.position_labels[position], "token": token, "unit": unit.label}
-            rows.append(name | {"text": short_token(token, block)} | place)
-    return pd.DataFrame(rows, columns=["position", "label", "token", "unit", "text", "x", "y"])
+            after = [rows[-1]["label"]] if rows else []
+            rows.append(name | {"text": short_token(token, block)} | place | {"kind": "layer", "after": after})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _cell_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
+    """As `architecture_table`, of a cell: each unit's operations, then its sum."""
+    rows: list[dict[str, Any]] = []
+    for index, unit in enumerate(spec.units):
+        for position in unit.positions:
+            token, (x, y) = spec.tokens[row[position]], cells.place_layer(spec, position)
+            label, text = spec.position_labels[position], short_token(token)
+            rows.append({"position": position, "label": label, "token": token, "text": text, "x": x, "y": y, "kind": "layer"})
+        x, y = cells.place_sum(index)
+        node: dict[str, Any] = {
+            "position": spec.num_positions + index,
+            "label": unit.label,
+            "token": "sum of what enters",
+            "text": unit.label,
+        }
+        rows.append(node | {"x": x, "y": y, "kind": "sum"})
+        for node in rows[-len(unit.positions) - 1 :]:
+            node |= {"unit": unit.label, "after": cells.heard_labels(spec, int(node["position"]))}
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def module_index(modules: pd.DataFrame) -> dict[tuple[str, str, bool], int]:
@@ -60,7 +88,8 @@ def node_scores(
     """The module that ends at each layer of an architecture and reaches back `hop` layers, with its scores.
 
     Modules stay within a unit where depths vary; near the input, and where so long a module was not scored, they
-    are shorter. A module that makes up its unit is the whole-unit module: exactly these layers, no deeper.
+    are shorter. A module that makes up its unit is the whole-unit module: exactly these layers, no deeper. In a cell see
+    `cells.best_known`.
 
     Args:
         modules: the run's module table.
@@ -70,11 +99,16 @@ def node_scores(
         hop: number of layers that a module reaches back.
 
     Returns:
-        One line a present layer that was scored: position, module_positions, module_layers, num_layers, the columns of `modules`.
+        One line a node that was scored: position, module_positions, module_layers, num_layers, the columns of `modules`.
     """
     present = [p for p in range(spec.num_positions) if row[p] != ABSENT]
-    lines, found = [], []
-    for place, position in enumerate(present):
+    lines: list[int] = []
+    found = []
+    for position in range(spec.num_positions + spec.num_states) if spec.reads else ():
+        if known := cells.best_known(modules, index, spec, row, position, hop):
+            lines.append(known[0])
+            found.append({"position": position, "num_layers": known[1]})
+    for place, position in enumerate(present if not spec.reads else ()):
         reach = present[max(0, place - hop) : place + 1]
         if not spec.fixed_depth:
             reach = [p for p in reach if spec.unit_of(p) == spec.unit_of(position)]
@@ -135,14 +169,15 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
         shapes.append({"type": "rect", "line": {"width": 1, "color": outline}, "opacity": 0.55, "layer": "below"} | frame["box"])
         note = {"x": frame["x"], "y": frame["box"]["y0"], "text": frame["label"], "yanchor": "bottom", "yshift": 1}
         notes.append(note | {"showarrow": False})
-    nodes = table.to_dict("records")
-    for first, second in itertools.pairwise(nodes):
-        line = {"arrowcolor": outline, "arrowwidth": 1.4, "arrowhead": 2, "arrowsize": 0.9, "text": ""}
-        notes.append(_arrow(first, second) | line)
+    nodes = _nodes(table)
+    by_label = {str(node["label"]): node for node in nodes}
+    line = {"arrowcolor": outline, "arrowwidth": 1.4, "arrowhead": 2, "arrowsize": 0.9, "text": ""}
+    arrow = _cell_arrow if has_sums(table) else _arrow
+    notes += [arrow(by_label[before], node) | line for node in nodes for before in node["after"]]
     for node in nodes:
         own = node.get("fill", fill)
         line = {"color": node.get("outline", outline), "width": 1.5}
-        shapes.append({"type": "rect", "fillcolor": own, "line": line} | _box(node))
+        shapes.append({"type": "rect" if node["kind"] == "layer" else "circle", "fillcolor": own, "line": line} | _box(node))
         text = node["text"] + (f"<br><b>{node['value']}</b>" if "value" in node else "")
         font = {"color": ink_on(own), "size": 11}
         notes.append({"x": node["x"], "y": node["y"], "text": text, "showarrow": False, "font": font})
@@ -150,21 +185,38 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
     marker = {"size": 34, "opacity": 0}
     figure.add_scatter(x=table["x"], y=table["y"], mode="markers", marker=marker, text=hover, hoverinfo="text")
     height = table["y"].max() - table["y"].min() + NODE_HEIGHT + 60
-    figure.update_xaxes(visible=False, range=[table["x"].min() - 78, table["x"].max() + 78], fixedrange=True)
+    left = min(node["x"] for node in nodes)
+    figure.update_xaxes(visible=False, range=[left - 78, table["x"].max() + 78], fixedrange=True)
+    if has_sums(table):  # circles stay round
+        figure.update_yaxes(scaleanchor="x", constrain="domain").update_xaxes(constrain="domain")
     figure.update_yaxes(visible=False, range=[table["y"].max() + 40, table["y"].min() - 58], fixedrange=True)
     margin = {"l": 0, "r": 0, "t": 0, "b": 0}
     figure.update_layout(height=min(float(height), 640.0), margin=margin, shapes=shapes, annotations=notes)
     return figure
 
 
+def has_sums(table: pd.DataFrame) -> bool:
+    """Whether a drawing table is that of a cell."""
+    return bool((table["kind"] == "sum").any())
+
+
+def _nodes(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The nodes to draw; before those of a cell its input, which is none of the table's and has no score."""
+    nodes: list[dict[str, Any]] = table.to_dict("records")
+    if not has_sums(table):
+        return nodes
+    return [{"label": cells.INPUT, "text": cells.INPUT, "x": 0.0, "y": 0.0, "kind": "input", "after": []}, *nodes]
+
+
 def frames(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The frame around each unit: label, x of its middle, box {x0, x1, y0, y1}."""
+    """The frame around each unit: label, x of its middle, box {x0, x1, y0, y1}; a cell's unit is named in its circle."""
     found = []
     for label, part in table.groupby("unit", sort=False):
-        x, top, bottom = float(part["x"].iloc[0]), float(part["y"].min()), float(part["y"].max())
+        left, right, top, bottom = (float(v) for v in (part["x"].min(), part["x"].max(), part["y"].min(), part["y"].max()))
         half = NODE_WIDTH / 2 + 10
-        box = {"x0": x - half, "x1": x + half, "y0": top - NODE_HEIGHT / 2 - 10, "y1": bottom + NODE_HEIGHT / 2 + 10}
-        found.append({"label": str(label), "x": x, "box": box})
+        ends = {"x0": left - half, "x1": right + (cells.RADIUS + 10 if has_sums(table) else half)}
+        box = ends | {"y0": top - NODE_HEIGHT / 2 - 10, "y1": bottom + NODE_HEIGHT / 2 + 10}
+        found.append({"label": "" if has_sums(table) else str(label), "x": (left + right) / 2, "box": box})
     return found
 
 
@@ -187,17 +239,27 @@ def graph_data(table: pd.DataFrame, scale: Scale, selected: str | None, theme: s
             "fill": n["fill"],
             "line": n["outline"],
             "ink": n["ink"],
+            "kind": n["kind"],
         }
         for _, n in table.iterrows()
     ]
-    ids = [str(label) for label in table["label"]]
-    chains = list(zip(table["unit"], ids, strict=True))
+    unit_of = dict(zip(table["label"], table["unit"], strict=True))
     edges = [
-        {"id": f"{a}>{b}", "from": a, "to": b, "across": first != second}
-        for (first, a), (second, b) in itertools.pairwise(chains)
+        {
+            "id": f"{before}>{label}",
+            "from": before,
+            "to": str(label),
+            "across": not straight and unit_of[before] != unit_of[label],
+        }
+        for straight in [has_sums(table)]
+        for label, after in zip(table["label"], table["after"], strict=True)
+        for before in after
     ]
     return {
         "nodes": nodes,
+        "inputs": [
+            {"id": n["label"], "label": n["text"], "x": n["x"], "y": n["y"]} for n in _nodes(table) if n["kind"] == "input"
+        ],
         "edges": edges,
         "frames": frames(table),
         "legend": legend(scale, theme),
@@ -205,6 +267,7 @@ def graph_data(table: pd.DataFrame, scale: Scale, selected: str | None, theme: s
         "theme": theme,
         "width": NODE_WIDTH,
         "height": NODE_HEIGHT,
+        "radius": cells.RADIUS,
     }
 
 
@@ -238,8 +301,13 @@ def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
         colours = {"background": node["fill"], "border": node["line"]}
         font = {"color": node["ink"], "size": 14, "face": "sans-serif"}
         look = {"shape": "box", "physics": False, "color": colours, "font": font}
+        look |= {"shape": "circle"} if node["kind"] == "sum" else {}
         look["title"] = node["title"].replace("href", "hre\u200bf")  # with "href" in a title pyvis writes titles as HTML
         network.add_node(node["id"], label=node["label"], x=node["x"], y=node["y"], **look)
+    for node in data["inputs"]:
+        network.add_node(
+            node["id"], label=node["label"], x=node["x"], y=node["y"], shape="circle", physics=False, color="#c3c8d2"
+        )
     for edge in data["edges"]:
         network.add_edge(edge["from"], edge["to"], color="#9aa0ad")
     network.toggle_physics(False)
@@ -259,9 +327,16 @@ def short_token(token: str, block: str = "") -> str:
 
 
 def _box(node: dict[str, Any]) -> dict[str, float]:
-    """The corners of a node."""
+    """The corners of a node, or of the square around its circle."""
     x, y = node["x"], node["y"]
-    return {"x0": x - NODE_WIDTH / 2, "x1": x + NODE_WIDTH / 2, "y0": y - NODE_HEIGHT / 2, "y1": y + NODE_HEIGHT / 2}
+    width, height = (NODE_WIDTH / 2, NODE_HEIGHT / 2) if node["kind"] == "layer" else (cells.RADIUS, cells.RADIUS)
+    return {"x0": x - width, "x1": x + width, "y0": y - height, "y1": y + height}
+
+
+def _cell_arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """A straight arrow from border to border, in Plotly's annotation form."""
+    (ax, ay), (x, y) = (cells.border(*pair, NODE_WIDTH, NODE_HEIGHT) for pair in ((first, second), (second, first)))
+    return {"axref": "x", "ayref": "y", "showarrow": True, "ax": ax, "ay": ay, "x": x, "y": y}
 
 
 def _arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

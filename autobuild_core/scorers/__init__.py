@@ -23,14 +23,19 @@ SCORE_COLUMNS = (
     *("good", "good_low", "good_high"),
 )
 COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
+DEFAULT_SCORER = "autobuild"
 DEFAULT_MAX_LENGTH = 4
 MODULE_LIMIT = 20_000  # windows of one length that are scored unasked
 
 
 class Scorer(ABC):
-    """Scores modules of a trained run."""
+    """Scores modules of a trained run.
+
+    Lenses that a scorer cannot tell (no interval, no `good`) are NaN.
+    """
 
     title: str
+    explained: str = ""
 
     @abstractmethod
     def supports(self, predictor: Predictor) -> str | None:
@@ -41,19 +46,20 @@ class Scorer(ABC):
         """One frame a group, one row a module, with SCORE_COLUMNS (and COST_COLUMNS); `report` hears the share that is done."""
 
 
-def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None) -> Scorer:
+def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None, table: ArchTable | None = None) -> Scorer:
     """A scorer by its file name.
 
     Args:
         name: file in scorers/.
         predictor: the trained run.
-        cost: adds the lens `equal_cost`.
+        cost: adds the lens `equal_cost`, where the scorer has it.
+        table: the evaluated architectures, for scorers that learn from them.
 
     Raises:
         ConfigError: there is none of that name.
     """
     make: Callable[..., Scorer] = registry.load("scorers", name, Scorer)  # type: ignore[type-abstract]
-    return make(predictor, cost)
+    return make(predictor, cost) if name == DEFAULT_SCORER else make(predictor, cost, table)
 
 
 def module_keys(codes: Codes, columns: list[int]) -> NDArray[np.int64]:
@@ -117,12 +123,13 @@ def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -
         spec: their space.
         codes: the evaluated architectures, for the evidence.
     """
-    parts = []
+    parts, quoted = [], [json.dumps(token) for token in spec.tokens]
     for group in groups:
         owners = {spec.unit_of(p) for p in group.positions}
         whole = [u.label for u in spec.units if u.positions == group.positions and len(u.depths) == 1]
         unit = spec.units[group.unit].label if group.unit is not None else "".join(whole)
-        part = pd.DataFrame({"layers": [json.dumps([spec.tokens[t] for t in row]) for row in group.codes]})
+        layers = ["[" + ", ".join([quoted[token] for token in row]) + "]" for row in group.codes.tolist()]  # as json.dumps
+        part = pd.DataFrame({"layers": layers}, dtype="str")
         part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
         part["unit"], part["hop"], part["whole_unit"] = unit, module_sink(group, spec)[1], group.unit is not None
         part["unit_index"] = owners.pop() if len(owners) == 1 else -1

@@ -83,6 +83,11 @@ class AutoBuildScorer(Scorer):
         return float(self.space_means.mean())
 
     @property
+    def member_targets(self) -> Array:
+        """(members, n) expected targets of the population, by member."""
+        return self._targets
+
+    @property
     def good_threshold(self) -> float:
         """The target that the best tenth of the space is expected to reach."""
         return float(self.predictor.scaling.to_target(self._thresholds).mean())

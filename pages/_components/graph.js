@@ -6,13 +6,29 @@ function whenLoaded(callback, tries = 0) {
   else if (tries < 400) setTimeout(() => whenLoaded(callback, tries + 1), 25);
 }
 
+function inputLook(node, data) {
+  const dark = data.theme === "dark";
+  const colour = { background: dark ? "#262b36" : "#eceef2", border: dark ? "#6b7280" : "#9aa0ad" };
+  return {
+    id: node.id, label: node.label, x: node.x, y: node.y, shape: "circle", physics: false, chosen: false, margin: 2, borderWidth: 1.5,
+    widthConstraint: { minimum: 2 * data.radius - 4, maximum: 2 * data.radius - 4 },
+    color: { ...colour, highlight: colour, hover: colour }, font: { color: dark ? "#e8eaf0" : "#1b1f27", size: 13, face: "Source Sans, sans-serif" },
+  };
+}
+
+function looks(box) {
+  return [...box.data.inputs.map((n) => inputLook(n, box.data)), ...box.data.nodes.map((n) => look(n, box.selected, box.data))];
+}
+
 function look(node, selected, data) {
+  const round = node.kind === "sum";
   const chosen = node.id === selected;
   const ink = data.theme === "dark" ? "#ffffff" : "#14161c";
   const colour = { background: node.fill, border: chosen ? ink : node.line };
   return {
-    id: node.id, label: node.label, x: node.x, y: node.y, shape: "box", physics: false, margin: 8,
-    widthConstraint: { minimum: data.width - 18, maximum: data.width - 18 }, heightConstraint: { minimum: data.height - 18 },
+    id: node.id, label: node.label, x: node.x, y: node.y, shape: round ? "circle" : "box", physics: false, margin: round ? 2 : 8,
+    widthConstraint: round ? { minimum: 2 * data.radius - 4, maximum: 2 * data.radius - 4 } : { minimum: data.width - 18, maximum: data.width - 18 },
+    ...(round ? {} : { heightConstraint: { minimum: data.height - 18 } }),
     borderWidth: chosen ? 4 : 1.5, borderWidthSelected: 4, color: { ...colour, highlight: { background: node.fill, border: ink }, hover: colour },
     font: { color: node.ink, size: 13, face: "Source Sans, sans-serif", multi: false }, title: tip(node.title),
     shapeProperties: { borderRadius: 5 },
@@ -58,7 +74,8 @@ function drawLegend(root, legend) {
 
 function fit(box) {
   const { network, data } = box;
-  const x0 = Math.min(...data.frames.map((f) => f.box.x0)), x1 = Math.max(...data.frames.map((f) => f.box.x1));
+  const inputs = data.inputs.map((n) => n.x - data.radius - 6);
+  const x0 = Math.min(...inputs, ...data.frames.map((f) => f.box.x0)), x1 = Math.max(...data.frames.map((f) => f.box.x1));
   const y0 = Math.min(...data.frames.map((f) => f.box.y0)) - 26, y1 = Math.max(...data.frames.map((f) => f.box.y1));
   const { clientWidth, clientHeight } = box.canvas;
   const scale = Math.min(1.15, (clientWidth - 24) / (x1 - x0), (clientHeight - 20) / (y1 - y0));
@@ -66,15 +83,15 @@ function fit(box) {
 }
 
 function select(box, id) {
-  if (!id || id === box.selected) return;
+  if (!id || id === box.selected || !box.data.nodes.some((n) => n.id === id)) return;
   box.selected = id;
-  box.nodes.update(box.data.nodes.map((n) => look(n, id, box.data)));
+  box.nodes.update(looks(box));
   box.network.unselectAll();
   box.report("node", id);
 }
 
 function build(box) {
-  box.nodes = new vis.DataSet(box.data.nodes.map((n) => look(n, box.selected, box.data)));
+  box.nodes = new vis.DataSet(looks(box));
   box.edges = new vis.DataSet(box.data.edges.map(edge));
   box.network = new vis.Network(box.canvas, { nodes: box.nodes, edges: box.edges }, {
     autoResize: false, physics: false, layout: { improvedLayout: false },
@@ -103,10 +120,10 @@ function build(box) {
 
 function update(box) {
   const shown = new Set(box.nodes.getIds());
-  const wanted = new Set(box.data.nodes.map((n) => n.id));
+  const wanted = new Set([...box.data.inputs, ...box.data.nodes].map((n) => n.id));
   const same = shown.size === wanted.size && [...shown].every((id) => wanted.has(id));
   box.nodes.remove([...shown].filter((id) => !wanted.has(id)));
-  box.nodes.update(box.data.nodes.map((n) => look(n, box.selected, box.data)));
+  box.nodes.update(looks(box));
   if (!same) {
     box.edges.clear();
     box.edges.add(box.data.edges.map(edge));
@@ -121,7 +138,7 @@ export default function (component) {
   if (!root || !data) return undefined;
   const canvas = root.querySelector(".canvas");
   drawLegend(root, data.legend);
-  canvas.setAttribute("aria-label", `Architecture of ${data.nodes.length} layers; arrow keys move the selection`);
+  canvas.setAttribute("aria-label", `Architecture of ${data.nodes.filter((n) => n.kind === "layer").length} layers; arrow keys move the selection`);
   const known = boxes.get(canvas);
   const box = known || { canvas };
   box.data = data;

@@ -10,7 +10,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import flat_file, macro_file, set_state, train
+from tests.app.workspaces import cell_file, flat_file, macro_file, set_state, train
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for state, make, target, minimize in (
         ("finished", macro_file, "mean_acc", False),
         ("finished flat", flat_file, "latency_ms", True),
+        ("finished cells", cell_file, "acc", False),
     ):
         folder = tmp_path_factory.mktemp("trained")
         workspace = Workspace(folder)

@@ -6,7 +6,7 @@ import pytest
 from streamlit.runtime.pages_manager import PagesManager
 
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import STATES, flat_file, open_page, texts
+from tests.app.workspaces import STATES, flat_file, open_page, texts, train
 
 PAGES = ("home", "data", "train", "importance", "hops", "builder")
 RESULTS = ("importance", "hops", "builder")
@@ -134,6 +134,40 @@ def test_importance_shows_any_architecture(in_state: Workspace, choice: str) -> 
     assert "L1 to L3" in read
 
 
+@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
+@pytest.mark.parametrize(
+    ("module", "hop", "shown"), [("1>3", "1", "0>1>3: "), ("node 3", "0", "0>3, 1>3, 2>3: "), ("2>3", "2", ">2>3: ")]
+)
+def test_importance_shows_paths_and_sums_of_a_cell(in_state: Workspace, module: str, hop: str, shown: str) -> None:
+    app = open_page("importance", hop=hop, module=module)
+    assert not app.exception
+    assert any(shown in heading.value.replace("\\", "") for heading in app.subheader)
+    assert "Circles are sums" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
+def test_hops_rank_units_single_operations_and_paths_of_a_cell(in_state: Workspace) -> None:
+    app = open_page("hops")
+    offered = next(box for box in app.selectbox if box.label == "Modules of").options
+    units, single = [f"node {n}, whole unit" for n in (1, 2, 3)], [f"node {n}, hop 0 (one layer)" for n in (1, 2, 3)]
+    assert offered == [*units, *single, "head to tail, hop 1 (2 layers)", "head to tail, hop 2 (3 layers)"]
+
+
+@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
+def test_builder_fills_the_nodes_of_a_cell(in_state: Workspace) -> None:
+    app = open_page("builder")
+    labels = [box.label.replace("\\", "") for box in app.selectbox]
+    assert labels == ["node 1 (0>1)", "node 2 (0>2, 1>2)", "node 3 (0>3, 1>3, 2>3)"]
+    option = next(o for o in app.selectbox[2].options[1:] if " x " not in o)  # "3. nor conv 3x3, none, skip connect"
+    app.selectbox[2].set_value(option).run()
+    assert not app.exception
+    layers = [name.replace(" ", "_") for name in option.partition(". ")[2].split(", ")]
+    assert "|" + "".join(f"{layer}~{node}|" for node, layer in enumerate(layers)) in texts(app)
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert "Reduced space" in texts(app)
+
+
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
 def test_a_typed_architecture_outside_the_space_is_refused(in_state: Workspace) -> None:
     app = open_page("importance", arch="typed:99")
@@ -164,3 +198,64 @@ def test_no_page_asks_for_torch_or_sklearn(in_state: Workspace) -> None:
     for page in PAGES:
         open_page(page)
     assert {"torch", "torch_geometric", "sklearn"} & set(sys.modules) == before
+
+
+@pytest.mark.parametrize("page", ["home", *RESULTS])
+@pytest.mark.parametrize("in_state", ["finished", "finished flat"], indirect=True)
+def test_every_page_with_scores_says_how_far_to_trust_them(page: str, in_state: Workspace) -> None:
+    app = open_page(page)
+    folded = [e for e in app.expander if "Should I trust this?" in e.label]
+    assert len(folded) == 1
+    assert in_state.run(in_state.runs()["id"].iloc[0]).read_json("quality.json")["verdict"] in folded[0].label
+
+
+@pytest.mark.parametrize("in_state", ["finished", "finished flat"], indirect=True)
+def test_the_open_panel_has_all_its_parts(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pages import _trust
+
+    panel = _trust.panel
+    monkeypatch.setattr(_trust, "panel", lambda run: panel(run, opened=True))
+    app = open_page("hops")
+    assert not app.exception, [e.value for e in app.exception]
+    read = texts(app)
+    for part in (
+        "Does it order networks",
+        "Are its numbers right",
+        "Is the best module really",
+        "Permuted labels",
+        "Average effects",
+    ):
+        assert part in read, part
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_run_of_an_older_version_is_shown_without_its_report(in_state: Workspace) -> None:
+    folder = in_state.run(in_state.runs()["id"].iloc[0])
+    quality = folder.read_json("quality.json")
+    del quality["trust"]
+    folder.write_json("quality.json", quality)
+    for name in ("scorers", "interactions", "next", "trust_best"):
+        (folder.path / f"{name}.parquet").unlink()
+    for page in ("home", *RESULTS):
+        app = open_page(page)
+        assert not app.exception, (page, [e.value for e in app.exception])
+    assert "trained before there was a full report" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_scorers_stand_beside_each_other_and_two_targets_too(in_state: Workspace) -> None:
+    read = texts(open_page("hops"))
+    assert "Scorers beside each other" in read and "with probability" in read
+    assert "Train another target on the same data" in read
+    train(in_state, in_state.datasets()["id"].iloc[0], "-flops", False)
+    app = open_page("hops")
+    assert not app.exception, [e.value for e in app.exception]
+    assert "leading modules of" in texts(app)
+    assert any(box.label == "This run beside" and len(box.options) == 1 for box in app.selectbox)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_what_to_evaluate_next_is_offered(in_state: Workspace) -> None:
+    app = open_page("builder")
+    assert "Evaluate these next" in texts(app)
+    assert any(len(frame.value) == 16 and "arch" in frame.value for frame in app.dataframe)

@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.jobs import SubprocessExecutor
 from autobuild_core.storage import Workspace
+from tests.learning import cell_csv
 
 ROOT = Path(__file__).resolve().parents[2]
-STATES = ("no data", "no run", "running", "failed", "lost", "finished", "finished flat")
+STATES = ("no data", "no run", "running", "failed", "lost", "finished", "finished flat", "finished cells")
 
 
 def macro_file(path: Path, num: int = 90) -> Path:
@@ -38,6 +39,12 @@ def flat_file(path: Path, num: int = 90) -> Path:
     frame["latency_ms"] = sum(frame[f"stage{s}_l"] * (1 + frame[f"stage{s}_e"] + 0.2 * frame[f"stage{s}_k"]) for s in (1, 2))
     frame["acc_pct"] = 50 + frame["latency_ms"] + rng.normal(0, 0.1, num)
     frame.to_csv(path, index=False)
+    return path
+
+
+def cell_file(path: Path, num: int = 90) -> Path:
+    """NAS-Bench-201 cells whose target follows their live paths."""
+    path.write_text(cell_csv(num))
     return path
 
 

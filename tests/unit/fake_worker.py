@@ -1,4 +1,4 @@
-"""A worker process whose training takes no torch: the run's target says what it does. Also its executor."""
+"""A worker process whose training takes no torch: the run's target says what it does. Also its executor and supervisor."""
 
 import argparse
 import os
@@ -13,6 +13,7 @@ from autobuild_core.errors import TargetError
 from autobuild_core.jobs import SubprocessExecutor
 from autobuild_core.runs import RunFolder
 from autobuild_core.storage import Workspace
+from autobuild_core.supervisor import Supervisor
 from autobuild_core.worker import Worker
 
 
@@ -20,7 +21,7 @@ class FakeExecutor(SubprocessExecutor):
     """Starts this file in place of the real worker."""
 
     def command(self, folder: RunFolder) -> list[str]:
-        return [sys.executable, __file__, *super().command(folder)[3:]]
+        return [sys.executable, __file__, *self.arguments(folder)]
 
 
 def train(folder: RunFolder, report: Callable[[dict[str, Any]], None], should_stop: Callable[[], bool]) -> dict[str, Any]:
@@ -46,12 +47,23 @@ def train(folder: RunFolder, report: Callable[[dict[str, Any]], None], should_st
     return {}
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> int:
+    """The worker's command line; with --supervise that of a warm supervisor of such workers."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run_folder", type=Path)
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--max-running", type=int)
-    parser.add_argument("--threads", type=int)
-    options = parser.parse_args()
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--warm", action="store_true")
+    parser.add_argument("--supervise", type=float, help="idle seconds")
+    options = parser.parse_args(arguments)
+    if options.supervise:
+        return Supervisor(options.run_folder, options.threads, main, [], options.supervise).run()
     space = Workspace(options.workspace)
-    Worker(RunFolder(options.run_folder), space, FakeExecutor(space, options.max_running, options.threads)).run(train)
+    executor = FakeExecutor(space, options.max_running, options.threads, options.warm)
+    Worker(RunFolder(options.run_folder), space, executor).run(train)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

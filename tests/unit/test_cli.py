@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from autobuild_core.cli import main
 from autobuild_core.notebook import Run
 from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import space_named
-from tests.learning import macro_data, macro_json
+from tests.learning import cell_csv, cell_truth, macro_data, macro_json
 
 MACRO = space_named("nas_bench_macro")
 SCORE_HEADER = (
@@ -39,6 +40,11 @@ def data(tmp_path: Path) -> Path:
     path = tmp_path / "macro.json"
     path.write_text(macro_json(macro_data(40)))
     return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV."""
+    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 def ask(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any, str]:
@@ -85,6 +91,42 @@ class TestTrain:
         assert status == 2 and "exists already" in errors
 
 
+class TestCells:
+    """NAS-Bench-201 from its CSV to built cells: the graph is what is learned, as the target follows live paths."""
+
+    def test_end_to_end(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        space, data, run = space_named("nas_bench_201"), tmp_path / "cells.csv", tmp_path / "run"
+        data.write_text(cell_csv(80))
+        said = ask(capsys, "inspect", data)[1]
+        assert (said["format"], said["space"]) == ("arch_csv", "nas_bench_201")
+        assert (said["num_accepted"], said["num_duplicates"]) == (80, 0)
+        assert said["metrics"] == ["acc", "flops"]
+        few = ("--members", 4, "--steps", 120, "--threads", 1)
+        assert ask(capsys, "train", data, "--target", "acc", "--out", run, *few)[1]["srcc"] > 0.7
+
+        codes = space.sample(300, np.random.default_rng(1))
+        (tmp_path / "rest.csv").write_text("arch,note\n" + "".join(f"{space.native(row)},x\n" for row in codes))
+        assert ask(capsys, "predict", run, tmp_path / "rest.csv", "--out", tmp_path / "p.csv")[1]["num"] == 300
+        predicted = [float(row["predicted"]) for row in rows_of(tmp_path / "p.csv")]
+        assert spearmanr(predicted, cell_truth(codes)).statistic > 0.75
+
+        assert ask(capsys, "score", run, "--max-length", 2, "--out", tmp_path / "m.csv")[1]["num"] == 6 * 5 + 4 * 25
+        found = {(tuple(json.loads(r["positions"])), tuple(json.loads(r["layers"]))): r for r in rows_of(tmp_path / "m.csv")}
+        pairs = {places for places, _ in found if len(places) == 2}
+        assert pairs == {("0>1", "1>2"), ("0>1", "1>3"), ("0>2", "2>3"), ("1>2", "2>3")}
+        assert {layers[0] for places, layers in found if places == ("0>3",)} == set(space.spec.tokens)
+        better, worse = (float(found[("1>3",), (token,)]["score"]) for token in ("nor_conv_3x3", "none"))
+        assert better > worse
+        assert ask(capsys, "score", run, "--units", "--out", tmp_path / "u.csv")[1]["num"] == 5 + 25 + 125
+        assert {r["unit"] for r in rows_of(tmp_path / "u.csv")} == {"node 1", "node 2", "node 3"}
+
+        assert ask(capsys, "build", run, "--num", 5, "--out", tmp_path / "b.jsonl")[1]["num"] == 5
+        built = [space.parse(json.loads(line)["arch"]) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+        networks = space.hash_networks(np.array(built, np.int16))
+        assert len(set(networks)) == 5 and not set(networks) & set(Run(run).table().networks)
+        assert cell_truth(np.array(built)).mean() > np.quantile(cell_truth(codes), 0.9)
+
+
 class TestPredict:
     def test_one_line_for_every_row_even_if_refused_or_a_twin(
         self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path
@@ -122,6 +164,20 @@ class TestScore:
             assert row["unit"] == "" and row["hop"] == "0"
         assert [float(r["score"]) for r in rows] == sorted((float(r["score"]) for r in rows), reverse=True)
 
+    @pytest.mark.parametrize("scorer", ["ridge", "forest", "mean", "norms"])
+    def test_by_another_scorer(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path, scorer: str) -> None:
+        out = tmp_path / "scores.csv"
+        status, said, _ = ask(capsys, "score", trained.folder.path, "--units", "--scorer", scorer, "--out", out)
+        assert (status, said["num"]) == (0, 63)
+        lines = list(csv.DictReader(out.read_text().splitlines()))
+        assert ",".join(lines[0]) == SCORE_HEADER
+        assert all(80 < float(line["score"]) < 100 for line in lines)
+        assert all((line["good"] == "") == (scorer == "norms") for line in lines)  # empty where it cannot tell
+
+    def test_a_scorer_that_does_not_apply(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        status, _, errors = ask(capsys, "score", trained.folder.path, "--scorer", "cost", "--out", tmp_path / "scores.csv")
+        assert status == 2 and "no metric that looks like a cost" in errors
+
     def test_longer_and_units(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
         path = trained.folder.path
         assert ask(capsys, "score", path, "--out", tmp_path / "s.csv", "--max-length", 2)[1]["num"] == 24 + 63
@@ -129,6 +185,22 @@ class TestScore:
         rows = list(csv.DictReader((tmp_path / "u.csv").read_text().splitlines()))
         assert {r["unit"] for r in rows} == {"L1-2", "L3-5", "L6-8"}
         assert all(len(json.loads(r["positions"])) == len(json.loads(r["layers"])) for r in rows)
+
+
+class TestSuggest:
+    def test_a_batch_that_was_never_evaluated(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        out = tmp_path / "next.jsonl"
+        status, said, _ = ask(capsys, "suggest", trained.folder.path, "--num", 7, "--out", out)
+        assert (status, said["num"]) == (0, 7) and 0 < said["information"] <= 1
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [list(line) for line in lines] == [["arch", "information", "predicted", "low", "high", "modules"]] * 7
+        codes = np.array([MACRO.parse(line["arch"]) for line in lines], np.int16)
+        networks = MACRO.hash_networks(codes)
+        assert len(set(networks.tolist())) == 7 and not np.isin(networks, trained.table().networks).any()
+
+    def test_none_is_refused(self, capsys: pytest.CaptureFixture[str], trained: Run, tmp_path: Path) -> None:
+        status, _, errors = ask(capsys, "suggest", trained.folder.path, "--num", 0, "--out", tmp_path / "next.jsonl")
+        assert status == 2 and "num: got 0, expected at least 1." in errors
 
 
 class TestBuild:

@@ -373,3 +373,43 @@ class TestAnyFile:
 )
 def test_metric_names(field: str, name: str) -> None:
     assert metric_name(field) == name and name.isidentifier()
+
+
+class TestAutoBuildCache:
+    STAGES = [["mbconv2_e3_k3", "mbconv2_e6_k7"]] * 5 + [["mbconv2_e4_k5"]]
+
+    def write(self, path: Path, items: Any) -> Path:
+        path.write_text(items if isinstance(items, str) else json.dumps(items))
+        return path
+
+    def test_rows_resolution_and_refusals(self, tmp_path: Path) -> None:
+        rows = [
+            {"original config": [224, self.STAGES], "acc": 0.75, "latency_gpu": 5.1, "name": "a"},
+            {"original config": [192, self.STAGES], "acc": 0.74, "latency_gpu": 4.1, "name": "b"},
+            {"original config": [224, self.STAGES[:5]], "acc": 0.74, "name": "c"},
+            {"acc": 0.7},
+            7,
+            {"original config": [224, self.STAGES], "acc": "high", "name": "d"},
+            {"original config": [224, self.STAGES], "acc": 0.76, "latency_gpu": None, "name": "e"},
+        ]
+        table = read_table(self.write(tmp_path / "cache", rows))
+        assert (table.format, table.spec.name, table.spec.options["resolution"]) == ("autobuild_cache", "ofa_proxyless", 224)
+        assert table.source_rows.tolist() == [0, 6] and table.metrics["acc"].tolist() == [0.75, 0.76]
+        assert math.isnan(table.metrics["latency_gpu"][1]) and list(table.metrics) == ["acc", "latency_gpu"]
+        reasons = {r.row: r.reason for r in table.rejected}
+        assert "resolution: got 192, expected 224" in reasons[1] and "expected 6 lists" in reasons[2]
+        assert (
+            "expected an object with original config" in reasons[3] and "got 7" in reasons[4] and "acc: got 'high'" in reasons[5]
+        )
+        assert "left out: name" in table.notes[0]
+
+    def test_mobilenet_v3_is_told_from_its_layers(self, tmp_path: Path) -> None:
+        arch = [["mbconv3_e3_k3", "mbconv3_e6_k7"]] * 5
+        assert read_table(self.write(tmp_path / "c", [{"original config": [224, arch], "acc": 0.7}])).spec.name == "ofa_mbv3"
+
+    @pytest.mark.parametrize("end", ["", ",", ", ]", "] x", "}", ' {"a"'])
+    def test_damage_is_said(self, tmp_path: Path, end: str) -> None:
+        item = json.dumps({"original config": [224, self.STAGES], "acc": 0.75})
+        with pytest.raises(DataError, match=r"not JSON|expected one JSON array"):
+            read_table(self.write(tmp_path / "cache", f"[{item}{end}"))
+        assert len(read_table(self.write(tmp_path / "cache", f" [ {item} ]\n"))) == 1

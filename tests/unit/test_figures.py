@@ -214,6 +214,69 @@ def test_the_standalone_file_names_no_other_host(table: ArchTable, modules: pd.D
     assert "vis.Network" in page
 
 
+class TestCells:
+    """A cell of NAS-Bench-201: boxes for its operations, circles for its sums."""
+
+    space = space_named("nas_bench_201")
+    row = np.array([3, 1, 2, 0, 4, 3], np.int16)
+
+    def scored(self, *more: dict[str, object]) -> pd.DataFrame:
+        tokens, labels = self.space.spec.tokens, self.space.spec.position_labels
+        single = [module([label], [tokens[code]], 0.1) for label, code in zip(labels, self.row, strict=True)]
+        paths = [(["0>2", "2>3"], [1, 3], -2.0), (["1>2", "2>3"], [2, 3], 1.0), (["0>1", "1>2", "2>3"], [3, 2, 3], 0.5)]
+        units = [(["0>1"], [3], 4.0), (["0>2", "1>2"], [1, 2], 5.0), (["0>3", "1>3", "2>3"], [0, 4, 3], 6.0)]
+        found = single + [module(places, [tokens[c] for c in codes], effect) for places, codes, effect in paths]
+        whole = {"whole_unit": True}
+        return pd.DataFrame(found + [module(p, [tokens[c] for c in codes], e, **whole) for p, codes, e in units] + list(more))
+
+    def drawn(self, hop: int) -> pd.DataFrame:
+        modules = self.scored()
+        scores = drawing.node_scores(modules, drawing.module_index(modules), self.space.spec, self.row, hop)
+        return drawing.coloured(drawing.architecture_table(self.space.spec, self.row), scores, UP, "points")
+
+    def test_operations_lead_into_the_sum_of_their_unit(self) -> None:
+        nodes = drawing.architecture_table(self.space.spec, self.row).set_index("label")
+        assert nodes.index.tolist() == ["0>1", "node 1", "0>2", "1>2", "node 2", "0>3", "1>3", "2>3", "node 3"]
+        assert nodes["kind"].tolist().count("sum") == 3 and nodes.loc["node 3", "position"] == 8
+        assert nodes.loc["1>3", "after"] == ["node 1"] and nodes.loc["0>3", "after"] == ["input"]
+        assert nodes.loc["node 3", "after"] == ["0>3", "1>3", "2>3"]
+        assert nodes[["x", "y"]].drop_duplicates().shape == (9, 2)
+
+    def test_no_arrow_runs_behind_a_box(self) -> None:
+        nodes = drawing.architecture_table(self.space.spec, self.row).set_index("label")
+        places = {label: (node["x"], node["y"]) for label, node in nodes.iterrows()} | {"input": (0.0, 0.0)}
+        for label, node in nodes.iterrows():
+            for before in node["after"]:
+                for share in np.linspace(0, 1, 200):
+                    x, y = ((1 - share) * a + share * b for a, b in zip(places[before], places[label], strict=True))
+                    for other, box in nodes[nodes["kind"] == "layer"].iterrows():
+                        outside = abs(x - box["x"]) > drawing.NODE_WIDTH / 2 or abs(y - box["y"]) > drawing.NODE_HEIGHT / 2
+                        assert outside or other in (label, before), (before, label, other)
+
+    def test_a_sum_shows_its_unit_and_an_operation_the_path_that_tells_most(self) -> None:
+        effects = [self.drawn(hop).set_index("label")["effect"].to_dict() for hop in (0, 1, 2)]
+        for shown in effects:
+            assert [shown[f"node {n}"] for n in (1, 2, 3)] == [4.0, 5.0, 6.0]
+        assert [shown["2>3"] for shown in effects] == [0.1, -2.0, -2.0]  # 0>2, 2>3 begins at the input: no longer path through it
+        assert [shown["0>1"] for shown in effects] == [0.1] * 3
+        names = self.drawn(1).set_index("label")[["module_positions", "num_layers"]]
+        assert names.loc["2>3"].tolist() == ['["0>2", "2>3"]', 2]
+        assert names.loc["1>3"].tolist() == ['["1>3"]', 1]  # 0>1, 1>3 was not scored
+
+    def test_the_graph_has_an_input_that_is_no_node_to_select(self) -> None:
+        data = json.loads(json.dumps(drawing.graph_data(self.drawn(1), UP, "node 2")))
+        assert [n["kind"] for n in data["nodes"]].count("sum") == 3 and [n["id"] for n in data["inputs"]] == ["input"]
+        assert len(data["edges"]) == 6 + 6 and {e["from"] for e in data["edges"]} >= {"input", "node 1", "node 2"}
+        assert [frame["label"] for frame in data["frames"]] == ["", "", ""]
+        figure = drawing.architecture_figure(self.drawn(0))
+        assert sum(shape["type"] == "circle" for shape in figure.layout.shapes) == 4
+        assert "node 3" in drawing.standalone_html(self.drawn(1), UP, "cell")
+
+    def test_modules_are_named_by_their_path_or_edges(self) -> None:
+        assert charts.module_name('["0>1", "1>3"]', '["skip_connect", "none"]') == "0>1>3: skip connect, none"
+        assert charts.module_name('["0>2", "1>2"]', '["skip_connect", "skip_connect"]') == "0>2, 1>2: 2 x skip connect"
+
+
 # Charts
 
 

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
 
-from autobuild_core import jobs
+from autobuild_core import jobs, warm
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs import SubprocessExecutor
 from autobuild_core.records import ArchTable
@@ -63,10 +64,30 @@ def add(workspace: Workspace, table: ArchTable) -> Iterator[Add]:
     until(lambda: jobs.reap() or not jobs._children, 10)
 
 
-@pytest.fixture
-def executor(workspace: Workspace) -> FakeExecutor:
-    """One run at a time."""
-    return FakeExecutor(workspace)
+@pytest.fixture(params=["cold", "warm"])
+def executor(workspace: Workspace, request: pytest.FixtureRequest) -> Iterator[FakeExecutor]:
+    """One run at a time, its processes started by us or by a supervisor."""
+    executor = FakeExecutor(workspace, use_warm=request.param == "warm")
+    if not executor.use_warm:
+        yield executor
+        return
+    with supervised(workspace):
+        yield executor
+        assert not jobs._children, "a worker was started the slow way"
+
+
+@contextmanager
+def supervised(workspace: Workspace, idle_seconds: float = 60) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisor that listens, and afterwards none."""
+    code = "import sys; from tests.unit.fake_worker import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, str(workspace.path), "--supervise", str(idle_seconds)]
+    child = subprocess.Popen(command, cwd=jobs.ROOT)
+    try:
+        until(lambda: warm.ask(workspace.path, 2, {}) is not None)
+        yield child
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_queue_moves_by_itself_in_order(workspace: Workspace, add: Add, executor: FakeExecutor) -> None:
@@ -235,7 +256,7 @@ def test_ended_between_folder_and_registry(workspace: Workspace, add: Add, execu
     """A worker that died after its last word to the folder: the folder is believed."""
     run_id = add("killed")
     executor.submit(run_id)
-    until(lambda: jobs.reap() or not jobs._children)
+    until(lambda: jobs.reap() or jobs.process_started(pid(workspace, run_id)) is None)
     workspace.run(run_id).set_state("finished")
     executor.poll()
     assert state(workspace, run_id) == "finished"

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from autobuild_core import curve
 from autobuild_core.building import top_modules
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
 from autobuild_core.features import JOINT
 from autobuild_core.inference import Predictor
 from autobuild_core.notebook import Run, train
-from autobuild_core.pipeline import train_run, verdict
+from autobuild_core.pipeline import train_run
 from autobuild_core.records import ABSENT, ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import SCORE_COLUMNS
@@ -45,6 +46,20 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Run:
     table = ArchTable(FLAT.spec, codes, FLAT.hash_networks(codes), metrics, np.arange(100, 210), "flat_csv", 110)
     out = tmp_path_factory.mktemp("fast") / "run"
     return train(table, "latency", out, minimize=True, num_members=3, num_steps=200, threads=1)
+
+
+def test_of_many_a_sample_is_learned_from_and_all_are_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WHOLE_LIMIT": 150, "FIRST_SIZE": 60, "LAST_SIZE": 120, "NUM_JUDGED": 50, "WORTHWHILE": -2}.items():
+        monkeypatch.setattr(curve, name, value)
+    run = train(macro_data(400), "acc", tmp_path / "run", num_members=2, num_steps=60, max_length=1, threads=1)
+    quality, frame = run.quality, run.folder.read_frame("predictions.parquet")
+    assert [point["num_networks"] for point in quality["learning_curve"]] == [60, 120]
+    assert all(0.5 < point["srcc"] <= 1 for point in quality["learning_curve"])
+    assert quality["num_networks"] == 120 and quality["num_train"] == len(frame) < quality["num_evidence"] == 400
+    table = run.table()
+    assert (frame["target"] == table.metrics["acc"][frame["row"]].to_numpy()).all()
+    layers = run.modules()
+    assert layers[layers["positions"] == '["L1"]']["num_evaluated"].sum() == 400
 
 
 class TestTrained:
@@ -116,6 +131,51 @@ class TestTrained:
         assert progress["step"].max() == 120 and {"loss", "hop_srcc", "srcc", "seconds", "phase"} <= set(progress.columns)
         assert folder.state["state"] == "finished"
 
+    def test_the_trust_report_is_whole(self, trained: Run) -> None:
+        report, folder = trained.trust, trained.folder
+        assert report["srcc"]["low"] <= report["srcc"]["value"] <= report["srcc"]["high"]
+        assert report["srcc"]["value"] == pytest.approx(trained.quality["srcc"])
+        assert {b["scorer"] for b in report["baselines"]} == {"forest", "ridge"}
+        assert report["permutation"]["passed"] and report["permutation"]["spread"] < 0.3 * report["permutation"]["real_spread"]
+        assert report["data"]["kind"] == "uniform sample" and report["cost"]["agreement"] is None
+        assert [u["unit"] for u in report["units"]] == ["L1-2", "L3-5", "L6-8"]
+        assert report["seconds"] > 0
+
+        scorers = folder.read_frame("scorers.parquet")
+        assert set(scorers["scorer"]) == {"autobuild", "forest", "mean", "norms", "ridge"}
+        assert (scorers.groupby("scorer").size() == 63).all()
+        own = scorers[scorers["scorer"] == "autobuild"].sort_values(["unit_index", "rank"])
+        assert (own.groupby("unit_index")["score"].diff().dropna() <= 0).all()
+        best = folder.read_frame("trust_best.parquet")
+        assert (best.groupby("unit_index")["prob_best"].sum() <= 1 + 1e-9).all()
+        assert best.groupby("unit_index")["cannot_be_told"].any().all()
+        assert folder.read_frame("trust_calibration.parquet")["num"].sum() == 80
+        assert len(folder.read_frame("trust_positions.parquet")) == 8
+        assert set(trained.interactions()["kind"]) == {"layers", "units"}
+        following = folder.read_frame("next.parquet")
+        archs = [json.loads(line)["arch"] for line in following["record"]]
+        codes = np.array([MACRO.parse(arch) for arch in archs], np.int16)
+        assert len(archs) == 16 and not np.isin(MACRO.hash_networks(codes), trained.table().networks).any()
+
+    def test_scores_by_any_scorer(self, trained: Run) -> None:
+        ours, ridge = (
+            trained.scores(units=True, scorer=name).set_index(["positions", "layers"])["score"] for name in ("autobuild", "ridge")
+        )
+        assert ours.corr(ridge.loc[ours.index], method="spearman") > 0.8
+        assert trained.scores(units=True, scorer="norms")["score_low"].notna().all()
+        with pytest.raises(ConfigError, match="cannot tell"):
+            trained.scores("good", scorer="norms")
+        with pytest.raises(ConfigError, match="got 'nonsense'"):
+            trained.scores(scorer="nonsense")
+        with pytest.raises(ConfigError, match="expected it with 'autobuild' only"):
+            trained.scores(scorer="ridge", cost="steps")
+
+    def test_two_targets_are_compared_over_one_space(self, trained: Run, fast: Run) -> None:
+        with pytest.raises(ConfigError, match="another search space"):
+            trained.compare(fast)
+        with pytest.raises(ConfigError, match="same target"):
+            trained.compare(trained)
+
 
 class TestMinimised:
     def test_rows_without_a_target_are_left_out_and_counted(self, fast: Run) -> None:
@@ -181,7 +241,3 @@ class TestEnds:
     def test_too_few_networks(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="expected at least 10"):
             train_run(self.folder(tmp_path, rows=6), lambda record: None, lambda: False)
-
-    def test_verdicts(self) -> None:
-        words = [verdict(srcc, n)["verdict"] for srcc, n in ((0.95, 200), (0.95, 20), (0.7, 200), (0.3, 200), (-0.5, 20))]
-        assert words == ["trustworthy", "thin", "thin", "not trustworthy", "not trustworthy"]

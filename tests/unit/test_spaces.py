@@ -13,6 +13,7 @@ from autobuild_core.spaces.flat import Flat, as_choice, block_columns, infer_spe
 from autobuild_core.spaces.nas_bench_201 import NasBench201
 from autobuild_core.spaces.nas_bench_macro import NasBenchMacro
 from autobuild_core.spaces.ofa_mbv3 import OfaMbv3
+from autobuild_core.spaces.ofa_proxyless import OfaProxyless
 
 BLOCKS = pd.DataFrame({"b0_k": [3, 5, 3], "b0_l": [1, 2, 0], "b1_k": [3, 3, 7], "b1_l": [1, 1, 2]})
 
@@ -164,6 +165,49 @@ class TestOfaMbv3:
         space = OfaMbv3()
         space.parse([["mbconv3_e3_k3"] * 2] * 4 + [["mbconv3_e3_k3", "mbconv3_e6_k3"]])
         for _ in range(2):  # the second time from the units parsed before
+            with pytest.raises(ArchitectureError, match=message):
+                space.parse(native)
+
+
+class TestOfaProxyless:
+    A, B = "mbconv2_e3_k3", "mbconv2_e6_k7"
+
+    def test_the_sixth_stage_joins_the_fifth_unit(self) -> None:
+        space = OfaProxyless()
+        native = [[self.A, self.B]] * 4 + [[self.A] * 3, [self.B]]
+        row = space.parse(native)
+        assert row == [0, 8, ABSENT, ABSENT] * 4 + [0, 0, 0, 8, ABSENT]
+        assert space.parse(native) == row  # from the stages met before
+        assert space.native(np.array(row, np.int16)) == native
+        assert space.spec.position_labels[-1] == "U5.L5" and space.spec.units[4].depths == (3, 4, 5)
+
+    def test_it_has_95823_modules(self) -> None:
+        space = OfaProxyless()
+        assert [space.unit_size(unit) for unit in space.spec.units] == [7371] * 4 + [66339]
+        assert sum(map(space.unit_size, space.spec.units)) == 95_823
+
+    @pytest.mark.parametrize("last", [1, 2, 4])
+    def test_its_own_dictionary_has_21_entries_and_six_depths(self, last: int) -> None:
+        native = {"ks": [3, 7, 5, 5] * 5 + [7], "e": [3, 6, 4, 4] * 5 + [6], "d": [2] * 5 + [last]}
+        assert OfaProxyless().parse(native) == [0, 8, ABSENT, ABSENT] * 4 + [0, 8, 8, ABSENT, ABSENT]
+
+    @pytest.mark.parametrize(
+        ("native", "message"),
+        [
+            ([[A, A]] * 5, "expected 6 lists"),
+            ([[A, A]] * 5 + [[A, A]], "last stage: got 2 layers, expected 1"),
+            ([[A, A]] * 5 + [[]], "last stage: got 0 layers"),
+            ([[A, A]] * 4 + [[A], [A]], "unit U5: got 1 layers, expected 2, 3, 4"),
+            ([[A, A]] * 4 + [[A] * 5, [A]], "unit U5: got 5 layers"),
+            ([["mbconv3_e3_k3"] * 2] * 5 + [[A]], "unit U1: got 'mbconv3_e3_k3'"),
+            ({"ks": [3] * 21, "e": [3] * 21, "d": [2] * 5 + [0]}, "six depths"),
+            ({"ks": [3] * 20, "e": [3] * 20, "d": [2] * 5}, "ks and e of 21 entries"),
+        ],
+    )
+    def test_refusals_name_the_stage(self, native: Any, message: str) -> None:
+        space = OfaProxyless()
+        space.parse([[self.A, self.A]] * 5 + [[self.A]])
+        for _ in range(2):
             with pytest.raises(ArchitectureError, match=message):
                 space.parse(native)
 

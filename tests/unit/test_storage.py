@@ -1,3 +1,4 @@
+import io
 import json
 import multiprocessing
 import threading
@@ -11,6 +12,7 @@ from autobuild_core import storage, tables
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.records import ArchTable
 from autobuild_core.storage import RunConfig, RunFolder, Workspace, content_hash, load_table, save_table
+from autobuild_core.tables import to_csv
 
 CONFIG = RunConfig("", "a run", "macro", "ab" * 16, "acc", seed=3)
 
@@ -98,6 +100,15 @@ class TestTables:
         finally:
             stop.set()
             writer.join()
+
+
+def test_csv_reads_back_as_it_was(tmp_path: Path) -> None:
+    layers = [json.dumps(["a", 'b"c']), "[]", ""]
+    frame = pd.DataFrame({"layers": layers, "n": [1, 2, 3], "score": [0.1 + 0.2, np.nan, -1e-300]})
+    text = to_csv(frame)
+    assert text.startswith("layers,n,score\n") and text.splitlines()[2].endswith("2,")
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values={"score": ""}), frame)
+    assert to_csv(frame[:0]) == "layers,n,score\n"
 
 
 class TestRunFolder:

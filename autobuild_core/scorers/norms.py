@@ -1,0 +1,50 @@
+"""The paper's norms, standardised as published."""
+
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+import pandas as pd
+
+from autobuild_core.graphs import module_codes
+from autobuild_core.records import ABSENT, ModuleGroup
+from autobuild_core.scorers._learned import Array, DataScorer, around, eligible_rows, half_width, score_frame
+
+MOST_MOMENTS = 400  # evaluated networks whose nodes give the moments of a hop: thousands of nodes
+
+
+@final
+class PublishedNorms(DataScorer):
+    """The norm of a module's last node at hop L - 1, standardised over all nodes at that hop, scaled to architectures' targets.
+
+    Source: Mills et al., CVPR 2024 (AutoBuild), section 3.3 and the published code; our network and training. Kept as published,
+    its limits too: moments are those of all nodes at a hop, not of the modules that compete; the spread is that of architectures,
+    not of modules; so the number orders modules and estimates no definite quantity. Where no evaluated architecture has layers at
+    the module's places, the published code takes moments 0 and 1; here it is the mean and spread of all targets.
+    """
+
+    title = "Paper's norms"
+    explained = "AutoBuild's own score as published: an order by magnitude at the module's hop, not an estimate of a mean"
+
+    def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
+        network, values = self.predictor.network, self.evaluated.values
+        looked_at = self.evaluated.codes[:MOST_MOMENTS]  # by hash, hence at random
+        moments: dict[int, tuple[Array, Array]] = {}
+        frames = []
+        for number, group in enumerate(groups):
+            hop = min(group.hop, network.num_hops)
+            if hop not in moments:
+                nodes = network.node_norms(looked_at, hop).astype(float)[:, looked_at != ABSENT]
+                moments[hop] = nodes.mean(1), np.maximum(nodes.std(1), 1e-12)
+            mean, spread = moments[hop]
+            alone = network.node_norms(module_codes(group, self.predictor.spec.num_positions), hop)
+            standard = (alone[:, :, group.positions[-1]].astype(float) - mean[:, None]) / spread[:, None]
+            rows = eligible_rows(self.evaluated.codes, group, self.predictor.spec)
+            alike = values[rows] if len(rows) > 1 else values
+            score = float(alike.mean()) + self.predictor.scaling.sign * float(alike.std()) * standard
+            lenses = {"score": score, "effect": score - float(values.mean())}
+            frame = score_frame(**{name: around(v, half_width(v)) for name, v in lenses.items()})
+            frame["embedding_norm"] = standard.mean(0)
+            frames.append(frame)
+            report((number + 1) / len(groups))
+        return frames

@@ -1,0 +1,156 @@
+"""Which architectures to evaluate next, to learn most about which module of each unit is the best. Ours (issue 3)."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autobuild_core.building import module_rows, top_modules
+from autobuild_core.errors import ConfigError
+from autobuild_core.inference import Predictor
+from autobuild_core.records import Codes
+
+Array = NDArray[np.float64]
+CONTENDING = 5  # modules of a unit that a batch is to tell apart
+POOL, CONTEXTS = 1500, 12
+BALANCE, DIVERSITY = 0.5, 0.25  # weights beside the information, which is 1 at its largest
+
+
+def contending_modules(modules: pd.DataFrame, minimize: bool, num: int = CONTENDING) -> pd.DataFrame:
+    """The modules of each unit among which the best one is to be found: the best by the average lens and by `good`.
+
+    Returns:
+        At most `num` whole-unit lines a unit, best by the average first.
+    """
+    by_score = top_modules(modules, "score", minimize)
+    by_good = top_modules(modules, "good", minimize)[["positions", "layers", "rank"]]
+    both = by_score.merge(by_good, on=["positions", "layers"], suffixes=("", "_good"))
+    both["place"] = both[["rank", "rank_good"]].min(axis=1)
+    both = both.sort_values(["unit_index", "place", "rank"], kind="stable")
+    kept = both[both.groupby("unit_index").cumcount() < num]
+    return kept.sort_values(["unit_index", "rank"], kind="stable").drop(columns=["rank_good", "place"]).reset_index(drop=True)
+
+
+def suggest(
+    predictor: Predictor, modules: pd.DataFrame, evaluated: NDArray[np.uint64], num: int, seed: int = 0
+) -> tuple[Codes, pd.DataFrame]:
+    """A batch of distinct networks, none evaluated, that best separates the contending modules of each unit.
+
+    The members' deviations stand for what is not known (their covariance is that of the jackknife). What is to be learned are the
+    differences between each unit's best module and its rivals; an architecture is worth the part of their variance that measuring
+    it removes, label noise and residual error considered. Architectures are chosen one by one: each choice conditions all members
+    on it, so that a second one that would teach the same is worth less. Beside the information count how seldom the batch has
+    the architecture's contending modules, and its distance to the batch.
+
+    Args:
+        predictor: the run.
+        modules: modules.parquet.
+        evaluated: canonical hashes of the networks evaluated already.
+        num: how many, at most.
+        seed: of the pool of candidates.
+
+    Returns:
+        (codes (n, num_positions), a line each: information (share of the differences' variance removed by it and those before
+        it), predicted, low, high).
+
+    Raises:
+        ConfigError: num is not positive.
+    """
+    if num < 1:
+        raise ConfigError(f"num: got {num}, expected at least 1.")
+    spec, rng = predictor.spec, np.random.default_rng(seed)
+    contending = contending_modules(modules, predictor.minimize)
+    rows, owner = module_rows(contending, spec), contending["unit_index"].to_numpy(int)
+    codes = _pool(predictor, rows, owner, evaluated, rng)
+    if not len(codes):
+        return codes, pd.DataFrame(columns=["information", "predicted", "low", "high"])
+    scores = predictor.member_scores(codes).astype(float)
+    held = _contains(codes, rows, owner, predictor)
+    chosen, information = _greedy(_deviations(scores), _contrasts(predictor, rows, owner, rng), held, codes, predictor, num)
+    frame = predictor.predict(codes[chosen]).drop(columns="score")
+    frame.insert(0, "information", information)
+    return codes[chosen], frame
+
+
+def suggested_records(predictor: Predictor, codes: Codes, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """What `suggest` writes, one object an architecture: {"arch", "information", "predicted", "low", "high", "modules"}."""
+    records = []
+    for row, line in zip(codes, frame.to_dict("records"), strict=True):
+        parts = [{"unit": unit, "layers": layers} for unit, layers in predictor.space.describe(row)]
+        records.append({"arch": predictor.space.native(row)} | {k: float(v) for k, v in line.items()} | {"modules": parts})
+    return records
+
+
+def _deviations(scores: Array) -> Array:
+    """(members, n) what the jackknife takes for the members' joint uncertainty: deviations times the root of members - 1."""
+    spread: Array = (scores - scores.mean(0)) * np.sqrt(len(scores) - 1)
+    return spread
+
+
+def _pool(
+    predictor: Predictor, rows: Codes, owner: NDArray[np.int64], evaluated: NDArray[np.uint64], rng: np.random.Generator
+) -> Codes:
+    """(n, num_positions) distinct networks, none evaluated: random ones with a contending module in about half of the units."""
+    space, units = predictor.space, predictor.spec.units
+    codes = space.sample(POOL, rng)
+    for index, unit in enumerate(units):
+        own = np.flatnonzero(owner == index)
+        if len(own):
+            put, which = rng.random(POOL) < 0.6, rng.choice(own, POOL)
+            columns = list(unit.positions)
+            codes[:, columns] = np.where(put[:, None], rows[which][:, columns], codes[:, columns])
+    networks = space.hash_networks(codes)
+    first = np.unique(networks, return_index=True)[1]
+    return codes[first[~np.isin(networks[first], evaluated)]]
+
+
+def _contains(codes: Codes, rows: Codes, owner: NDArray[np.int64], predictor: Predictor) -> NDArray[np.bool_]:
+    """(n, contending) which codes have which contending module in its unit, as equal networks have it."""
+    canonical, modules = predictor.space.canonical(codes), predictor.space.canonical(rows)
+    out = np.empty((len(codes), len(rows)), bool)
+    for number, unit in enumerate(owner):
+        columns = list(predictor.spec.units[unit].positions)
+        out[:, number] = (canonical[:, columns] == modules[number, columns]).all(1)
+    return out
+
+
+def _contrasts(predictor: Predictor, rows: Codes, owner: NDArray[np.int64], rng: np.random.Generator) -> Array:
+    """(members, contrasts) deviations of the differences between each unit's best module and its rivals, over shared contexts."""
+    spec = predictor.spec
+    contexts = predictor.space.sample(CONTEXTS, rng)
+    codes = np.tile(contexts, (len(rows), 1))
+    for number, unit in enumerate(owner):
+        columns = list(spec.units[unit].positions)
+        codes[number * CONTEXTS : (number + 1) * CONTEXTS, columns] = rows[number, columns]
+    means = predictor.member_scores(codes).astype(float).reshape(-1, len(rows), CONTEXTS).mean(2)
+    parts = [means[:, owner == unit][:, :1] - means[:, owner == unit][:, 1:] for unit in np.unique(owner)]
+    return _deviations(np.concatenate(parts, axis=1))
+
+
+def _greedy(
+    candidates: Array, contrasts: Array, held: NDArray[np.bool_], codes: Codes, predictor: Predictor, num: int
+) -> tuple[list[int], list[float]]:
+    """Rows of the pool, chosen one by one, and the share of the contrasts' variance that is removed after each."""
+    noise = max(predictor.calibration.residual, 0.05) ** 2
+    members, candidates, contrasts = len(candidates), candidates.copy(), contrasts.copy()
+    whole = float((contrasts**2).sum())
+    counts, nearest = np.zeros(held.shape[1]), np.ones(len(codes))
+    free, chosen, information = np.ones(len(codes), bool), [], []
+    for _ in range(min(num, len(codes))):
+        variance = (candidates**2).mean(0) + noise
+        gain = ((candidates.T @ contrasts / members) ** 2).sum(1) / variance
+        balance = (held / (1 + counts)).sum(1) / np.maximum(held.sum(1), 1)
+        worth = gain / max(float(gain.max()), 1e-300) + BALANCE * balance + DIVERSITY * nearest
+        pick = int(np.where(free, worth, -np.inf).argmax())
+        chosen.append(pick)
+        free[pick] = False
+        own = candidates[:, pick].copy()
+        # The square-root filter: deviations lose what the measurement explains, so that their variance is the conditional one.
+        share = 1 / (1 + np.sqrt(noise / variance[pick]))
+        for values in (candidates, contrasts):
+            values -= share * np.outer(own, own @ values / members / variance[pick])
+        counts += held[pick]
+        nearest = np.minimum(nearest, (codes != codes[pick]).mean(1))
+        information.append(1 - float((contrasts**2).sum()) / max(whole, 1e-300))
+    return chosen, information

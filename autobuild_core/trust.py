@@ -1,0 +1,453 @@
+"""Should I trust this? Every figure of the report that `train` writes, and the plain verdict. Ours throughout (issue 3).
+
+Statistics on arrays; the ensemble comes in as predictions, training anew (the label-permutation check) as a function.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata, spearmanr
+
+from autobuild_core.inference import TWO_SIDED_90
+from autobuild_core.records import ABSENT, ArchTable, Codes
+from autobuild_core.scaling import NormalScores
+from autobuild_core.spaces import Space
+from autobuild_core.targets import Target
+
+Array = NDArray[np.float64]
+BOOTSTRAPS = 200
+DRAWS = 2000
+CONTENDERS, CONTENDERS_IN_CONTEXTS = 200, 40  # modules of a unit, the best by their mean, among which the best is sought
+PERMUTED_NETWORKS = 300
+UNIFORM_SETS, PROBES, NEIGHBOURS = 24, 256, 1500
+REPEATED = re.compile(r"^(?P<stem>.+?)_?(?:seed|run|rep|repeat|trial)?_?(?P<number>\d+)$", re.IGNORECASE)
+
+# Thresholds of the verdict; measured on NAS-Bench-Macro's random samples and evolution logs (docs/decisions.md).
+LOG_DEPARTURE = 0.08  # mean distance from the uniform layer frequencies, beyond that of uniform samples of the same size
+SELDOM, SELDOM_SEEN, FEW_LAYERS, FAR = 3, 0.15, 0.5, 1.5  # a layer seen less than SELDOM times at a position is seldom
+TRUSTED_SRCC, USABLE_SRCC, TRUSTED_NETWORKS = 0.9, 0.6, 50
+BETTER_BY = 0.01  # a baseline ahead by less is no reason for doubt
+
+
+# Held-out order
+
+
+def grouped_srcc(predicted: Array, measured: Array, networks: NDArray[Any], seed: int = 0) -> tuple[float, float, float]:
+    """(srcc, low, high): Spearman's correlation over rows with the 90 % interval of a bootstrap over networks.
+
+    Args:
+        predicted: (n,) predictions, larger is better.
+        measured: (n,) targets in the same direction.
+        networks: (n,) hashes; rows of one network are drawn together.
+        seed: of the bootstrap.
+    """
+    value = float(spearmanr(predicted, measured).statistic)
+    draws = _srcc_draws([predicted], measured, networks, seed)[0]
+    low, high = np.quantile(draws, [0.05, 0.95])
+    return value, float(low), float(high)
+
+
+def _srcc_draws(predictions: list[Array], measured: Array, networks: NDArray[Any], seed: int) -> Array:
+    """(predictions, BOOTSTRAPS) correlations on the same bootstraps of networks."""
+    rng, (_, group) = np.random.default_rng(seed), np.unique(networks, return_inverse=True)
+    order, sizes = np.argsort(group, kind="stable"), np.bincount(group)
+    starts = np.cumsum(sizes) - sizes
+    out = np.empty((len(predictions), BOOTSTRAPS))
+    for b in range(BOOTSTRAPS):
+        drawn = rng.integers(len(sizes), size=len(sizes))
+        if sizes.max() > 1:
+            counts = sizes[drawn]
+            inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            rows = order[np.repeat(starts[drawn], counts) + inside]
+        else:
+            rows = order[drawn]
+        ranked = rankdata(measured[rows])
+        for index, predicted in enumerate(predictions):
+            out[index, b] = np.corrcoef(rankdata(predicted[rows]), ranked)[0, 1]
+    return np.nan_to_num(out)
+
+
+def against_baselines(
+    ours: Array, baselines: dict[str, Array], measured: Array, networks: NDArray[Any], seed: int = 0
+) -> list[dict[str, Any]]:
+    """Each baseline's held-out SRCC beside ours, on the same networks: srcc, low, high, and `ahead`.
+
+    `ahead` is the share of bootstraps (the same networks for both) in which ours orders better.
+    """
+    draws = _srcc_draws([ours, *baselines.values()], measured, networks, seed)
+    out = []
+    for name, predicted, drawn in zip(baselines, baselines.values(), draws[1:], strict=True):
+        low, high = np.quantile(drawn, [0.05, 0.95])
+        value = float(spearmanr(predicted, measured).statistic) if np.ptp(predicted) > 0 else 0.0
+        ahead = float((draws[0] > drawn).mean())
+        out.append({"scorer": name, "srcc": value, "low": float(low), "high": float(high), "ahead": ahead})
+    return out
+
+
+def calibration_table(predictions: pd.DataFrame, num_bins: int = 10) -> pd.DataFrame:
+    """Predicted against measured in bins of equally many held-out predictions.
+
+    Args:
+        predictions: predictions.parquet: target, predicted, low, high.
+        num_bins: at most; each holds at least 8.
+
+    Returns:
+        bin, num, predicted and measured (means), measured_low and measured_high (90 % interval of that mean), coverage (share of
+        the bin's measurements inside their own 90 % interval).
+    """
+    bins = max(min(num_bins, len(predictions) // 8), 1)
+    place = (rankdata(predictions["predicted"], method="ordinal") - 1) * bins // len(predictions)
+    inside = predictions["target"].between(predictions["low"], predictions["high"])
+    frame = predictions.assign(bin=place.astype(int), inside=inside).groupby("bin")
+    mean, error = frame["target"].mean(), TWO_SIDED_90 * frame["target"].std().fillna(0) / np.sqrt(frame.size())
+    table = pd.DataFrame({"num": frame.size(), "predicted": frame["predicted"].mean(), "measured": mean})
+    table["measured_low"], table["measured_high"], table["coverage"] = mean - error, mean + error, frame["inside"].mean()
+    return table.reset_index()
+
+
+# The best of many
+
+
+def jackknife_draws(members: Array, num: int = DRAWS, scale: float = 1.0, seed: int = 0) -> Array:
+    """(num, n) draws of what (members, n) scores estimate, with their covariance.
+
+    Members leave out a fold each, so their mean's covariance is that of a delete-a-group jackknife, (M - 1) times the members'.
+    A draw is the mean plus a random combination of the members' deviations with that covariance, from a t distribution
+    with M - 1 degrees of freedom, because few members know their own spread badly.
+
+    Args:
+        members: (M, n).
+        num: draws.
+        scale: factor on the spread, where intervals are calibrated otherwise.
+        seed: of the draws.
+    """
+    count, rng = len(members), np.random.default_rng(seed)
+    deviations = (members - members.mean(0)) * (scale * math.sqrt((count - 1) / count))
+    heavy = np.sqrt((count - 1) / rng.chisquare(count - 1, (num, 1)))
+    draws: Array = members.mean(0) + (rng.standard_normal((num, count)) * heavy) @ deviations
+    return draws
+
+
+def best_of(members: Array, sign: int = 1, scale: float = 1.0, seed: int = 0) -> pd.DataFrame:
+    """How sure it is which of n modules is the best, adjusted for looking at all of them.
+
+    `cannot_be_told`: the module's distance to the best is within the 90 % simultaneous bound of all distances to the best (the
+    largest standardised error over all modules; multiple comparisons with the best, Hsu 1981).
+
+    Args:
+        members: (M, n) scores.
+        sign: 1 where larger is better.
+        scale: as in `jackknife_draws`.
+        seed: of the draws.
+
+    Returns:
+        n lines: prob_best (share of the draws in which it is the best), share_of_members (that rank it first),
+        cannot_be_told (from the best by the mean).
+    """
+    oriented = sign * np.asarray(members, float)
+    count, number = oriented.shape
+    draws = jackknife_draws(oriented, scale=scale, seed=seed)
+    winners, best = draws.argmax(1), int(oriented.mean(0).argmax())
+    distance = oriented.mean(0)[best] - oriented.mean(0)
+    off = np.abs(draws[:, [best]] - draws - distance)
+    error = np.maximum((oriented[:, [best]] - oriented).std(0) * scale * math.sqrt(count - 1), 1e-12)
+    error[best] = 1.0
+    bound = np.quantile((off / error).max(1), 0.9)
+    return pd.DataFrame(
+        {
+            "prob_best": np.bincount(winners, minlength=number) / len(draws),
+            "share_of_members": np.bincount(oriented.argmax(1), minlength=number) / count,
+            "cannot_be_told": (distance <= bound * error) | (np.arange(number) == best),
+        }
+    )
+
+
+# Where the data lie in the space
+
+
+def layer_frequencies(codes: Codes, num_tokens: int, weights: Array | None = None) -> Array:
+    """(num_positions, num_tokens + 1) share of each layer at each position; the last column is absence."""
+    weights = np.full(len(codes), 1 / max(len(codes), 1)) if weights is None else weights
+    shares = [np.bincount(column.astype(np.int64) % (num_tokens + 1), weights, num_tokens + 1) for column in codes.T]
+    return np.stack(shares)
+
+
+def effective_number(shares: Array) -> Array:
+    """exp(entropy) of every line of shares: how many equally frequent choices it amounts to."""
+    total = np.maximum(shares.sum(-1, keepdims=True), 1e-300)
+    p = shares / total
+    return np.asarray(np.exp(-(p * np.log(np.maximum(p, 1e-300))).sum(-1)), float)
+
+
+def _nearest(probes: Codes, codes: Codes) -> float:
+    """Mean over probes of the share of positions that differ from the nearest of the codes."""
+    return float(np.mean([(codes != probe).mean(1).min() for probe in probes]))
+
+
+def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any], pd.DataFrame]:
+    """How far the evaluated architectures are from a uniform sample of the space, and what of it they never saw.
+
+    Args:
+        codes: (n, num_positions) as the file encodes them.
+        space: their space.
+        seed: of the uniform samples they are compared with.
+
+    Returns:
+        ({"kind": "whole space" | "uniform sample" | "search log", "departure", "never_seen", "seldom_seen", "effective_share",
+        "distance", "uniform_distance", "enough"}, a line a position: position, num_layers, effective_layers, uniform_layers,
+        never_seen, departure).
+    """
+    spec, rng, num = space.spec, np.random.default_rng(seed), len(codes)
+    tokens = len(spec.tokens)
+    everything = space.sample(20_000, rng)
+    uniform = layer_frequencies(everything, tokens)
+    own = layer_frequencies(codes, tokens)
+    allowed = uniform > 0
+    departure = 0.5 * np.abs(own - uniform).sum(1)
+    sets = [layer_frequencies(space.sample(num, rng), tokens) for _ in range(UNIFORM_SETS)]
+    by_chance = np.array([0.5 * np.abs(s - uniform).sum(1).mean() for s in sets])
+    effective, possible = effective_number(own[:, :-1]), effective_number(uniform[:, :-1])
+    never, seldom = ((allowed & (own * num < limit - 0.5))[:, :-1] for limit in (1, SELDOM))
+    probes = everything[:PROBES]
+    distance = _nearest(probes, codes[rng.permutation(num)[:NEIGHBOURS]])
+    usual = _nearest(probes, space.sample(min(num, NEIGHBOURS), rng))
+    beyond = float(departure.mean() - by_chance.mean())
+    log = beyond > LOG_DEPARTURE and departure.mean() > by_chance.max()
+    everything_there = space.enumerate() if space.size <= 10 * num else None
+    there = 0 if everything_there is None else len(np.unique(space.hash_networks(everything_there)))
+    whole = 0 < 0.99 * there <= len(np.unique(space.hash_networks(codes)))
+    facts: dict[str, Any] = {
+        "kind": "whole space" if whole else "search log" if log else "uniform sample",
+        "departure": beyond,
+        "never_seen": float(never.sum() / max(allowed[:, :-1].sum(), 1)),
+        "seldom_seen": float(seldom.sum() / max(allowed[:, :-1].sum(), 1)),
+        "effective_share": float((effective / np.maximum(possible, 1)).mean()),
+        "distance": distance,
+        "uniform_distance": usual,
+    }
+    far = distance > FAR * max(usual, 1e-9) and distance - usual > 0.5 / spec.num_positions
+    facts["enough"] = not (log and (facts["seldom_seen"] > SELDOM_SEEN or facts["effective_share"] < FEW_LAYERS or far))
+    positions = pd.DataFrame(
+        {
+            "position": list(spec.position_labels),
+            "num_layers": allowed[:, :-1].sum(1),
+            "effective_layers": effective,
+            "uniform_layers": possible,
+            "never_seen": never.sum(1),
+            "departure": departure,
+        }
+    )
+    return facts, positions
+
+
+# Label noise
+
+
+def repeats_of(metrics: pd.DataFrame, name: str) -> tuple[list[str], int]:
+    """(columns that repeat a metric, how many of them it averages): acc_seed0, acc_seed1 of acc or of acc_seed0; ([], 1) if none.
+
+    A metric of another name belongs to the columns whose mean it is (mean_acc of test_acc_1 to test_acc_3).
+    """
+    groups: dict[str, list[str]] = {}
+    for column in map(str, metrics.columns):
+        if found := REPEATED.match(column):
+            groups.setdefault(found["stem"].rstrip("_"), []).append(column)
+    for stem, columns in groups.items():
+        if len(columns) < 2:
+            continue
+        if name in columns:
+            return columns, 1
+        mean, own = metrics[columns].mean(axis=1), metrics[name]
+        is_mean = bool(((mean - own).abs() <= 0.02 * max(float(own.std()), 1e-12)).mean() > 0.9)
+        if is_mean or name == stem:
+            return columns, len(columns) if is_mean else 1
+    return [], 1
+
+
+def label_noise(table: ArchTable, target: Target, scaling: NormalScores) -> dict[str, Any]:
+    """What the target's own noise is, from repeated trainings, and the ceiling that it sets on the SRCC of any predictor.
+
+    Repeats are columns of the file (several seeds), else rows of the same network, else a column of standard deviations. The
+    noise is taken on the scale of normal scores, where the target has variance 1.
+
+    Returns:
+        {"source" ("" where there are no repeats), "num" networks with repeats, "noise_sd" (target units), "reliability",
+        "ceiling" (None without repeats)}.
+    """
+    found = _repeated_columns(table, target) or _repeated_rows(table, target) or _deviation_column(table, target)
+    if found is None:
+        return {"source": "", "num": 0, "noise_sd": None, "reliability": None, "ceiling": None}
+    source, first, second, averaged, num = found
+    raw = float(np.sqrt(np.mean((first - second) ** 2) / 2 / averaged))
+    noise = float(np.mean((scaling.to_scores(first) - scaling.to_scores(second)) ** 2) / 2 / averaged)
+    reliability = float(np.clip(1 - noise, 0, 1))
+    return {"source": source, "num": num, "noise_sd": raw, "reliability": reliability, "ceiling": srcc_ceiling(reliability)}
+
+
+Pairs = tuple[str, Array, Array, int, int]  # source, one label, another of the same network, labels averaged, networks
+
+
+def srcc_ceiling(reliability: float) -> float:
+    """Spearman's correlation of noisy labels with the truth itself, for normal variables: 6/pi asin(sqrt(reliability) / 2)."""
+    return 6 / math.pi * math.asin(math.sqrt(reliability) / 2)
+
+
+def _repeated_columns(table: ArchTable, target: Target) -> Pairs | None:
+    for name in target.names:
+        columns, averaged = repeats_of(table.metrics, name)
+        if len(columns) >= 2:
+            values = np.stack([target.values(table.metrics.assign(**{name: table.metrics[c]})) for c in columns])
+            values = values[:, np.isfinite(values).all(0)]
+            if values.shape[1] >= 8:
+                pairs = [(a, b) for a in range(len(columns)) for b in range(a)]
+                first, second = (np.concatenate([values[pair[k]] for pair in pairs]) for k in (0, 1))
+                return f"repeated trainings ({', '.join(columns[:4])})", first, second, averaged, values.shape[1]
+    return None
+
+
+def _repeated_rows(table: ArchTable, target: Target) -> Pairs | None:
+    values = target.values(table.metrics)
+    frame = pd.DataFrame({"network": table.networks, "value": values}).dropna().sort_values("network", kind="stable")
+    twin = (frame["network"] == frame["network"].shift(-1)).to_numpy()[:-1]
+    first, second = frame["value"].to_numpy()[:-1][twin], frame["value"].to_numpy()[1:][twin]
+    if twin.sum() < 8 or (first == second).mean() > 0.9:  # copies of one measurement say nothing
+        return None
+    return "rows of the same network", first, second, 1, int(frame["network"].to_numpy()[:-1][twin].size)
+
+
+def _deviation_column(table: ArchTable, target: Target) -> Pairs | None:
+    for name in target.names:
+        for column in (f"{name}_std", f"{name}_sd", "std" if len(target.names) == 1 else ""):
+            if column in table.metrics and column not in target.names:
+                metric, spread = table.metrics[name], table.metrics[column].abs()
+                ends = [target.values(table.metrics.assign(**{name: metric + k * spread / math.sqrt(2)})) for k in (1, -1)]
+                known = np.isfinite(ends).all(0)
+                if known.sum() >= 8:
+                    return f"column {column}", ends[0][known], ends[1][known], 1, int(known.sum())
+    return None
+
+
+# Permuted labels
+
+
+def layer_spread(scores: Array, codes: Codes, num_tokens: int) -> float:
+    """Standard deviation, over layers at positions, of the mean of (n,) scores of codes that have the layer there."""
+    means = []
+    for column in codes.T:
+        there = column != ABSENT
+        counts = np.bincount(column[there], minlength=num_tokens)
+        sums = np.bincount(column[there], scores[there], num_tokens)
+        means.append((sums / np.maximum(counts, 1))[counts > 0] - scores[there].mean())
+    return float(np.concatenate(means).std())
+
+
+def permutation_check(
+    train: Callable[[NDArray[np.intp], Array], tuple[Array, float]],
+    scores: Array,
+    networks: NDArray[Any],
+    real: float,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Trains on permuted labels: the held-out order must be lost, and module scores must shrink to noise.
+
+    Labels are permuted between networks, so that twins keep one label. What is left must be chance: a correlation beyond three
+    standard errors means that held-out labels leak into the training.
+
+    Args:
+        train: (row numbers, their new scores) -> (held-out predictions of these rows, spread of the layers' scores).
+        scores: (n,) normal scores of the labels.
+        networks: (n,) hashes.
+        real: spread of the layers' scores of the real ensemble.
+        seed: of the permutation.
+
+    Returns:
+        {"srcc", "limit", "passed", "spread", "real_spread", "num_networks"}.
+    """
+    rng, (_, first, group) = np.random.default_rng(seed), np.unique(networks, return_index=True, return_inverse=True)
+    chosen = rng.permutation(len(first))[:PERMUTED_NETWORKS]
+    label = np.full(len(first), np.nan)
+    label[chosen] = scores[first[chosen]][rng.permutation(len(chosen))]
+    rows = np.flatnonzero(np.isfinite(label[group]))
+    held, spread = train(rows, label[group][rows])
+    srcc = float(np.nan_to_num(spearmanr(held, label[group][rows]).statistic))
+    limit = 3 / math.sqrt(max(len(chosen) - 1, 1))
+    return {
+        "srcc": srcc,
+        "limit": limit,
+        "passed": srcc <= limit,
+        "spread": spread,
+        "real_spread": real,
+        "num_networks": len(chosen),
+    }
+
+
+# Just size?
+
+
+def agreement(modules: pd.DataFrame, others: pd.DataFrame) -> float | None:
+    """Mean over units of Spearman's correlation between two scorers' scores of its modules; None where no unit has three.
+
+    Args:
+        modules: whole-unit modules with unit_index, positions, layers, score.
+        others: the same modules by another scorer.
+    """
+    keys = ["unit_index", "positions", "layers"]
+    both = modules[[*keys, "score"]].merge(others[[*keys, "score"]], on=keys, suffixes=("", "_other"))
+    found = []
+    for _, part in both.groupby("unit_index"):
+        if len(part) >= 3 and part["score"].nunique() > 1 and part["score_other"].nunique() > 1:
+            found.append(float(spearmanr(part["score"], part["score_other"]).statistic))
+    return float(np.mean(found)) if found else None
+
+
+# The verdict
+
+
+def verdict(srcc: float, num_networks: int, report: dict[str, Any] | None = None) -> dict[str, Any]:
+    """{"verdict", "verdict_why", "reasons"}: whether the scores are to be trusted, in words.
+
+    Args:
+        srcc: held-out rank correlation.
+        num_networks: distinct networks learned from.
+        report: the other parts of the report, where there are any: "srcc", "baselines", "permutation", "data", "noise".
+    """
+    report = report or {}
+    what = f"held-out rank correlation {srcc:.3f} from {num_networks:,} networks"
+    doubts = _doubts(srcc, num_networks, report)
+    permutation, data = report.get("permutation"), report.get("data")
+    if permutation and not permutation["passed"]:
+        word, why = "not trustworthy", f"labels without meaning are still predicted ({permutation['srcc']:.2f}): something leaks."
+    elif not srcc >= USABLE_SRCC:
+        word, why = "not trustworthy", f"{what}: unseen architectures are hardly ordered; evaluate more."
+    elif data and not data["enough"]:
+        seen = f"{data['seldom_seen']:.0%} of its layer choices were evaluated less than {SELDOM} times"
+        word, why = "not enough", f"{what}, but the data are a search log that covers too little of the space: {seen}."
+    elif doubts:
+        word, why = "thin", f"{what}: {doubts[0]}"
+    else:
+        word, why = "trustworthy", f"{what}: the order of unseen architectures is predicted well."
+    return {"verdict": word, "verdict_why": why, "reasons": doubts}
+
+
+def _doubts(srcc: float, num_networks: int, report: dict[str, Any]) -> list[str]:
+    """What speaks against trust without forbidding it, the weightiest first."""
+    doubts = []
+    if srcc < TRUSTED_SRCC:
+        ceiling = (report.get("noise") or {}).get("ceiling")
+        near = ceiling is not None and srcc > ceiling - 0.05
+        rest = f" (label noise sets a ceiling of {ceiling:.2f}, so more repeats help most)" if near else ""
+        doubts.append(f"the strongest effects hold, small differences do not{rest}.")
+    if num_networks < TRUSTED_NETWORKS:
+        doubts.append(f"{num_networks} networks are few; below {TRUSTED_NETWORKS} the intervals themselves are uncertain.")
+    for baseline in report.get("baselines", []):
+        if baseline["ahead"] < 0.05 and baseline["srcc"] > srcc + BETTER_BY:
+            doubts.append(f"{baseline['title']} orders unseen networks better ({baseline['srcc']:.3f}).")
+    data = report.get("data")
+    if data and data["kind"] == "search log" and data["enough"]:
+        doubts.append("the data are a search log: scores are associations within what the search visited.")
+    return doubts

@@ -1,0 +1,254 @@
+"""Writes the report of `trust.py` for a trained run: every scorer's scores, the figures of the panel, what to evaluate next.
+
+Files: scorers.parquet, trust_calibration.parquet, trust_best.parquet, trust_positions.parquet, interactions.parquet,
+next.parquet; and the dictionary that becomes quality.json["trust"].
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autobuild_core import registry, trust
+from autobuild_core.building import module_rows, orientation, top_modules
+from autobuild_core.inference import TWO_SIDED_90, Predictor
+from autobuild_core.interactions import interactions
+from autobuild_core.records import ArchTable, ModuleGroup, SpaceSpec
+from autobuild_core.runs import RunFolder
+from autobuild_core.scorers import DEFAULT_SCORER, make_scorer
+from autobuild_core.scorers._learned import NUM_CONTEXTS, DataScorer, LearnedScorer, eligible_rows, exact_means, in_contexts
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.suggest import suggest, suggested_records
+from autobuild_core.targets import Target
+
+Array = NDArray[np.float64]
+MOST_EXACT, MOST_SAMPLED = 20_000, 3_000  # whole-unit modules that every scorer scores: by table look-up, by contexts
+NUM_NEXT = 16
+PROBES = 2048
+SCORER_COLUMNS = ["score", "score_low", "score_high", "effect", "effect_low", "effect_high", "good", "good_low", "good_high"]
+Refit = Callable[[NDArray[np.intp], Array], tuple[Array, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training has, when its report is written.
+
+    Args:
+        predictor: the ensemble.
+        scorer: its scorer.
+        rows: the architectures that were learned from, in the order of `values` and `fold`.
+        values: (n,) measured targets.
+        scores: (n,) held-out normal scores.
+        fold: (n,) the member that did not see each row.
+        predictions: predictions.parquet.
+        modules: modules.parquet.
+    """
+
+    predictor: Predictor
+    scorer: AutoBuildScorer
+    rows: ArchTable
+    values: Array
+    scores: Array
+    fold: NDArray[np.int64]
+    predictions: pd.DataFrame
+    modules: pd.DataFrame
+
+    @property
+    def whole(self) -> pd.DataFrame:
+        """Whole-unit modules, best first by the average lens in each unit."""
+        return top_modules(self.modules, "score", self.predictor.minimize)
+
+
+def groups_of(modules: pd.DataFrame, spec: SpaceSpec) -> list[tuple[ModuleGroup, NDArray[np.intp]]]:
+    """Whole-unit modules as groups of equal places, each with the lines of the table it holds."""
+    codes, out = module_rows(modules, spec), []
+    for (unit, positions), lines in modules.groupby(["unit_index", "positions"], sort=False).indices.items():
+        columns = tuple(spec.position_labels.index(label) for label in json.loads(positions))
+        out.append((ModuleGroup(columns, codes[lines][:, list(columns)], int(unit)), np.asarray(lines, np.intp)))
+    return out
+
+
+def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quality: dict[str, Any]) -> dict[str, Any]:
+    """Writes the tables and returns what quality.json gets: "trust", "verdict", "verdict_why".
+
+    Args:
+        folder: the run.
+        trained: the training.
+        refit: trains on other labels, for the permutation check; None leaves it out.
+        quality: "srcc", "num_networks" and "coverage" so far.
+    """
+    start, predictor, rows = time.monotonic(), trained.predictor, trained.rows
+    scorers = applicable_scorers(predictor, rows, trained.fold)
+    target = Target(predictor.target_name, predictor.minimize)
+    oriented = predictor.scaling.sign * trained.values
+    srcc = dict(zip(("value", "low", "high"), trust.grouped_srcc(trained.scores, oriented, rows.networks), strict=True))
+    data, positions = trust.data_shape(rows.codes, predictor.space)
+    table = scorer_table(trained, scorers)
+    best = best_table(trained)
+    report: dict[str, Any] = {
+        "srcc": srcc,
+        "baselines": _baselines(trained, scorers),
+        "cost": _cost(table, scorers),
+        "noise": trust.label_noise(rows, target, predictor.scaling),
+        "data": data,
+        "units": unit_lines(trained, best),
+        "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
+        "permutation": None,
+    }
+    folder.write_frame("scorers.parquet", table)
+    folder.write_frame("trust_best.parquet", best)
+    folder.write_frame("trust_positions.parquet", positions)
+    folder.write_frame("trust_calibration.parquet", trust.calibration_table(trained.predictions))
+    folder.write_frame("interactions.parquet", interactions(predictor, trained.modules, predictor.minimize))
+    folder.write_frame("next.parquet", next_table(trained))
+    report["seconds"] = time.monotonic() - start
+    if refit is not None:
+        probes = predictor.space.sample(PROBES, np.random.default_rng(1))
+        real = trust.layer_spread(predictor.member_scores(probes).mean(0).astype(float), probes, len(predictor.spec.tokens))
+        scores = predictor.scaling.to_scores(trained.values)
+        report["permutation"] = trust.permutation_check(refit, scores, rows.networks, real)
+        report["permutation"]["seconds"] = time.monotonic() - start - report["seconds"]
+    said = trust.verdict(quality["srcc"], quality["num_networks"], report)
+    report["reasons"] = said.pop("reasons")
+    return {"trust": report} | said
+
+
+def applicable_scorers(predictor: Predictor, rows: ArchTable, fold: NDArray[np.int64]) -> dict[str, tuple[Any, str | None]]:
+    """{name: (scorer, why it does not apply, or None)} of all scorers but AutoBuild's own, to be judged on its very folds."""
+    first = np.unique(rows.networks, return_index=True)[1]
+    out = {}
+    for name in registry.names("scorers"):
+        if name != DEFAULT_SCORER:
+            scorer = make_scorer(name, predictor, table=rows)
+            why_not = scorer.supports(predictor)
+            if why_not is None and isinstance(scorer, DataScorer):
+                scorer.folds = fold[first]
+            out[name] = (scorer, why_not)
+    return out
+
+
+def _baselines(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -> list[dict[str, Any]]:
+    """Held-out SRCC of the scorers that predict, beside the ensemble's on the same networks and folds."""
+    networks, first = np.unique(trained.rows.networks, return_index=True)
+    sign = trained.predictor.scaling.sign
+    held = {n: sign * s.held_out for n, (s, why_not) in scorers.items() if why_not is None and isinstance(s, LearnedScorer)}
+    if not held:
+        return []
+    measured = next(iter(s for s, why_not in scorers.values() if why_not is None)).evaluated.values
+    lines = trust.against_baselines(trained.scores[first], held, sign * measured, networks)
+    return [line | {"title": scorers[line["scorer"]][0].title} for line in lines]
+
+
+def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -> pd.DataFrame:
+    """scorers.parquet: every scorer's scores of the whole-unit modules, or of the best and the observed where they are too many.
+
+    Returns:
+        scorer, title, unit_index, positions, layers, num_evaluated, SCORER_COLUMNS, rank (in its unit, from 1, best first).
+    """
+    whole = trained.whole
+    limit = MOST_EXACT if trained.scorer.population.exact else MOST_SAMPLED
+    if len(whole) > limit:
+        share = limit // (2 * len(trained.predictor.spec.units))
+        seen = whole[whole["num_evaluated"] > 0].sort_values("num_evaluated", ascending=False, kind="stable")
+        lines = whole.index[whole["rank"] <= share].union(seen.groupby("unit_index").head(share).index)
+        whole = whole.loc[lines].reset_index(drop=True)
+    front = whole[["unit_index", "positions", "layers", "num_evaluated"]]
+    parts = [front.assign(scorer=DEFAULT_SCORER, title=AutoBuildScorer.title).join(whole[SCORER_COLUMNS])]
+    groups = groups_of(whole, trained.predictor.spec)
+    for name, (scorer, why_not) in scorers.items():
+        if why_not is None:
+            scored = pd.concat(scorer.score([group for group, _ in groups]), ignore_index=True)
+            scored.index = pd.Index(np.concatenate([lines for _, lines in groups]))
+            parts.append(front.assign(scorer=name, title=scorer.title).join(scored[SCORER_COLUMNS]))
+    table = pd.concat(parts, ignore_index=True)
+    oriented = table["score"] * orientation("score", trained.predictor.minimize)
+    table["rank"] = oriented.groupby([table["scorer"], table["unit_index"]]).rank(ascending=False, method="first").astype(int)
+    return table
+
+
+def _cost(table: pd.DataFrame, scorers: dict[str, tuple[Any, str | None]]) -> dict[str, Any]:
+    """{"metric", "agreement" (None where not known), "why_not"}: how much of the importance is just size."""
+    scorer, why_not = scorers["cost"]
+    if why_not is not None:
+        return {"metric": "", "agreement": None, "why_not": why_not}
+    ours, theirs = (table[table["scorer"] == name] for name in (DEFAULT_SCORER, "cost"))
+    return {"metric": scorer.metric, "agreement": trust.agreement(ours, theirs), "why_not": None}
+
+
+def best_table(trained: Trained) -> pd.DataFrame:
+    """trust_best.parquet: of every unit the modules that may be its best, with the probability that each is.
+
+    Returns:
+        unit_index, positions, layers, rank (by the average lens), num_evaluated, score, prob_best, share_of_members,
+        cannot_be_told; the best, whatever cannot be told apart from it, and at least the first five.
+    """
+    predictor, parts = trained.predictor, []
+    sign, whole = orientation("score", predictor.minimize), trained.whole
+    for _, unit in whole.groupby("unit_index", sort=False):
+        top = unit.head(trust.CONTENDERS if trained.scorer.population.exact else trust.CONTENDERS_IN_CONTEXTS).reset_index(
+            drop=True
+        )
+        members = _members(trained, top)
+        width = (top["effect_high"] - top["effect_low"]).to_numpy(float) / 2
+        own = TWO_SIDED_90 * np.sqrt(len(members) - 1) * (members - trained.scorer.space_means[:, None]).std(0)
+        scale = float(np.median(width / np.maximum(own, 1e-12))) if np.isfinite(width).all() else 1.0
+        found = top[["unit_index", "positions", "layers", "rank", "num_evaluated", "score"]]
+        found = found.join(trust.best_of(members, sign, float(np.clip(scale, 0.2, 5.0))))
+        parts.append(found[found["cannot_be_told"] | (found["rank"] <= 5)])
+    return pd.concat(parts, ignore_index=True)
+
+
+def _members(trained: Trained, top: pd.DataFrame) -> Array:
+    """(members, lines) each member's average score of whole-unit modules of one unit."""
+    predictor, population = trained.predictor, trained.scorer.population
+    out = np.empty((len(trained.scorer.member_targets), len(top)))
+    for group, lines in groups_of(top, predictor.spec):
+        if population.exact:
+            out[:, lines] = exact_means(
+                trained.scorer.member_targets, population.codes, population.weights, group, predictor.spec
+            )
+        else:
+            contexts = population.codes[eligible_rows(population.codes, group, predictor.spec)[:NUM_CONTEXTS]]
+            targets = predictor.expected(predictor.member_scores(in_contexts(group, contexts, predictor.spec)))
+            out[:, lines] = targets.reshape(len(out), len(group), -1).mean(2)
+    moved: Array = out + (top["score"].to_numpy(float) - out.mean(0))
+    return moved  # the ensemble's mean is that of the module table
+
+
+def unit_lines(trained: Trained, best: pd.DataFrame) -> list[dict[str, Any]]:
+    """One dictionary a unit: its best module, how sure that is, and the evidence."""
+    whole, out = trained.whole, []
+    for index, unit in enumerate(trained.predictor.spec.units):
+        own, contenders = whole[whole["unit_index"] == index], best[best["unit_index"] == index]
+        if contenders.empty:
+            continue
+        first = contenders.iloc[0]
+        likeliest = contenders.loc[contenders["prob_best"].idxmax()]
+        out.append(
+            {
+                "unit": unit.label,
+                "unit_index": index,
+                "positions": first["positions"],
+                "layers": first["layers"],
+                "prob_best": float(first["prob_best"]),
+                "share_of_members": float(first["share_of_members"]),
+                "likeliest": likeliest["layers"],
+                "num_alike": int(contenders["cannot_be_told"].sum()),
+                "num_modules": len(own),
+                "num_seen": int((own["num_evaluated"] > 0).sum()),
+                "num_evaluated": int(first["num_evaluated"]),
+            }
+        )
+    return out
+
+
+def next_table(trained: Trained, num: int = NUM_NEXT) -> pd.DataFrame:
+    """next.parquet: what to evaluate next, a line each: record (its JSON line), information, predicted, low, high."""
+    codes, frame = suggest(trained.predictor, trained.modules, trained.rows.networks, num)
+    records = suggested_records(trained.predictor, codes, frame)
+    return frame.assign(record=[json.dumps(record) for record in records])

@@ -1,0 +1,126 @@
+"""The lower sections of Hops: scorers beside each other, interactions, two targets side by side."""
+
+import pandas as pd
+import streamlit as st
+
+from autobuild_core import comparing
+from autobuild_core.errors import StudioError
+from autobuild_core.figures import charts, trust
+from autobuild_core.figures.colours import Lens
+from pages import _shared, _trust
+
+KINDS = {"layers": "single layers", "units": "best modules of units"}
+
+
+@st.fragment
+def scorers(run: _shared.FinishedRun) -> None:
+    """Each scorer's best modules; where they disagree the page says so; any of them as a ranking."""
+    st.subheader("Scorers beside each other", anchor=False)
+    table = run.extra("scorers")
+    if table.empty:
+        st.caption(_trust.OLDER)
+        return
+    labels = {index: unit.label for index, unit in enumerate(run.table.spec.units) if index in set(table["unit_index"])}
+    best = comparing.best_by_scorer(table)
+    sentence = trust.disagreement_sentence(best, labels)
+    (st.warning if sentence else st.success)(
+        _shared.plain(sentence or "All scorers name the same best module in every unit.", 600)
+    )
+    explained = {line["scorer"]: line for line in (run.trust or {}).get("scorers", [])}
+    left, right = st.columns([1.35, 1], gap="large")
+    with left:
+        wide = trust.scorers_table(best, labels)
+        st.dataframe(wide, hide_index=True)
+        _shared.csv_button(table, "scorers")
+        missing = [f"{line['title']}: {line['why_not']}" for line in explained.values() if line["why_not"]]
+        st.caption(
+            _shared.plain(
+                f"Best module of each unit, by scorer. {'Not applicable. ' if missing else ''}{'; '.join(missing)}", 600
+            )
+        )
+    with right:
+        one, two = st.columns(2)
+        titles = dict(table[["scorer", "title"]].drop_duplicates().itertuples(index=False))
+        chosen = one.selectbox("Scorer", list(titles), format_func=titles.__getitem__, key="scorer_widget")
+        index = two.selectbox("Unit", list(labels), format_func=labels.__getitem__, key="scorer_unit")
+        if chosen in explained:
+            st.caption(_shared.plain(explained[chosen]["explained"], 300))
+        ranking = trust.scorer_ranking(table, chosen, index)
+        figure = charts.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme())
+        _shared.show(figure, None, "scorer_ranking", f"The best modules of {labels[index]} by {titles[chosen]}")
+
+
+@st.fragment
+def interactions(run: _shared.FinishedRun) -> None:
+    """Second differences as a heat map of places and the strongest pairs."""
+    st.subheader("Interactions", anchor=False)
+    table = run.extra("interactions")
+    if table.empty:
+        st.caption(_trust.OLDER if run.trust is None else "No two places vary together.")
+        return
+    st.caption(
+        "What two modules bring together beyond what each brings alone, over random architectures: f(a, b) - f(a) - f(b) + f(). "
+        "Zero everywhere would mean that the best modules of the units simply add up."
+    )
+    kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
+    kind = (
+        st.segmented_control("Pairs of", kinds, default=kinds[0], format_func=KINDS.__getitem__, key="pairs_widget") or kinds[0]
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        grid = trust.interactions_heat_table(table, kind)
+        figure = trust.interactions_heat_figure(grid, run.config.minimize, run.unit, _shared.theme())
+        _shared.show(figure, table, "interactions", "The strongest second difference of every pair of places")
+    with right:
+        pairs = trust.interactions_table(table, kind)
+        figure = trust.interactions_figure(pairs, run.config.minimize, run.unit, _shared.theme())
+        _shared.show(figure, None, "pairs", "The strongest interactions with their intervals")
+
+
+@st.cache_data(max_entries=8, show_spinner="Comparing the rankings")
+def _compared(first: str, second: str) -> pd.DataFrame:
+    one, two = _shared.read_run(first), _shared.read_run(second)
+    return comparing.two_targets(one.modules, two.modules, one.config.minimize, two.config.minimize)
+
+
+def rivals(run: _shared.FinishedRun) -> dict[str, str]:
+    """Finished runs on the same data with another target: id -> what a reader sees."""
+    frame = _shared.runs()
+    frame = frame[(frame["state"] == "finished") & (frame["id"] != run.id)]
+    found = {}
+    for _, line in frame.iterrows():
+        try:
+            config = _shared.workspace().run(str(line["id"])).config
+        except StudioError:
+            continue
+        other_target = (config.target, config.minimize) != (run.config.target, run.config.minimize)
+        if config.data_hash == run.config.data_hash and other_target:
+            found[str(line["id"])] = f"{line['name']}: {'minimise' if config.minimize else 'maximise'} {config.target}"
+    return found
+
+
+@st.fragment
+def two_targets(run: _shared.FinishedRun) -> None:
+    """The same units under two targets."""
+    st.subheader("Two targets side by side", anchor=False)
+    others = rivals(run)
+    if not others:
+        st.caption("Train another target on the same data to see what changes in each unit; other runs cannot be compared here.")
+        return
+    one, two = st.columns([2, 1])
+    other = one.selectbox("This run beside", list(others), format_func=others.__getitem__, key="other_run")
+    units = run.table.spec.units
+    index = two.selectbox("Unit", range(len(units)), format_func=lambda i: units[i].label, key="other_unit")
+    table = _shared.guarded(lambda: _compared(run.id, other))
+    if table is None:
+        return
+    shown = trust.slopes_shown(table, index)
+    if shown.empty:
+        st.caption("No module was scored under both targets.")
+        return
+    changed = int((shown["change"] != 0).sum())
+    name = run.direction, others[other].rpartition(": ")[2]
+    st.caption(_shared.plain(f"{changed} of the {len(shown)} leading modules of {units[index].label} change place.", 200))
+    _shared.show(
+        trust.slopes_figure(shown, *name), table, "two_targets", f"Ranks of the modules of {units[index].label} under two targets"
+    )

@@ -1,0 +1,125 @@
+"""The trust panel: on every page that shows scores, folded to the verdict and one line."""
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from autobuild_core.figures import charts, trust
+from pages import _shared
+
+OLDER = "This run was trained before there was a full report: train it anew on Train to see calibration, baselines and stability."
+
+
+def panel(run: _shared.FinishedRun, opened: bool = False) -> None:
+    """The verdict and its reason; opened, everything behind it. Only what is open is drawn."""
+    _panel(run, opened)
+
+
+@st.fragment
+def _panel(run: _shared.FinishedRun, opened: bool) -> None:
+    verdict = run.quality["verdict"]
+    badge = f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{verdict}]"
+    label = f"**Should I trust this?** {badge} {_shared.plain(trust.headline(run.quality), 260)}"
+    folded = st.expander(label, opened, key="trust_panel", on_change="rerun")
+    with folded:
+        if folded.open:
+            _inside(run)
+
+
+def _inside(run: _shared.FinishedRun) -> None:
+    report = run.trust
+    if report is None:
+        st.caption(OLDER)
+        return
+    st.markdown(_shared.plain(trust.meaning(report), 600))
+    for reason in report["reasons"][1:]:
+        st.markdown(f"- {_shared.plain(reason[:1].upper() + reason[1:], 300)}")
+    left, right = st.columns(2, gap="large")
+    with left:
+        _order(run)
+    with right:
+        _calibration(run)
+    st.markdown("##### Is the best module really the best?")
+    st.caption(
+        "Many modules are looked at, so the largest is partly luck. The probability that a module is the best of its unit counts "
+        "all of them, over the ensemble (each member leaves out a part of the data); green bars cannot be told from the best."
+    )
+    st.dataframe(trust.evidence_table(report), hide_index=True)
+    left, right = st.columns(2, gap="large")
+    best = run.extra("trust_best")
+    with left:
+        table = trust.contenders_table(best, report)
+        _shared.show(trust.contenders_figure(table), table, "best_modules", "Probability of being the best module of each unit")
+    with right:
+        positions = run.extra("trust_positions")
+        _shared.show(
+            trust.overlap_figure(positions), positions, "overlap", "Effective number of layers evaluated at each position"
+        )
+        st.caption(_shared.plain(trust.data_sentence(report), 500))
+    st.markdown("##### Size, noise and chance")
+    st.markdown(
+        f"- Size: {trust.cost_sentence(report)}\n"
+        f"- Label noise: {_shared.plain(trust.noise_sentence(report, run.unit), 500)}\n"
+        f"- Permuted labels: {_shared.plain(trust.permutation_sentence(report), 500)}"
+    )
+
+
+def _order(run: _shared.FinishedRun) -> None:
+    st.markdown("##### Does it order networks it never saw?")
+    table = trust.srcc_table(run.trust or {})
+    st.caption("Rank correlation with the measurement, held out by network, with the 90 % interval; baselines on the same folds.")
+    _shared.show(trust.srcc_figure(table), table, "held_out", "Held-out rank correlation beside the baselines")
+
+
+def _calibration(run: _shared.FinishedRun) -> None:
+    st.markdown("##### Are its numbers right?")
+    table = run.extra("trust_calibration")
+    st.caption(
+        f"Held-out predictions in equal bins against the mean measured; labels: share inside the 90 % interval "
+        f"(overall {run.quality['coverage']:.0%})."
+    )
+    _shared.show(trust.calibration_figure(table, run.config.target), table, "calibration", "Predicted against measured, in bins")
+
+
+def best_note(run: _shared.FinishedRun, positions: str, layers: str) -> str:
+    """What the report says of a module that is shown as a best one; "" where it says nothing."""
+    best = run.extra("trust_best")
+    return trust.module_sentence(best, positions, layers) if len(best) else ""
+
+
+def unit_note(run: _shared.FinishedRun, unit_index: int) -> str:
+    """The selection-adjusted statement on a unit's best module; "" without a report."""
+    units = [unit for unit in (run.trust or {}).get("units", []) if unit["unit_index"] == unit_index]
+    if not units:
+        return ""
+    unit = units[0]
+    name = charts.module_name(unit["positions"], unit["layers"], False)
+    return f"{unit['unit']}: {name} is {trust.best_sentence(unit)}."
+
+
+def next_batch(run: _shared.FinishedRun) -> None:
+    """What to evaluate next, with downloads."""
+    table = run.extra("next")
+    st.subheader("Evaluate these next", anchor=False)
+    if table.empty:
+        st.caption("Every network was evaluated already." if run.trust else OLDER)
+        return
+    st.caption(
+        "Architectures that tell each unit's best modules apart: those on which the members' disagreement depends, "
+        "diverse, with every contending module about equally often, none of them evaluated."
+    )
+    records = [json.loads(text) for text in table["record"]]
+    shown = pd.DataFrame({"arch": [charts.native_text(r["arch"]) for r in records]}).join(table.drop(columns="record"))
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=250,
+        column_config={"information": st.column_config.NumberColumn("doubt removed", format="percent")},
+    )
+    with st.container(horizontal=True):
+        lines = "\n".join(table["record"]) + "\n"
+        st.download_button(
+            "JSON lines", lines, "next.jsonl", icon=":material/download:", type="tertiary", on_click="ignore", key="get_next"
+        )
+        _shared.csv_button(shown, "next")
