@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.building import module_rows, top_modules
-from autobuild_core.inference import TWO_SIDED_90
+from autobuild_core.population import jackknife_half_width
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.spaces import Space
 
@@ -182,7 +182,7 @@ def _main_effects(places: list[Place], modules: pd.DataFrame, spec: SpaceSpec) -
 
 def _lines(kind: str, first: Place, second: Place, values: Array, spec: SpaceSpec) -> pd.DataFrame:
     """One line a pair of modules, from (members, m, k) second differences."""
-    mean, half = values.mean(0), TWO_SIDED_90 * np.sqrt(len(values) - 1) * values.std(0)
+    mean, half = values.mean(0), jackknife_half_width(values)
 
     def name(place: Place, module: int) -> str:
         codes = place.codes[module][:1] if place.only_present else place.codes[module]

@@ -13,6 +13,7 @@ from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 Array = NDArray[np.float64]
 UNREACHED = 99
+WEIGHT = 6.0  # of the structure beside the embeddings: root of its summed variance
 
 
 def structure_features(codes: Codes, spec: SpaceSpec) -> Array:
@@ -29,10 +30,20 @@ def structure_features(codes: Codes, spec: SpaceSpec) -> Array:
     for values in spec.attributes.values():
         kinds = list(dict.fromkeys(values))
         columns.append(counts @ (np.array(values)[:, None] == np.array(kinds)).astype(float))
-    columns += [(codes[:, list(u.positions)] != ABSENT).sum(1, keepdims=True).astype(float) for u in spec.units if len(u.depths) > 1]
+    columns += [
+        (codes[:, list(u.positions)] != ABSENT).sum(1, keepdims=True).astype(float) for u in spec.units if len(u.depths) > 1
+    ]
     if spec.reads:
         columns.append(path_features(codes, spec))
     return np.concatenate(columns, 1)
+
+
+def structure_scale(codes: Codes, spec: SpaceSpec) -> NDArray[np.float32]:
+    """(2, dim) mean and scale of the structure features over training data: standardised by it, all of them together have norm WEIGHT."""
+    features = structure_features(codes, spec)
+    spread = features.std(0)
+    spread = np.where(spread > 0, spread, 1) * np.sqrt(features.shape[1]) / WEIGHT
+    return np.stack([features.mean(0), spread]).astype(np.float32)
 
 
 def path_features(codes: Codes, spec: SpaceSpec) -> Array:
