@@ -247,7 +247,7 @@ class SubprocessExecutor:
         if self.use_warm and (pid := warm.spawn(self.workspace.path, threads, self.arguments(folder), log_path)):
             return pid
         search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": search, **dict.fromkeys(warm.THREAD_VARIABLES, str(threads))}
+        environment = {**os.environ, "PYTHONPATH": search, **warm.thread_limits(threads)}
         nothing = subprocess.DEVNULL
         with log_path.open("ab") as log:
             child = subprocess.Popen(

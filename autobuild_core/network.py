@@ -4,7 +4,10 @@ Equal to `model.Predictor` at 1e-5 (tested). The weights are those of its state_
 norm folded to a scale and a shift.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +45,11 @@ class Network:
             structure features over the training data.
         codebook: the node features they were trained with.
         num_hops: message-passing layers.
+        threads: chunks of architectures that are predicted at the same time.
     """
 
-    def __init__(self, weights: dict[str, Floats], codebook: Codebook, num_hops: int) -> None:
-        self.weights, self.codebook, self.num_hops = weights, codebook, num_hops
+    def __init__(self, weights: dict[str, Floats], codebook: Codebook, num_hops: int, threads: int = 2) -> None:
+        self.weights, self.codebook, self.num_hops, self.threads = weights, codebook, num_hops, threads
         self.members = len(weights["out_bias"])
         self._values = self._category_values()
         own = {name.removeprefix(RANDOM): w for name, w in weights.items() if name.startswith(RANDOM)}
@@ -94,8 +98,8 @@ class Network:
         out: Floats = sum(weights[..., k, None] * heard[k] for k in range(len(heard)))
         return out
 
-    def node_embeddings(self, graphs: Graphs) -> list[Floats]:
-        """Node embeddings at hops 0..M, each (members, graphs, nodes, dim); those of padded nodes are meaningless."""
+    def node_embeddings(self, graphs: Graphs, last_hop: int | None = None) -> list[Floats]:
+        """Node embeddings at hops 0..last_hop (M), each (members, graphs, nodes, dim); those of padded nodes are meaningless."""
         num_graphs, num_nodes = graphs.positions.shape
         categories = self.codebook.encode(graphs).reshape(num_graphs * num_nodes, -1)
         sources = graphs.sources.astype(np.intp)
@@ -104,7 +108,7 @@ class Network:
         flat = (np.maximum(sources, 0) + offset).reshape(num_graphs * num_nodes, -1)
         h = self._values[:, categories]
         out = [h]
-        for hop in range(self.num_hops):
+        for hop in range(self.num_hops if last_hop is None else last_hop):
             factor, shift = self._folded[hop]
             fresh = np.maximum(self._gat(hop, h, flat, present) * factor + shift, 0)
             h = fresh + h if hop else fresh
@@ -156,9 +160,17 @@ class Network:
         share = self.weights[SOLVED + "share"]
         return Outputs((1 - share) * outputs.scores + share * self._solved(codes, graphs, structure), outputs.graph_norms)
 
+    def by_chunks(self, work: Callable[[Codes], Any], codes: Codes) -> list[Any]:
+        """What `work` makes of every chunk of (n, num_positions) codes, `threads` of them at a time."""
+        chunks = [codes[start : start + CHUNK] for start in range(0, len(codes), CHUNK)]
+        if len(chunks) < 2 or self.threads < 2:
+            return [work(chunk) for chunk in chunks]
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(work, chunks))
+
     def predict(self, codes: Codes) -> Outputs:
         """Predictions and graph embedding norms of any number of architectures; codes (n, num_positions)."""
-        parts = [self._outputs(codes[start : start + CHUNK]) for start in range(0, len(codes), CHUNK)]
+        parts = self.by_chunks(self._outputs, codes)
         if not parts:
             empty = np.zeros((self.members, 0), np.float32)
             return Outputs(empty, np.zeros((self.members, self.num_hops + 1, 0), np.float32))
@@ -168,9 +180,15 @@ class Network:
         """(members, n, num_positions + num_states) norm of each node's embedding at a hop; NaN where it is absent."""
         spec = self.codebook.spec
         out = np.full((self.members, len(codes), spec.num_positions + spec.num_states), np.nan, np.float32)
-        for start in range(0, len(codes), CHUNK):
-            graphs = make_graphs(codes[start : start + CHUNK], spec)
-            norms = self.node_embeddings(graphs)[hop].sum(-1)  # (members, graphs, nodes)
+
+        def place(chunk: Codes) -> Floats:
+            graphs = make_graphs(chunk, spec)
+            norms = self.node_embeddings(graphs, hop)[hop].sum(-1)  # (members, graphs, nodes)
+            part = np.full((self.members, len(chunk), out.shape[2]), np.nan, np.float32)
             rows, nodes = np.nonzero(graphs.mask)
-            out[:, rows + start, graphs.positions[rows, nodes]] = norms[:, rows, nodes]
+            part[:, rows, graphs.positions[rows, nodes]] = norms[:, rows, nodes]
+            return part
+
+        for start, part in zip(range(0, len(codes), CHUNK), self.by_chunks(place, codes), strict=True):
+            out[:, start : start + CHUNK] = part
         return out

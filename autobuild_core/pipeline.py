@@ -32,6 +32,7 @@ from autobuild_core.trust_report import PROBES, Trained, write_report
 
 SPREAD_DRAWS = 2048
 ROWS_AT_ONCE = 16_384
+THREADS = "AUTOBUILD_THREADS"  # environment variable: most threads of a worker
 PERMUTED_MEMBERS, PERMUTED_SHARE = 3, 0.12
 Progress = Callable[[dict[str, Any]], None]
 
@@ -62,12 +63,12 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     rows, values = table.take(kept), values[kept]
     target.check_varies(values)
     evidence = rows
-    threads = min(config.threads, int(os.environ.get("OMP_NUM_THREADS", config.threads)))  # the queue's limit holds
-    given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed, "threads": threads}
+    threads = min(config.threads, int(os.environ.get(THREADS, config.threads)))  # the queue's limit holds
+    given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed}
     space, codebook = load_space(table.spec), make_codebook(table.spec)
 
     def learn(chosen: NDArray[np.intp]) -> Learned:
-        return _learn(rows.take(chosen), values[chosen], config.minimize, codebook, given, report, should_stop)
+        return _learn(rows.take(chosen), values[chosen], config.minimize, codebook, given, threads, report, should_stop)
 
     def test(learned: Learned, judged: NDArray[np.intp]) -> float:
         predicted = learned.network.predict(space.canonical(rows.codes[judged])).scores.mean(0)
@@ -122,6 +123,7 @@ def _learn(
     minimize: bool,
     codebook: Codebook,
     given: dict[str, Any],
+    threads: int,
     report: Progress,
     should_stop: Callable[[], bool],
 ) -> Learned:
@@ -133,7 +135,7 @@ def _learn(
     scaling = NormalScores.fit(values, minimize)
     codes = load_space(rows.spec).canonical(rows.codes)
     weights = _ensemble(codes, scaling.to_scores(values), fold, codebook, settings, report, should_stop)
-    return Learned(settings, fold, scaling, weights, Network(weights, codebook, settings.model.num_hops))
+    return Learned(settings, fold, scaling, weights, Network(weights, codebook, settings.model.num_hops, threads))
 
 
 def _ensemble(

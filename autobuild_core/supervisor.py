@@ -121,7 +121,7 @@ class Supervisor:
         out, nothing = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (out, 1), (out, 2)):
             os.dup2(source, target)
-        os.environ.update(dict.fromkeys(warm.THREAD_VARIABLES, str(self.threads)))
+        os.environ.update(warm.thread_limits(self.threads))
 
 
 def main(arguments: list[str] | None = None) -> int:

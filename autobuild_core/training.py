@@ -34,7 +34,6 @@ class TrainConfig:
         spearman_weight: lambda of the loss.
         clip: largest gradient norm, per member on average (one norm for all, times the root of their number).
         seed: of folds, batches and initialisation.
-        threads: of torch.
     """
 
     members: int = 10
@@ -45,7 +44,6 @@ class TrainConfig:
     spearman_weight: float = 1.0
     clip: float = 5.0
     seed: int = 0
-    threads: int = 2
     model: ModelConfig = field(default_factory=ModelConfig)
 
     @classmethod
@@ -55,7 +53,7 @@ class TrainConfig:
         Up to 1,000 networks ten members, beside the solved half; beyond, four that learn alone, faster and for longer.
         """
         if num_networks <= 1000:
-            chosen = cls(steps=250 + num_networks // 4, model=ModelConfig(dropout=0.15))
+            chosen = cls(steps=200 + num_networks // 3, model=ModelConfig(width=24, dropout=0.15))
         else:
             chosen = cls(members=4, steps=min(900, 500 + num_networks // 30), learning_rate=0.02, model=ModelConfig(width=24))
         return replace(chosen, **{name: value for name, value in given.items() if value is not None})
@@ -130,7 +128,7 @@ def train_ensemble(
     Raises:
         Cancelled: should_stop said so.
     """
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(1)  # operations of tens of microseconds: on a busy machine a second thread made them ten times slower
     torch.manual_seed(config.seed)
     model = Predictor(codebook, config.members, config.model, data.structure.shape[1], config.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)

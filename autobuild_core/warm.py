@@ -30,6 +30,11 @@ def _code_stamp() -> str:
     return json.dumps([sys.executable, *((str(path), path.stat().st_mtime_ns) for path in files)])
 
 
+def thread_limits(threads: int) -> dict[str, str]:
+    """Environment of a worker that may use so many threads: its own, and one for each library, whose operations here are small."""
+    return dict.fromkeys(THREAD_VARIABLES, "1") | {"AUTOBUILD_THREADS": str(threads)}
+
+
 def address(workspace: Path, threads: int) -> Path:
     """The socket of a workspace's supervisor, in a folder that only this user may enter (a socket's path must be short).
 

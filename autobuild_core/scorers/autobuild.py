@@ -11,7 +11,6 @@ from scipy.special import ndtr
 from autobuild_core.costs import CostModel
 from autobuild_core.graphs import make_graphs, module_contexts, module_sink
 from autobuild_core.inference import Predictor
-from autobuild_core.network import CHUNK
 from autobuild_core.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
@@ -229,10 +228,7 @@ class AutoBuildScorer(Scorer):
         network, spec = self.predictor.network, self.predictor.spec
         alone = module_contexts(group, spec)[0]
         hot = (group.codes[:, :, None] == np.arange(len(spec.tokens))).reshape(len(group), -1).astype(float)
-        parts = []
-        for start in range(0, len(alone), CHUNK):
-            pooled = network.pooled(make_graphs(alone[start : start + CHUNK], spec))
-            parts.append(np.concatenate(pooled, -1))
+        parts = network.by_chunks(lambda codes: np.concatenate(network.pooled(make_graphs(codes, spec)), -1), alone)
         return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (network.members, *hot.shape))], -1).astype(float)
 
     def _frame(self, target: Array, good: Array, beyond: Array, error: Array) -> pd.DataFrame:
