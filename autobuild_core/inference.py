@@ -1,7 +1,7 @@
 """A trained run, ready to predict: numpy only, loaded in milliseconds, used by pages and the command line alike."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,15 +53,26 @@ class Predictor:
         scaling: normal scores <-> target.
         calibration: held-out errors.
         target: the equation; `minimize` its direction.
+        member_scalings: as `scaling`, from the rows that each member learns from; without them all share one. The tail of few
+            targets is uncertain, and so the spread between members shows it.
     """
 
     def __init__(
-        self, network: Network, spec: SpaceSpec, scaling: NormalScores, calibration: Calibration, target: str, minimize: bool
+        self,
+        network: Network,
+        spec: SpaceSpec,
+        scaling: NormalScores,
+        calibration: Calibration,
+        target: str,
+        minimize: bool,
+        member_scalings: tuple[NormalScores, ...] = (),
     ) -> None:
         self.network, self.spec, self.scaling, self.calibration = network, spec, scaling, calibration
         self.target_name, self.minimize = target, minimize
         self.space = load_space(spec)
+        self.member_scalings = member_scalings
         self._grid, self._expected = scaling.expectation(calibration.residual)
+        self._member_curves = [own.expectation(calibration.residual) for own in member_scalings]
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -91,7 +102,8 @@ class Predictor:
             raise RunError(f"model.json: got features {about['features']}, expected {list(codebook.names)}; train anew.")
         network = Network(weights, codebook, about["num_hops"])
         scaling, calibration = NormalScores.from_dict(about["scaling"]), Calibration(**about["calibration"])
-        return cls(network, spec, scaling, calibration, about["target"], about["minimize"])
+        own = tuple(NormalScores.from_dict(raw) for raw in about["member_scalings"])
+        return cls(network, spec, scaling, calibration, about["target"], about["minimize"], own)
 
     def describe(self) -> dict[str, Any]:
         """model.json."""
@@ -101,7 +113,8 @@ class Predictor:
             "num_hops": self.network.num_hops,
             "members": self.network.members,
             "scaling": self.scaling.to_dict(),
-            "calibration": {"error": self.calibration.error, "member_spread": self.calibration.member_spread},
+            "member_scalings": [own.to_dict() for own in self.member_scalings],
+            "calibration": asdict(self.calibration),
             "target": self.target_name,
             "minimize": self.minimize,
         }
@@ -110,6 +123,12 @@ class Predictor:
         """Expected target of predicted normal scores of any shape (the mean over the prediction's error)."""
         expected: Array = np.interp(scores, self._grid, self._expected)
         return expected
+
+    def member_expected(self, scores: NDArray[Any]) -> Array:
+        """(members, n) expected targets of the (members, n) normal scores that the members predict, each by its own scaling."""
+        if not self._member_curves:
+            return self.expected(scores)
+        return np.stack([np.interp(row, *curve) for row, curve in zip(scores, self._member_curves, strict=True)])
 
     def member_scores(self, codes: Codes) -> NDArray[np.float32]:
         """(members, n) predicted normal scores; each network is predicted once, in its canonical encoding."""

@@ -31,7 +31,7 @@ class Ensemble(Protocol):
     def member_scores(self, codes: Codes) -> NDArray[np.float32]:
         """(members, n) normal scores."""
 
-    def expected(self, scores: NDArray[np.float32]) -> Array:
+    def member_expected(self, scores: NDArray[np.float32]) -> Array:
         """Scores of any shape in target units."""
 
 
@@ -109,7 +109,7 @@ def second_differences(predictor: Ensemble, first: Place, second: Place, context
     m, k, c = len(first.codes), len(second.codes), len(contexts)
     with_first = [contexts, *(first.put(contexts, a) for a in range(m))]
     codes = np.concatenate([part for base in with_first for part in (base, *(second.put(base, b) for b in range(k)))])
-    values = predictor.expected(predictor.member_scores(codes)).reshape(-1, m + 1, k + 1, c).mean(3)
+    values = predictor.member_expected(predictor.member_scores(codes)).reshape(-1, m + 1, k + 1, c).mean(3)
     differences: Array = values[:, 1:, 1:] - values[:, 1:, :1] - values[:, :1, 1:] + values[:, :1, :1]
     return differences
 

@@ -82,7 +82,8 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     if not np.isfinite(held["score"]).all():
         raise RunError("training: got predictions that are no numbers, expected finite ones; choose another seed or fewer steps.")
     calibration = Calibration(float(np.sqrt(np.mean((held["score"] - scores) ** 2))), _member_spread(network, table, config.seed))
-    predictor = Predictor(network, table.spec, scaling, calibration, config.target, config.minimize)
+    own = tuple(NormalScores.fit(values[fold != member], config.minimize) for member in range(settings.members))
+    predictor = Predictor(network, table.spec, scaling, calibration, config.target, config.minimize, own)
     _write_model(folder, predictor, weights)
     quality = judge(predictor, held, values)
     quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in held["norms"]]

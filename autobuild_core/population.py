@@ -8,9 +8,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
-from autobuild_core.scaling import TWO_SIDED_90
 from autobuild_core.spaces import Space
 from autobuild_core.targets import Target
 
@@ -151,7 +151,8 @@ def jackknife_half_width(values: Array) -> Array:
     """Half of the 90 % interval of the mean of (members, n) values.
 
     Members differ in what they hold out, one fold of as many as there are members: the spread between them is
-    that of a delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1).
+    that of a delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1), with members - 1 degrees of freedom.
     """
-    half: Array = TWO_SIDED_90 * np.sqrt(len(values) - 1) * values.std(0)
+    degrees = len(values) - 1
+    half: Array = stdtrit(degrees, 0.95) * np.sqrt(degrees) * values.std(0)
     return half

@@ -213,7 +213,7 @@ def _members(trained: Trained, top: pd.DataFrame) -> Array:
             out[:, lines] = exact_means(trained.scorer.member_targets, population, group, predictor.spec)
         else:
             contexts = population.codes[eligible_rows(population.codes, group, predictor.spec)[:NUM_CONTEXTS]]
-            targets = predictor.expected(predictor.member_scores(in_contexts(group, contexts, predictor.spec)))
+            targets = predictor.member_expected(predictor.member_scores(in_contexts(group, contexts, predictor.spec)))
             out[:, lines] = targets.reshape(len(out), len(group), -1).mean(2)
     moved: Array = out + (top["score"].to_numpy(float) - out.mean(0))
     return moved  # the ensemble's mean is that of the module table

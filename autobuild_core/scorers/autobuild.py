@@ -88,7 +88,7 @@ class AutoBuildScorer(Scorer):
         self._rng = np.random.default_rng(seed)
         self.population = Population.of(predictor.space, self._rng)
         scores = predictor.member_scores(self.population.codes).astype(float)  # (members, n)
-        self._targets = predictor.expected(scores)
+        self._targets = predictor.member_expected(scores)
         if table is not None:
             measured = Evaluated.of(table, predictor.space, predictor.target_name, predictor.minimize)
             lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
@@ -121,12 +121,12 @@ class AutoBuildScorer(Scorer):
         return None
 
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
-        total, done, frames = sum(map(len, groups)), 0, []
+        total, done, frames, zero = sum(map(len, groups)), 0, [], np.zeros(3)
         for group in groups:
             if self.population.exact:
-                lenses, error = self._exact(group), np.zeros(3)
+                lenses, error = self._exact(group), zero
             elif len(group) <= CALIBRATED_ON:
-                lenses, error = self._sampled(group, group), np.zeros(3)
+                lenses, error = self._sampled(group, group), zero
             else:
                 lenses, error = self._calibrated(group)
             frame = self._frame(*lenses, error)
@@ -197,7 +197,7 @@ class AutoBuildScorer(Scorer):
         contexts = self.population.codes[eligible[:NUM_CONTEXTS]]
         codes = in_contexts(part, contexts, predictor.spec)
         scores = predictor.member_scores(codes)
-        targets = predictor.expected(scores)
+        targets = predictor.member_expected(scores)
         complete = len(part) == predictor.space.group_size(group.positions)
         out = []
         values = (targets, self._targets), (self._good_of(scores), self._good), (self._beyond_cost(codes, targets), self._beyond)
