@@ -15,11 +15,10 @@ from autobuild_core.errors import RunError
 from autobuild_core.features import make_codebook
 from autobuild_core.network import Network
 from autobuild_core.records import Codes, SpaceSpec
-from autobuild_core.scaling import NormalScores
+from autobuild_core.scaling import TWO_SIDED_90, NormalScores
 from autobuild_core.spaces import load_space
 
 Array = NDArray[np.float64]
-TWO_SIDED_90 = 1.645
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,14 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.building import module_rows, top_modules
-from autobuild_core.inference import TWO_SIDED_90
+from autobuild_core.population import jackknife_half_width
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]
 CONTEXTS = 12
+LAYERS_OF_PLACE = 5  # single layers that enter pairs, where a place has more: those with the largest and the smallest scores
 TOP_OF_UNIT = 4  # modules of a unit that enter pairs of units
-MOST_ROWS = 6_000  # predictions asked for at most, a kind: pairs of places with the smallest main effects are left out beyond
+MOST_ROWS = 4_000  # predictions asked for at most, a kind: pairs of places with the smallest main effects are left out beyond
 PAIRS_KEPT = 400  # lines of the table, the strongest
 
 
@@ -68,6 +69,18 @@ def layer_places(spec: SpaceSpec) -> list[Place]:
         else:
             places += [Place(spec.position_labels[p], (p,), tokens[:, None], True) for p in unit.positions]
     return places
+
+
+def extreme_layers(place: Place, modules: pd.DataFrame, spec: SpaceSpec, most: int = LAYERS_OF_PLACE) -> Place:
+    """The place with at most so many of its layers: the ones with the largest scores, and half as many with the smallest."""
+    if len(place.codes) <= most:
+        return place
+    here = modules[modules["positions"] == json.dumps([spec.position_labels[place.positions[0]]])]
+    scores = dict(zip(here["layers"], here["score"], strict=True))
+    worth = np.array([scores.get(json.dumps([spec.tokens[row[0]]]), 0.0) for row in place.codes])
+    order, low = np.argsort(-worth, kind="stable"), most // 2
+    kept = np.sort(np.concatenate([order[: most - low], order[len(order) - low :]]))
+    return replace(place, codes=place.codes[kept])
 
 
 def unit_places(modules: pd.DataFrame, spec: SpaceSpec, minimize: bool, top: int = TOP_OF_UNIT) -> list[Place]:
@@ -124,8 +137,9 @@ def interactions(
         low, high (target units, 90 % interval over the members), strength (root mean square over the pair of places).
     """
     spec, rng = predictor.spec, np.random.default_rng(seed)
+    singles = [extreme_layers(place, modules, spec) for place in layer_places(spec)]
     parts: list[pd.DataFrame] = []
-    for kind, places in (("layers", layer_places(spec)), ("units", unit_places(modules, spec, minimize))):
+    for kind, places in (("layers", singles), ("units", unit_places(modules, spec, minimize))):
         effects = _main_effects(places, modules, spec)
         pairs = sorted(itertools.combinations(range(len(places)), 2), key=lambda p: -effects[p[0]] * effects[p[1]])
         asked = 0
@@ -168,7 +182,7 @@ def _main_effects(places: list[Place], modules: pd.DataFrame, spec: SpaceSpec) -
 
 def _lines(kind: str, first: Place, second: Place, values: Array, spec: SpaceSpec) -> pd.DataFrame:
     """One line a pair of modules, from (members, m, k) second differences."""
-    mean, half = values.mean(0), TWO_SIDED_90 * np.sqrt(len(values) - 1) * values.std(0)
+    mean, half = values.mean(0), jackknife_half_width(values)
 
     def name(place: Place, module: int) -> str:
         codes = place.codes[module][:1] if place.only_present else place.codes[module]

@@ -1,17 +1,23 @@
 """The AutoBuild predictor for a whole ensemble at once: FE-MLP, GATv2 hops, mean pooling, regressor.
 
-Every parameter has a leading dimension of members; all members are one tensor program. `network.py` repeats the
-forward pass in numpy (evaluation mode), which a test holds equal to this one.
+All members are one tensor program over the same batch of graphs: node embeddings are (nodes, members, dim), nodes of all
+graphs packed one behind the other without padding, and every parameter has a leading dimension of members. `network.py`
+repeats the forward pass in numpy (evaluation mode), which a test holds equal to this one.
 """
 
 import itertools
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autobuild_core.features import Codebook
+from autobuild_core.graphs import Graphs
 from autobuild_core.network import NEGATIVE_SLOPE, NORM_EPS
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,71 @@ class ModelConfig:
     dropout: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Graphs with their nodes packed: no padding.
+
+    Args:
+        categories: (nodes, features) int64.
+        sources: (nodes, degree) int64, indices of the nodes that a node hears, itself first; itself again where there is none.
+        present: (nodes, degree) bool, where a source is real.
+        graph: (nodes,) int64, the graph of each node.
+        share: (nodes, 1) one divided by the number of nodes of its graph.
+        structure: (graphs, dim) what each looks like as a whole, standardised.
+    """
+
+    categories: Tensor
+    sources: Tensor
+    present: Tensor
+    graph: Tensor
+    share: Tensor
+    structure: Tensor
+
+    @property
+    def num_graphs(self) -> int:
+        """How many graphs."""
+        return len(self.structure)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Graphs as padded tensors, from which batches are packed; see `Graphs` and `Codebook.encode`."""
+
+    categories: Tensor
+    sources: Tensor
+    mask: Tensor
+    structure: Tensor
+
+    @classmethod
+    def of(cls, graphs: Graphs, codebook: Codebook, structure: Array) -> "Encoded":
+        """The tensors of a batch of graphs; structure is (graphs, dim), standardised."""
+        sources = torch.from_numpy(graphs.sources.astype(np.int64))
+        whole = torch.from_numpy(structure.astype(np.float32))
+        return cls(torch.from_numpy(codebook.encode(graphs)), sources, torch.from_numpy(graphs.mask), whole)
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def batch(self, index: Tensor) -> Batch:
+        """The graphs at (n,) row numbers, packed."""
+        mask, sources = self.mask[index], self.sources[index]
+        place = mask.flatten().cumsum(0).reshape(mask.shape) - 1  # packed number of every real node
+        graph, node = mask.nonzero(as_tuple=True)
+        heard = sources[graph, node]  # (nodes, degree)
+        present = heard >= 0
+        packed = place[graph[:, None], heard.clamp(min=0)]
+        packed = torch.where(present, packed, packed[:, :1])
+        share = (1 / mask.sum(1).float())[graph, None]
+        return Batch(self.categories[index][graph, node], packed, present, graph, share, self.structure[index])
+
+
 def _normal(generator: torch.Generator, *shape: int, scale: float) -> nn.Parameter:
     return nn.Parameter(scale * torch.randn(*shape, generator=generator))
+
+
+def _times(x: Tensor, weight: Tensor) -> Tensor:
+    """(rows, members, in) times (members, in, out) -> (rows, members, out), each member by its own weight."""
+    return torch.bmm(x.transpose(0, 1), weight).transpose(0, 1)
 
 
 class FeatureEmbedding(nn.Module):
@@ -42,7 +111,7 @@ class FeatureEmbedding(nn.Module):
     place of the absolute value, which keeps the order of the values and so the sign of an effect (method.md,
     weakness 8).
 
-    Shapes: categories (members, batch, nodes, features) int64 -> (members, batch, nodes, features).
+    Shapes: categories (nodes, features) int64 -> (nodes, members, features).
     """
 
     def __init__(self, codebook: Codebook, members: int, hidden: int, generator: torch.Generator) -> None:
@@ -60,8 +129,8 @@ class FeatureEmbedding(nn.Module):
         return nn.functional.softplus(raw)
 
     def forward(self, categories: Tensor) -> Tensor:
-        members = len(categories)
-        return self.values().gather(1, categories.reshape(members, -1)).reshape(categories.shape)
+        per_feature = nn.functional.embedding(categories, self.values().T.contiguous())  # (nodes, features, members)
+        return per_feature.transpose(1, 2)
 
 
 class GATv2(nn.Module):
@@ -70,8 +139,7 @@ class GATv2(nn.Module):
     Source: Brody et al., "How Attentive are Graph Attention Networks?", ICLR 2022, equation 7; equal to PyG's
     GATv2Conv(in_dim, out_dim) with the same weights.
 
-    Shapes: x (members, graphs * nodes, in_dim), sources (members, graphs * nodes, degree) int64 flat indices, itself first,
-    present (members, graphs * nodes, degree) bool -> (members, graphs * nodes, out_dim).
+    Shapes: x (nodes, members, in_dim), batch of these nodes -> (nodes, members, out_dim).
     """
 
     def __init__(self, members: int, in_dim: int, out_dim: int, generator: torch.Generator) -> None:
@@ -84,25 +152,21 @@ class GATv2(nn.Module):
         self.attention = _normal(generator, members, out_dim, 1, scale=(2 / (1 + out_dim)) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(members, 1, out_dim))
 
-    def forward(self, x: Tensor, sources: Tensor, present: Tensor) -> Tensor:
-        members, num_nodes, degree = sources.shape
-        source = torch.baddbmm(self.bias_source, x, self.weight_source)  # (members, nodes, out_dim)
-        target = torch.baddbmm(self.bias_target, x, self.weight_target)
-        rows, flat = torch.arange(members)[:, None] * num_nodes, source.reshape(members * num_nodes, -1)
-        heard = [source]  # a node hears itself first
-        for k in range(1, degree):
-            heard.append(flat.index_select(0, (sources[..., k] + rows).flatten()).reshape(source.shape))
-        mixed = [nn.functional.leaky_relu(x + target, NEGATIVE_SLOPE) for x in heard]
-        logits = torch.cat([torch.bmm(x, self.attention) for x in mixed], 2)  # (members, nodes, degree)
-        weights = logits.masked_fill(~present, float("-inf")).softmax(-1)
-        out: Tensor = self.bias
-        for k, x in enumerate(heard):
-            out = torch.addcmul(out, weights[..., k, None], x)
+    def forward(self, x: Tensor, batch: Batch) -> Tensor:
+        source = _times(x, self.weight_source) + self.bias_source.squeeze(1)  # (nodes, members, out_dim)
+        target = _times(x, self.weight_target) + self.bias_target.squeeze(1)
+        heard = [source, *(source.index_select(0, batch.sources[:, k]) for k in range(1, batch.sources.shape[1]))]
+        mixed = [nn.functional.leaky_relu(h + target, NEGATIVE_SLOPE) for h in heard]
+        logits = torch.stack([_times(m, self.attention)[..., 0] for m in mixed], 2)  # (nodes, members, degree)
+        weights = logits.masked_fill(~batch.present[:, None], float("-inf")).softmax(-1)
+        out: Tensor = self.bias.squeeze(1)
+        for k, h in enumerate(heard):
+            out = torch.addcmul(out, weights[..., k, None], h)
         return out
 
 
-class MaskedNorm(nn.Module):
-    """Batch norm over the real nodes of each member. Shapes: x (members, nodes, dim), mask (members, nodes, 1)."""
+class NodeNorm(nn.Module):
+    """Batch norm over the nodes of each member. Shapes: (nodes, members, dim) -> the same."""
 
     mean: Tensor
     variance: Tensor
@@ -115,17 +179,11 @@ class MaskedNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(members, 1, dim))
         self.register_buffer("variance", torch.ones(members, 1, dim))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        mean, variance = self.mean, self.variance
-        if self.training:
-            count = mask.sum(1, keepdim=True)
-            mean = (x * mask).sum(1, keepdim=True) / count
-            variance = ((x - mean) * mask).square().sum(1, keepdim=True) / count
-            with torch.no_grad():
-                self.mean.lerp_(mean, self.momentum)
-                self.variance.lerp_(variance, self.momentum)
-        factor = (variance + NORM_EPS).rsqrt() * self.scale
-        return torch.addcmul(self.shift - mean * factor, x, factor)
+    def forward(self, x: Tensor) -> Tensor:
+        running, affine = (self.mean.view(-1), self.variance.view(-1)), (self.scale.view(-1), self.shift.view(-1))
+        flat = x.reshape(len(x), -1)
+        normed = nn.functional.batch_norm(flat, *running, *affine, self.training, self.momentum, NORM_EPS)
+        return normed.view(x.shape)
 
 
 class Predictor(nn.Module):
@@ -138,52 +196,45 @@ class Predictor(nn.Module):
         codebook: the node features.
         members: size of the ensemble.
         config: sizes.
+        num_structure: dimension of the structure features, which the regressor and the linear path see beside the embeddings.
         seed: initialisation.
     """
 
-    def __init__(self, codebook: Codebook, members: int, config: ModelConfig, seed: int) -> None:
+    def __init__(self, codebook: Codebook, members: int, config: ModelConfig, num_structure: int, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.config = config
+        self.config, self.members = config, members
         self.embedding = FeatureEmbedding(codebook, members, config.hidden, generator)
         dims = [len(codebook.names)] + [config.width] * config.num_hops
         self.hops = nn.ModuleList(GATv2(members, a, b, generator) for a, b in itertools.pairwise(dims))
-        self.norms = nn.ModuleList(MaskedNorm(members, dim) for dim in dims[1:])
-        self.hidden_weight = _normal(generator, members, config.width, config.width, scale=config.width**-0.5)
+        self.norms = nn.ModuleList(NodeNorm(members, dim) for dim in dims[1:])
+        seen = config.width + num_structure
+        self.hidden_weight = _normal(generator, members, seen, config.width, scale=seen**-0.5)
         self.hidden_bias = nn.Parameter(torch.zeros(members, 1, config.width))
         self.out_weight = _normal(generator, members, config.width, 1, scale=config.width**-0.5)
         self.out_bias = nn.Parameter(torch.zeros(members, 1, 1))
-        self.linear_weight = nn.Parameter(torch.zeros(members, sum(dims), 1))
+        self.linear_weight = nn.Parameter(torch.zeros(members, sum(dims) + num_structure, 1))
 
-    def node_embeddings(self, categories: Tensor, sources: Tensor, mask: Tensor) -> list[Tensor]:
-        """Node embeddings at hops 0..M, each (members, graphs, nodes, dim), non-negative.
-
-        Args:
-            categories: (members, graphs, nodes, features) int64.
-            sources: (members, graphs, nodes, degree) int64, -1 where none.
-            mask: (members, graphs, nodes) bool.
-        """
-        members, graphs, nodes, degree = sources.shape
-        offset = (torch.arange(graphs) * nodes)[:, None, None]
-        present = (sources >= 0).reshape(members, graphs * nodes, degree)
-        flat = (sources.clamp(min=0) + offset).reshape(members, graphs * nodes, degree)
-        keep = mask.reshape(members, graphs * nodes, 1).float()
-        h = self.embedding(categories).reshape(members, graphs * nodes, -1)
+    def node_embeddings(self, batch: Batch) -> list[Tensor]:
+        """Node embeddings at hops 0..M, each (nodes, members, dim), non-negative."""
+        h = self.embedding(batch.categories)
         out = [h]
         for index, (hop, norm) in enumerate(zip(self.hops, self.norms, strict=True)):
-            fresh = torch.relu(norm(hop(h, flat, present), keep))
+            fresh = torch.relu(norm(hop(h, batch)))
             h = fresh + h if index else fresh
             out.append(h)
-        return [x.reshape(members, graphs, nodes, -1) for x in out]
+        return out
 
-    def forward(self, categories: Tensor, sources: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(predicted (members, graphs), graph embedding norms (members, hops + 1, graphs))."""
-        weight = (mask / mask.sum(2, keepdim=True).clamp(min=1))[..., None]
-        embeddings = self.node_embeddings(categories, sources, mask)
-        pooled = [(h * weight).sum(2) for h in embeddings]  # each (members, graphs, dim)
-        norms = torch.stack([g.sum(-1) for g in pooled], 1)
+        pooled = []  # each (graphs, members, dim): the mean over a graph's nodes
+        for h in self.node_embeddings(batch):
+            sums = h.new_zeros(batch.num_graphs, self.members, h.shape[2])
+            pooled.append(sums.index_add(0, batch.graph, h * batch.share[:, None]))
+        norms = torch.stack([g.sum(-1).T for g in pooled], 1)
         last = nn.functional.dropout(pooled[-1], self.config.dropout, self.training)
-        hidden = torch.relu(torch.baddbmm(self.hidden_bias, last, self.hidden_weight))
-        predicted = torch.baddbmm(self.out_bias, hidden, self.out_weight)
-        predicted = predicted + torch.bmm(torch.cat(pooled, -1), self.linear_weight)
-        return predicted[..., 0], norms
+        whole = batch.structure[:, None].expand(-1, self.members, -1)
+        hidden = torch.relu(_times(torch.cat([last, whole], -1), self.hidden_weight) + self.hidden_bias.squeeze(1))
+        predicted = _times(hidden, self.out_weight) + self.out_bias.squeeze(1)
+        predicted = predicted + _times(torch.cat([*pooled, whole], -1), self.linear_weight)
+        return predicted[..., 0].T, norms

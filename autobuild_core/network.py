@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from autobuild_core.features import Codebook
 from autobuild_core.graphs import Graphs, make_graphs
 from autobuild_core.records import Codes
+from autobuild_core.structure import structure_features
 
 Floats = NDArray[np.float32]
 NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU
 NORM_EPS = 1e-5
-CHUNK = 1024  # graphs at a time: their node embeddings stay in the processor's cache
+CHUNK = 256  # graphs at a time: their node embeddings stay in the processor's cache
+RANDOM, SOLVED = "random.", "solved."  # prefixes of the weights of the solved half
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +35,11 @@ class Outputs:
 
 
 class Network:
-    """An ensemble of trained predictors.
+    """An ensemble of trained predictors, each mixed with the solved half of `readout.py` where there is one.
 
     Args:
-        weights: name -> array with a leading dimension of members.
+        weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and standard deviation of the
+            structure features over the training data.
         codebook: the node features they were trained with.
         num_hops: message-passing layers.
     """
@@ -45,7 +48,15 @@ class Network:
         self.weights, self.codebook, self.num_hops = weights, codebook, num_hops
         self.members = len(weights["out_bias"])
         self._values = self._category_values()
+        own = {name.removeprefix(RANDOM): w for name, w in weights.items() if name.startswith(RANDOM)}
+        self.random = Network(own, codebook, num_hops) if own else None
         self._folded = [self._fold(hop) for hop in range(num_hops)]
+
+    def structure(self, codes: Codes) -> Floats:
+        """(n, dim) structure features of (n, num_positions) codes, standardised as in the training."""
+        mean, spread = self.weights["structure_scale"]
+        standard: Floats = ((structure_features(codes, self.codebook.spec) - mean) / spread).astype(np.float32)
+        return standard
 
     def category_values(self) -> Floats:
         """(members, categories) the one number that the FE-MLP gives each category."""
@@ -100,20 +111,54 @@ class Network:
             out.append(h)
         return [x.reshape(self.members, num_graphs, num_nodes, -1) for x in out]
 
-    def forward(self, graphs: Graphs) -> Outputs:
-        """Predictions and graph embedding norms of a batch small enough for memory."""
-        w = self.weights
-        share = (graphs.mask / np.maximum(graphs.mask.sum(1, keepdims=True), 1)).astype(np.float32)
-        pooled = [np.einsum("mgnd,gn->mgd", h, share, optimize=True) for h in self.node_embeddings(graphs)]
+    def pooled(self, graphs: Graphs) -> list[Floats]:
+        """Graph embeddings at hops 0..M, each (members, graphs, dim): means over the nodes of each graph."""
+        share = (graphs.mask / np.maximum(graphs.mask.sum(1, keepdims=True), 1)).astype(np.float32)[:, None]
+        return [np.matmul(share, h)[:, :, 0] for h in self.node_embeddings(graphs)]
+
+    def forward(self, graphs: Graphs, structure: Floats) -> Outputs:
+        """Predictions and graph embedding norms of a batch small enough for memory; structure is (graphs, dim), standardised."""
+        w, pooled = self.weights, self.pooled(graphs)
         norms = np.stack([g.sum(-1) for g in pooled], 1)
-        hidden = np.maximum(pooled[-1] @ w["hidden_weight"] + w["hidden_bias"], 0)
-        scores = hidden @ w["out_weight"] + w["out_bias"] + np.concatenate(pooled, -1) @ w["linear_weight"]
+        whole = np.broadcast_to(structure, (self.members, *structure.shape))
+        hidden = np.maximum(np.concatenate([pooled[-1], whole], -1) @ w["hidden_weight"] + w["hidden_bias"], 0)
+        scores = hidden @ w["out_weight"] + w["out_bias"] + np.concatenate([*pooled, whole], -1) @ w["linear_weight"]
         return Outputs(scores[..., 0], norms)
+
+    def features(self, codes: Codes, graphs: Graphs, structure: Floats) -> list[Floats]:
+        """Groups of features that the solved readout sees, each (graphs, dim), of a network with one random member.
+
+        Structure, one-hot layers, the graph embeddings of hops 1..M, rectified random projections of structure and of layers.
+        """
+        spec = self.codebook.spec
+        hot = codes[:, :, None] == np.arange(len(spec.tokens))
+        layers = hot.reshape(len(codes), -1).astype(np.float32) / np.float32(np.sqrt(spec.num_positions))
+        pooled = [h[0] for h in self.pooled(graphs)[1:]]
+        rectified = []
+        for part, name in ((structure, "structure"), (layers, "layers")):
+            projection = self.weights[f"projection_{name}"]
+            rectified.append(np.maximum(part @ projection[:-1] + projection[-1], 0))
+        return [structure, layers, *pooled, *rectified]
+
+    def _solved(self, codes: Codes, graphs: Graphs, structure: Floats) -> Floats:
+        """(members, graphs) predictions of the solved half."""
+        assert self.random is not None
+        features = np.concatenate(self.random.features(codes, graphs, structure), 1)
+        solved: Floats = (features @ self.weights[SOLVED + "readout"] + self.weights[SOLVED + "bias"]).T
+        return solved
+
+    def _outputs(self, codes: Codes) -> Outputs:
+        """Of a chunk of codes: the two halves mixed."""
+        graphs, structure = make_graphs(codes, self.codebook.spec), self.structure(codes)
+        outputs = self.forward(graphs, structure)
+        if self.random is None:
+            return outputs
+        share = self.weights[SOLVED + "share"]
+        return Outputs((1 - share) * outputs.scores + share * self._solved(codes, graphs, structure), outputs.graph_norms)
 
     def predict(self, codes: Codes) -> Outputs:
         """Predictions and graph embedding norms of any number of architectures; codes (n, num_positions)."""
-        spec = self.codebook.spec
-        parts = [self.forward(make_graphs(codes[start : start + CHUNK], spec)) for start in range(0, len(codes), CHUNK)]
+        parts = [self._outputs(codes[start : start + CHUNK]) for start in range(0, len(codes), CHUNK)]
         if not parts:
             empty = np.zeros((self.members, 0), np.float32)
             return Outputs(empty, np.zeros((self.members, self.num_hops + 1, 0), np.float32))

@@ -11,19 +11,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from autobuild_core import tables
+from autobuild_core import readout, tables
 from autobuild_core.curve import learn_enough
 from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.features import Codebook, make_codebook
 from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
-from autobuild_core.network import Network
+from autobuild_core.network import RANDOM, SOLVED, Network
+from autobuild_core.population import jackknife_half_width
 from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import RunFolder
 from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
-from autobuild_core.scorers.autobuild import AutoBuildScorer, jackknife_half_width
+from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import load_space
+from autobuild_core.structure import structure_features, structure_scale
 from autobuild_core.targets import Target
 from autobuild_core.trust import layer_spread
 from autobuild_core.trust_report import PROBES, Trained, write_report
@@ -85,12 +87,13 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in held["norms"]]
     predictions = _held_out_frame(predictor, held, values, rows, kept)
     folder.write_frame("predictions.parquet", predictions)
-    scorer = make_scorer("autobuild", predictor)
+    scorer = make_scorer("autobuild", predictor, table=evidence)
     assert isinstance(scorer, AutoBuildScorer)
     modules = _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
     folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
     sizes = {"num_train": len(rows), "num_networks": len(np.unique(rows.networks)), "ensemble_size": settings.members}
     sizes |= {"num_without_target": len(table) - len(evidence), "num_evidence": len(evidence)}
+    quality["calibration"] = [dict(zip(("num_modules", "error", "spread"), c, strict=True)) for c in scorer.calibration_errors]
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
     quality |= sizes | lenses | {"learning_curve": curve}
     report({"phase": "checking", "share": 0.0, "seconds": time.monotonic() - start, "seconds_left": None})
@@ -128,11 +131,41 @@ def _learn(
     settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
     scaling = NormalScores.fit(values, minimize)
-    graphs = make_graphs(load_space(rows.spec).canonical(rows.codes), rows.spec)
-    data = training.encode(graphs, codebook, scaling.to_scores(values), fold)
-    model = training.train_ensemble(data, codebook, settings, report, should_stop)
-    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    codes = load_space(rows.spec).canonical(rows.codes)
+    weights = _ensemble(codes, scaling.to_scores(values), fold, codebook, settings, report, should_stop)
     return Learned(settings, fold, scaling, weights, Network(weights, codebook, settings.model.num_hops))
+
+
+def _ensemble(
+    codes: Codes,
+    scores: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    codebook: Codebook,
+    settings: Any,
+    report: Progress,
+    should_stop: Callable[[], bool],
+) -> dict[str, NDArray[np.float32]]:
+    """The weights of an ensemble for (n, num_positions) canonical codes: the trained half and, where they are few, the solved one."""
+    from autobuild_core import model, training
+
+    graphs = make_graphs(codes, codebook.spec)
+    scale = structure_scale(codes, codebook.spec)
+    data = model.Encoded.of(graphs, codebook, (structure_features(codes, codebook.spec) - scale[0]) / scale[1])
+    trained = training.train_ensemble(data, scores, fold, codebook, settings, report, should_stop)
+    weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
+    if len(codes) > readout.MAX_ROWS:
+        return weights
+    num_structure, num_layers = scale.shape[1], codes.shape[1] * len(codebook.spec.tokens)
+    drawn = model.Predictor(codebook, 1, replace(settings.model, width=readout.RANDOM_WIDTH), num_structure, settings.seed + 1)
+    own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
+    own |= readout.projections(num_structure, num_layers, np.random.default_rng(settings.seed))
+    num_hops = settings.model.num_hops
+    solved = readout.solve_readout(Network(own, codebook, num_hops), codes, scores, fold, settings.members, settings.seed)
+    both = weights | {RANDOM + name: w for name, w in own.items()} | solved
+    halves = [
+        held_out(Network(both | {SOLVED + "share": np.float32(s)}, codebook, num_hops), codes, fold)["score"] for s in (1, 0)
+    ]
+    return both | {SOLVED + "share": np.array(readout.share_of_solved(*halves, scores), np.float32)}
 
 
 def held_out(network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -241,9 +274,7 @@ def _refit(
 
     def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         fold = training.split_folds(networks[rows], small.members, np.random.default_rng(settings.seed))
-        data = training.encode(make_graphs(codes[rows], predictor.spec), codebook, scores, fold)
-        model = training.train_ensemble(data, codebook, small, lambda record: None, should_stop)
-        weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+        weights = _ensemble(codes[rows], scores, fold, codebook, small, lambda record: None, should_stop)
         network = Network(weights, codebook, small.model.num_hops)
         spread = network.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
         return held_out(network, codes[rows], fold)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
@@ -263,7 +294,7 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     codebook, population = predictor.network.codebook, scorer.population
     drawn = np.random.default_rng(0).choice(len(population.codes), SPREAD_DRAWS, p=population.weights)
     graphs = make_graphs(predictor.space.canonical(population.codes[drawn]), predictor.spec)
-    outputs = predictor.network.forward(graphs)
+    outputs = predictor.network.predict(predictor.space.canonical(population.codes[drawn]))
     slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
     values = predictor.network.category_values().astype(float)  # (members, categories)
     in_space = np.bincount(codebook.encode(graphs)[graphs.mask].ravel(), minlength=values.shape[1])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 GRID_SIZE = 513
+TWO_SIDED_90 = 1.645
 REACH = 1.5  # how far, in standard deviations beyond the data, a prediction is followed
 
 

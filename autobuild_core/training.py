@@ -9,17 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
-from torch import Tensor
 
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.features import Codebook
-from autobuild_core.graphs import Graphs
 from autobuild_core.loss import autobuild_loss
-from autobuild_core.model import ModelConfig, Predictor
+from autobuild_core.model import Encoded, ModelConfig, Predictor
 
 MIN_NETWORKS = 10
 REPORT_SECONDS = 1.0
-MAX_HELD_OUT_SHOWN = 128  # held-out architectures a member is judged on while it trains
+MAX_HELD_OUT_SHOWN = 500  # held-out architectures that the members are judged on while they train
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -30,7 +28,7 @@ class TrainConfig:
     Args:
         members: size of the ensemble, and number of folds.
         steps: gradient steps. Method.md, weakness 12: a budget in steps, not epochs.
-        batch_size: architectures a member sees in a step.
+        batch_size: architectures of a step; each member leaves its own fold of them out.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         spearman_weight: lambda of the loss.
@@ -41,9 +39,9 @@ class TrainConfig:
 
     members: int = 10
     steps: int = 250
-    batch_size: int = 128
+    batch_size: int = 64
     learning_rate: float = 0.01
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     spearman_weight: float = 1.0
     clip: float = 5.0
     seed: int = 0
@@ -54,36 +52,44 @@ class TrainConfig:
     def for_size(cls, num_networks: int, **given: Any) -> "TrainConfig":
         """The defaults for a number of networks.
 
-        Ten members with dropout up to 1,000 networks, five without beyond; 200 steps and one more for every five
-        networks, at most 800.
+        Up to 1,000 networks ten members, beside the solved half; beyond, four that learn alone, faster and for longer.
         """
-        few = num_networks <= 1000
-        model = ModelConfig(dropout=0.3 if few else 0.0)
-        chosen = cls(members=10 if few else 5, steps=min(800, 200 + num_networks // 5), model=model)
+        if num_networks <= 1000:
+            chosen = cls(steps=250 + num_networks // 4, model=ModelConfig(dropout=0.15))
+        else:
+            chosen = cls(members=4, steps=min(900, 500 + num_networks // 30), learning_rate=0.02, model=ModelConfig(width=24))
         return replace(chosen, **{name: value for name, value in given.items() if value is not None})
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
-    """Encoded architectures.
+class FoldedBatches:
+    """Batches with equally many rows of every fold, so that all members can share one: member m leaves out those of fold m.
 
     Args:
-        categories: (n, nodes, features) int64.
-        sources: (n, nodes, degree) int64.
-        mask: (n, nodes) bool.
-        scores: (n,) targets as normal scores.
-        fold: (n,) the member that does not see the row.
+        fold: (n,) fold of every row.
+        num_folds: how many, each with at least one row.
+        size: rows of a batch, about.
+        rng: draws them; every row once before any comes again.
     """
 
-    categories: Tensor
-    sources: Tensor
-    mask: Tensor
-    scores: NDArray[np.float64]
-    fold: NDArray[np.int64]
+    def __init__(self, fold: NDArray[np.int64], num_folds: int, size: int, rng: np.random.Generator) -> None:
+        self._rows = [np.flatnonzero(fold == k) for k in range(num_folds)]
+        self._left: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * num_folds
+        self._rng = rng
+        self.per_fold = max(1, min(round(size / num_folds), *(len(rows) for rows in self._rows)))
+        own = np.arange(num_folds)[:, None] != np.repeat(np.arange(num_folds), self.per_fold)
+        self.seen = np.stack([np.flatnonzero(mask) for mask in own])  # (members, rows that a member learns from)
 
-    def batch(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The model's inputs for (members, batch) row numbers."""
-        return self.categories[index], self.sources[index], self.mask[index]
+    def draw(self) -> NDArray[np.int64]:
+        """(num_folds * per_fold,) row numbers, fold by fold."""
+        parts = []
+        for k, rows in enumerate(self._rows):
+            if len(self._left[k]) < self.per_fold:
+                fresh = self._rng.permutation(rows)
+                again = np.isin(fresh, self._left[k])  # what is left comes first, and not twice in one batch
+                self._left[k] = np.concatenate([self._left[k], fresh[~again], fresh[again]])
+            parts.append(self._left[k][: self.per_fold])
+            self._left[k] = self._left[k][self.per_fold :]
+        return np.concatenate(parts)
 
 
 def split_folds(networks: NDArray[np.uint64], num_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -101,20 +107,21 @@ def split_folds(networks: NDArray[np.uint64], num_folds: int, rng: np.random.Gen
     return fold_of[inverse]
 
 
-def encode(graphs: Graphs, codebook: Codebook, scores: NDArray[np.float64], fold: NDArray[np.int64]) -> Data:
-    """Graphs as tensors."""
-    categories = torch.from_numpy(codebook.encode(graphs))
-    sources = torch.from_numpy(graphs.sources.astype(np.int64))
-    return Data(categories, sources, torch.from_numpy(graphs.mask), scores, fold)
-
-
 def train_ensemble(
-    data: Data, codebook: Codebook, config: TrainConfig, report: Report, should_stop: Callable[[], bool]
+    data: Encoded,
+    scores: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    codebook: Codebook,
+    config: TrainConfig,
+    report: Report,
+    should_stop: Callable[[], bool],
 ) -> Predictor:
     """The trained ensemble, in evaluation mode.
 
     Args:
-        data: encoded architectures; member m never sees those of fold m.
+        data: encoded architectures.
+        scores: (n,) their targets as normal scores.
+        fold: (n,) the member that does not learn from each.
         codebook: their features.
         config: settings.
         report: called about once a second with step, loss, held-out SRCC of the prediction and per hop, time left.
@@ -125,20 +132,20 @@ def train_ensemble(
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
-    model = Predictor(codebook, config.members, config.model, config.seed)
+    model = Predictor(codebook, config.members, config.model, data.structure.shape[1], config.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
-    seen = [np.flatnonzero(data.fold != member) for member in range(config.members)]
-    batch_size = min(config.batch_size, *(len(rows) for rows in seen))
+    batches = FoldedBatches(fold, config.members, config.batch_size, np.random.default_rng(config.seed))
+    seen = torch.from_numpy(batches.seen)
     start = reported = time.monotonic()
     for step in range(1, config.steps + 1):
         if should_stop():
             raise Cancelled
-        index = np.stack([rng.choice(rows, batch_size, replace=False) for rows in seen])
-        target = data.scores[index]
+        index = batches.draw()
+        target = scores[index][batches.seen]
         ranks = torch.from_numpy(rankdata(target, axis=1)).float()
-        predicted, norms = model(*data.batch(torch.from_numpy(index)))
+        predicted, norms = model(data.batch(torch.from_numpy(index)))
+        predicted, norms = predicted.gather(1, seen), norms.gather(2, seen[:, None].expand(-1, norms.shape[1], -1))
         losses = autobuild_loss(predicted, torch.from_numpy(target).float(), ranks, norms, config.spearman_weight)
         optimiser.zero_grad()
         losses.sum().backward()
@@ -148,7 +155,7 @@ def train_ensemble(
         now = time.monotonic()
         if now - reported >= REPORT_SECONDS or step in (1, config.steps):
             reported = now
-            held_out = _held_out_srcc(model, data, config.members)
+            held_out = _held_out_srcc(model, data, scores, fold)
             left = (now - start) / step * (config.steps - step)
             record = {"step": step, "num_steps": config.steps, "loss": float(losses.detach().mean())}
             report(record | held_out | {"seconds": now - start, "seconds_left": left, "phase": "training"})
@@ -156,17 +163,19 @@ def train_ensemble(
 
 
 @torch.no_grad()
-def _held_out_srcc(model: Predictor, data: Data, members: int) -> dict[str, Any]:
+def _held_out_srcc(model: Predictor, data: Encoded, scores: NDArray[np.float64], fold: NDArray[np.int64]) -> dict[str, Any]:
     """{"srcc", "hop_srcc"}: means over members of the Spearman correlation on (a part of) each one's own fold."""
-    held = [np.flatnonzero(data.fold == member) for member in range(members)]
-    size = min(MAX_HELD_OUT_SHOWN, *(len(rows) for rows in held))
+    held = [np.flatnonzero(fold == member) for member in range(model.members)]
+    size = min(MAX_HELD_OUT_SHOWN // model.members, *(len(rows) for rows in held))
     if size < 3:
         return {"srcc": None, "hop_srcc": []}
-    index = np.stack([rows[:size] for rows in held])
+    index = np.concatenate([rows[:size] for rows in held])
     model.eval()
-    predicted, norms = model(*data.batch(torch.from_numpy(index)))
+    predicted, norms = model(data.batch(torch.from_numpy(index)))
     model.train()
-    target = data.scores[index]
-    srcc = [spearmanr(p, t).statistic for p, t in zip(predicted.numpy(), target, strict=True)]
-    hops = [[spearmanr(n, t).statistic for n in per_hop] for per_hop, t in zip(norms.numpy(), target, strict=True)]
+    own = np.arange(len(index)).reshape(model.members, size)
+    target, member = scores[index][own], np.arange(model.members)[:, None]
+    srcc = [spearmanr(p, t).statistic for p, t in zip(predicted.numpy()[member, own], target, strict=True)]
+    per_hop = norms.numpy()[member[..., None], np.arange(norms.shape[1])[None, :, None], own[:, None]]
+    hops = [[spearmanr(n, t).statistic for n in rows] for rows, t in zip(per_hop, target, strict=True)]
     return {"srcc": float(np.nanmean(srcc)), "hop_srcc": np.nanmean(hops, axis=0).tolist()}

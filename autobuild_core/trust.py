@@ -13,9 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from autobuild_core.inference import TWO_SIDED_90
 from autobuild_core.records import ABSENT, ArchTable, Codes
-from autobuild_core.scaling import NormalScores
+from autobuild_core.scaling import TWO_SIDED_90, NormalScores
 from autobuild_core.spaces import Space
 from autobuild_core.targets import Target
 

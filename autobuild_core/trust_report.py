@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from autobuild_core import registry, trust
 from autobuild_core.building import module_rows, orientation, top_modules
-from autobuild_core.inference import TWO_SIDED_90, Predictor
+from autobuild_core.inference import Predictor
 from autobuild_core.interactions import interactions
+from autobuild_core.population import NUM_CONTEXTS, eligible_rows, exact_means, in_contexts, jackknife_half_width
 from autobuild_core.records import ArchTable, ModuleGroup, SpaceSpec
 from autobuild_core.runs import RunFolder
 from autobuild_core.scorers import DEFAULT_SCORER, make_scorer
-from autobuild_core.scorers._learned import NUM_CONTEXTS, DataScorer, LearnedScorer, eligible_rows, exact_means, in_contexts
+from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.suggest import suggest, suggested_records
 from autobuild_core.targets import Target
@@ -195,7 +196,7 @@ def best_table(trained: Trained) -> pd.DataFrame:
         )
         members = _members(trained, top)
         width = (top["effect_high"] - top["effect_low"]).to_numpy(float) / 2
-        own = TWO_SIDED_90 * np.sqrt(len(members) - 1) * (members - trained.scorer.space_means[:, None]).std(0)
+        own = jackknife_half_width(members - trained.scorer.space_means[:, None])
         scale = float(np.median(width / np.maximum(own, 1e-12))) if np.isfinite(width).all() else 1.0
         found = top[["unit_index", "positions", "layers", "rank", "num_evaluated", "score"]]
         found = found.join(trust.best_of(members, sign, float(np.clip(scale, 0.2, 5.0))))
@@ -209,9 +210,7 @@ def _members(trained: Trained, top: pd.DataFrame) -> Array:
     out = np.empty((len(trained.scorer.member_targets), len(top)))
     for group, lines in groups_of(top, predictor.spec):
         if population.exact:
-            out[:, lines] = exact_means(
-                trained.scorer.member_targets, population.codes, population.weights, group, predictor.spec
-            )
+            out[:, lines] = exact_means(trained.scorer.member_targets, population, group, predictor.spec)
         else:
             contexts = population.codes[eligible_rows(population.codes, group, predictor.spec)[:NUM_CONTEXTS]]
             targets = predictor.expected(predictor.member_scores(in_contexts(group, contexts, predictor.spec)))

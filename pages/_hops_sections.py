@@ -13,6 +13,17 @@ KINDS = {"layers": "single layers", "units": "best modules of units"}
 
 
 @st.fragment
+def closer(run: _shared.FinishedRun) -> None:
+    """One of the sections, chosen and remembered in the URL: only what is looked at is drawn."""
+    sections = {"scorers": scorers, "interactions": interactions, "targets": two_targets}
+    names = {"scorers": "Scorers beside each other", "interactions": "Interactions", "targets": "Two targets side by side"}
+    known = _shared.recall("look")
+    start = known if known in sections else "scorers"
+    chosen = st.segmented_control("Look closer", list(sections), default=start, format_func=names.__getitem__, key="look_widget")
+    _shared.keep(look=None if chosen in (None, "scorers") else chosen)
+    sections[chosen or "scorers"](run)
+
+
 def scorers(run: _shared.FinishedRun) -> None:
     """Each scorer's best modules; where they disagree the page says so; any of them as a ranking."""
     st.subheader("Scorers beside each other", anchor=False)
@@ -50,7 +61,6 @@ def scorers(run: _shared.FinishedRun) -> None:
         _shared.show(figure, None, "scorer_ranking", f"The best modules of {labels[index]} by {titles[chosen]}")
 
 
-@st.fragment
 def interactions(run: _shared.FinishedRun) -> None:
     """Second differences as a heat map of places and the strongest pairs."""
     st.subheader("Interactions", anchor=False)
@@ -99,7 +109,6 @@ def rivals(run: _shared.FinishedRun) -> dict[str, str]:
     return found
 
 
-@st.fragment
 def two_targets(run: _shared.FinishedRun) -> None:
     """The same units under two targets."""
     st.subheader("Two targets side by side", anchor=False)

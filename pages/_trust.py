@@ -120,6 +120,6 @@ def next_batch(run: _shared.FinishedRun) -> None:
     with st.container(horizontal=True):
         lines = "\n".join(table["record"]) + "\n"
         st.download_button(
-            "JSON lines", lines, "next.jsonl", icon=":material/download:", type="tertiary", on_click="ignore", key="get_next"
+            "JSONL", lines, "next.jsonl", icon=":material/download:", type="tertiary", on_click="ignore", key="get_next"
         )
         _shared.csv_button(shown, "next")

@@ -96,6 +96,4 @@ def body() -> None:
 
 
 body()
-_hops_sections.scorers(run)
-_hops_sections.interactions(run)
-_hops_sections.two_targets(run)
+_hops_sections.closer(run)

@@ -114,7 +114,7 @@ def measure_score(options: Result) -> Result:
     table, result = run.table(), Result()
     groups = [g for g in unit_groups(run.predictor.space) if options.get("units") is None or (g.unit or 0) < options["units"]]
     with clock(result, "score_s"):
-        frame = score_modules(make_scorer("autobuild", run.predictor), groups, table)
+        frame = score_modules(make_scorer("autobuild", run.predictor, table=table), groups, table)
         tables.to_csv(frame)
     return result | {"modules": len(frame)}
 
@@ -143,7 +143,7 @@ def measure_quality(options: Result) -> Result:
     rows, rest = draw(table, options["size"], options["seed"])
     predictor, sign = run.predictor, -1 if options["minimize"] else 1
     codes = predictor.space.canonical(table.codes[rest])
-    ridge = make_scorer("ridge", predictor, None, table.take(rows))
+    ridge = make_scorer("ridge", predictor, table=table.take(rows))
     assert isinstance(ridge, Ridge)
     norms = predictor.network.predict(codes).graph_norms  # (members, hops + 1, n)
     result: Result = {
@@ -154,7 +154,7 @@ def measure_quality(options: Result) -> Result:
     truth = Truth.of(table, values, predictor.space)
     if truth is None:
         return result
-    ours = make_scorer("autobuild", predictor)
+    ours = make_scorer("autobuild", predictor, table=table.take(rows))
 
     def scores(scorer: Any, lens: str) -> Callable[[list[ModuleGroup]], list[Array]]:
         turn = 1 if lens in ("good", "embedding_norm") else sign

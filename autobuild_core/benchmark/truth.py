@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.population import Population, exact_means
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.spaces import Space
 
@@ -25,8 +26,8 @@ class Truth:
     """
 
     def __init__(self, space: Space, codes: Codes, values: Array) -> None:
-        self.space, self.codes, self.values, self.weights = space, codes, values, space.weights(codes)
-        self.best_tenth = (values >= np.quantile(values, 0.9)).astype(float)
+        self.space, self.values, self.population = space, values, Population(codes, space.weights(codes), True)
+        self.best_tenth = (values >= self.population.best_tenth(values[None])[0]).astype(float)
         networks, first = np.unique(space.hash_networks(codes), return_index=True)
         self.networks, self.network_values = networks, values[first]
         self.ranks = (-self.network_values).argsort().argsort() + 1
@@ -43,10 +44,8 @@ class Truth:
 
     def means(self, group: ModuleGroup, good: bool) -> Array:
         """(num_modules,) the true mean target, or share among the best tenth, of the architectures with each module."""
-        from autobuild_core.scorers._learned import exact_means
-
         values = self.best_tenth if good else self.values
-        means: Array = exact_means(values[None], self.codes, self.weights, group, self.space.spec)[0]
+        means: Array = exact_means(values[None], self.population, group, self.space.spec)[0]
         return means
 
     def fidelity(self, score: Score, good: bool = False) -> list[float]:

@@ -12,7 +12,8 @@ from autobuild_core import registry
 from autobuild_core.costs import CostModel
 from autobuild_core.graphs import module_sink
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.population import group_keys, key_columns, module_keys
+from autobuild_core.records import ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
 
 LENSES = ("score", "good", "embedding_norm")
@@ -25,7 +26,7 @@ SCORE_COLUMNS = (
 COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
 DEFAULT_SCORER = "autobuild"
 DEFAULT_MAX_LENGTH = 4
-MODULE_LIMIT = 20_000  # windows of one length that are scored unasked
+MODULE_LIMIT = 5_000  # windows of one length that are scored unasked
 
 
 class Scorer(ABC):
@@ -53,36 +54,13 @@ def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None, 
         name: file in scorers/.
         predictor: the trained run.
         cost: adds the lens `equal_cost`, where the scorer has it.
-        table: the evaluated architectures, for scorers that learn from them.
+        table: the evaluated architectures: what scorers learn from, or take as measured.
 
     Raises:
         ConfigError: there is none of that name.
     """
     make: Callable[..., Scorer] = registry.load("scorers", name, Scorer)  # type: ignore[type-abstract]
-    return make(predictor, cost) if name == DEFAULT_SCORER else make(predictor, cost, table)
-
-
-def module_keys(codes: Codes, columns: list[int]) -> NDArray[np.int64]:
-    """(n,) one whole number for what an architecture has at some positions, absence included.
-
-    Random odd multipliers, modulo 2^64: any number of positions, and no collision to be met in practice.
-    """
-    multipliers = np.random.default_rng(0).integers(2**62, size=len(columns)) * 2 + 1
-    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ multipliers
-    return keys
-
-
-def key_columns(group: ModuleGroup, spec: SpaceSpec) -> list[int]:
-    """The positions that decide whether an architecture contains a module: a whole unit is also *no deeper*."""
-    return list(group.positions if group.unit is None else spec.units[group.unit].positions)
-
-
-def group_keys(group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.int64]:
-    """(num_modules,) the keys of a group's modules at its `key_columns`."""
-    columns = key_columns(group, spec)
-    padded = np.full((len(group), len(columns)), ABSENT, np.int16)
-    padded[:, : len(group.positions)] = group.codes
-    return module_keys(padded, list(range(len(columns))))
+    return make(predictor, cost, table)
 
 
 def count_evaluated(group: ModuleGroup, spec: SpaceSpec, codes: Codes) -> NDArray[np.int64]:

@@ -1,7 +1,6 @@
 """AutoBuild's scores: the ensemble's own expectations over the space, and the published embedding norm."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -10,41 +9,57 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from autobuild_core.costs import CostModel
-from autobuild_core.graphs import module_contexts, module_sink
-from autobuild_core.inference import TWO_SIDED_90, Predictor
-from autobuild_core.records import ABSENT, Codes, ModuleGroup
-from autobuild_core.scorers import Scorer, group_keys, key_columns, module_keys
+from autobuild_core.graphs import make_graphs, module_contexts, module_sink
+from autobuild_core.inference import Predictor
+from autobuild_core.network import CHUNK
+from autobuild_core.population import (
+    GOOD_SHARE,
+    NUM_CONTEXTS,
+    NUM_DRAWS,
+    Evaluated,
+    Population,
+    eligible_rows,
+    exact_means,
+    in_contexts,
+    jackknife_half_width,
+)
+from autobuild_core.records import ArchTable, Codes, ModuleGroup
+from autobuild_core.scaling import TWO_SIDED_90
+from autobuild_core.scorers import Scorer
 
 Array = NDArray[np.float64]
-NUM_CONTEXTS = 16
-NUM_DRAWS = 4096
-GOOD_SHARE = 0.1
-MODULES_AT_ONCE = 512
+CALIBRATED_ON = 160  # modules of a larger group that are put into contexts; the rest follow from their embeddings
+PENALTIES = np.logspace(-5, 2, 15)
 
 
-@dataclass(frozen=True, eq=False)
-class Population:
-    """The space as the lenses average over it.
+def calibrate(features: Array, values: Array, every: Array) -> tuple[Array, Array]:
+    """Ridge regression of a few modules' expectations on their features, carried over to all modules of the group.
 
     Args:
-        codes: (n, num_positions) every encoding, or random ones where they are too many.
-        weights: (n,) probability of each, summing to one.
-        exact: every encoding is there.
+        features: (n, dim) of the modules with known expectations.
+        values: (n, lenses) their expectations.
+        every: (m, dim) features of all modules.
+
+    Returns:
+        (m, lenses) expectations, and (lenses,) leave-one-out error of the n, for the best of PENALTIES per lens.
     """
-
-    codes: Codes
-    weights: Array
-    exact: bool
-
-
-def jackknife_half_width(values: Array) -> Array:
-    """Half of the 90 % interval of the mean of (members, n) values.
-
-    Members differ in what they hold out, one fold of as many as there are members: the spread between them is
-    that of a delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1).
-    """
-    half: Array = TWO_SIDED_90 * np.sqrt(len(values) - 1) * values.std(0)
-    return half
+    mean, spread = features.mean(0), features.std(0)
+    spread = np.where(spread > 1e-9, spread, np.inf)  # what does not vary says nothing
+    scaled, middle = (features - mean) / spread, values.mean(0)
+    basis, singular, _ = np.linalg.svd(scaled, full_matrices=False)
+    along = basis.T @ (values - middle)
+    best = np.full(values.shape[1], np.inf)
+    weights = np.zeros((len(singular), values.shape[1]))
+    for penalty in PENALTIES * len(values):
+        kept = singular**2 / (singular**2 + penalty)
+        leverage = (basis**2) @ kept + 1 / len(values)
+        residual = (values - middle - basis @ (kept[:, None] * along)) / np.maximum(1 - leverage, 1e-3)[:, None]
+        error = np.sqrt((residual**2).mean(0))
+        better = error < best
+        best = np.where(better, error, best)
+        weights[:, better] = (kept[:, None] * along / np.maximum(singular, 1e-12)[:, None])[:, better]
+    rotation = np.linalg.lstsq(basis * singular, scaled, rcond=None)[0]  # (rank, dim): the right singular vectors
+    return (every - mean) / spread @ rotation.T @ weights + middle, best
 
 
 @final
@@ -52,40 +67,51 @@ class AutoBuildScorer(Scorer):
     """Scores by the trained ensemble.
 
     Source: the embedding norm is AutoBuild's (section 3.3), standardised over all modules at the same positions
-    (method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the
-    architecture: exact over every encoding of a space of up to 50,000, else over the same NUM_CONTEXTS random
-    contexts for every module, so that differences are sharp. Intervals are the spread between members.
+    (method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the architecture. Of a space of
+    up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the same NUM_CONTEXTS
+    random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are put into contexts, and the
+    others' expectations follow from their own hop embeddings by a regression whose leave-one-out error is kept in `calibration_errors`.
+    Intervals are the spread between members and, where there is one, that error.
 
     Args:
         predictor: the trained run.
         cost: adds the lens `equal_cost`: the expected target beyond what a cubic in this cost explains over the space.
+        table: the evaluated architectures; without them nothing counts as measured.
         seed: of the random contexts.
     """
 
     title = "AutoBuild"
 
-    def __init__(self, predictor: Predictor, cost: CostModel | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, predictor: Predictor, cost: CostModel | None = None, table: ArchTable | None = None, seed: int = 0
+    ) -> None:
         self.predictor, self.cost = predictor, cost
         self._rng = np.random.default_rng(seed)
-        self.population = self._population()
-        scores = predictor.member_scores(self.population.codes)  # (members, n)
+        self.population = Population.of(predictor.space, self._rng)
+        scores = predictor.member_scores(self.population.codes).astype(float)  # (members, n)
         self._targets = predictor.expected(scores)
+        if table is not None:
+            measured = Evaluated.of(table, predictor.space, predictor.target_name, predictor.minimize)
+            lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
+            scores[:, lines] = predictor.scaling.to_scores(measured.values[known])
+            self._targets[:, lines] = measured.values[known]
         self._thresholds = self._good_thresholds(scores)
         self._good = self._good_of(scores)
         self.space_means: Array = self._targets @ self.population.weights  # (members,)
         self.space_good: Array = self._good @ self.population.weights
+        self.calibration_errors: list[tuple[int, float, float]] = []  # (modules, error, spread of the scores) a calibrated group
         self._by_cost = self._cost_curves()
         self._beyond = self._beyond_cost(self.population.codes, self._targets)
+
+    @property
+    def member_targets(self) -> Array:
+        """(members, n) expected target of every architecture of the population."""
+        return self._targets
 
     @property
     def space_mean(self) -> float:
         """Expected target of an average architecture of the space."""
         return float(self.space_means.mean())
-
-    @property
-    def member_targets(self) -> Array:
-        """(members, n) expected targets of the population, by member."""
-        return self._targets
 
     @property
     def good_threshold(self) -> float:
@@ -98,32 +124,38 @@ class AutoBuildScorer(Scorer):
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
         total, done, frames = sum(map(len, groups)), 0, []
         for group in groups:
-            target, good, beyond = self._exact(group) if self.population.exact else self._sampled(group)
-            frame = self._frame(target, good, beyond)
+            if self.population.exact:
+                lenses, error = self._exact(group), np.zeros(3)
+            elif len(group) <= CALIBRATED_ON:
+                lenses, error = self._sampled(group, group), np.zeros(3)
+            else:
+                lenses, error = self._calibrated(group)
+            frame = self._frame(*lenses, error)
             frame.insert(0, "embedding_norm", self._norms(group))
             frames.append(frame)
             done += len(group)
             report(done / total)
         return frames
 
-    def _population(self) -> Population:
-        space = self.predictor.space
-        codes = space.enumerate()
-        if codes is not None:
-            return Population(codes, space.weights(codes), True)
-        return Population(space.sample(NUM_DRAWS, self._rng), np.full(NUM_DRAWS, 1 / NUM_DRAWS), False)
-
-    def _good_thresholds(self, scores: NDArray[np.float32]) -> Array:
-        """(members,) the score above which a tenth of the space lies, prediction error included."""
+    def _good_thresholds(self, scores: Array) -> Array:
+        """(members,) the score above which a tenth of the space lies; with the prediction error where good is a probability."""
+        if self.population.exact:
+            return self.population.best_tenth(scores)
         drawn = self._rng.choice(len(self.population.weights), NUM_DRAWS * 4, p=self.population.weights)
         noise = self.predictor.calibration.residual * self._rng.standard_normal(len(drawn))
         thresholds: Array = np.quantile(scores[:, drawn] + noise, 1 - GOOD_SHARE, axis=1)
         return thresholds
 
-    def _good_of(self, scores: NDArray[np.float32]) -> Array:
-        """Probability that an architecture with these (members, n) scores is among the best tenth."""
-        residual = max(self.predictor.calibration.residual, 1e-6)
-        good: Array = ndtr((scores - self._thresholds[:, None]) / residual)
+    def _good_of(self, scores: NDArray[Any]) -> Array:
+        """Whether each member takes architectures with these (members, n) scores for one of the best tenth.
+
+        Over an enumerated space that is yes or no, whose mean over members is the probability: a module without any good
+        architecture then has exactly 0. Over the few contexts of larger spaces it is smoothed by the prediction error.
+        """
+        above = scores - self._thresholds[:, None]
+        if self.population.exact:
+            return (above >= 0).astype(float)
+        good: Array = ndtr(above / max(self.predictor.calibration.residual, 1e-6))
         return good
 
     def _cost_curves(self) -> Array:
@@ -151,73 +183,66 @@ class AutoBuildScorer(Scorer):
     def _exact(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
         """(members, num_modules) expected target, `good`, target beyond cost, over every encoding that contains the module."""
         spec = self.predictor.spec
-        keys = group_keys(group, spec)
-        order = np.argsort(keys)
-        found = module_keys(self.population.codes, key_columns(group, spec))
-        place = np.minimum(np.searchsorted(keys[order], found), len(keys) - 1)
-        inside = keys[order][place] == found
-        module = order[place[inside]]
-        weight = self.population.weights[inside]
-        total = np.bincount(module, weight, len(group))
+        means = [exact_means(v, self.population, group, spec) for v in (self._targets, self._good, self._beyond)]
+        return means[0], means[1], means[2]
 
-        def average(values: Array) -> Array:
-            sums = [np.bincount(module, row * weight, len(group)) for row in values[:, inside]]
-            return np.stack(sums) / total
-
-        return average(self._targets), average(self._good), average(self._beyond)
-
-    def _sampled(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
-        """As `_exact`, over random contexts.
+    def _sampled(self, part: ModuleGroup, group: ModuleGroup) -> tuple[Array, Array, Array]:
+        """As `_exact` for some modules of a group, over random contexts.
 
         The few contexts are shared by all modules, so what they get wrong is the same for all: where the group holds
-        every sequence of layers at its positions, its mean is moved to that of all random architectures which have as
-        many layers there; else the mean of the contexts themselves is.
+        every sequence of layers at its positions and all of it is here, its mean is moved to that of all random architectures which
+        have as many layers there; else the mean of the contexts themselves is.
         """
-        eligible = self._eligible(group)
-        base = self.population.codes[eligible[:NUM_CONTEXTS]]
-        columns, width, members = list(group.positions), len(base), len(self.space_means)
-        target, good, beyond = (np.empty((members, len(group))) for _ in range(3))
-        for start in range(0, len(group), MODULES_AT_ONCE):
-            part = group.codes[start : start + MODULES_AT_ONCE]
-            codes = np.tile(base, (len(part), 1))
-            codes[:, columns] = np.repeat(part, width, axis=0)
-            self._tie(codes, group)
-            scores = self.predictor.member_scores(codes)
-            targets, stop = self.predictor.expected(scores), start + len(part)
-            target[:, start:stop] = targets.reshape(members, len(part), width).mean(2)
-            good[:, start:stop] = self._good_of(scores).reshape(members, len(part), width).mean(2)
-            beyond[:, start:stop] = self._beyond_cost(codes, targets).reshape(members, len(part), width).mean(2)
-        complete = len(group) == self.predictor.space.group_size(group.positions)
-        for averages, values in ((target, self._targets), (good, self._good), (beyond, self._beyond)):
-            now = averages.mean(1) if complete else values[:, eligible[:NUM_CONTEXTS]].mean(1)
-            averages += (values[:, eligible].mean(1) - now)[:, None]
-        return target, np.clip(good, 0, 1), beyond
+        predictor, num_members = self.predictor, len(self.space_means)
+        eligible = eligible_rows(self.population.codes, group, predictor.spec)
+        contexts = self.population.codes[eligible[:NUM_CONTEXTS]]
+        codes = in_contexts(part, contexts, predictor.spec)
+        scores = predictor.member_scores(codes)
+        targets = predictor.expected(scores)
+        complete = len(part) == predictor.space.group_size(group.positions)
+        out = []
+        values = (targets, self._targets), (self._good_of(scores), self._good), (self._beyond_cost(codes, targets), self._beyond)
+        for predicted, everywhere in values:
+            averages = predicted.reshape(num_members, len(part), len(contexts)).mean(2)
+            now = averages.mean(1) if complete else everywhere[:, eligible[:NUM_CONTEXTS]].mean(1)
+            out.append(averages + (everywhere[:, eligible].mean(1) - now)[:, None])
+        return out[0], np.clip(out[1], 0, 1), out[2]
 
-    def _tie(self, codes: Codes, group: ModuleGroup) -> None:
-        """Gives the other layers of tied units that a window lies in the window's layer, in place."""
-        for unit in self.predictor.spec.units:
-            inside = [p for p in group.positions if p in unit.positions]
-            if unit.tied and inside and group.unit is None:
-                columns = list(unit.positions)
-                codes[:, columns] = np.where(codes[:, columns] == ABSENT, ABSENT, codes[:, inside[:1]])
+    def _calibrated(self, group: ModuleGroup) -> tuple[tuple[Array, Array, Array], Array]:
+        """As `_sampled` for a large group, and (3,) leave-one-out error of the members' mean."""
+        chosen = np.sort(self._rng.permutation(len(group))[:CALIBRATED_ON])
+        known = self._sampled(ModuleGroup(group.positions, group.codes[chosen], group.unit), group)
+        features = self._module_features(group)
+        out = np.empty((3, len(features), len(group)))
+        errors = np.empty((len(features), 3))
+        for member, own in enumerate(features):
+            values = np.stack([lens[member] for lens in known], 1)
+            estimates, errors[member] = calibrate(own[chosen], values, own)
+            out[:, member] = estimates.T
+        out[1] = np.clip(out[1], 0, 1)
+        error = np.sqrt((errors**2).mean(0))
+        self.calibration_errors.append((len(group), float(error[0]), float(known[0].mean(0).std())))
+        return (out[0], out[1], out[2]), error
 
-    def _eligible(self, group: ModuleGroup) -> NDArray[np.intp]:
-        """Rows of the random architectures that have a layer wherever the module has one; for a whole unit, and none behind."""
-        codes = self.population.codes
-        inside = (codes[:, list(group.positions)] != ABSENT).all(1)
-        if group.unit is not None:
-            unit = self.predictor.spec.units[group.unit]
-            inside &= (codes[:, list(unit.positions)] != ABSENT).sum(1) == len(group.positions)
-        return np.flatnonzero(inside)
+    def _module_features(self, group: ModuleGroup) -> Array:
+        """(members, num_modules, dim) what each member sees of a module alone: graph embeddings of all hops, and its layers one-hot."""
+        network, spec = self.predictor.network, self.predictor.spec
+        alone = module_contexts(group, spec)[0]
+        hot = (group.codes[:, :, None] == np.arange(len(spec.tokens))).reshape(len(group), -1).astype(float)
+        parts = []
+        for start in range(0, len(alone), CHUNK):
+            pooled = network.pooled(make_graphs(alone[start : start + CHUNK], spec))
+            parts.append(np.concatenate(pooled, -1))
+        return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (network.members, *hot.shape))], -1).astype(float)
 
-    def _frame(self, target: Array, good: Array, beyond: Array) -> pd.DataFrame:
+    def _frame(self, target: Array, good: Array, beyond: Array, error: Array) -> pd.DataFrame:
         """Means over members with 90 % intervals."""
-        lenses = {"score": target, "effect": target - self.space_means[:, None], "good": good}
+        lenses = {"score": (target, error[0]), "effect": (target - self.space_means[:, None], error[0]), "good": (good, error[1])}
         if self.cost is not None:
-            lenses["equal_cost"] = beyond
+            lenses["equal_cost"] = beyond, error[2]
         out: dict[str, Any] = {}
-        for name, values in lenses.items():
-            mean, half = values.mean(0), jackknife_half_width(values)
+        for name, (values, missed) in lenses.items():
+            mean, half = values.mean(0), np.hypot(jackknife_half_width(values), TWO_SIDED_90 * missed)
             out |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
         frame = pd.DataFrame(out)
         frame[["good_low", "good_high"]] = frame[["good_low", "good_high"]].clip(0, 1)

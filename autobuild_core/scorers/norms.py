@@ -6,9 +6,10 @@ from typing import final
 import numpy as np
 import pandas as pd
 
-from autobuild_core.graphs import module_codes
-from autobuild_core.records import ABSENT, ModuleGroup
-from autobuild_core.scorers._learned import Array, DataScorer, around, eligible_rows, half_width, score_frame
+from autobuild_core.graphs import module_contexts, module_sink
+from autobuild_core.population import eligible_rows, jackknife_half_width
+from autobuild_core.records import ModuleGroup
+from autobuild_core.scorers._learned import Array, DataScorer, around, score_frame
 
 MOST_MOMENTS = 400  # evaluated networks whose nodes give the moments of a hop: thousands of nodes
 
@@ -32,18 +33,21 @@ class PublishedNorms(DataScorer):
         moments: dict[int, tuple[Array, Array]] = {}
         frames = []
         for number, group in enumerate(groups):
-            hop = min(group.hop, network.num_hops)
+            sink, hop = module_sink(group, self.predictor.spec)
+            hop = min(hop, network.num_hops)
             if hop not in moments:
-                nodes = network.node_norms(looked_at, hop).astype(float)[:, looked_at != ABSENT]
+                nodes = network.node_norms(looked_at, hop).astype(float)
+                nodes = nodes[:, ~np.isnan(nodes[0])]
                 moments[hop] = nodes.mean(1), np.maximum(nodes.std(1), 1e-12)
             mean, spread = moments[hop]
-            alone = network.node_norms(module_codes(group, self.predictor.spec.num_positions), hop)
-            standard = (alone[:, :, group.positions[-1]].astype(float) - mean[:, None]) / spread[:, None]
+            contexts = module_contexts(group, self.predictor.spec)
+            alone = np.mean([network.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
+            standard = (alone - mean[:, None]) / spread[:, None]
             rows = eligible_rows(self.evaluated.codes, group, self.predictor.spec)
             alike = values[rows] if len(rows) > 1 else values
             score = float(alike.mean()) + self.predictor.scaling.sign * float(alike.std()) * standard
             lenses = {"score": score, "effect": score - float(values.mean())}
-            frame = score_frame(**{name: around(v, half_width(v)) for name, v in lenses.items()})
+            frame = score_frame(**{name: around(v, jackknife_half_width(v)) for name, v in lenses.items()})
             frame["embedding_norm"] = standard.mean(0)
             frames.append(frame)
             report((number + 1) / len(groups))

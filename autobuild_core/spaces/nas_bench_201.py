@@ -75,7 +75,8 @@ class NasBench201(Space):
         attributes = {"operation": ("none", "skip", "conv", "conv", "pool"), "kernel": ("0", "0", "1", "3", "3")}
         reads = tuple(source - 1 if source else ABSENT for source, _ in EDGES)
         labels = tuple(f"{source}>{target}" for source, target in EDGES)
-        return SpaceSpec("nas_bench_201", cls.title, labels, TOKENS, tuple(units), attributes, reads=reads)
+        idle = {"none": NONE, "skip": SKIP}
+        return SpaceSpec("nas_bench_201", cls.title, labels, TOKENS, tuple(units), attributes, idle, reads)
 
     def parse(self, native: Any) -> list[int]:
         found = SHAPE.fullmatch(native) if isinstance(native, str) else None

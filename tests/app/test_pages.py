@@ -246,9 +246,10 @@ def test_a_run_of_an_older_version_is_shown_without_its_report(in_state: Workspa
 def test_scorers_stand_beside_each_other_and_two_targets_too(in_state: Workspace) -> None:
     read = texts(open_page("hops"))
     assert "Scorers beside each other" in read and "with probability" in read
-    assert "Train another target on the same data" in read
+    assert "Train another target on the same data" in texts(open_page("hops", look="targets"))
+    assert "f(a, b) - f(a) - f(b) + f()" in texts(open_page("hops", look="interactions"))
     train(in_state, in_state.datasets()["id"].iloc[0], "-flops", False)
-    app = open_page("hops")
+    app = open_page("hops", look="targets")
     assert not app.exception, [e.value for e in app.exception]
     assert "leading modules of" in texts(app)
     assert any(box.label == "This run beside" and len(box.options) == 1 for box in app.selectbox)

@@ -3,9 +3,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from autobuild_core.interactions import interactions, layer_places, second_differences, unit_places
+from autobuild_core.interactions import extreme_layers, interactions, layer_places, second_differences, unit_places
 from autobuild_core.scorers import describe_modules, unit_groups
 from autobuild_core.spaces import Space
 from tests.learning import chain_space, flat_space
@@ -64,3 +65,11 @@ def test_places_of_units_are_their_best_modules() -> None:
     places = unit_places(modules_of(space), space.spec, False, top=2)
     assert [p.label for p in places] == ["U1", "U2"] and all(len(p.codes) == 2 for p in places)
     assert places[0].codes[0].tolist() == [2, 2, 2]  # the last of the module table has the largest score
+
+
+def test_only_extreme_layers_of_a_place_with_many() -> None:
+    space = chain_space(num_tokens=7, depths=(3,))
+    scores = [3.0, 9, 1, 5, 7, 2, 4]
+    lines = [{"positions": '["U1.L1"]', "layers": f'["mbconv{i}"]', "score": s} for i, s in enumerate(scores)]
+    place = extreme_layers(layer_places(space.spec)[0], pd.DataFrame(lines), space.spec, 5)
+    assert place.codes[:, 0].tolist() == [1, 2, 3, 4, 5]  # 9, 7, 5 and 1, 2

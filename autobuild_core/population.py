@@ -1,0 +1,157 @@
+"""What scorers average over: the space's encodings, contexts for modules, and the measured architectures.
+
+Averages are uniform over encodings as written (interface.md): over every encoding of a space of up to 50,000, else over random ones.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.scaling import TWO_SIDED_90
+from autobuild_core.spaces import Space
+from autobuild_core.targets import Target
+
+Array = NDArray[np.float64]
+NUM_CONTEXTS = 16
+NUM_DRAWS = 4096
+GOOD_SHARE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """The space as the lenses average over it.
+
+    Args:
+        codes: (n, num_positions) every encoding, or random ones where they are too many.
+        weights: (n,) probability of each, summing to one.
+        exact: every encoding is there.
+    """
+
+    codes: Codes
+    weights: Array
+    exact: bool
+
+    @classmethod
+    def of(cls, space: Space, rng: np.random.Generator) -> Self:
+        """Every encoding of a space that can be enumerated, else NUM_DRAWS random ones."""
+        codes = space.enumerate()
+        if codes is not None:
+            return cls(codes, space.weights(codes), True)
+        return cls(space.sample(NUM_DRAWS, rng), np.full(NUM_DRAWS, 1 / NUM_DRAWS), False)
+
+    def best_tenth(self, values: Array) -> Array:
+        """(members,) the value above which GOOD_SHARE of the space lies, of (members, n) values."""
+        order = np.argsort(values, axis=1)
+        above = 1 - np.cumsum(self.weights[order], 1)  # (members, n) weight above each, in ascending order
+        place = (above >= GOOD_SHARE - 1e-9).sum(1).clip(max=len(self.weights) - 1)
+        threshold: Array = values[np.arange(len(values)), order[np.arange(len(values)), place]]
+        return threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What was measured, one line a network: twins are averaged.
+
+    Args:
+        codes: (n, num_positions) canonical encodings.
+        values: (n,) mean target of each network.
+        networks: (n,) hashes, increasing.
+        counts: (n,) rows of each network.
+    """
+
+    codes: Codes
+    values: Array
+    networks: NDArray[np.uint64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: ArchTable, space: Space, target: str, minimize: bool) -> Self:
+        """The rows of a table whose target is known."""
+        values = Target(target, minimize).values(table.metrics)
+        kept = np.flatnonzero(np.isfinite(values))
+        networks, first, inverse, counts = np.unique(
+            table.networks[kept], return_index=True, return_inverse=True, return_counts=True
+        )
+        means = np.bincount(inverse, values[kept], len(networks)) / counts
+        return cls(space.canonical(table.codes[kept[first]]), means, networks, counts)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def find(self, networks: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """(lines among `networks` that were measured, the line of each here)."""
+        place = np.minimum(np.searchsorted(self.networks, networks), len(self.networks) - 1)
+        lines = np.flatnonzero(self.networks[place] == networks)
+        return lines, place[lines]
+
+
+def module_keys(codes: Codes, columns: list[int]) -> NDArray[np.int64]:
+    """(n,) one whole number for what an architecture has at some positions, absence included.
+
+    Random odd multipliers, modulo 2^64: any number of positions, and no collision to be met in practice.
+    """
+    multipliers = np.random.default_rng(0).integers(2**62, size=len(columns)) * 2 + 1
+    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ multipliers
+    return keys
+
+
+def key_columns(group: ModuleGroup, spec: SpaceSpec) -> list[int]:
+    """The positions that decide whether an architecture contains a module: a whole unit is also *no deeper*."""
+    return list(group.positions if group.unit is None else spec.units[group.unit].positions)
+
+
+def group_keys(group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.int64]:
+    """(num_modules,) the keys of a group's modules at its `key_columns`."""
+    columns = key_columns(group, spec)
+    padded = np.full((len(group), len(columns)), ABSENT, np.int16)
+    padded[:, : len(group.positions)] = group.codes
+    return module_keys(padded, list(range(len(columns))))
+
+
+def exact_means(values: Array, population: Population, group: ModuleGroup, spec: SpaceSpec) -> Array:
+    """(members, num_modules) weighted mean of (members, n) values over the encodings that contain each module; NaN where none does."""
+    keys = group_keys(group, spec)
+    order = np.argsort(keys)
+    found = module_keys(population.codes, key_columns(group, spec))
+    place = np.minimum(np.searchsorted(keys[order], found), len(keys) - 1)
+    inside = keys[order][place] == found
+    module, weight = order[place[inside]], population.weights[inside]
+    total = np.bincount(module, weight, len(group))
+    with np.errstate(invalid="ignore"):
+        return np.stack([np.bincount(module, row[inside] * weight, len(group)) for row in values]) / total
+
+
+def eligible_rows(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.intp]:
+    """Rows that have a layer wherever the module has one and, for a whole unit, none behind."""
+    inside = (codes[:, list(group.positions)] != ABSENT).all(1)
+    if group.unit is not None:
+        inside &= (codes[:, list(spec.units[group.unit].positions)] != ABSENT).sum(1) == len(group.positions)
+    return np.flatnonzero(inside)
+
+
+def in_contexts(group: ModuleGroup, contexts: Codes, spec: SpaceSpec) -> Codes:
+    """(num_modules * contexts, num_positions) every module of a group put into every context, contexts inside.
+
+    The other layers of tied units that a window lies in get the window's layer.
+    """
+    codes = np.tile(contexts, (len(group), 1))
+    codes[:, list(group.positions)] = np.repeat(group.codes, len(contexts), axis=0)
+    for unit in spec.units:
+        inside = [p for p in group.positions if p in unit.positions]
+        if unit.tied and inside and group.unit is None:
+            columns = list(unit.positions)
+            codes[:, columns] = np.where(codes[:, columns] == ABSENT, ABSENT, codes[:, inside[:1]])
+    return codes
+
+
+def jackknife_half_width(values: Array) -> Array:
+    """Half of the 90 % interval of the mean of (members, n) values.
+
+    Members differ in what they hold out, one fold of as many as there are members: the spread between them is
+    that of a delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1).
+    """
+    half: Array = TWO_SIDED_90 * np.sqrt(len(values) - 1) * values.std(0)
+    return half
