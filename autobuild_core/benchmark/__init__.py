@@ -171,7 +171,8 @@ def markdown(found: dict[str, list[Result]], threads: int) -> str:
     """The tables of all that was measured."""
     sampled = (
         f"Seconds with imports done, {threads} threads, mean over the seeds; peak memory of each process. The published recipe "
-        f"trains and scores in one; its module scores are timed on about {SAMPLED_MODULES} modules and extrapolated."
+        f"trains and scores in one, with one thread, its fastest; its module scores are timed on about {SAMPLED_MODULES} "
+        "modules and extrapolated."
     )
     judged = (
         "On networks not trained on, mean over the seeds. fidelity, good: Spearman correlation of the scores with the truth for "
