@@ -121,6 +121,33 @@ def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"num": len(frame), "path": str(options.out), "information": removed}
 
 
+def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Measures speed, memory and held-out quality, beside the published recipe if asked."""
+    from autobuild_core import benchmark as bench
+
+    if options.data is None and options.scale is None:
+        raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, or --scale.")
+    if options.data is not None and not options.target:
+        raise ConfigError("benchmark: got no --target, expected an equation over the file's metrics.")
+    scale = bench.DEFAULT_SCALE if options.scale == [] else options.scale or ()
+    limits = {"threads": options.threads, "members": options.members, "steps": options.steps, "epochs": options.epochs}
+    found = bench.run(
+        *(options.data, options.target, options.minimize, options.sizes, options.seeds, options.published, scale),
+        **limits,
+        report=progress,
+    )
+    text = bench.markdown(found, options.threads)
+    if options.out_md:
+        _write(options.out_md, text)
+    else:
+        print(text, file=sys.stderr)
+    if options.out:
+        _write(options.out, tables.to_csv(bench.records(found)))
+    if options.chart and found["scale"]:
+        _write(options.chart, bench.chart(found))
+    return found
+
+
 def _write(path: str, text: str) -> None:
     """A result file, whole or not at all."""
     try:
@@ -171,6 +198,21 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(suggest, "run")
     command.add_argument("--num", type=int, default=16)
     command.add_argument("--out", required=True, help="JSON lines")
+    command = add(benchmark)
+    command.add_argument("data", nargs="?", help="evaluated architectures; not needed for --scale alone")
+    command.add_argument("--target", default="", help="equation over the file's metrics")
+    command.add_argument("--minimize", action="store_true", help="smaller targets are better")
+    command.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 300, 3000], help="networks to learn from")
+    command.add_argument("--seeds", type=int, nargs="+", default=[0], help="means are over these")
+    command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
+    command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
+    command.add_argument("--threads", type=int, default=2)
+    command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
+    command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
+    command.add_argument("--epochs", type=int, help="of the published recipe; 200 unless given")
+    command.add_argument("--out", help="CSV with every number")
+    command.add_argument("--out-md", help="Markdown tables; on standard error unless given")
+    command.add_argument("--chart", help="SVG of seconds and memory, with --scale")
     return parser
 
 

@@ -138,27 +138,27 @@ class Published:
         mean, spread = self.moments.get((group.unit, len(group.positions)), (0.0, 1.0))
         return self.norms(group, limit) * spread + mean
 
-    def build(self, groups: list[ModuleGroup], scores: list[Array], top_k: int, num: int) -> Codes:
-        """(num, num_positions) combinations of the top K modules of each unit with the largest sums of scores.
 
-        Weaknesses 6 and 9: the sum ignores interaction, and all products are made.
-        """
-        choices = []
-        for index, unit in enumerate(self.spec.units):
-            ranked = [
-                (score, row)
-                for group, values in zip(groups, scores, strict=True)
-                if group.unit == index
-                for score, row in zip(values.tolist(), module_codes(group, self.spec.num_positions), strict=True)
-            ]
-            ranked.sort(key=lambda pair: -pair[0])
-            choices.append([(score, row[list(unit.positions)]) for score, row in ranked[:top_k]])
-        products = sorted(itertools.product(*choices), key=lambda parts: -sum(score for score, _ in parts))[:num]
-        codes = np.full((len(products), self.spec.num_positions), ABSENT, np.int16)
-        for row, parts in zip(codes, products, strict=True):
-            for unit, (_, layers) in zip(self.spec.units, parts, strict=True):
-                row[list(unit.positions)] = layers
-        return codes
+def build(spec: SpaceSpec, groups: list[ModuleGroup], scores: list[Array], top_k: int, num: int) -> Codes:
+    """(num, num_positions) combinations of the top K modules of each unit with the largest sums of scores.
+
+    Weaknesses 6 and 9: the sum ignores interaction, and all products are made.
+    """
+    choices = []
+    for index, unit in enumerate(spec.units):
+        ranked = [
+            (score, row[list(unit.positions)])
+            for group, values in zip(groups, scores, strict=True)
+            if group.unit == index
+            for score, row in zip(values.tolist(), module_codes(group, spec.num_positions), strict=True)
+        ]
+        choices.append(sorted(ranked, key=lambda pair: -pair[0])[:top_k])
+    products = sorted(itertools.product(*choices), key=lambda parts: -sum(score for score, _ in parts))[:num]
+    codes = np.full((len(products), spec.num_positions), ABSENT, np.int16)
+    for row, parts in zip(codes, products, strict=True):
+        for unit, (_, layers) in zip(spec.units, parts, strict=True):
+            row[list(unit.positions)] = layers
+    return codes
 
 
 def train(spec: SpaceSpec, codes: Codes, target: Array, seed: int = 0, epochs: int = EPOCHS) -> Published:

@@ -59,11 +59,11 @@ def test_scores_are_scaled_to_the_targets_of_the_unit_at_that_depth() -> None:
     assert model.score(space.unit_modules(1)[0]) == pytest.approx(model.norms(space.unit_modules(1)[0]))
 
 
-def test_it_builds_the_largest_sums(trained: published.Published) -> None:
+def test_it_builds_the_largest_sums() -> None:
     groups = unit_groups(MACRO)
     rng = np.random.default_rng(2)
     scores = [rng.normal(size=len(group)) for group in groups]
-    built = trained.build(groups, scores, top_k=3, num=5)
+    built = published.build(MACRO.spec, groups, scores, top_k=3, num=5)
     best = [group.codes[np.argmax(values)] for group, values in zip(groups, scores, strict=True)]
     assert built[0].tolist() == np.concatenate(best).tolist()
     assert len(np.unique(built, axis=0)) == 5
