@@ -41,7 +41,7 @@ class Network:
     """An ensemble of trained predictors, each mixed with the solved half of `readout.py` where there is one.
 
     Args:
-        weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and standard deviation of the
+        weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and scale of the
             structure features over the training data.
         codebook: the node features they were trained with.
         num_hops: message-passing layers.

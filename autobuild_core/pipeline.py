@@ -148,7 +148,7 @@ def _ensemble(
     report: Progress,
     should_stop: Callable[[], bool],
 ) -> dict[str, NDArray[np.float32]]:
-    """The weights of an ensemble for (n, num_positions) canonical codes: the trained half and, where they are few, the solved one."""
+    """The weights of an ensemble for (n, num_positions) canonical codes: the trained half; of few codes the solved one too."""
     from autobuild_core import model, training
 
     graphs = make_graphs(codes, codebook.spec)
@@ -165,10 +165,11 @@ def _ensemble(
     num_hops = settings.model.num_hops
     solved = readout.solve_readout(Network(own, codebook, num_hops), codes, scores, fold, settings.members, settings.seed)
     both = weights | {RANDOM + name: w for name, w in own.items()} | solved
-    halves = [
-        held_out(Network(both | {SOLVED + "share": np.float32(s)}, codebook, num_hops), codes, fold)["score"] for s in (1, 0)
-    ]
-    return both | {SOLVED + "share": np.array(readout.share_of_solved(*halves, scores), np.float32)}
+    alone, without = (
+        held_out(Network(both | {SOLVED + "share": np.array(s, np.float32)}, codebook, num_hops), codes, fold)["score"]
+        for s in (1, 0)
+    )
+    return both | {SOLVED + "share": np.array(readout.share_of_solved(alone, without, scores), np.float32)}
 
 
 def held_out(network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

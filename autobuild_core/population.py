@@ -1,6 +1,7 @@
 """What scorers average over: the space's encodings, contexts for modules, and the measured architectures.
 
-Averages are uniform over encodings as written (interface.md): over every encoding of a space of up to 50,000, else over random ones.
+Averages are uniform over encodings as written (interface.md): over every encoding of a space of up to 50,000, else over
+random ones.
 """
 
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def group_keys(group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.int64]:
 
 
 def exact_means(values: Array, population: Population, group: ModuleGroup, spec: SpaceSpec) -> Array:
-    """(members, num_modules) weighted mean of (members, n) values over the encodings that contain each module; NaN where none does."""
+    """(members, num_modules) weighted mean of (members, n) values over encodings that contain a module; NaN where none does."""
     keys = group_keys(group, spec)
     order = np.argsort(keys)
     found = module_keys(population.codes, key_columns(group, spec))
@@ -150,8 +151,8 @@ def in_contexts(group: ModuleGroup, contexts: Codes, spec: SpaceSpec) -> Codes:
 def jackknife_half_width(values: Array) -> Array:
     """Half of the 90 % interval of the mean of (members, n) values.
 
-    Members differ in what they hold out, one fold of as many as there are members: the spread between them is
-    that of a delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1), with members - 1 degrees of freedom.
+    Members differ in what they hold out, one fold of as many as there are members: the spread between them is that of a
+    delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1), with members - 1 degrees of freedom.
     """
     degrees = len(values) - 1
     half: Array = stdtrit(degrees, 0.95) * np.sqrt(degrees) * values.std(0)

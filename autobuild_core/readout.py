@@ -1,9 +1,9 @@
 """The solved half of the ensemble: a graph network whose message passing stays random and whose readout is solved exactly.
 
-Few architectures do not determine a message-passing network, but they do determine a linear readout of a random one: its prediction is
-that of a Gaussian process over graphs, whose kernel is a sum of one linear kernel a group of features (`Network.features`), weighted by
-evidence. It orders well from 50 architectures on; where there is more to learn the trained half is better, and their shares follow
-what each predicts of held-out architectures.
+Few architectures do not determine a message-passing network, but they do determine a linear readout of a random one: its
+prediction is that of a Gaussian process over graphs, whose kernel is a sum of one linear kernel a group of features
+(`Network.features`), weighted by evidence. It orders well from 50 architectures on; where there is more to learn the trained
+half is better, and their shares follow what each predicts of held-out architectures.
 
 Source: random features (Rahimi and Recht, NIPS 2007) of a graph network at initialisation; evidence as in Rasmussen and Williams,
 "Gaussian Processes for Machine Learning", 2006, equations 5.8 and 5.9. The combination is ours.

@@ -19,7 +19,8 @@ WEIGHT = 6.0  # of the structure beside the embeddings: root of its summed varia
 def structure_features(codes: Codes, spec: SpaceSpec) -> Array:
     """(n, dim) numbers of each architecture, of its canonical encoding; the same columns for every call with a space.
 
-    Chains: layers of each token, layers of each attribute's value, layers of each unit where its depth varies. Cells: see `path_features`.
+    Layers of each token, layers of each attribute's value, layers of each unit where its depth varies; of cells `path_features`
+    too.
 
     Args:
         codes: (n, num_positions).
@@ -39,7 +40,7 @@ def structure_features(codes: Codes, spec: SpaceSpec) -> Array:
 
 
 def structure_scale(codes: Codes, spec: SpaceSpec) -> NDArray[np.float32]:
-    """(2, dim) mean and scale of the structure features over training data: standardised by it, all of them together have norm WEIGHT."""
+    """(2, dim) mean and scale of the structure features over training data; standardised by it they have norm WEIGHT."""
     features = structure_features(codes, spec)
     spread = features.std(0)
     spread = np.where(spread > 0, spread, 1) * np.sqrt(features.shape[1]) / WEIGHT
@@ -49,8 +50,9 @@ def structure_scale(codes: Codes, spec: SpaceSpec) -> NDArray[np.float32]:
 def path_features(codes: Codes, spec: SpaceSpec) -> Array:
     """(n, 7 * subsets) paths of cells with operations on edges, for every set of operations that do something.
 
-    For each set: shortest and longest path from the input to the output over its operations alone; how many of its operations lie on
-    a path at most and at least, other operations between them allowed; its operations behind the input, before the output; paths.
+    For each set: shortest and longest path from the input to the output over its operations alone, and the number of such paths;
+    how many of its operations lie on a path at least and at most, other operations between them allowed; its operations that
+    read the input, and those that enter the output.
 
     Source: in the manner of GRAF (Kadlecova et al., "Surprisingly Strong Performance Prediction with Neural Graph Features",
     ICML 2024, section 3): path lengths and degrees per set of operations; counts along paths are ours.
@@ -73,7 +75,7 @@ def path_features(codes: Codes, spec: SpaceSpec) -> Array:
 
 
 def _extremes(allowed: NDArray[np.bool_], counted: NDArray[np.bool_], spec: SpaceSpec) -> tuple[Array, Array, Array]:
-    """(fewest, most) counted operations on a path from input to output over allowed ones, and the number of such paths; each (n,).
+    """(fewest, most) counted operations on a path from input to output over allowed ones, number of such paths; each (n,).
 
     Args:
         allowed, counted: (n, num_positions).

@@ -31,7 +31,7 @@ def _code_stamp() -> str:
 
 
 def thread_limits(threads: int) -> dict[str, str]:
-    """Environment of a worker that may use so many threads: its own, and one for each library, whose operations here are small."""
+    """Environment of a worker that may use so many threads: its own; each library gets one, as its operations are small."""
     return dict.fromkeys(THREAD_VARIABLES, "1") | {"AUTOBUILD_THREADS": str(threads)}
 
 
@@ -91,7 +91,7 @@ def keep_ready(workspace: Path, threads: int) -> bool:
     if place in _started and now - _started[place][0] < RETRY_SECONDS:
         return False  # it is on its way
     search = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": search, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    environment = {**os.environ, "PYTHONPATH": search, **thread_limits(threads)}
     command = [sys.executable, "-m", "autobuild_core.supervisor", str(workspace.resolve()), "--threads", str(threads)]
     nothing = subprocess.DEVNULL
     with (workspace / "supervisor.log").open("wb") as log:

@@ -66,11 +66,11 @@ class AutoBuildScorer(Scorer):
     """Scores by the trained ensemble.
 
     Source: the embedding norm is AutoBuild's (section 3.3), standardised over all modules at the same positions
-    (method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the architecture. Of a space of
-    up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the same NUM_CONTEXTS
-    random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are put into contexts, and the
-    others' expectations follow from their own hop embeddings by a regression whose leave-one-out error is kept in `calibration_errors`.
-    Intervals are the spread between members and, where there is one, that error.
+    (method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the architecture. Of a
+    space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
+    same NUM_CONTEXTS random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are
+    put into contexts, and the others' expectations follow from their own hop embeddings by a regression whose leave-one-out
+    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error.
 
     Args:
         predictor: the trained run.
@@ -188,8 +188,8 @@ class AutoBuildScorer(Scorer):
     def _sampled(self, part: ModuleGroup, group: ModuleGroup) -> tuple[Array, Array, Array]:
         """As `_exact` for some modules of a group, over random contexts.
 
-        The few contexts are shared by all modules, so what they get wrong is the same for all: where the group holds
-        every sequence of layers at its positions and all of it is here, its mean is moved to that of all random architectures which
+        The few contexts are shared by all modules, so what they get wrong is the same for all: where the group holds every
+        sequence of layers at its positions and all of it is here, its mean is moved to that of all random architectures which
         have as many layers there; else the mean of the contexts themselves is.
         """
         predictor, num_members = self.predictor, len(self.space_means)
@@ -224,7 +224,7 @@ class AutoBuildScorer(Scorer):
         return (out[0], out[1], out[2]), error
 
     def _module_features(self, group: ModuleGroup) -> Array:
-        """(members, num_modules, dim) what each member sees of a module alone: graph embeddings of all hops, and its layers one-hot."""
+        """(members, num_modules, dim) what each member sees of a module alone: graph embeddings of all hops, layers one-hot."""
         network, spec = self.predictor.network, self.predictor.spec
         alone = module_contexts(group, spec)[0]
         hot = (group.codes[:, :, None] == np.arange(len(spec.tokens))).reshape(len(group), -1).astype(float)
@@ -233,7 +233,8 @@ class AutoBuildScorer(Scorer):
 
     def _frame(self, target: Array, good: Array, beyond: Array, error: Array) -> pd.DataFrame:
         """Means over members with 90 % intervals."""
-        lenses = {"score": (target, error[0]), "effect": (target - self.space_means[:, None], error[0]), "good": (good, error[1])}
+        effect = target - self.space_means[:, None]
+        lenses = {"score": (target, error[0]), "effect": (effect, error[0]), "good": (good, error[1])}
         if self.cost is not None:
             lenses["equal_cost"] = beyond, error[2]
         out: dict[str, Any] = {}
