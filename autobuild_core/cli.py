@@ -18,7 +18,7 @@ import numpy as np
 
 from autobuild_core import notebook, registry, tables
 from autobuild_core.errors import Cancelled, ConfigError, StudioError
-from autobuild_core.memory import keep_freed_memory
+from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -220,6 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     options = make_parser().parse_args(arguments)
     keep_freed_memory()
+    wait_briefly()
     progress = Progress()
     try:
         result = options.run_command(options, progress)

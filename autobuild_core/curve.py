@@ -33,7 +33,7 @@ def learn_enough(
         rng: draws the samples.
 
     Returns:
-        The rows learned from, what was learned, and the curve [{"num_networks", "srcc", "seconds"}], empty where all were used.
+        The rows learned from, what was learned (the best, where the last was worse), and the curve [{"num_networks", "srcc", "seconds"}], empty where all were used.
     """
     distinct, network = np.unique(networks, return_inverse=True)
     if len(distinct) <= WHOLE_LIMIT:
@@ -44,14 +44,17 @@ def learn_enough(
     place = place[network]  # (n,) where each row's network stands in a random order
     judged = np.flatnonzero(place < NUM_JUDGED)
     curve: list[dict[str, Any]] = []
+    best: tuple[Rows, T] | None = None
     size, most = FIRST_SIZE, min(LAST_SIZE, len(distinct) - NUM_JUDGED)
     while True:
         begun = time.monotonic()
         rows = np.flatnonzero((place >= NUM_JUDGED) & (place < NUM_JUDGED + size))
         learned = learn(rows)
         srcc = judge(learned, judged)
-        gain = srcc - curve[-1]["srcc"] if curve else np.inf
+        gain = srcc - max((point["srcc"] for point in curve), default=-np.inf)
+        if best is None or gain > 0:
+            best = rows, learned
         curve.append({"num_networks": size, "srcc": srcc, "seconds": time.monotonic() - begun})
         if gain < WORTHWHILE or size == most:
-            return rows, learned, curve
+            return *best, curve
         size = min(2 * size, most)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from autobuild_core import warm, worker
+from autobuild_core.memory import wait_briefly
 
 IDLE_SECONDS = 1800.0
 LOOK_SECONDS = 5.0
@@ -57,6 +58,7 @@ class Supervisor:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return 1
+        wait_briefly()
         for name in self.preloaded:
             importlib.import_module(name)
         gc.freeze()  # what is loaded stays shared with the workers

@@ -18,7 +18,7 @@ from typing import Any
 
 from autobuild_core import jobs
 from autobuild_core.errors import Cancelled, StudioError
-from autobuild_core.memory import keep_freed_memory
+from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.runs import RunFolder
 from autobuild_core.storage import Workspace
 
@@ -151,6 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     faulthandler.enable()
     keep_freed_memory()
+    wait_briefly()
     workspace = Workspace(options.workspace) if options.workspace else None
     limits = (options.max_running, options.threads, options.warm)
     executor = jobs.SubprocessExecutor(workspace, *limits) if workspace else None

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from autobuild_core import tables
 from autobuild_core.benchmark.truth import PRODUCT_K, Truth
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.memory import keep_freed_memory
+from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup
 from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import Space, load_space, space_named
@@ -278,6 +278,7 @@ def main(arguments: list[str]) -> int:
     """One measurement, NAME JSON: calls `measure_NAME`, prints its JSON object with "peak_mib"."""
     name, options = arguments[0], json.loads(arguments[1])
     keep_freed_memory()
+    wait_briefly()
     result = globals()[f"measure_{name}"](options)
     print(tables.to_json({"peak_mib": peak_mib()} | result))
     return 0

@@ -40,6 +40,12 @@ def test_it_doubles_until_the_gain_ends() -> None:
     assert np.array_equal(np.flatnonzero(twins), rows)  # all rows of a network, or none
 
 
+def test_a_larger_sample_that_taught_less_is_not_taken() -> None:
+    networks = np.arange(20_000, dtype=np.uint64)
+    rows, learned, points, seen = run(networks, {1000: 0.99, 2000: 0.98})
+    assert len(points) == 2 and len(rows) == 1000 and learned is seen[0]
+
+
 @pytest.mark.parametrize(("num", "last"), [(50_000, 16_000), (5500, 3500)])
 def test_it_ends_at_the_limit_or_with_the_data(num: int, last: int) -> None:
     sizes = [1000, 2000, 3500, 4000, 8000, 16_000]
