@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
@@ -154,6 +153,8 @@ def jackknife_half_width(values: Array) -> Array:
     Members differ in what they hold out, one fold of as many as there are members: the spread between them is that of a
     delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1), with members - 1 degrees of freedom.
     """
+    from scipy.special import stdtrit  # here: importing this file loads nothing heavy
+
     degrees = len(values) - 1
     half: Array = stdtrit(degrees, 0.95) * np.sqrt(degrees) * values.std(0)
     return half

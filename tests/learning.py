@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.features import make_codebook
+from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import Network
 from autobuild_core.notebook import Run, train
@@ -18,8 +19,10 @@ from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.spaces.nas_bench_201 import network_of
+from autobuild_core.structure import structure_features, structure_scale
 
 MACRO_WEIGHTS = np.linspace(0.2, 0.5, 8)
+NUM_HOPS = 4
 MACRO_VALUES = np.array([0.0, 0.6, 1.0])  # identity, mb3_k3, mb6_k5
 
 
@@ -91,14 +94,28 @@ def chain_space(num_tokens: int = 3, depths: tuple[int, ...] = (1, 2, 3), num_un
     return load_space(SpaceSpec("ofa_mbv3", "small", labels, tokens, units, attributes))
 
 
-def random_network(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Network:
-    """An ensemble with random weights everywhere, batch norm and biases too."""
+def encoded(codes: Codes, spec: SpaceSpec, scale: NDArray[np.float32] | None = None) -> Any:
+    """`model.Encoded` of architectures, their structure standardised by `scale` (by default their own)."""
+    from autobuild_core.model import Encoded
+
+    mean, spread = structure_scale(codes, spec) if scale is None else scale
+    return Encoded.of(make_graphs(codes, spec), make_codebook(spec), (structure_features(codes, spec) - mean) / spread)
+
+
+def random_weights(spec: SpaceSpec, members: int = 3, seed: int = 0, width: int = 12) -> dict[str, NDArray[np.float32]]:
+    """Weights of an ensemble, random everywhere, batch norm and biases too; structure is scaled as random architectures'."""
     from autobuild_core.model import ModelConfig
     from autobuild_core.model import Predictor as Model
 
-    codebook = make_codebook(spec)
-    weights = {name: t.numpy() for name, t in Model(codebook, members, ModelConfig(width=12), seed).state_dict().items()}
-    return Network({name: disturbed(name, w, seed) for name, w in weights.items()}, codebook, ModelConfig().num_hops)
+    space = load_space(spec)
+    scale = structure_scale(space.canonical(space.sample(200, np.random.default_rng(0))), spec)
+    state = Model(make_codebook(spec), members, ModelConfig(width=width), scale.shape[1], seed).state_dict()
+    return {name: disturbed(name, t.numpy(), seed) for name, t in state.items()} | {"structure_scale": scale}
+
+
+def random_network(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Network:
+    """An ensemble with random weights everywhere, without a solved half."""
+    return Network(random_weights(spec, members, seed), make_codebook(spec), NUM_HOPS)
 
 
 def disturbed(name: str, weight: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ class Planted:
         both = self.product * (codes[:, 0] == 2) * (codes[:, 3] == 1)
         return np.stack([additive + both, additive + 1.5 * both]).astype(np.float64)
 
-    def expected(self, scores: np.ndarray) -> np.ndarray:
+    def member_expected(self, scores: np.ndarray) -> np.ndarray:
         return scores
 
 
