@@ -33,7 +33,8 @@ def learn_enough(
         rng: draws the samples.
 
     Returns:
-        The rows learned from, what was learned (the best, where the last was worse), and the curve [{"num_networks", "srcc", "seconds"}], empty where all were used.
+        The rows learned from, what was learned (the best, where the last was worse), and the curve [{"num_networks", "srcc",
+        "seconds"}], empty where all were used.
     """
     distinct, network = np.unique(networks, return_inverse=True)
     if len(distinct) <= WHOLE_LIMIT:

@@ -1,4 +1,4 @@
-"""What a process that computes asks of the C libraries under it: to keep freed memory, and not to wait for threads by spinning."""
+"""What a process that computes asks of the C libraries under it: to keep freed memory, to let waiting threads sleep."""
 
 import ctypes
 import os
@@ -28,6 +28,6 @@ def wait_briefly() -> None:
     """Tells libgomp, before torch loads it, that threads which wait for each other soon sleep; the user's own setting holds.
 
     By default they spin for milliseconds at each of the thousands of tiny parallel regions of a training step. Where another
-    process wants a core too, 100 steps then took 56 to 89 s with two threads; with this 4 s, and on an idle machine 1.2 s either way.
+    process wants a core too, 100 steps then took 56 to 89 s with two threads; with this 4 s, on an idle machine 1.2 s either way.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -25,6 +25,7 @@ MAX_ROWS = 1000  # beyond this many networks the trained half predicts alone
 MAX_EVIDENCE = 300  # rows from which the kernel weights are found
 BIAS_VARIANCE = 1e-2
 PRIOR_WEIGHT, PRIOR_NOISE, PRIOR_SPREAD = -1.0, -3.0, 2.0  # of the logarithms of a kernel's weight and of the noise
+LOG_WEIGHTS, LOG_NOISE = (-12.0, 6.0), (-7.0, 3.0)  # a target without noise leaves the kernel invertible
 SHARE_GRID = np.linspace(0, 1, 21)
 EVEN = 0.25  # how far the share is drawn to one half: few held-out architectures choose it, and the mean of two is safe
 
@@ -59,7 +60,8 @@ def kernel_weights(kernels: list[Array], scores: Array) -> Array:
         misfit = 0.5 * scores @ dual + np.log(np.diag(factor[0])).sum()
         return misfit + 0.5 * (((logs - prior) / PRIOR_SPREAD) ** 2).sum(), slope + (logs - prior) / PRIOR_SPREAD**2
 
-    found = minimize(loss, prior, jac=True, method="L-BFGS-B", options={"maxiter": 40})
+    bounds = [LOG_WEIGHTS] * len(kernels) + [LOG_NOISE]
+    found = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
     weights: Array = np.exp(found.x)
     return weights
 

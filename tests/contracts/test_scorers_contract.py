@@ -9,10 +9,10 @@ from scipy.stats import spearmanr
 
 from autobuild_core import registry
 from autobuild_core.inference import Predictor
+from autobuild_core.population import Population, exact_means
 from autobuild_core.records import ArchTable
 from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer, make_scorer, score_modules, unit_groups
-from autobuild_core.scorers._learned import exact_means, population_of
 from autobuild_core.scorers.cost import cost_metric
 from autobuild_core.scorers.forest import path_features, token_sets
 from autobuild_core.scorers.mean import shrunk_means
@@ -125,13 +125,13 @@ FIDELITY = {"ridge": 0.97, "forest": 0.9, "mean": 0.5, "cost": 0.9}
 @pytest.mark.parametrize("name", [name for name in registry.names("scorers") if name not in ("autobuild", "norms")])
 def test_an_additive_truth_is_found(name: str, space: str) -> None:
     made = SPACES[space]
-    codes, weights, exact = population_of(made)
-    assert exact
+    population = Population.of(made, np.random.default_rng(0))
+    assert population.exact
     groups = [group for group in unit_groups(made) if len(group) >= 4]
     frames = scorer_of(name, space).score(groups)
     found = []
     for group, frame in zip(groups, frames, strict=True):
-        truth = exact_means(additive_truth(space, codes)[None], codes, weights, group, made.spec)[0]
+        truth = exact_means(additive_truth(space, population.codes)[None], population, group, made.spec)[0]
         found.append(spearmanr(frame["score"], truth).statistic)
     assert np.mean(found) > FIDELITY[name], found
 

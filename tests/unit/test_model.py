@@ -13,7 +13,7 @@ from autobuild_core.graphs import Graphs, chain_graphs, make_graphs
 from autobuild_core.model import Batch, Encoded, FeatureEmbedding, GATv2, ModelConfig, NodeNorm, Predictor
 from autobuild_core.records import ABSENT
 from autobuild_core.spaces import Space, space_named
-from tests.learning import disturbed, encoded, flat_space, random_weights
+from tests.learning import encoded, flat_space, random_weights
 
 MEMBERS = 2
 SPACES = {name: space_named(name) for name in ("nas_bench_macro", "nas_bench_201")} | {"flat": flat_space()}
@@ -274,8 +274,3 @@ def test_the_seed_decides_the_weights() -> None:
     states = [Predictor(codebook, MEMBERS, ModelConfig(width=8), 5, seed).state_dict() for seed in (0, 0, 1)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not torch.equal(states[0]["hidden_weight"], states[2]["hidden_weight"])
-
-
-def test_a_new_model_is_not_yet_disturbed_and_the_tests_models_are() -> None:
-    weight = np.zeros((2, 3), np.float32)
-    assert (disturbed("hidden_bias", weight, 0) != 0).all()

@@ -7,43 +7,45 @@ import torch
 from autobuild_core import network as network_file
 from autobuild_core.features import make_codebook
 from autobuild_core.graphs import Graphs, make_graphs, module_codes, module_contexts, module_sink
-from autobuild_core.model import ModelConfig, Predictor
+from autobuild_core.model import Encoded, ModelConfig, Predictor
 from autobuild_core.network import Network
 from autobuild_core.records import ABSENT, ModuleGroup
 from autobuild_core.spaces import Space, space_named
-from autobuild_core.training import encode
-from tests.learning import chain_space, disturbed, flat_space, random_network
+from tests.learning import chain_space, flat_space, random_network, random_weights
 
 SPACES = {"macro": space_named("nas_bench_macro"), "ofa": space_named("ofa_mbv3"), "flat": flat_space(), "chain": chain_space()}
 CELL = space_named("nas_bench_201")
 
 
 def both(space: Space) -> tuple[Predictor, Network]:
-    codebook = make_codebook(space.spec)
-    model = Predictor(codebook, 3, ModelConfig(width=14), seed=1)
-    state = {name: disturbed(name, w.numpy(), 2) for name, w in model.state_dict().items()}
-    model.load_state_dict({name: torch.from_numpy(w) for name, w in state.items()})
-    return model.eval(), Network(state, codebook, model.config.num_hops)
+    weights = random_weights(space.spec, seed=2, width=14)
+    network = Network(dict(weights), make_codebook(space.spec), NUM_HOPS)
+    num_structure = weights.pop("structure_scale").shape[1]
+    model = Predictor(network.codebook, 3, ModelConfig(width=14), num_structure, seed=1)
+    model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+    return model.eval(), network
 
 
-def check_equal(space: Space, graphs: Graphs) -> None:
+def check_equal(space: Space, graphs: Graphs, structure: np.ndarray) -> None:
     model, network = both(space)
-    data = encode(graphs, network.codebook, np.zeros(len(graphs)), np.zeros(len(graphs), np.int64))
-    given = data.batch(torch.arange(len(graphs)).expand(3, -1))
+    given = Encoded.of(graphs, network.codebook, structure).batch(torch.arange(len(graphs)))
     with torch.no_grad():
-        scores, norms = (t.numpy() for t in model(*given))
-        nodes = [h.numpy() for h in model.node_embeddings(*given)]
-    outputs = network.forward(graphs)
+        scores, norms = (t.numpy() for t in model(given))
+        nodes = [h.transpose(0, 1).numpy() for h in model.node_embeddings(given)]  # (members, nodes, dim)
+    outputs = network.forward(graphs, structure.astype(np.float32))
     assert scores.std() > 0.1
     np.testing.assert_allclose(outputs.scores, scores, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(outputs.graph_norms, norms, rtol=1e-5, atol=1e-5)
     for mine, theirs in zip(network.node_embeddings(graphs), nodes, strict=True):
-        np.testing.assert_allclose(mine[:, graphs.mask], theirs[:, graphs.mask], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(mine[:, graphs.mask], theirs, rtol=1e-5, atol=1e-5)
+    without = network.forward(graphs, np.zeros_like(structure, np.float32))
+    assert np.abs(without.scores - outputs.scores).min(0).max() > 0.01  # the structure is heard
 
 
 @pytest.mark.parametrize("space", [*SPACES.values(), CELL], ids=[*SPACES, "cell"])
 def test_forward_is_that_of_torch(space: Space) -> None:
-    check_equal(space, make_graphs(space.sample(50, np.random.default_rng(0)), space.spec))
+    codes = space.sample(50, np.random.default_rng(0))
+    check_equal(space, make_graphs(codes, space.spec), both(space)[1].structure(codes))
 
 
 def test_forward_is_that_of_torch_on_a_general_graph() -> None:
@@ -51,7 +53,82 @@ def test_forward_is_that_of_torch_on_a_general_graph() -> None:
     sources = np.array([[0, -1, -1], [1, 0, -1], [2, 0, -1], [3, 2, 1], [4, -1, 0]], np.int16)
     positions = np.tile(np.arange(5, dtype=np.int16), (6, 1))
     graphs = Graphs(positions, rng.integers(0, 3, (6, 5)).astype(np.int16), np.tile(sources, (6, 1, 1)))
-    check_equal(SPACES["macro"], graphs)
+    check_equal(SPACES["macro"], graphs, rng.normal(size=(6, both(SPACES["macro"])[1].weights["structure_scale"].shape[1])))
+
+
+@pytest.mark.parametrize("space", [*SPACES.values(), CELL], ids=[*SPACES, "cell"])
+def test_predictions_are_those_of_torch_with_the_structure_of_the_codes(space: Space) -> None:
+    model, network = both(space)
+    codes = space.sample(30, np.random.default_rng(4))
+    mean, spread = network.weights["structure_scale"].astype(float)
+    structure = (structure_features(codes, space.spec) - mean) / spread
+    with torch.no_grad():
+        expected = model(Encoded.of(make_graphs(codes, space.spec), network.codebook, structure).batch(torch.arange(30)))
+    outputs = network.predict(codes)
+    np.testing.assert_allclose(outputs.scores, expected[0].numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs.graph_norms, expected[1].numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("space", [SPACES["flat"], CELL], ids=["flat", "cell"])
+def test_graph_embeddings_are_means_of_node_embeddings(space: Space) -> None:
+    network, codes = random_network(space.spec), space.sample(12, np.random.default_rng(7))
+    graphs = make_graphs(codes, space.spec)
+    for pooled, nodes in zip(network.pooled(graphs), network.node_embeddings(graphs), strict=True):
+        for row in range(12):
+            np.testing.assert_allclose(pooled[:, row], nodes[:, row, graphs.mask[row]].mean(1), rtol=1e-5, atol=1e-6)
+
+
+class TestSolvedHalf:
+    """Of NAS-Bench-Macro: 8 positions, 3 tokens."""
+
+    def setup_method(self) -> None:
+        self.space, rng = SPACES["macro"], np.random.default_rng(0)
+        spec, self.own = self.space.spec, random_weights(self.space.spec, members=1, seed=5, width=6)
+        self.num_structure = self.own["structure_scale"].shape[1]
+        self.own |= projections(self.num_structure, 24, rng)
+        self.trained = random_weights(spec, members=3, seed=6)
+        width = self.num_structure + 24 + 4 * 6 + 2 * NUM_PROJECTIONS
+        self.readout = {
+            SOLVED + "readout": rng.normal(0, 0.05, (width, 3)).astype(np.float32),
+            SOLVED + "bias": rng.normal(size=3).astype(np.float32),
+        }
+        self.codes = self.space.sample(20, rng)
+
+    def network(self, share: float) -> Network:
+        random = {RANDOM + name: w for name, w in self.own.items()}
+        weights = self.trained | random | self.readout | {SOLVED + "share": np.array(share, np.float32)}
+        return Network(weights, make_codebook(self.space.spec), NUM_HOPS)
+
+    def test_its_features_by_hand(self) -> None:
+        network, codes = Network(self.own, make_codebook(self.space.spec), NUM_HOPS), self.codes
+        graphs, structure = make_graphs(codes, self.space.spec), network.structure(codes)
+        parts = network.features(codes, graphs, structure)
+        assert [p.shape for p in parts] == [
+            (20, d) for d in (self.num_structure, 24, 6, 6, 6, 6, NUM_PROJECTIONS, NUM_PROJECTIONS)
+        ]
+        assert (parts[0] == structure).all()
+        for row in range(20):
+            hot = [float(codes[row, p] == t) / 8**0.5 for p in range(8) for t in range(3)]
+            np.testing.assert_allclose(parts[1][row], hot, rtol=1e-6)
+        pooled = network.pooled(graphs)
+        for hop in range(4):
+            np.testing.assert_allclose(parts[2 + hop], pooled[hop + 1][0], rtol=1e-6)
+        for place, (part, name) in enumerate([(structure, "structure"), (parts[1], "layers")]):
+            drawn = self.own[f"projection_{name}"]
+            np.testing.assert_allclose(parts[6 + place], np.maximum(part @ drawn[:-1] + drawn[-1], 0), rtol=1e-5, atol=1e-5)
+
+    def test_it_is_mixed_in_by_its_share(self) -> None:
+        solved, trained, mixed = (self.network(share).predict(self.codes) for share in (1, 0, 0.3))
+        alone = Network(self.trained, make_codebook(self.space.spec), NUM_HOPS).predict(self.codes)
+        assert (trained.scores == alone.scores).all()
+        assert (mixed.graph_norms == alone.graph_norms).all()  # norms are the trained half's
+        np.testing.assert_allclose(mixed.scores, 0.3 * solved.scores + 0.7 * trained.scores, rtol=1e-5, atol=1e-6)
+        random = Network(self.own, make_codebook(self.space.spec), NUM_HOPS)
+        graphs = make_graphs(self.codes, self.space.spec)
+        features = np.concatenate(random.features(self.codes, graphs, random.structure(self.codes)), 1)
+        for member in range(3):
+            by_hand = features @ self.readout[SOLVED + "readout"][:, member] + self.readout[SOLVED + "bias"][member]
+            np.testing.assert_allclose(solved.scores[member], by_hand, rtol=1e-4, atol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +140,20 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(parts.graph_norms, whole.graph_norms, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(network.node_norms(codes, 2), node_norms, rtol=1e-4, atol=1e-5)
+
+
+def test_threads_change_nothing_and_chunks_stay_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_file, "CHUNK", 5)
+    space = SPACES["flat"]
+    network, codes = random_network(space.spec), space.sample(23, np.random.default_rng(2))
+    outputs = []
+    for threads in (1, 2, 3):
+        network.threads = threads
+        outputs.append(network.predict(codes).scores)
+        assert [part.tolist() for part in network.by_chunks(lambda chunk: chunk[:, 0], codes)] == [
+            codes[start : start + 5, 0].tolist() for start in range(0, 23, 5)
+        ]
+    assert all((outputs[0] == other).all() for other in outputs[1:])
 
 
 def test_nothing_to_predict() -> None:

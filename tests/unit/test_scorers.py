@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from autobuild_core import scorers, spaces
 from autobuild_core.costs import CostModel
@@ -45,13 +45,9 @@ class BruteForce:
         return out
 
     def threshold(self, member: int) -> float:
-        """What a tenth of the space exceeds, each architecture's score blurred by the residual; by bisection."""
-        low, high = -20.0, 20.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            above = self.probability @ norm.sf(middle, self.scores[member], self.residual)
-            low, high = (middle, high) if above > 0.1 else (low, middle)
-        return low
+        """The largest score that at least a tenth of the space reaches."""
+        reached = [s for s in np.unique(self.scores[member]) if self.probability[self.scores[member] >= s].sum() >= 0.1 - 1e-9]
+        return float(max(reached))
 
     def average(self, values: NDArray[np.float64], group: ModuleGroup, index: int) -> NDArray[np.float64]:
         """(members,) mean of values over the architectures that contain a module."""
@@ -71,9 +67,8 @@ def check_exact(predictor: Predictor, groups: list[ModuleGroup], every: int = 1)
     space_means = brute.targets @ brute.probability
     assert scorer.space_mean == pytest.approx(space_means.mean(), rel=1e-6)
     thresholds = np.array([brute.threshold(m) for m in range(len(space_means))])
-    good = norm.cdf((brute.scores - thresholds[:, None]) / brute.residual)
-    assert good @ brute.probability == pytest.approx(0.1, abs=1e-6)
-    assert scorer.space_good == pytest.approx(0.1, abs=0.01)
+    good = (brute.scores >= thresholds[:, None]).astype(float)
+    assert scorer.space_good == pytest.approx(good @ brute.probability) and (scorer.space_good >= 0.1 - 1e-9).all()
     for group, frame in zip(groups, scorer.score(groups), strict=True):
         assert list(frame.columns) == list(scorers.SCORE_COLUMNS) and len(frame) == len(group)
         for index in range(0, len(group), every):
@@ -81,11 +76,11 @@ def check_exact(predictor: Predictor, groups: list[ModuleGroup], every: int = 1)
             row = frame.iloc[index]
             assert row["score"] == pytest.approx(target.mean(), rel=1e-6)
             assert row["effect"] == pytest.approx((target - space_means).mean(), abs=1e-6)
-            assert row["good"] == pytest.approx(brute.average(good, group, index).mean(), abs=0.03)
+            assert row["good"] == pytest.approx(brute.average(good, group, index).mean(), abs=1e-9)
             members = len(target)
-            half = 1.645 * np.sqrt(members - 1) * target.std()
+            half = student_t.ppf(0.95, members - 1) * np.sqrt(members - 1) * target.std()
             assert row["score_high"] - row["score_low"] == pytest.approx(2 * half, rel=1e-5)
-            half = 1.645 * np.sqrt(members - 1) * (target - space_means).std()
+            half = student_t.ppf(0.95, members - 1) * np.sqrt(members - 1) * (target - space_means).std()
             assert row["effect_high"] - row["effect_low"] == pytest.approx(2 * half, rel=1e-5)
 
 

@@ -1,6 +1,6 @@
 """Folds, seeds, and that a member never learns from what it holds out."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,28 +8,55 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.features import make_codebook
-from autobuild_core.graphs import chain_graphs
-from autobuild_core.model import ModelConfig, Predictor
+from autobuild_core.model import Encoded, ModelConfig, Predictor
 from autobuild_core.scaling import NormalScores
-from autobuild_core.training import MIN_NETWORKS, Data, TrainConfig, encode, split_folds, train_ensemble
-from tests.learning import macro_data
+from autobuild_core.training import MIN_NETWORKS, FoldedBatches, TrainConfig, split_folds, train_ensemble
+from tests.learning import encoded, macro_data
 
-TINY = TrainConfig(members=2, steps=8, batch_size=16, threads=1, model=ModelConfig(width=8), clip=1e9)
+TINY = TrainConfig(members=2, steps=8, batch_size=16, model=ModelConfig(width=8), clip=1e9)
 CODEBOOK = make_codebook(macro_data(10).spec)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What one training learns from."""
+
+    encoded: Encoded
+    scores: NDArray[np.float64]
+    fold: NDArray[np.int64]
 
 
 def tiny_data(num: int = 40) -> Data:
     table = macro_data(num, seed=1)
     target = table.metrics["acc"].to_numpy()
     fold = split_folds(table.networks, 2, np.random.default_rng(0))
-    return encode(chain_graphs(table.codes), CODEBOOK, NormalScores.fit(target, False).to_scores(target), fold)
+    return Data(encoded(table.codes, table.spec), NormalScores.fit(target, False).to_scores(target), fold)
 
 
 def trained(data: Data, config: TrainConfig = TINY, records: list[dict[str, Any]] | None = None) -> Predictor:
-    return train_ensemble(data, CODEBOOK, config, (records if records is not None else []).append, lambda: False)
+    report = (records if records is not None else []).append
+    return train_ensemble(data.encoded, data.scores, data.fold, CODEBOOK, config, report, lambda: False)
+
+
+class TestBatches:
+    def test_folds_are_equal_and_every_row_comes_before_any_again(self) -> None:
+        fold = np.repeat([0, 1, 2], [7, 8, 9])
+        batches = FoldedBatches(fold, 3, 12, np.random.default_rng(0))
+        assert batches.per_fold == 4 and batches.seen.shape == (3, 8)
+        drawn = [batches.draw() for _ in range(6)]
+        for rows in drawn:
+            assert (np.bincount(fold[rows]) == 4).all() and len(set(rows)) == 12
+        for member, seen in enumerate(batches.seen):
+            assert (fold[drawn[0]][seen] != member).all()
+        assert set(np.concatenate(drawn[:2])[np.isin(np.concatenate(drawn[:2]), np.flatnonzero(fold == 1))]) == set(range(7, 15))
+
+    def test_a_fold_smaller_than_its_share_is_taken_whole(self) -> None:
+        batches = FoldedBatches(np.repeat([0, 1], [3, 50]), 2, 64, np.random.default_rng(0))
+        assert batches.per_fold == 3 and set(batches.draw()[:3]) == {0, 1, 2}
 
 
 class TestFolds:
@@ -66,8 +93,8 @@ class TestConfig:
         assert TrainConfig.for_size(200_000).steps == huge.steps  # a budget in steps has an end
 
     def test_what_is_given_wins_and_none_is_not_given(self) -> None:
-        config = TrainConfig.for_size(100, members=3, steps=None, seed=7, threads=1)
-        assert (config.members, config.steps, config.seed, config.threads) == (3, TrainConfig.for_size(100).steps, 7, 1)
+        config = TrainConfig.for_size(100, members=3, steps=None, seed=7)
+        assert (config.members, config.steps, config.seed) == (3, TrainConfig.for_size(100).steps, 7)
 
 
 class TestTraining:
@@ -106,7 +133,8 @@ class TestTraining:
 
         records: list[dict[str, Any]] = []
         with pytest.raises(Cancelled):
-            train_ensemble(tiny_data(), CODEBOOK, TINY, records.append, should_stop)
+            data = tiny_data()
+            train_ensemble(data.encoded, data.scores, data.fold, CODEBOOK, TINY, records.append, should_stop)
         assert len(asked) == 4 and records[-1]["step"] <= 3
 
     def test_a_batch_larger_than_the_data_is_all_of_it(self) -> None:
