@@ -132,8 +132,8 @@ class TestTraining:
             return len(asked) > 3
 
         records: list[dict[str, Any]] = []
+        data = tiny_data()
         with pytest.raises(Cancelled):
-            data = tiny_data()
             train_ensemble(data.encoded, data.scores, data.fold, CODEBOOK, TINY, records.append, should_stop)
         assert len(asked) == 4 and records[-1]["step"] <= 3
 
