@@ -8,10 +8,12 @@ from autobuild_core import network as network_file
 from autobuild_core.features import make_codebook
 from autobuild_core.graphs import Graphs, make_graphs, module_codes, module_contexts, module_sink
 from autobuild_core.model import Encoded, ModelConfig, Predictor
-from autobuild_core.network import Network
+from autobuild_core.network import RANDOM, SOLVED, Network
+from autobuild_core.readout import NUM_PROJECTIONS, projections
 from autobuild_core.records import ABSENT, ModuleGroup
 from autobuild_core.spaces import Space, space_named
-from tests.learning import chain_space, flat_space, random_network, random_weights
+from autobuild_core.structure import structure_features
+from tests.learning import NUM_HOPS, chain_space, flat_space, random_network, random_weights
 
 SPACES = {"macro": space_named("nas_bench_macro"), "ofa": space_named("ofa_mbv3"), "flat": flat_space(), "chain": chain_space()}
 CELL = space_named("nas_bench_201")
