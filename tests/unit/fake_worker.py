@@ -35,7 +35,7 @@ def train(folder: RunFolder, report: Callable[[dict[str, Any]], None], should_st
     if kind == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "threads":
-        folder.write_json("threads.json", {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
+        folder.write_json("threads.json", {n: os.environ.get(n) for n in ("AUTOBUILD_THREADS", "OMP_NUM_THREADS")})
     if kind == "quick":
         time.sleep(0.2)
     while kind in ("obedient", "deaf"):

@@ -278,7 +278,10 @@ def test_thread_limit_is_the_smaller_one(workspace: Workspace, add: Add) -> None
         run_id = add("threads", threads=wish)
         FakeExecutor(workspace, threads=limit).submit(run_id)
         until(lambda i=run_id: state(workspace, i) == "finished")
-        assert set(workspace.run(run_id).read_json("threads.json").values()) == {expected}
+        assert set(workspace.run(run_id).read_json("threads.json").items()) == {
+            ("AUTOBUILD_THREADS", expected),
+            ("OMP_NUM_THREADS", "1"),
+        }
 
 
 def test_worker_that_cannot_start(workspace: Workspace, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,8 +141,7 @@ class TestSampled:
         predictor = random_predictor(space)
         exact = pd.concat(AutoBuildScorer(predictor).score(groups), ignore_index=True)
         patch.setattr(spaces, "ENUMERATION_LIMIT", 1)
-        patch.setattr(autobuild, "NUM_CONTEXTS", 1500)
-        patch.setattr(autobuild, "MODULES_AT_ONCE", 7)
+        patch.setattr(autobuild, "NUM_CONTEXTS", 4000)
         scorer = AutoBuildScorer(predictor)
         assert not scorer.population.exact
         return exact, pd.concat(scorer.score(groups), ignore_index=True)
@@ -151,7 +150,8 @@ class TestSampled:
         spread = exact["score"].std()
         assert (sampled["score"] - exact["score"]).abs().max() < 0.25 * spread
         assert np.corrcoef(sampled["score"], exact["score"])[0, 1] > 0.99
-        assert (sampled["good"] - exact["good"]).abs().max() < 0.04
+        # yes or no over the whole space, a smooth probability over contexts: the same order, not the same number
+        assert np.corrcoef(sampled["good"], exact["good"])[0, 1] > 0.9
         assert (sampled["effect"] - exact["effect"]).abs().max() < 0.25 * spread
         assert (sampled["embedding_norm"] == exact["embedding_norm"]).all()
 
@@ -278,8 +278,10 @@ class TestGroups:
     def test_default_windows_stop_before_they_are_too_many(self) -> None:
         assert [g.hop for g in default_groups(MACRO, None)] == [0] * 8 + [1] * 7 + [2] * 6 + [3] * 5
         assert [g.hop for g in default_groups(MACRO, 2)] == [0] * 8 + [1] * 7
-        ofa = default_groups(space_named("ofa_mbv3"), None)  # 9 tokens at 20 positions: 729 * 20 are not too many, 6561 * 20 are
-        assert {g.hop for g in ofa} == {0, 1, 2}
+        ofa = default_groups(
+            space_named("ofa_mbv3"), None
+        )  # 9 tokens at 20 positions: 15 x 81 pairs are not too many, 10 x 729 are
+        assert {g.hop for g in ofa} == {0, 1}
         assert max(g.hop for g in default_groups(MACRO, 99)) == 7
 
     def test_unit_groups_are_all_modules(self) -> None:
