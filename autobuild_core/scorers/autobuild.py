@@ -208,7 +208,7 @@ class AutoBuildScorer(Scorer):
         return out[0], np.clip(out[1], 0, 1), out[2]
 
     def _calibrated(self, group: ModuleGroup) -> tuple[tuple[Array, Array, Array], Array]:
-        """As `_sampled` for a large group, and (3,) leave-one-out error of the members' mean."""
+        """As `_sampled` for a large group, and (3,) leave-one-out error of a member, which that of their mean does not exceed."""
         chosen = np.sort(self._rng.permutation(len(group))[:CALIBRATED_ON])
         known = self._sampled(ModuleGroup(group.positions, group.codes[chosen], group.unit), group)
         features = self._module_features(group)
