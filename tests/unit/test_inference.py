@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from autobuild_core.errors import RunError
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.notebook import Run
+from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named
 from tests.learning import flat_space, macro_truth, random_predictor
 
@@ -60,6 +61,43 @@ class TestPredict:
 
     def test_nothing(self) -> None:
         assert random_predictor(MACRO).predict(np.zeros((0, 8), np.int16)).shape == (0, 4)
+
+
+class TestMembers:
+    """Expected targets of members whose target scales are their own."""
+
+    scaling = NormalScores(np.array([-5.0, 0.0, 5.0]), np.array([-30.0, 20.0, 70.0]), 1)
+
+    def predictor(self, *own: NormalScores) -> Predictor:
+        random = random_predictor(MACRO, members=2)
+        return Predictor(random.network, random.spec, self.scaling, Calibration(0.2, 0.0), "acc", False, own)
+
+    def test_each_by_its_own_scale(self) -> None:
+        """Both scales are lines: the expectation of a normal error around a score is the line at that score."""
+        steep = NormalScores(self.scaling.scores, np.array([-200.0, 50.0, 300.0]), 1)
+        found = self.predictor(self.scaling, steep).member_expected(np.array([[0.1, -0.2], [0.1, -0.2]]))
+        assert found == pytest.approx(np.array([[21.0, 18.0], [55.0, 40.0]]), abs=1e-6)
+
+    def test_without_scales_of_their_own_all_share_one(self) -> None:
+        predictor, scores = self.predictor(), np.array([[0.1, -0.2], [0.3, 0.0]])
+        assert predictor.member_expected(scores) == pytest.approx(np.array([[21.0, 18.0], [23.0, 20.0]]), abs=1e-6)
+        assert (predictor.member_expected(scores) == predictor.expected(scores)).all()
+
+    def test_a_curved_scale_is_averaged_over_the_error(self) -> None:
+        """exp of a normal score with error 0.2: on average exp(0.2 ** 2 / 2) times that of the score itself."""
+        knots = np.linspace(-3, 3, 601)
+        curved = NormalScores(knots, np.exp(knots), 1)
+        found = self.predictor(self.scaling, curved).member_expected(np.array([[0.0], [0.5]]))
+        assert found[1, 0] == pytest.approx(np.exp(0.5 + 0.02), rel=2e-4)
+
+    def test_a_scale_a_member_of_the_rows_that_it_learns_from(self, trained: Run) -> None:
+        predictor, values = trained.predictor, trained.table().metrics["acc"].to_numpy()
+        assert len(predictor.member_scalings) == predictor.network.members == 4
+        for own in predictor.member_scalings:
+            assert np.isin(own.values, values).all() and len(own.values) < len(predictor.scaling.values)
+        rows = [set(own.values.tolist()) for own in predictor.member_scalings]
+        for value in predictor.scaling.values:  # each target is held out by exactly one member
+            assert sum(value in own for own in rows) == 3
 
 
 class TestCalibration:

@@ -1,6 +1,7 @@
 """Real short trainings on planted truths: what comes out must be what was put in."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,13 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from autobuild_core import curve
+from autobuild_core import curve, pipeline, readout
 from autobuild_core.building import top_modules
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
-from autobuild_core.features import JOINT
+from autobuild_core.features import JOINT, make_codebook
 from autobuild_core.inference import Predictor
+from autobuild_core.model import ModelConfig
+from autobuild_core.network import SOLVED, Network
 from autobuild_core.notebook import Run, train
 from autobuild_core.pipeline import train_run
 from autobuild_core.records import ABSENT, ArchTable
@@ -20,6 +23,7 @@ from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import SCORE_COLUMNS
 from autobuild_core.spaces import load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
+from autobuild_core.training import TrainConfig, split_folds
 from tests.learning import macro_data, macro_truth
 
 MACRO = space_named("nas_bench_macro")
@@ -175,6 +179,61 @@ class TestTrained:
             trained.compare(fast)
         with pytest.raises(ConfigError, match="same target"):
             trained.compare(trained)
+
+
+class TestHeldOut:
+    """No member learns from its fold, through both halves of the ensemble; 60 rows of NAS-Bench-Macro in three folds."""
+
+    settings = TrainConfig(members=3, steps=15, batch_size=24, model=ModelConfig(width=8), clip=1e9)
+
+    def learn(self, scores: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """(weights, fold, canonical codes)."""
+        table = macro_data(60, seed=3)
+        fold = split_folds(table.networks, 3, np.random.default_rng(0))
+        codes, codebook = MACRO.canonical(table.codes), make_codebook(MACRO.spec)
+        return pipeline._ensemble(codes, scores, fold, codebook, self.settings, lambda r: None, lambda: False), fold, codes
+
+    def test_the_same_seed_gives_the_same_ensemble_bitwise(self) -> None:
+        scores = np.random.default_rng(0).normal(size=60)
+        first, again = self.learn(scores)[0], self.learn(scores)[0]
+        assert first.keys() == again.keys() and all(np.array_equal(first[name], again[name]) for name in first)
+        assert any(name.startswith(SOLVED) for name in first)
+
+    def test_labels_of_its_fold_change_nothing_that_a_member_predicts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Kernel weights and the share of the halves are found on all folds, eleven numbers: they are held fixed here."""
+        monkeypatch.setattr(readout, "kernel_weights", lambda kernels, scores: np.full(len(kernels) + 1, 0.2))
+        monkeypatch.setattr(readout, "share_of_solved", lambda solved, trained, scores: 0.5)
+        rng = np.random.default_rng(1)
+        scores = rng.normal(size=60)
+        weights, fold, codes = self.learn(scores)
+        others = self.learn(np.where(fold == 0, rng.normal(size=60), scores))[0]
+        first, second = (Network(w, make_codebook(MACRO.spec), 4).predict(codes).scores for w in (weights, others))
+        assert np.array_equal(first[0], second[0])
+        assert not np.allclose(first[1], second[1], atol=0.01) and not np.allclose(first[2], second[2], atol=0.01)
+
+    def test_permuted_labels_give_no_signal_through_the_whole_pipeline(self, trained: Run, tmp_path: Path) -> None:
+        """Folds, both halves, their shares, calibration and scores: what is left of a target that says nothing is chance."""
+        found = []
+        for seed in range(3):
+            table = macro_data(80, seed=seed)
+            twins = pd.Series(table.networks).duplicated().to_numpy()
+            table = table.take(np.flatnonzero(~twins))
+            shuffled = table.metrics.sample(frac=1, random_state=seed).reset_index(drop=True)
+            table = replace(table, metrics=shuffled)
+            run = train(table, "acc", tmp_path / str(seed), num_members=4, num_steps=60, max_length=1, threads=1)
+            network = run.predictor.network
+            assert network.random is not None and network.weights[SOLVED + "share"] > 0.1  # the readout takes part
+            modules = run.modules()
+            effects = modules[modules["hop"] == 0]["effect"]
+            surely = (modules["effect_low"] > 0) | (modules["effect_high"] < 0)
+            assert run.quality["verdict"] != trained.quality["verdict"]
+            found.append((run.quality["srcc"], effects.std(), surely.mean(), run.quality["coverage"]))
+        srcc, spread, surely, coverage = np.array(found).T
+        real = trained.modules().query("hop == 0")["effect"].std()
+        assert abs(srcc.mean()) < 0.2 and np.abs(srcc).max() < 0.35  # one of 80 rows: 0.11 by chance
+        assert spread.mean() < 0.4 * real
+        assert surely.mean() < 0.2  # one in ten by definition of the intervals
+        assert coverage.min() > 0.8  # the intervals say that nothing is known
 
 
 class TestMinimised:

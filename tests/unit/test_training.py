@@ -54,6 +54,24 @@ class TestBatches:
             assert (fold[drawn[0]][seen] != member).all()
         assert set(np.concatenate(drawn[:2])[np.isin(np.concatenate(drawn[:2]), np.flatnonzero(fold == 1))]) == set(range(7, 15))
 
+    @given(st.lists(st.integers(1, 15), min_size=2, max_size=5), st.integers(1, 60), st.integers(0, 3))
+    @settings(max_examples=60, deadline=None)
+    def test_of_any_folds_no_row_comes_again_before_all_have_come(self, sizes: list[int], batch: int, seed: int) -> None:
+        num = len(sizes)
+        fold = np.random.default_rng(seed).permutation(np.repeat(np.arange(num), sizes))
+        batches = FoldedBatches(fold, num, batch, np.random.default_rng(seed))
+        assert batches.per_fold == max(1, min(round(batch / num), *sizes))
+        drawn = np.array([batches.draw() for _ in range(3 * max(sizes))]).reshape(-1, num, batches.per_fold)
+        for k, size in enumerate(sizes):
+            rows = drawn[:, k].ravel()
+            assert (fold[rows] == k).all()
+            for start in range(0, len(rows) - size + 1, size):  # every stretch of as many as there are is all of them
+                assert set(rows[start : start + size]) == set(np.flatnonzero(fold == k))
+            assert all(len(set(batch)) == batches.per_fold for batch in drawn[:, k])
+        owner = np.repeat(np.arange(num), batches.per_fold)
+        for member, seen in enumerate(batches.seen):
+            assert sorted(seen) == np.flatnonzero(owner != member).tolist()
+
     def test_a_fold_smaller_than_its_share_is_taken_whole(self) -> None:
         batches = FoldedBatches(np.repeat([0, 1], [3, 50]), 2, 64, np.random.default_rng(0))
         assert batches.per_fold == 3 and set(batches.draw()[:3]) == {0, 1, 2}
