@@ -200,7 +200,7 @@ class TestHeldOut:
         assert any(name.startswith(SOLVED) for name in first)
 
     def test_labels_of_its_fold_change_nothing_that_a_member_predicts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Kernel weights and the share of the halves are found on all folds, eleven numbers: they are held fixed here."""
+        """Kernel weights and the share of the halves are found on all folds, ten numbers: they are held fixed here."""
         monkeypatch.setattr(readout, "kernel_weights", lambda kernels, scores: np.full(len(kernels) + 1, 0.2))
         monkeypatch.setattr(readout, "share_of_solved", lambda solved, trained, scores: 0.5)
         rng = np.random.default_rng(1)
