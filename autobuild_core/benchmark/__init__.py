@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core import tables
+from autobuild_core import tables, warm
 from autobuild_core.benchmark import report as show
 from autobuild_core.benchmark.measures import SAMPLED_MODULES, Result, read, write_synthetic
 from autobuild_core.benchmark.truth import PRODUCT_K
@@ -35,7 +35,7 @@ def measure(name: str, threads: int, **options: Any) -> Result:
     Raises:
         RunError: it failed; the message is its own.
     """
-    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))}
+    environment = {**os.environ, **warm.thread_limits(threads)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-c", CHILD, name, tables.to_json({"threads": threads, **options})]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
