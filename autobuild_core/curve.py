@@ -14,6 +14,7 @@ WHOLE_LIMIT = 5000  # networks that are learned from without asking
 FIRST_SIZE, LAST_SIZE = 1000, 16_000
 NUM_JUDGED = 2000
 WORTHWHILE = 0.003  # gain in rank correlation for which the sample is doubled once more
+PATIENCE = 2  # doublings in a row without such a gain, after which it is enough: one may fall where the learner changes its ways
 
 Rows = NDArray[np.intp]
 T = TypeVar("T")
@@ -46,6 +47,7 @@ def learn_enough(
     judged = np.flatnonzero(place < NUM_JUDGED)
     curve: list[dict[str, Any]] = []
     best: tuple[Rows, T] | None = None
+    idle = 0
     size, most = FIRST_SIZE, min(LAST_SIZE, len(distinct) - NUM_JUDGED)
     while True:
         begun = time.monotonic()
@@ -55,7 +57,8 @@ def learn_enough(
         gain = srcc - max((point["srcc"] for point in curve), default=-np.inf)
         if best is None or gain > 0:
             best = rows, learned
+        idle = 0 if gain >= WORTHWHILE else idle + 1
         curve.append({"num_networks": size, "srcc": srcc, "seconds": time.monotonic() - begun})
-        if gain < WORTHWHILE or size == most:
+        if idle == PATIENCE or size == most:
             return *best, curve
         size = min(2 * size, most)

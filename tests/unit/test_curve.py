@@ -32,8 +32,8 @@ def test_few_are_all_learned_from() -> None:
 def test_it_doubles_until_the_gain_ends() -> None:
     networks = np.random.default_rng(1).integers(2**63, size=50_000).astype(np.uint64)
     networks = np.concatenate([networks, networks[:5000]])  # some evaluated twice
-    rows, _, points, seen = run(networks, {1000: 0.9, 2000: 0.95, 4000: 0.951, 8000: 0.99})
-    assert [(p["num_networks"], p["srcc"]) for p in points] == [(1000, 0.9), (2000, 0.95), (4000, 0.951)]
+    rows, _, points, seen = run(networks, {1000: 0.9, 2000: 0.95, 4000: 0.951, 8000: 0.952, 16_000: 0.99})
+    assert [(p["num_networks"], p["srcc"]) for p in points] == [(1000, 0.9), (2000, 0.95), (4000, 0.951), (8000, 0.952)]
     assert all(p["seconds"] >= 0 for p in points)
     assert np.isin(seen[0], seen[1]).all() and np.isin(seen[1], rows).all()
     twins = np.isin(networks, networks[rows])
@@ -42,8 +42,14 @@ def test_it_doubles_until_the_gain_ends() -> None:
 
 def test_a_larger_sample_that_taught_less_is_not_taken() -> None:
     networks = np.arange(20_000, dtype=np.uint64)
-    rows, learned, points, seen = run(networks, {1000: 0.99, 2000: 0.98})
-    assert len(points) == 2 and len(rows) == 1000 and learned is seen[0]
+    rows, learned, points, seen = run(networks, {1000: 0.99, 2000: 0.98, 4000: 0.985})
+    assert len(points) == 3 and len(rows) == 1000 and learned is seen[0]
+
+
+def test_one_fall_does_not_end_it() -> None:
+    networks = np.arange(30_000, dtype=np.uint64)
+    rows, learned, points, seen = run(networks, {1000: 0.95, 2000: 0.94, 4000: 0.97, 8000: 0.971, 16_000: 0.972})
+    assert len(points) == 5 and len(rows) == 16_000 and learned is seen[4]
 
 
 @pytest.mark.parametrize(("num", "last"), [(50_000, 16_000), (5500, 3500)])
