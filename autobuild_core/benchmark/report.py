@@ -73,7 +73,7 @@ def chart(panels: Sequence[tuple[str, str, str, Mapping[str, Sequence[tuple[floa
 def _panel(left: int, title: str, x_name: str, y_name: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> list[str]:
     """One panel: decades as grid, a line with dots and its label for each series."""
     points = [(max(x, 1e-9), max(y, 1e-9)) for series in lines.values() for x, y in series]
-    spans = [(math.floor(math.log10(min(v))), math.ceil(math.log10(max(v)) + 1e-9)) for v in zip(*points, strict=True)]
+    spans = [(math.floor(math.log10(min(v))), math.ceil(math.log10(max(v)) - 1e-9)) for v in zip(*points, strict=True)]
     (x0, x1), (y0, y1) = [(low, max(high, low + 1)) for low, high in spans]
 
     def place(x: float, y: float) -> tuple[float, float]:

@@ -96,6 +96,8 @@ class TestReport:
         lines = {"a & b": [(1e3, 1.0), (1e5, 40.0)], "c": [(1e3, 0.5)]}
         root = ElementTree.fromstring(report.chart([("One <", "x", "s", lines), ("Two", "x", "MiB", {"d": [(7, 300.0)]})]))
         assert sum(element.tag.endswith("circle") for element in root.iter()) == 4
+        words = [element.text for element in root.iter() if element.tag.endswith("text")]
+        assert "100,000" in words and "1,000,000" not in words  # no empty decade beside the last point
         width, height = float(root.get("width", 0)), float(root.get("height", 0))
         for element in root.iter():
             if element.tag.endswith("circle"):
