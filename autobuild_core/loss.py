@@ -105,7 +105,12 @@ def autobuild_loss(predicted: Tensor, target: Tensor, target_ranks: Tensor, norm
     Returns:
         (members,) losses.
     """
-    members, hops, batch = norms.shape
-    ranks = target_ranks[:, None].expand(members, hops, batch).reshape(members * hops, batch)
-    rho = spearman(norms.reshape(members * hops, batch), ranks).reshape(members, hops)
-    return ((predicted - target) ** 2).mean(1) + weight * (1 - rho).mean(1)
+    return ((predicted - target) ** 2).mean(1) + weight * order_losses(norms, target_ranks)
+
+
+def order_losses(norms: Tensor, target_ranks: Tensor) -> Tensor:
+    """(members,) mean over hops of one minus the Spearman correlation of (members, hops, n) norms with (members, n) ranks."""
+    members, hops, num = norms.shape
+    ranks = target_ranks[:, None].expand(members, hops, num).reshape(members * hops, num)
+    rho = spearman(norms.reshape(members * hops, num), ranks).reshape(members, hops)
+    return (1 - rho).mean(1)

@@ -48,6 +48,7 @@ class Batch:
         graph: (nodes,) int64, the graph of each node.
         share: (nodes, 1) one divided by the number of nodes of its graph.
         structure: (graphs, dim) what each looks like as a whole, standardised.
+        place: (graphs, padded nodes) int64, packed number of every node that is there.
     """
 
     categories: Tensor
@@ -56,6 +57,7 @@ class Batch:
     graph: Tensor
     share: Tensor
     structure: Tensor
+    place: Tensor
 
     @property
     def num_graphs(self) -> int:
@@ -92,7 +94,7 @@ class Encoded:
         packed = place[graph[:, None], heard.clamp(min=0)]
         packed = torch.where(present, packed, packed[:, :1])
         share = (1 / mask.sum(1).float())[graph, None]
-        return Batch(self.categories[index][graph, node], packed, present, graph, share, self.structure[index])
+        return Batch(self.categories[index][graph, node], packed, present, graph, share, self.structure[index], place)
 
 
 def _normal(generator: torch.Generator, *shape: int, scale: float) -> nn.Parameter:
@@ -225,10 +227,11 @@ class Predictor(nn.Module):
             out.append(h)
         return out
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(predicted (members, graphs), graph embedding norms (members, hops + 1, graphs))."""
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """(predicted (members, graphs), graph norms (members, hops + 1, graphs), node embeddings at every hop)."""
         pooled = []  # each (graphs, members, dim): the mean over a graph's nodes
-        for h in self.node_embeddings(batch):
+        nodes = self.node_embeddings(batch)
+        for h in nodes:
             sums = h.new_zeros(batch.num_graphs, self.members, h.shape[2])
             pooled.append(sums.index_add(0, batch.graph, h * batch.share[:, None]))
         norms = torch.stack([g.sum(-1).T for g in pooled], 1)
@@ -237,4 +240,4 @@ class Predictor(nn.Module):
         hidden = torch.relu(_times(torch.cat([last, whole], -1), self.hidden_weight) + self.hidden_bias.squeeze(1))
         predicted = _times(hidden, self.out_weight) + self.out_bias.squeeze(1)
         predicted = predicted + _times(torch.cat([*pooled, whole], -1), self.linear_weight)
-        return predicted[..., 0].T, norms
+        return predicted[..., 0].T, norms, nodes

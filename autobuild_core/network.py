@@ -53,7 +53,8 @@ class Network:
         self.members = len(weights["out_bias"])
         self._values = self._category_values()
         own = {name.removeprefix(RANDOM): w for name, w in weights.items() if name.startswith(RANDOM)}
-        self.random = Network(own, codebook, num_hops) if own else None
+        random_hops = sum(name.startswith("norms.") and name.endswith(".scale") for name in own)
+        self.random = Network(own, codebook, random_hops) if own else None
         self._folded = [self._fold(hop) for hop in range(num_hops)]
 
     def structure(self, codes: Codes) -> Floats:
@@ -137,7 +138,7 @@ class Network:
         spec = self.codebook.spec
         hot = codes[:, :, None] == np.arange(len(spec.tokens))
         layers = hot.reshape(len(codes), -1).astype(np.float32) / np.float32(np.sqrt(spec.num_positions))
-        pooled = [h[0] for h in self.pooled(graphs)[1:]]
+        pooled = [h[0] for h in self.pooled(graphs)[1:]] if self.num_hops else []
         rectified = []
         for part, name in ((structure, "structure"), (layers, "layers")):
             projection = self.weights[f"projection_{name}"]

@@ -27,6 +27,7 @@ from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import load_space
 from autobuild_core.structure import structure_features, structure_scale
 from autobuild_core.targets import Target
+from autobuild_core.teaching import teach
 from autobuild_core.trust import layer_spread
 from autobuild_core.trust_report import PROBES, Trained, write_report
 
@@ -148,23 +149,28 @@ def _ensemble(
     report: Progress,
     should_stop: Callable[[], bool],
 ) -> dict[str, NDArray[np.float32]]:
-    """The weights of an ensemble for (n, num_positions) canonical codes: the trained half; of few codes the solved one too."""
+    """The weights of an ensemble for (n, num_positions) canonical codes: the solved half, and the trained one that it teaches."""
     from autobuild_core import model, training
 
-    graphs = make_graphs(codes, codebook.spec)
+    space, num_hops = load_space(codebook.spec), settings.model.num_hops
     scale = structure_scale(codes, codebook.spec)
-    data = model.Encoded.of(graphs, codebook, (structure_features(codes, codebook.spec) - scale[0]) / scale[1])
-    trained = training.train_ensemble(data, scores, fold, codebook, settings, report, should_stop)
-    weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
-    if len(codes) > readout.MAX_ROWS:
-        return weights
     num_structure, num_layers = scale.shape[1], codes.shape[1] * len(codebook.spec.tokens)
-    drawn = model.Predictor(codebook, 1, replace(settings.model, width=readout.RANDOM_WIDTH), num_structure, settings.seed + 1)
+    hops = num_hops if len(codes) <= readout.MAX_HOPS_ROWS else 0
+    sizes = model.ModelConfig(num_hops=hops, width=readout.RANDOM_WIDTH)
+    drawn = model.Predictor(codebook, 1, sizes, num_structure, settings.seed + 1)
     own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
     own |= readout.projections(num_structure, num_layers, np.random.default_rng(settings.seed))
-    num_hops = settings.model.num_hops
-    solved = readout.solve_readout(Network(own, codebook, num_hops), codes, scores, fold, settings.members, settings.seed)
-    both = weights | {RANDOM + name: w for name, w in own.items()} | solved
+    random = Network(own, codebook, hops)
+    solved = readout.solve_readout(random, codes, scores, fold, settings.members, settings.seed)
+    taught = None
+    if settings.taught_batch:
+        taught = teach(space, lambda c: readout.solved_scores(random, solved, c), num_hops, np.random.default_rng(settings.seed))
+    learned = codes if taught is None else np.concatenate([codes, taught.codes])
+    structure = (structure_features(learned, codebook.spec) - scale[0]) / scale[1]
+    data = model.Encoded.of(make_graphs(learned, codebook.spec), codebook, structure)
+    trained = training.train_ensemble(data, scores, fold, codebook, settings, report, should_stop, taught)
+    weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
+    both = weights | solved | {RANDOM + name: w for name, w in own.items()}
     alone, without = (
         held_out(Network(both | {SOLVED + "share": np.array(s, np.float32)}, codebook, num_hops), codes, fold)["score"]
         for s in (1, 0)

@@ -21,7 +21,7 @@ from autobuild_core.records import Codes
 Array = NDArray[np.float64]
 RANDOM_WIDTH = 64  # of the random network's node embeddings
 NUM_PROJECTIONS = 512  # rectified random projections of a group
-MAX_ROWS = 1000  # beyond this many networks the trained half predicts alone
+MAX_HOPS_ROWS = 500  # beyond this many networks the random hops add nothing to the structure and the layers (measured)
 MAX_EVIDENCE = 300  # rows from which the kernel weights are found
 BIAS_VARIANCE = 1e-2
 PRIOR_WEIGHT, PRIOR_NOISE, PRIOR_SPREAD = -1.0, -3.0, 2.0  # of the logarithms of a kernel's weight and of the noise
@@ -81,24 +81,50 @@ def solve_readout(
         members: how many.
         seed: draws the rows for the evidence.
     """
-    features = random.features(codes, make_graphs(codes, random.codebook.spec), random.structure(codes))
-    centred = [f.astype(float) - f.mean(0) for f in features]
-    sizes = [max(float((f**2).sum(1).mean()), 1e-12) for f in centred]
-    kernels = [f @ f.T / size for f, size in zip(centred, sizes, strict=True)]
+    features = _by_groups(random, codes)
+    means = [f.mean(0, dtype=float) for f in features]
+    sizes = [max(float(((f - mean) ** 2).sum(1).mean()), 1e-12) for f, mean in zip(features, means, strict=True)]
     some = np.random.default_rng(seed).permutation(len(codes))[:MAX_EVIDENCE]
-    *weights, noise = kernel_weights([k[np.ix_(some, some)] for k in kernels], scores[some])
-    whole = np.concatenate([np.sqrt(w / size) * f for w, size, f in zip(weights, sizes, centred, strict=True)], 1)
-    kernel = whole @ whole.T + BIAS_VARIANCE
-    back = np.concatenate([np.full(f.shape[1], np.sqrt(w / size)) for w, size, f in zip(weights, sizes, centred, strict=True)])
-    readout, bias = np.empty((whole.shape[1], members)), np.empty(members)
-    for member in range(members):
-        seen = np.flatnonzero(fold != member)
-        factor = cho_factor(kernel[np.ix_(seen, seen)] + noise * np.eye(len(seen)))
-        dual = cho_solve(factor, scores[seen])
-        readout[:, member] = back * (whole[seen].T @ dual)
-        bias[member] = BIAS_VARIANCE * dual.sum()
-    bias -= np.concatenate([f.mean(0, dtype=float) for f in features]) @ readout
+    centred = [f[some] - mean for f, mean in zip(features, means, strict=True)]
+    *weights, noise = kernel_weights([f @ f.T / size for f, size in zip(centred, sizes, strict=True)], scores[some])
+    roots = [np.sqrt(w / size) for w, size in zip(weights, sizes, strict=True)]
+    columns = [root * (f - mean) for root, f, mean in zip(roots, features, means, strict=True)]
+    whole = np.concatenate([*columns, np.full((len(codes), 1), np.sqrt(BIAS_VARIANCE))], 1)
+    solved = _posterior_means(whole, scores, fold, members, noise)
+    readout = np.concatenate([np.full(len(mean), root) for root, mean in zip(roots, means, strict=True)])[:, None] * solved[:-1]
+    bias = np.sqrt(BIAS_VARIANCE) * solved[-1] - np.concatenate(means) @ readout
     return {SOLVED + "readout": readout.astype(np.float32), SOLVED + "bias": bias.astype(np.float32)}
+
+
+def _by_groups(random: Network, codes: Codes) -> list[Floats]:
+    """Groups of features, each (n, dim), of any number of canonical codes."""
+    spec = random.codebook.spec
+    parts = random.by_chunks(lambda chunk: random.features(chunk, make_graphs(chunk, spec), random.structure(chunk)), codes)
+    return [np.concatenate(group) for group in zip(*parts, strict=True)]
+
+
+def _posterior_means(whole: Array, scores: Array, fold: NDArray[np.int64], members: int, noise: float) -> Array:
+    """(dim, members) posterior mean of the weights of the (n, dim) features, each member's without its fold.
+
+    Solved in the smaller of the two spaces: that of the architectures or that of the features.
+    """
+    num, dim = whole.shape
+    if num <= dim:
+        kernel = whole @ whole.T + noise * np.eye(num)
+        rows = [np.flatnonzero(fold != member) for member in range(members)]
+        duals = [cho_solve(cho_factor(kernel[np.ix_(seen, seen)]), scores[seen]) for seen in rows]
+        return np.stack([whole[seen].T @ dual for seen, dual in zip(rows, duals, strict=True)], 1)
+    own = [whole[fold == member] for member in range(members)]
+    grams, sums = [f.T @ f for f in own], [f.T @ scores[fold == member] for member, f in enumerate(own)]
+    total, every = sum(grams) + noise * np.eye(dim), sum(sums)
+    return np.stack([cho_solve(cho_factor(total - gram), every - part) for gram, part in zip(grams, sums, strict=True)], 1)
+
+
+def solved_scores(random: Network, solved: dict[str, Floats], codes: Codes) -> Array:
+    """(members, n) predicted normal scores of (n, num_positions) canonical codes by the solved half alone."""
+    whole = np.concatenate(_by_groups(random, codes), 1)
+    scores: Array = (whole @ solved[SOLVED + "readout"] + solved[SOLVED + "bias"]).T.astype(float)
+    return scores
 
 
 def share_of_solved(solved: Array, trained: Array, scores: Array) -> float:

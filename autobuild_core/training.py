@@ -9,14 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
+from torch import Tensor
 
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.features import Codebook
-from autobuild_core.loss import autobuild_loss
+from autobuild_core.loss import autobuild_loss, order_losses, spearman
 from autobuild_core.model import Encoded, ModelConfig, Predictor
+from autobuild_core.teaching import Taught
 
 MIN_NETWORKS = 10
 REPORT_SECONDS = 1.0
+MAX_TAUGHT_MODULES = 32  # of a step
 MAX_HELD_OUT_SHOWN = 500  # held-out architectures that the members are judged on while they train
 Report = Callable[[dict[str, Any]], None]
 
@@ -32,16 +35,22 @@ class TrainConfig:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         spearman_weight: lambda of the loss.
+        taught_batch: architectures of a step that the solved half teaches; 0 leaves them and the modules out.
+        taught_mse: weight of the error on what it says of them; their order counts like that of the measured ones.
+        module_weight: of the order of the norms at the sinks of taught modules.
         clip: largest gradient norm, per member on average (one norm for all, times the root of their number).
         seed: of folds, batches and initialisation.
     """
 
     members: int = 10
     steps: int = 250
-    batch_size: int = 64
+    batch_size: int = 48
     learning_rate: float = 0.01
     weight_decay: float = 0.1
     spearman_weight: float = 1.0
+    taught_batch: int = 24
+    taught_mse: float = 0.2
+    module_weight: float = 0.2
     clip: float = 5.0
     seed: int = 0
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -50,12 +59,14 @@ class TrainConfig:
     def for_size(cls, num_networks: int, **given: Any) -> "TrainConfig":
         """The defaults for a number of networks.
 
-        Up to 1,000 networks ten members, beside the solved half; beyond, four that learn alone, faster and for longer.
+        Up to 1,000 networks ten members; beyond, three that learn faster and for longer, and lean more on the orders.
         """
         if num_networks <= 1000:
             chosen = cls(steps=200 + num_networks // 3, model=ModelConfig(width=24, dropout=0.15))
         else:
-            chosen = cls(members=4, steps=min(900, 500 + num_networks // 30), learning_rate=0.02, model=ModelConfig(width=24))
+            steps, size = min(800, 450 + num_networks // 60), ModelConfig(width=24)
+            chosen = cls(members=3, steps=steps, learning_rate=0.02, taught_batch=16, model=size)
+            chosen = replace(chosen, spearman_weight=2.0, module_weight=0.1)
         return replace(chosen, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -113,12 +124,13 @@ def train_ensemble(
     config: TrainConfig,
     report: Report,
     should_stop: Callable[[], bool],
+    taught: Taught | None = None,
 ) -> Predictor:
     """The trained ensemble, in evaluation mode.
 
     Args:
-        data: encoded architectures.
-        scores: (n,) their targets as normal scores.
+        data: encoded architectures, and behind them those of `taught`.
+        scores: (n,) the targets of the first n as normal scores.
         fold: (n,) the member that does not learn from each.
         codebook: their features.
         config: settings.
@@ -133,18 +145,24 @@ def train_ensemble(
     model = Predictor(codebook, config.members, config.model, data.structure.shape[1], config.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
-    batches = FoldedBatches(fold, config.members, config.batch_size, np.random.default_rng(config.seed))
+    rng = np.random.default_rng(config.seed)
+    batches = FoldedBatches(fold, config.members, config.batch_size, rng)
+    lessons = None if taught is None or not config.taught_batch else _Lessons(taught, len(fold), config, rng)
     seen = torch.from_numpy(batches.seen)
     start = reported = time.monotonic()
     for step in range(1, config.steps + 1):
         if should_stop():
             raise Cancelled
-        index = batches.draw()
-        target = scores[index][batches.seen]
-        ranks = torch.from_numpy(rankdata(target, axis=1)).float()
-        predicted, norms = model(data.batch(torch.from_numpy(index)))
-        predicted, norms = predicted.gather(1, seen), norms.gather(2, seen[:, None].expand(-1, norms.shape[1], -1))
-        losses = autobuild_loss(predicted, torch.from_numpy(target).float(), ranks, norms, config.spearman_weight)
+        own = batches.draw()
+        lesson = None if lessons is None else lessons.draw()
+        batch = data.batch(torch.from_numpy(own if lesson is None else np.concatenate([own, lesson.rows])))
+        predicted, norms, nodes = model(batch)
+        target, num = scores[own][batches.seen], len(own)
+        mine = norms[:, :, :num].gather(2, seen[:, None].expand(-1, norms.shape[1], -1))
+        wanted = torch.from_numpy(target).float()
+        losses = autobuild_loss(predicted[:, :num].gather(1, seen), wanted, _ranks(target), mine, config.spearman_weight)
+        if lesson is not None:
+            losses = losses + lesson.losses(predicted[:, num:], norms[:, :, num:], nodes, batch.place[num:])
         optimiser.zero_grad()
         losses.sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip * config.members**0.5)
@@ -160,6 +178,66 @@ def train_ensemble(
     return model.eval()
 
 
+class _Lessons:
+    """What the solved half teaches in a step: a few architectures, and modules of one unit and depth.
+
+    Args:
+        taught: all of it.
+        start: row of its first architecture in the encoded data.
+        config: settings.
+        rng: draws the steps' lessons.
+    """
+
+    def __init__(self, taught: Taught, start: int, config: TrainConfig, rng: np.random.Generator) -> None:
+        self._taught, self._start, self._config, self._rng = taught, start, config, rng
+
+    def draw(self) -> "_Lesson":
+        """The lesson of the next step."""
+        taught, rng = self._taught, self._rng
+        rows = rng.choice(taught.scores.shape[1], min(self._config.taught_batch, taught.scores.shape[1]), replace=False)
+        parts, modules = [rows], None
+        if taught.modules:
+            group = taught.modules[rng.integers(len(taught.modules))]
+            chosen = rng.permutation(group.rows.shape[1])[:MAX_TAUGHT_MODULES]
+            parts.append(group.rows[rng.integers(len(group.rows)), chosen])
+            modules = group.hop, group.sink, group.scores[:, chosen]
+        return _Lesson(np.concatenate(parts) + self._start, taught.scores[:, rows], modules, self._config)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """Rows of the encoded data, architectures then modules; what they should give, (members, n) each; (hop, sink, scores)."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    modules: tuple[int, int, NDArray[np.float64]] | None
+    config: TrainConfig
+
+    def losses(self, predicted: Tensor, norms: Tensor, nodes: list[Tensor], place: Tensor) -> Tensor:
+        """(members,) losses of the ensemble's outputs.
+
+        Args:
+            predicted: (members, rows).
+            norms: (members, hops + 1, rows).
+            nodes: node embeddings at every hop, each (nodes, members, dim), of the whole batch.
+            place: (rows, padded nodes) their numbers in it.
+        """
+        num = self.scores.shape[1]
+        wanted = torch.from_numpy(self.scores).float()
+        order = order_losses(norms[:, :, :num], _ranks(self.scores))
+        losses = self.config.taught_mse * ((predicted[:, :num] - wanted) ** 2).mean(1) + self.config.spearman_weight * order
+        if self.modules is not None:
+            hop, sink, scores = self.modules
+            at_sinks = nodes[hop][place[num:, sink]].sum(-1).T  # (members, modules)
+            losses = losses + self.config.module_weight * (1 - spearman(at_sinks, _ranks(scores)))
+        return losses
+
+
+def _ranks(targets: NDArray[np.float64]) -> Tensor:
+    """(rows, n) ascending ranks within each row."""
+    return torch.from_numpy(rankdata(targets, axis=1)).float()
+
+
 @torch.no_grad()
 def _held_out_srcc(model: Predictor, data: Encoded, scores: NDArray[np.float64], fold: NDArray[np.int64]) -> dict[str, Any]:
     """{"srcc", "hop_srcc"}: means over members of the Spearman correlation on (a part of) each one's own fold."""
@@ -169,7 +247,7 @@ def _held_out_srcc(model: Predictor, data: Encoded, scores: NDArray[np.float64],
         return {"srcc": None, "hop_srcc": []}
     index = np.concatenate([rows[:size] for rows in held])
     model.eval()
-    predicted, norms = model(data.batch(torch.from_numpy(index)))
+    predicted, norms, _ = model(data.batch(torch.from_numpy(index)))
     model.train()
     own = np.arange(len(index)).reshape(model.members, size)
     target, member = scores[index][own], np.arange(model.members)[:, None]

@@ -57,7 +57,7 @@ def test_gatv2_is_that_of_torch_geometric(sources: list[list[int]], edges: list[
     zero = torch.zeros(num, dtype=torch.int64)
     own = torch.where(heard >= 0, heard, torch.arange(num)[:, None])
     with torch.no_grad():
-        out = made(x, Batch(zero, own, heard >= 0, zero, torch.ones(num, 1), torch.zeros(1, 0)))
+        out = made(x, Batch(zero, own, heard >= 0, zero, torch.ones(num, 1), torch.zeros(1, 0), torch.arange(num)[None]))
         for member in range(MEMBERS):
             expected = reference(made, member)(x[:, member], torch.tensor(edges))
             assert torch.allclose(out[:, member], expected, atol=1e-5)
@@ -206,8 +206,9 @@ def test_embeddings_are_non_negative_and_graph_norms_are_means_of_node_norms(nam
     model.train(training)
     with torch.no_grad():
         embeddings = model.node_embeddings(given)
-        _, norms = model(given)
+        _, norms, nodes = model(given)
     assert [h.shape[-1] for h in embeddings] == [len(make_codebook(space.spec).names), 10, 10, 10, 10]
+    assert all(torch.equal(a, b) for a, b in zip(nodes, embeddings, strict=True))
     for hop, h in enumerate(embeddings):
         assert bool((h >= 0).all()) and bool((h > 0).any())
         node_norms = h.abs().sum(-1)  # (nodes, members)
@@ -230,9 +231,9 @@ def test_order_of_graphs_and_padding_change_nothing() -> None:
     for mode in (False, True):
         model.train(mode)
         with torch.no_grad():
-            predicted, norms = model(given)
+            predicted, norms, _ = model(given)
             for other, index in ((padded, np.arange(len(codes))), (chain_graphs(codes[order]), order)):
-                again, again_norms = model(every(Encoded.of(other, codebook, structure[index])))
+                again, again_norms, _ = model(every(Encoded.of(other, codebook, structure[index])))
                 assert torch.allclose(again, predicted[:, index], atol=1e-4)
                 assert torch.allclose(again_norms, norms[:, :, index], rtol=1e-4)
 
@@ -253,15 +254,15 @@ def test_a_node_at_hop_m_sees_exactly_its_m_predecessors() -> None:
 def test_structure_reaches_the_prediction_and_no_norm() -> None:
     model, given = inputs(SPACES["nas_bench_macro"].sample(16, np.random.default_rng(5)))
     with torch.no_grad():
-        predicted, norms = model.eval()(given)
+        predicted, norms, _ = model.eval()(given)
         other = replace(given, structure=given.structure + 1)
-        moved, same = model(other)
+        moved, same, _ = model(other)
     assert torch.equal(norms, same) and bool(((predicted - moved).abs() > 1e-3).all())
 
 
 def test_members_do_not_mix() -> None:
     model, given = inputs(SPACES["nas_bench_macro"].sample(16, np.random.default_rng(3)))
-    predicted, norms = model.train()(given)
+    predicted, norms, _ = model.train()(given)
     (predicted[0].sum() + norms[0].sum()).backward()
     for name, parameter in model.named_parameters():
         gradient: Tensor | None = parameter.grad

@@ -32,7 +32,7 @@ def check_equal(space: Space, graphs: Graphs, structure: np.ndarray) -> None:
     model, network = both(space)
     given = Encoded.of(graphs, network.codebook, structure).batch(torch.arange(len(graphs)))
     with torch.no_grad():
-        scores, norms = (t.numpy() for t in model(given))
+        scores, norms = (t.numpy() for t in model(given)[:2])
         nodes = [h.transpose(0, 1).numpy() for h in model.node_embeddings(given)]  # (members, nodes, dim)
     outputs = network.forward(graphs, structure.astype(np.float32))
     assert scores.std() > 0.1

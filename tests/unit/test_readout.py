@@ -135,6 +135,28 @@ def test_predictions_are_the_posterior_mean_of_a_gaussian_process(name: str, mon
         assert predicted[member] == pytest.approx(np.concatenate(probes, 1) @ coefficients, abs=2e-4)
 
 
+def test_the_two_ways_to_solve_give_the_same() -> None:
+    """With fewer features than rows the normal equations are solved, else the kernel's: both are the ridge solution."""
+    rng = np.random.default_rng(2)
+    scores, fold, noise = rng.normal(size=60), np.arange(60) % 3, 0.3
+    for dim in (20, 60, 61, 90):
+        whole = rng.normal(size=(60, dim))
+        found = readout._posterior_means(whole, scores, fold, 3, noise)
+        for member in range(3):
+            seen = whole[fold != member]
+            by_hand = np.linalg.solve(seen.T @ seen + noise * np.eye(dim), seen.T @ scores[fold != member])
+            assert found[:, member] == pytest.approx(by_hand, abs=1e-9)
+
+
+def test_its_own_predictions_are_those_of_the_network_that_mixes_it() -> None:
+    space, rng = SPACES["cell"], np.random.default_rng(0)
+    random, codes = random_member(space), space.sample(50, rng)
+    solved = solve_readout(random, codes, rng.normal(size=50), np.arange(50) % 3, 3, 0)
+    probes = space.sample(300, rng)  # two chunks
+    alone = readout.solved_scores(random, solved, probes)
+    assert alone == pytest.approx(solved_network(random, solved, 3).predict(probes).scores, abs=1e-4)
+
+
 class TestFolds:
     """What a member holds out must not reach it."""
 

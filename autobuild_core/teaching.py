@@ -1,0 +1,89 @@
+"""What the trained half learns from the solved one: architectures that nobody measured, and modules alone.
+
+Few measured architectures leave the norms of a graph network undetermined, while the solved half orders the whole space from
+them. So the trained half learns beside the measurements what the solved half says of random architectures, by the same loss;
+and the norm at a module's sink, which credits a module for its neighbours as long as only means over whole graphs are ranked,
+learns the order of the modules of a unit (method.md, weakness 11).
+
+Source: learning from another model's predictions is Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; its use
+here, and the loss on modules, are ours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autobuild_core.graphs import module_contexts, module_sink
+from autobuild_core.population import eligible_rows, in_contexts
+from autobuild_core.records import Codes, ModuleGroup
+from autobuild_core.spaces import Space
+
+Array = NDArray[np.float64]
+NUM_TAUGHT = 1024  # random architectures
+NUM_MODULES, NUM_CONTEXTS = 48, 8  # modules of a unit and depth, at most, and architectures that each is averaged over
+DRAWS = 256  # random architectures among which contexts with a unit's depth are found
+
+
+@dataclass(frozen=True, eq=False)
+class TaughtModules:
+    """Modules of one unit and depth.
+
+    Args:
+        rows: (contexts, num_modules) their rows in `Taught.codes`, once for every context that their sink can tell apart.
+        sink: node whose norm is the module's, in its padded graph.
+        hop: at which.
+        scores: (members, num_modules) mean normal score of architectures that contain each.
+    """
+
+    rows: NDArray[np.int64]
+    sink: int
+    hop: int
+    scores: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """Architectures and modules with what the solved half says of them; member m is taught by what never saw fold m.
+
+    Args:
+        codes: (n, num_positions) architectures, in canonical encodings, then modules alone.
+        scores: (members, num_architectures) predicted normal scores.
+        modules: groups of at least three modules.
+    """
+
+    codes: Codes
+    scores: Array
+    modules: tuple[TaughtModules, ...]
+
+
+def teach(space: Space, predict: Callable[[Codes], Array], num_hops: int, rng: np.random.Generator) -> Taught:
+    """Random architectures and modules of every unit of a space.
+
+    Args:
+        space: the space.
+        predict: (n, num_positions) canonical encodings -> (members, n) normal scores.
+        num_hops: M; longer modules are taught at the last hop.
+        rng: draws them.
+    """
+    architectures = space.canonical(space.sample(NUM_TAUGHT, rng))
+    parts, modules, start = [architectures], [], len(architectures)
+    drawn = space.sample(DRAWS, rng)
+    for index in range(len(space.spec.units)):
+        for group in space.unit_modules(index):
+            chosen = np.sort(rng.permutation(len(group))[:NUM_MODULES])
+            group = ModuleGroup(group.positions, group.codes[chosen], group.unit)
+            contexts = drawn[eligible_rows(drawn, group, space.spec)[:NUM_CONTEXTS]]
+            if len(group) < 3 or not len(contexts):
+                continue
+            alone = module_contexts(group, space.spec)
+            rows = start + np.arange(len(alone) * len(group)).reshape(len(alone), len(group))
+            start += rows.size
+            parts += alone
+            inside = predict(space.canonical(in_contexts(group, contexts, space.spec)))
+            scores = inside.reshape(len(inside), len(group), len(contexts)).mean(2)
+            position, hop = module_sink(group, space.spec)
+            sink = position if space.spec.reads else len(group.positions) - 1
+            modules.append(TaughtModules(rows, sink, min(hop, num_hops), scores))
+    return Taught(np.concatenate(parts), predict(architectures), tuple(modules))
