@@ -24,6 +24,10 @@ from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import ACTIVE_STATES, RunConfig
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.storage import SAMPLE_ID, Workspace
+from pages import _selection
+from pages._selection import keep as keep
+from pages._selection import kept, restore
+from pages._selection import recall as recall
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
@@ -69,34 +73,16 @@ def enter(name: str) -> None:
     executor().poll()
     executor().keep_warm()
     st.html(STYLE)
+    restore()
     run = current_run(fall_back_to_sample=name != "home")
     if run is not None or name != "home" or not workspace().datasets().empty:
         _top_bar(name, run)
 
 
-def recall(name: str) -> str | None:
-    """A choice from the URL, or from earlier in this session (navigation drops the URL's part)."""
-    value = st.query_params.get(name) or st.session_state.get(f"kept_{name}")
-    return str(value) if value else None
-
-
-def keep(**choices: Any) -> None:
-    """Writes choices into the URL and the session; None forgets one."""
-    for name, value in choices.items():
-        if value is None:
-            st.session_state.pop(f"kept_{name}", None)
-            st.query_params.pop(name, None)
-        else:
-            st.session_state[f"kept_{name}"] = str(value)
-            if st.query_params.get(name) != str(value):
-                st.query_params[name] = str(value)
-
-
 def go_to(name: str, **choices: Any) -> NoReturn:
     """Opens a page with choices made."""
     keep(**choices)
-    kept = {k: recall(k) for k in ("run", "data", "target", "lens", "hop", "arch", "module")}
-    st.switch_page(page(name), query_params={k: v for k, v in kept.items() if v})
+    st.switch_page(page(name), query_params=kept())
 
 
 def theme() -> str:
@@ -436,11 +422,10 @@ def csv_button(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
 def lens_select(key: str = "lens_widget") -> Lens:
     """The choice of lens, remembered."""
     lenses = list(Lens)
-    known = recall("lens")
-    index = [lens.value for lens in lenses].index(known) if known in [lens.value for lens in lenses] else 0
     help_text = "  \n".join(f"**{lens.label}**: {lens.explained}." for lens in lenses)
+    index = lenses.index(_selection.lens())
     lens = st.selectbox("Score", lenses, index, format_func=lambda one: one.label, key=key, help=help_text)
-    keep(lens=None if lens is Lens.SCORE else lens.value)
+    _selection.choose_lens(lens)
     return lens
 
 

@@ -1,0 +1,261 @@
+"""What a reader has chosen, the same on every page: kept in the URL, so that a link opens the same view, and in the session.
+
+Query parameters, each with the forms it may have; a default is left out of the URL, what does not fit the run is not chosen:
+
+- run, data: ids; target, minimize: the equation and its direction.
+- lens: a value of `Lens`. hop: a whole number. unit: the label of a unit.
+- arch: "best" (the default), "worst", "row:17" (row of the file, from 0), or a native encoding, also as "typed:...".
+- module: its positions and layers, "L1,L2=mb3_k3,mb6_k5", with a "!" behind it where it is a whole unit (no deeper).
+- rank, look, other: what Hops ranks, the section it shows, the run beside; view, brush: window and brushed area of the map.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import streamlit as st
+
+from autobuild_core.errors import StudioError
+from autobuild_core.figures import charts
+from autobuild_core.figures.colours import Lens
+from autobuild_core.records import Codes, SpaceSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pages._shared import FinishedRun
+
+NAMES = (
+    *("run", "data", "target", "minimize"),
+    *("lens", "hop", "arch", "module", "unit"),
+    *("rank", "look", "other", "view", "brush"),
+)
+PLAIN = " >.-_~()"  # what stands in the URL as it is; "," "=" "!" divide a module's parts
+
+
+# Memory
+
+
+def recall(name: str) -> str | None:
+    """A choice from the URL, or from earlier in this session (navigation drops the URL's part)."""
+    value = st.query_params.get(name) or st.session_state.get(f"kept_{name}")
+    return str(value) if value else None
+
+
+def keep(**choices: Any) -> None:
+    """Writes choices into the URL and the session; None forgets one."""
+    for name, value in choices.items():
+        if value is None:
+            st.session_state.pop(f"kept_{name}", None)
+            st.query_params.pop(name, None)
+        else:
+            st.session_state[f"kept_{name}"] = str(value)
+            if st.query_params.get(name) != str(value):
+                st.query_params[name] = str(value)
+
+
+def kept() -> dict[str, str]:
+    """All choices, for the URL of another page."""
+    return {name: value for name in NAMES if (value := recall(name))}
+
+
+def restore() -> None:
+    """Session and URL alike: a link's choices outlive the page that it opens, and every page's URL is a whole link."""
+    keep(**kept())
+
+
+# Lens, hop, unit
+
+
+def lens() -> Lens:
+    """The chosen lens, by default the average."""
+    known = recall("lens")
+    return Lens(known) if known in list(Lens) else Lens.SCORE
+
+
+def choose_lens(chosen: Lens) -> None:
+    """Remembers the lens."""
+    keep(lens=None if chosen is Lens.SCORE else chosen.value)
+
+
+def hop(deepest: int) -> int:
+    """The chosen hop, at most `deepest`; 0 by default."""
+    known = recall("hop") or ""
+    return min(int(known), deepest) if known.isdigit() else 0
+
+
+def choose_hop(chosen: int) -> None:
+    """Remembers the hop."""
+    keep(hop=chosen or None)
+
+
+def unit(spec: SpaceSpec) -> int | None:
+    """Index of the chosen unit; None where none of the space is chosen."""
+    labels = [one.label for one in spec.units]
+    known = recall("unit")
+    return labels.index(known) if known in labels else None
+
+
+def choose_unit(spec: SpaceSpec, index: int | None) -> None:
+    """Remembers the unit; a negative index is none (a module across units)."""
+    keep(unit=spec.units[index].label if index is not None and index >= 0 else None)
+
+
+# Module
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module by its places and layers.
+
+    Args:
+        positions: labels of its positions, upstream first.
+        layers: its tokens.
+        whole_unit: exactly these layers fill their unit, no deeper.
+    """
+
+    positions: tuple[str, ...]
+    layers: tuple[str, ...]
+    whole_unit: bool = False
+
+    @classmethod
+    def of(cls, line: "pd.Series[Any] | dict[str, Any]") -> "Module":
+        """From a line of the module table, or of the table of a drawing (module_positions, module_layers)."""
+        places, tokens = (line.get(f"module_{name}", line.get(name)) for name in ("positions", "layers"))
+        return cls(tuple(json.loads(str(places))), tuple(json.loads(str(tokens))), bool(line.get("whole_unit", False)))
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Module | None":
+        """From the URL; None where it is no module."""
+        places, divided, tokens = (text or "").removesuffix("!").partition("=")
+        found = cls(_parts(places), _parts(tokens), (text or "").endswith("!"))
+        return found if divided and len(found.positions) == len(found.layers) else None
+
+    @property
+    def text(self) -> str:
+        """For the URL; `parse` is its inverse."""
+        places, tokens = (",".join(quote(part, PLAIN) for part in parts) for parts in (self.positions, self.layers))
+        return f"{places}={tokens}{'!' if self.whole_unit else ''}"
+
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        """Its key in `FinishedRun.index`."""
+        return json.dumps(list(self.positions)), json.dumps(list(self.layers)), self.whole_unit
+
+    @property
+    def hop(self) -> int:
+        """The hop at which it is scored."""
+        return len(self.positions) - 1
+
+    @property
+    def name(self) -> str:
+        """What a reader sees."""
+        places, tokens, _ = self.key
+        return charts.module_name(places, tokens)
+
+    def fits(self, spec: SpaceSpec) -> bool:
+        """Whether a space has such places and layers."""
+        return set(self.positions) <= set(spec.position_labels) and set(self.layers) <= set(spec.tokens)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(unquote(part) for part in text.split(","))
+
+
+def module(run: "FinishedRun") -> Module | None:
+    """The chosen module; None where none is chosen or the run's space has no such places and layers."""
+    found = Module.parse(recall("module"))
+    return found if found is not None and found.fits(run.table.spec) else None
+
+
+def module_line(run: "FinishedRun") -> "pd.Series[Any] | None":
+    """The chosen module's line of the module table; None where it was not scored."""
+    chosen = module(run)
+    line = None if chosen is None else run.index.get(chosen.key)
+    return None if line is None else run.modules.iloc[line]
+
+
+def choose_module(chosen: Module | None, follow: bool = True) -> None:
+    """Remembers a module; with `follow` the hop becomes its own, so that Importance shows it."""
+    keep(module=None if chosen is None else chosen.text)
+    if chosen is not None and follow:
+        choose_hop(chosen.hop)
+
+
+# Architecture
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """A chosen architecture.
+
+    Args:
+        kind: "best", "worst", "row" or "typed".
+        codes: (num_positions,) codes.
+        row: its row of the run's table; None where it is typed in.
+        what: in words, e.g. "row 17".
+    """
+
+    kind: str
+    codes: Codes
+    row: int | None
+    what: str
+
+
+def architecture(run: "FinishedRun") -> Architecture:
+    """The chosen architecture, by default the best measured; also that where the choice is not in the run.
+
+    Raises:
+        ArchitectureError: a typed one is not in the space.
+    """
+    text, table, order = recall("arch") or "best", run.table, run.ranked_rows()
+    kind, _, rest = text.partition(":")
+    if text in ("best", "worst"):
+        row = int(order[0] if text == "best" else order[-1])
+        return Architecture(text, table.codes[row], row, f"the {text} measured, row {int(table.source_rows[row])}")
+    if kind == "row" and rest.isdigit():
+        found = np.flatnonzero(table.source_rows == int(rest))
+        if len(found):
+            return Architecture("row", table.codes[found[0]], int(found[0]), f"row {rest}")
+        row = int(order[0])
+        return Architecture("best", table.codes[row], row, f"the best measured, row {int(table.source_rows[row])}")
+    return Architecture("typed", parse(run, rest if kind == "typed" else text), None, "typed in")
+
+
+def parse(run: "FinishedRun", text: str) -> Codes:
+    """A native encoding as typed, or as JSON, in codes.
+
+    Raises:
+        ArchitectureError: it is not in the space.
+        StudioError: it begins like JSON and is none.
+    """
+    native: Any = text.strip()
+    if native.startswith(("[", "{")):
+        try:
+            native = json.loads(native)
+        except ValueError as error:
+            raise StudioError(f"architecture: got text that is not JSON ({error}), expected JSON.") from error
+    return np.array(run.space.parse(native), np.int16)
+
+
+def chosen_row(run: "FinishedRun") -> int | None:
+    """Row of the run's table that is chosen; None where the chosen architecture is typed in or faulty."""
+    try:
+        return architecture(run).row
+    except StudioError:
+        return None
+
+
+def choose_row(run: "FinishedRun", row: int | None) -> None:
+    """Remembers an architecture by its row of the run's table; None is the best measured."""
+    keep(arch=None if row is None else f"row:{int(run.table.source_rows[row])}")
+
+
+def best_row_with(run: "FinishedRun", chosen: Module) -> int | None:
+    """The best measured architecture that contains a module; None where none does."""
+    inside = charts.contains(run.table, chosen.positions, chosen.layers, chosen.whole_unit)
+    rows = run.ranked_rows()
+    rows = rows[inside[rows]]
+    return int(rows[0]) if len(rows) else None
