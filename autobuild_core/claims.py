@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 BOOTSTRAPS = 1000
 CONFIDENCE = 0.9
 NUM_OVERTURNING = 5
+MOST_RIVALS = 400  # dots of a figure
 FEW = 2  # networks on either side that a bootstrap of the measured difference needs
 # (column of the value, its interval's columns, what the average architecture has); the value of "score" is its effect.
 LENSES = {
@@ -331,12 +332,12 @@ def effect_of(found: dict[str, Any], lens: str | None = None) -> dict[str, Any]:
     return next((line for line in found["effects"] if line["lens"] == wanted), found["effects"][0])
 
 
-def value_words(line: dict[str, Any]) -> str:
-    """A line of "effects" as text: "-0.0123 test_loss"."""
+def value_words(line: dict[str, Any], alone: bool = True) -> str:
+    """A line of "effects" as text: "-0.0123 test_loss"; not alone where its lens is named beside it."""
     if line["lens"] == Lens.GOOD:
-        return f"{line['value']:.0%} among the best 10 %"
+        return f"{line['value']:.0%}" + " among the best 10 %" * alone
     if line["lens"] == Lens.NORM:
-        return f"norm {line['value']:+.2f}"
+        return "norm " * alone + f"{line['value']:+.2f}"
     digits = colours.digits_for(line["low"], line["high"]) if line["low"] is not None else 3
     return f"{colours.signed(line['value'], digits)} {line['unit']}".strip()
 
@@ -428,11 +429,12 @@ def overturn_words(found: dict[str, Any]) -> str:
 
 
 def rivals_table(facts: Facts, claim: Claim) -> pd.DataFrame:
-    """The modules that were looked at, through the claim's lens: module, value, claimed; by value."""
+    """The modules that were looked at, through the claim's lens: module, value, claimed; by value, of many every n-th."""
     line = facts.line(claim)
     rivals = facts.looked_at(line)
     column = LENSES[claim.lens][0] if claim.lens in rivals else "effect"
     names = [charts.module_name(p, m, False) for p, m in zip(rivals["positions"], rivals["layers"], strict=True)]
     claimed = (rivals["positions"] == line["positions"]) & (rivals["layers"] == line["layers"])
     out = pd.DataFrame({"module": names, "value": rivals[column].to_numpy(float), "claimed": claimed.to_numpy(bool)})
-    return out.sort_values("value", kind="stable", ignore_index=True)
+    out = out.sort_values("value", kind="stable", ignore_index=True)
+    return out[out["claimed"] | (out.index % -(-len(out) // MOST_RIVALS) == 0)].reset_index(drop=True)
