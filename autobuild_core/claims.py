@@ -272,13 +272,23 @@ def _noise(facts: Facts, effect: float) -> dict[str, Any]:
     return {"source": noise.get("source", ""), "noise_sd": spread, "ratio": ratio}
 
 
-def _overturn(facts: Facts, line: "pd.Series[Any]") -> list[dict[str, Any]]:
-    """The evaluations most likely to turn the claim, the first alone, then together with those before."""
-    row = module_rows(pd.DataFrame([line]), facts.table.spec)[0]
-    unit = int(line["unit_index"]) if line["whole_unit"] else None
-    codes, frame = overturning(facts.predictor, row, unit, facts.table.networks, NUM_OVERTURNING)
+def _overturn(facts: Facts, line: "pd.Series[Any]", rivals: pd.DataFrame) -> dict[str, Any]:
+    """What would turn the claim: its rival, and the evaluations, the first alone, then together with those before.
+
+    A whole-unit module that is the best of its unit is threatened by the second best; every other one by the average.
+    """
+    spec, unit, rival, row = facts.table.spec, None, None, module_rows(pd.DataFrame([line]), facts.table.spec)[0]
+    name = ""
+    if line["whole_unit"]:
+        unit, order = int(line["unit_index"]), orientation("effect", facts.config.minimize) * rivals["effect"]
+        best = order.sort_values(ascending=False, kind="stable").index[:2]
+        if len(best) == 2 and best[0] == line.name:
+            second = rivals.loc[best[1]]
+            rival, name = module_rows(pd.DataFrame([second]), spec)[0], charts.module_name(second["positions"], second["layers"])
+    codes, frame = overturning(facts.predictor, row, unit, facts.table.networks, rival, NUM_OVERTURNING)
     natives = [facts.predictor.space.native(one) for one in codes]
-    return [{"arch": native, **known} for native, known in zip(natives, frame.to_dict("records"), strict=True)]
+    lines = [{"arch": native, **known} for native, known in zip(natives, frame.to_dict("records"), strict=True)]
+    return {"rival": name, "evaluations": lines}
 
 
 def record(facts: Facts, claim: Claim) -> dict[str, Any]:
@@ -294,7 +304,8 @@ def record(facts: Facts, claim: Claim) -> dict[str, Any]:
         adjusted_high, average, better, sure, rank, unit), "evidence" {seen, of}, "bootstrap" (`bootstrap_of_difference` or
         None), "best" (prob_best, share_of_members, bootstrap_share, cannot_be_told, or None), "noise" {source, noise_sd, ratio},
         "with_it" and "counter_example" (the best measured architecture with the module, and without it: row, source_row, arch,
-        value, rank, of; or None), "overturn" (arch, chance, contains, predicted, low, high)}.
+        value, rank, of; or None), "overturn" {rival (in words, "" = the average), evaluations (arch, chance, contains,
+        predicted, low, high)}}.
 
     Raises:
         RunError: the run did not score the module.
@@ -307,7 +318,11 @@ def record(facts: Facts, claim: Claim) -> dict[str, Any]:
     out |= {"lens": claim.lens, "place": f"{what} {f'of {unit}' if unit else 'across units'}", "looked_at": len(rivals)}
     out["widening"] = widening(len(rivals), int(facts.quality.get("ensemble_size", 2)))
     out |= {"effects": _effects(facts, line, rivals)} | _measured(facts, claim)
-    out |= {"best": _best(facts, claim), "noise": _noise(facts, float(line["effect"])), "overturn": _overturn(facts, line)}
+    out |= {
+        "best": _best(facts, claim),
+        "noise": _noise(facts, float(line["effect"])),
+        "overturn": _overturn(facts, line, rivals),
+    }
     found: dict[str, Any] = plain(out)
     return found
 
@@ -409,23 +424,44 @@ def _counter_words(found: dict[str, Any], target: str) -> str:
     return f"{text}; the best with it, row {own['source_row']}, {colours.number(own['value'])}, rank {own['rank']:,}."
 
 
+EXAMPLES = {"with_it": "Best measured with it", "counter_example": "Best measured without it"}
+
+
+def effects_table(found: dict[str, Any]) -> pd.DataFrame:
+    """The effects as a reader sees them, a line a lens: lens, value, 90 % interval, adjusted for N, rank of N."""
+    rows = []
+    for line in found["effects"]:
+        name = {"equal_cost": "At equal cost"}.get(line["lens"]) or Lens(line["lens"]).label
+        row = {"lens": name, "value": value_words(line, False), "90 % interval": interval_words(line, False) or "none"}
+        row |= {f"adjusted for {found['looked_at']:,}": interval_words(line) or "none"}
+        rows.append(row | {f"rank of {found['looked_at']:,}": line["rank"]})
+    return pd.DataFrame(rows)
+
+
 def overturn_table(found: dict[str, Any]) -> pd.DataFrame:
-    """What would overturn the claim, as a reader sees it: arch, with the module, predicted, low, high, chance."""
+    """What would overturn the claim, as a reader sees it: arch, with the module, predicted, low, high, chance (in words)."""
     columns = ["arch", "with the module", "predicted", "low", "high", "chance"]
     rows = [
-        {"arch": charts.native_text(o["arch"]), "with the module": o["contains"], **{c: o[c] for c in columns[2:]}}
-        for o in found["overturn"]
+        {"arch": charts.native_text(o["arch"]), "with the module": "yes" if o["contains"] else "no", **o, "chance": _chance(o)}
+        for o in found["overturn"]["evaluations"]
     ]
     return pd.DataFrame(rows, columns=columns)
 
 
+def _chance(evaluation: dict[str, Any]) -> str:
+    chance = float(evaluation["chance"])
+    return f"{chance:.1%}" if chance >= 0.001 else "below 0.1 %"
+
+
 def overturn_words(found: dict[str, Any]) -> str:
-    """How likely these evaluations are to turn the claim, in a sentence."""
-    if not found["overturn"]:
+    """What these evaluations would turn and how likely, in two sentences."""
+    turned = found["overturn"]
+    if not turned["evaluations"]:
         return "No network is left to evaluate."
-    chance = found["overturn"][-1]["chance"]
-    size = f"{chance:.1%}" if chance >= 0.001 else "less than 0.1 %"
-    return f"Together they would turn its sign with probability {size}."
+    what = f"that {turned['rival']} is better" if turned["rival"] else "the sign of the effect"
+    verb = "show" if turned["rival"] else "turn"
+    chance = _chance(turned["evaluations"][-1])
+    return f"Together they would {verb} {what} with probability {chance}. The chance counts each with those above it."
 
 
 def rivals_table(facts: Facts, claim: Claim) -> pd.DataFrame:

@@ -162,37 +162,45 @@ def _greedy(
 
 
 def overturning(
-    predictor: Predictor, row: Codes, unit: int | None, evaluated: NDArray[np.uint64], num: int = 5, seed: int = 0
+    predictor: Predictor,
+    row: Codes,
+    unit: int | None,
+    evaluated: NDArray[np.uint64],
+    rival: Codes | None = None,
+    num: int = 5,
+    seed: int = 0,
 ) -> tuple[Codes, pd.DataFrame]:
-    """The networks whose evaluation is most likely to turn the claim that a module is better, or worse, than the average.
+    """The networks whose evaluation is most likely to turn a claim: that a module is better, or worse, than another.
 
-    What is not known is the module's effect, the mean over contexts with it less the mean over the space, a Gaussian with the
-    members' jackknife variance v. Once measurements have removed a share i of it (`_greedy`), its mean has moved by a Gaussian of
-    variance i v: the sign has turned with probability Phi(-|effect| / sqrt(i v)), on the scale of normal scores.
+    What is not known is a difference of two means over contexts, with the module and with its rival (or over the space), a
+    Gaussian with the members' jackknife variance v. Once measurements have removed a share i of it (`_greedy`), its mean has
+    moved by a Gaussian of variance i v: the sign has turned with probability Phi(-|difference| / sqrt(i v)), on the scale of
+    normal scores.
 
     Args:
         predictor: the run.
         row: (num_positions,) the module's layers at its positions, ABSENT elsewhere.
         unit: the unit that it fills, no deeper; None for a window.
         evaluated: canonical hashes of the networks evaluated already.
+        rival: another module for the same place; None = the average architecture.
         num: how many, at most.
         seed: of contexts and candidates.
 
     Returns:
-        (codes (n, num_positions), a line each: chance (that it and those before it turn the claim's sign), contains (the
-        module), predicted, low, high).
+        (codes (n, num_positions), a line each: chance (that it and those before it turn the claim), contains (the module),
+        predicted, low, high).
     """
     space, rng = predictor.space, np.random.default_rng(seed)
-    contexts = space.sample(OVERTURN_CONTEXTS, rng)
+    contexts, mixed = space.sample(OVERTURN_CONTEXTS, rng), space.sample(OVERTURN_POOL, rng)
     with_it = _put(contexts, row, unit, predictor)
-    mixed = space.sample(OVERTURN_POOL, rng)
-    codes = np.concatenate([mixed, _put(mixed, row, unit, predictor)])
+    other, without = (v if rival is None else _put(v, rival, unit, predictor) for v in (contexts, mixed))
+    codes = np.concatenate([without, _put(mixed, row, unit, predictor)])
     networks = space.hash_networks(codes)
     first = np.sort(np.unique(networks, return_index=True)[1])
     codes = codes[first[~np.isin(networks[first], evaluated)]]
     if not len(codes) or not len(with_it):
         return codes[:0], pd.DataFrame(columns=["chance", "contains", "predicted", "low", "high"])
-    effect = (predictor.member_scores(with_it).mean(1) - predictor.member_scores(contexts).mean(1)).astype(float)[:, None]
+    effect = (predictor.member_scores(with_it).mean(1) - predictor.member_scores(other).mean(1)).astype(float)[:, None]
     doubt, scores = _deviations(effect), predictor.member_scores(codes).astype(float)
     columns = np.flatnonzero(row != ABSENT) if unit is None else np.array(predictor.spec.units[unit].positions)
     held = (codes[:, columns] == row[columns]).all(1)

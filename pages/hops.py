@@ -5,7 +5,7 @@ import streamlit as st
 
 from autobuild_core.figures import charts
 from autobuild_core.figures.colours import Lens
-from pages import _hops_sections, _shared, _trust
+from pages import _hops_sections, _pins, _selection, _shared, _trust
 
 _shared.enter("hops")
 _shared.title(
@@ -62,6 +62,8 @@ def ranking(lens: Lens) -> None:
     figure = charts.ranking_figure(table, run.scale(lens), _shared.theme())
     everything = part.drop(columns=["unit_index", "first_position"]).sort_values(lens.value, ascending=False)
     _shared.show(figure, everything, "ranking", f"Ranking of the modules of {names[key]} with intervals")
+    chosen = _selection.module_line(run)
+    _pins.pin(run, table.iloc[0] if chosen is None else chosen, lens, "hops")
 
 
 @st.fragment

@@ -10,7 +10,7 @@ import streamlit as st
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.records import Codes
-from pages import _shared, _trust
+from pages import _pins, _shared, _trust
 from pages._components.graph import graph
 
 _shared.enter("importance")
@@ -143,6 +143,7 @@ def module(node: "pd.Series[str]", lens: colours.Lens) -> None:
     name = charts.module_name(node["module_positions"], node["module_layers"]).replace("_", " ")
     st.subheader(_shared.plain(name, 200), anchor=False)
     st.html(_shared.module_card(node["words"], facts["seen"], node["fill"]))
+    _pins.pin(run, node, lens, "importance")
     mean = colours.number(run.quality["space_mean"])
     score = f"{colours.number(node['score'])} {run.unit} {_shared.interval(node['score_low'], node['score_high'])}"
     good = f"{node['good']:.0%} ({node['good_low']:.0%} to {node['good_high']:.0%})"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from autobuild_core.claims import effect_of, interval_words, overturn_table, overturn_words, value_words
+from autobuild_core.claims import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
 from autobuild_core.figures import charts, drawing, review, trust
 from autobuild_core.figures.colours import Lens, Scale, number
 from autobuild_core.report import Bundle, as_frame
@@ -190,33 +190,22 @@ def _claim(bundle: Bundle, index: int, claim: dict[str, Any], pin: dict[str, Any
     figure = _put(figures, f"claim{index}", drawn[0], drawn[1], claim["sentence"])
     remarks = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text[:1].upper() + text[1:])}</dd>" for name, text in claim["remarks"])
     graphs, average = [], _scale(bundle, "score")
-    for name, title in (("with_it", "Best measured with it"), ("counter_example", "Best measured without it")):
+    for name, title in EXAMPLES.items():
         if claim[name] is not None:
             about = found[name]
             text = f"{title}: row {about['source_row']}, {number(about['value'])}, rank {about['rank']:,} of {about['of']:,}"
             svg = review.architecture_svg(as_frame(claim[name]), average, text)
             graphs.append(f"<div><h4>{escape(text)}</h4>{svg}</div>")
     note = f"<blockquote>{escape(pin['note'])}</blockquote>" if pin["note"] else ""
-    table = _html_table(overturn_table(found), {"chance": "{:.2%}"})
+    table = _html_table(overturn_table(found))
     return (
         f'<section class="claim"><h3>{escape(claim["sentence"])}</h3>{note}'
-        f'<div class="two"><div>{figure}{_effects(found)}</div><dl class="remarks">{remarks}</dl></div>'
+        f'<div class="two"><div>{figure}{_html_table(effects_table(found))}</div><dl class="remarks">{remarks}</dl></div>'
         f'<div class="two" style="margin-top:12px">{"".join(graphs)}</div>'
         f"<details><summary>The five evaluations most likely to overturn it</summary>"
-        f'<p class="how">{escape(overturn_words(found))} The chance counts each one together with those above it.</p>{table}'
+        f'<p class="how">{escape(overturn_words(found))}</p>{table}'
         f"</details></section>"
     )
-
-
-def _effects(found: dict[str, Any]) -> str:
-    """The table of a claim's effects under each lens."""
-    rows = []
-    for line in found["effects"]:
-        name = {"equal_cost": "At equal cost"}.get(line["lens"]) or Lens(line["lens"]).label
-        row = {"lens": name, "value": value_words(line, False), "90 % interval": interval_words(line, False) or "none"}
-        row |= {f"adjusted for {found['looked_at']:,}": interval_words(line) or "none"}
-        rows.append(row | {"rank": f"{line['rank']:,} of {found['looked_at']:,}"})
-    return _html_table(pd.DataFrame(rows))
 
 
 def _best(bundle: Bundle) -> str:
