@@ -191,13 +191,21 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
         raise ReportError(
             f"{report_path}: got settings for data {config.data_hash}, expected {bundle['data']['hash']}, as it says of its data."
         )
-    again: dict[str, Any] = {"seed": config.seed, "num_members": config.num_members, "num_steps": config.num_steps}
-    again |= {"max_length": config.max_length, "threads": config.threads, "name": config.name, "data_name": config.data_name}
     with tempfile.TemporaryDirectory(prefix="autobuild-verify-") as place:
-        notebook.train(table, config.target, Path(place) / "run", config.minimize, report=say, **again)
-        folder = RunFolder(Path(place) / "run")
+        folder = train_again(table, config, Path(place) / "run", say)
         found = plain(report.results(folder, Facts.load(folder), pins))
     return [*checks, *of_data, *compare(said, found, tolerance)]
+
+
+def train_again(table: ArchTable, config: RunConfig, place: Path, say: Progress) -> RunFolder:
+    """The run that settings give, in a new folder.
+
+    Raises:
+        StudioError: they cannot be trained with.
+    """
+    settings: dict[str, Any] = {"seed": config.seed, "num_members": config.num_members, "num_steps": config.num_steps}
+    settings |= {"max_length": config.max_length, "threads": config.threads, "name": config.name, "data_name": config.data_name}
+    return notebook.train(table, config.target, place, config.minimize, report=say, **settings).folder
 
 
 def mismatch(path: Path | str, wrong: int, compared: int, tolerance: float) -> ReportError:
