@@ -441,10 +441,10 @@ def effects_table(found: dict[str, Any]) -> pd.DataFrame:
 def overturn_table(found: dict[str, Any]) -> pd.DataFrame:
     """What would overturn the claim, as a reader sees it: arch, with the module, predicted, low, high, chance (in words)."""
     columns = ["arch", "with the module", "predicted", "low", "high", "chance"]
-    rows = [
-        {"arch": charts.native_text(o["arch"]), "with the module": "yes" if o["contains"] else "no", **o, "chance": _chance(o)}
-        for o in found["overturn"]["evaluations"]
-    ]
+    rows = []
+    for one in found["overturn"]["evaluations"]:
+        texts = {"arch": charts.native_text(one["arch"]), "with the module": "yes" if one["contains"] else "no"}
+        rows.append(one | texts | {"chance": _chance(one)})
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,5 +1,6 @@
 """What a design review shows beside the other figures: a claim among the modules it was chosen from, an architecture as SVG."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -63,15 +64,16 @@ def svg_table(drawn: pd.DataFrame, lens: Lens) -> pd.DataFrame:
     return drawn.assign(at=drawn[lens.value], low=low, high=high)[SVG_COLUMNS]
 
 
-def architecture_svg(table: pd.DataFrame, scale: Scale, title: str) -> str:
+def architecture_svg(table: pd.DataFrame, scale: Scale, title: str, marked: Sequence[str] = ()) -> str:
     """An architecture as SVG that shows in both themes: colours are CSS variables; a node says its score when pointed at.
 
-    Classes: graph, frame, unit, edge (its arrow head is the marker #tip of the page), node, score.
+    Classes: graph, frame, unit, edge (its arrow head is the marker #tip of the page), node, marked, score.
 
     Args:
         table: from `svg_table`.
         scale: what it is coloured by.
         title: what it shows, for those who do not see it.
+        marked: labels of nodes that are outlined.
     """
     nodes: list[dict[str, Any]] = table.to_dict("records")
     if drawing.has_sums(table):
@@ -79,7 +81,7 @@ def architecture_svg(table: pd.DataFrame, scale: Scale, title: str) -> str:
     by_label = {str(node["label"]): node for node in nodes}
     parts = [_frame(frame) for frame in drawing.frames(table)]
     parts += [_arrow(by_label[before], node) for node in nodes for before in node["after"]]
-    parts += [_node(node, scale) for node in nodes]
+    parts += [_node(node, scale, str(node["label"]) in marked) for node in nodes]
     left, right = min(n["x"] for n in nodes) - 78, max(n["x"] for n in nodes) + 78
     top, bottom = min(n["y"] for n in nodes) - 62, max(n["y"] for n in nodes) + 40
     box = f'viewBox="{left:g} {top:g} {right - left:g} {bottom - top:g}" style="max-width:{right - left:g}px"'
@@ -98,7 +100,7 @@ def _arrow(first: dict[str, Any], second: dict[str, Any]) -> str:
     return f'<line class="edge" x1="{ax:g}" y1="{ay:g}" x2="{bx:g}" y2="{by:g}" marker-end="url(#tip)"/>'
 
 
-def _node(node: dict[str, Any], scale: Scale) -> str:
+def _node(node: dict[str, Any], scale: Scale, marked: bool) -> str:
     x, y = float(node["x"]), float(node["y"])
     lines, title, style = [str(node["text"])], str(node["label"]), ""
     for theme in THEMES:
@@ -116,8 +118,8 @@ def _node(node: dict[str, Any], scale: Scale) -> str:
     else:
         shape = f'<circle cx="{x:g}" cy="{y:g}" r="{cells.RADIUS:g}"/>'
     first = y + 4 - 7.5 * (len(lines) - 1)
-    texts = [
-        f'<text x="{x:g}" y="{first + 15 * i:g}"{" class=score" if i else ""}>{escape(text)}</text>'
-        for i, text in enumerate(lines)
-    ]
-    return f'<g class="node" style="{style}"><title>{escape(title)}</title>{shape}{"".join(texts)}</g>'
+    classes = ("", ' class="score"')
+    texts = [f'<text x="{x:g}" y="{first + 15 * i:g}"{classes[i]}>{escape(text)}</text>' for i, text in enumerate(lines)]
+    return (
+        f'<g class="node{" marked" if marked else ""}" style="{style}"><title>{escape(title)}</title>{shape}{"".join(texts)}</g>'
+    )

@@ -82,6 +82,7 @@ def _put(figures: Figures, name: str, light: go.Figure, dark: go.Figure | None, 
     figures[name] = {}
     for theme, figure in (("light", light), ("dark", go.Figure(dark or light))):
         figure = go.Figure(figure).update_layout(font_color=INK[theme], font_family="system-ui, sans-serif")
+        figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8b92a0", "activecolor": INK[theme]})
         figure.update_xaxes(gridcolor=GRID[theme], linecolor=GRID[theme]).update_yaxes(gridcolor=GRID[theme])
         raw = json.loads(figure.to_json())
         figures[name][theme] = {"data": raw["data"], "layout": raw["layout"]}
@@ -111,7 +112,8 @@ def _html_table(frame: pd.DataFrame, forms: dict[str, str] | None = None) -> str
     for values in frame.itertuples(index=False):
         cells = []
         for name, value in zip(frame.columns, values, strict=True):
-            kind = " class=number" if name in numeric else " class=wide" if name == "arch" else ""
+            long = isinstance(value, str) and len(value) > 30
+            kind = " class=number" if name in numeric else " class=wide" if name == "arch" else " class=long" if long else ""
             cells.append(f"<td{kind}>{escape(value if isinstance(value, str) else text(str(name), value))}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div class="scroll"><table><thead><tr>{"".join(heads)}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
@@ -194,7 +196,8 @@ def _claim(bundle: Bundle, index: int, claim: dict[str, Any], pin: dict[str, Any
         if claim[name] is not None:
             about = found[name]
             text = f"{title}: row {about['source_row']}, {number(about['value'])}, rank {about['rank']:,} of {about['of']:,}"
-            svg = review.architecture_svg(as_frame(claim[name]), average, text)
+            marked = pin["claim"]["positions"] if name == "with_it" else ()
+            svg = review.architecture_svg(as_frame(claim[name]), average, text, marked)
             graphs.append(f"<div><h4>{escape(text)}</h4>{svg}</div>")
     note = f"<blockquote>{escape(pin['note'])}</blockquote>" if pin["note"] else ""
     table = _html_table(overturn_table(found))

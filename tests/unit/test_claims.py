@@ -249,3 +249,15 @@ def test_many_rivals_are_thinned_but_the_claimed_one_stays(facts: Facts, monkeyp
     monkeypatch.setattr(claims, "MOST_RIVALS", 1)
     table = claims.rivals_table(facts, FIRST)
     assert table["module"].tolist() == ["2 x identity", "2 x mb6 k5"] and table["claimed"].tolist() == [False, True]
+
+
+def test_evaluations_read_as_text_whatever_the_encoding() -> None:
+    one = {"arch": {"k": 3}, "contains": True, "predicted": 1.0, "low": 0.5, "high": 1.5}
+    found = {
+        "overturn": {"rival": "L1: mb3 k3", "evaluations": [one | {"chance": 1e-9}, one | {"chance": 0.123, "contains": False}]}
+    }
+    table = claims.overturn_table(found)
+    assert table["arch"].tolist() == ['{"k": 3}'] * 2 and table["with the module"].tolist() == ["yes", "no"]
+    assert table["chance"].tolist() == ["below 0.1 %", "12.3%"]
+    assert claims.overturn_words(found).startswith("Together they would show that L1: mb3 k3 is better with probability 12.3%.")
+    assert claims.overturn_words({"overturn": {"rival": "", "evaluations": []}}) == "No network is left to evaluate."
