@@ -50,6 +50,7 @@ class Facts:
         predictions: predictions.parquet.
         modules: modules.parquet.
         best: trust_best.parquet; without lines where an older version trained the run.
+        holding: claims.parquet; likewise.
         predictor: its ensemble.
     """
 
@@ -59,6 +60,7 @@ class Facts:
     predictions: pd.DataFrame
     modules: pd.DataFrame
     best: pd.DataFrame
+    holding: pd.DataFrame
     predictor: Predictor
 
     @classmethod
@@ -71,9 +73,10 @@ class Facts:
         if (state := folder.state["state"]) != "finished":
             raise RunError(f"{folder.path}: got a run that is {state}, expected a finished one.")
         predictions, modules = (folder.read_frame(f"{name}.parquet") for name in ("predictions", "modules"))
-        best = folder.read_frame("trust_best.parquet") if (folder.path / "trust_best.parquet").exists() else pd.DataFrame()
-        predictor = Predictor.load(folder.path)
-        return cls(folder.config, folder.table(), folder.read_json("quality.json"), predictions, modules, best, predictor)
+        names = ("trust_best.parquet", "claims.parquet")
+        best, holding = (folder.read_frame(n) if (folder.path / n).exists() else pd.DataFrame() for n in names)
+        quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
+        return cls(folder.config, folder.table(), quality, predictions, modules, best, holding, predictor)
 
     @property
     def unit(self) -> str:
@@ -264,6 +267,20 @@ def _best(facts: Facts, claim: Claim) -> dict[str, Any] | None:
     return out | {"cannot_be_told": bool(line["cannot_be_told"]), "bootstrap_share": share if np.isfinite(share) else None}
 
 
+def _holds(facts: Facts, claim: Claim) -> dict[str, Any] | None:
+    """Over bootstraps of the networks, each refitted: share (the effect keeps its sign), low, high; None where not worked out."""
+    if facts.holding.empty:
+        return None
+    places, layers, whole = claim.key
+    table = facts.holding
+    found = table[(table["positions"] == places) & (table["layers"] == layers) & (table["whole_unit"] == whole)]
+    if found.empty or not np.isfinite(found["holds"].iloc[0]):
+        return None
+    return dict(
+        zip(("share", "low", "high"), map(float, found[["holds", "bootstrap_low", "bootstrap_high"]].iloc[0]), strict=True)
+    )
+
+
 def _noise(facts: Facts, effect: float) -> dict[str, Any]:
     """Label noise beside the effect: source ("" where it is not known), noise_sd, ratio of the effect to it."""
     noise = (facts.quality.get("trust") or {}).get("noise") or {}
@@ -302,7 +319,8 @@ def record(facts: Facts, claim: Claim) -> dict[str, Any]:
         {"module" (in words), "unit" (label, "" across units), "hop", "lens", "place" (what was looked at, in words),
         "looked_at" (how many), "widening" (`widening` of these), "effects" (one a lens: lens, value, low, high, adjusted_low,
         adjusted_high, average, better, sure, rank, unit), "evidence" {seen, of}, "bootstrap" (`bootstrap_of_difference` or
-        None), "best" (prob_best, share_of_members, bootstrap_share, cannot_be_told, or None), "noise" {source, noise_sd, ratio},
+        None), "best" (prob_best, share_of_members, bootstrap_share, cannot_be_told, or None), "holds" (share of the bootstraps
+        in which the effect keeps its sign, low, high, or None), "noise" {source, noise_sd, ratio},
         "with_it" and "counter_example" (the best measured architecture with the module, and without it: row, source_row, arch,
         value, rank, of; or None), "overturn" {rival (in words, "" = the average), evaluations (arch, chance, contains,
         predicted, low, high)}}.
@@ -383,11 +401,11 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
     line, seen, best, noise = effect_of(found, "score"), found["evidence"], found["best"], found["noise"]
     out = [("Looked at", f"{found['looked_at']:,} {found['place']}, so each interval is {found['widening']:.2f} times as wide.")]
     out.append(("Evidence", f"{colours.evidence(seen['seen'], seen['of'])}."))
-    out.append(("Bootstraps", _bootstrap_words(found)))
+    out += [("Bootstraps", _holds_words(found)), ("Measured", _bootstrap_words(found))]
     if best:
         told = "; cannot be told from the best" if best["cannot_be_told"] and best["prob_best"] < 0.5 else ""
         share = best["bootstrap_share"]
-        held = f"; the best in {share:.0%} of the retrained bootstraps" if share is not None else ""
+        held = f"; the best in {share:.0%} of the bootstraps" if share is not None else ""
         out.append(("Best of its unit", f"with probability {best['prob_best']:.0%}{held}{told}."))
     if noise["ratio"] is not None:
         times = f"{noise['ratio']:.1f} times" if noise["ratio"] < 10 else f"{noise['ratio']:.0f} times"
@@ -399,17 +417,26 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
     return out
 
 
+def _holds_words(found: dict[str, Any]) -> str:
+    held, line = found["holds"], effect_of(found, "score")
+    if held is None:
+        return "not worked out for this module: train the run anew where an older version trained it; rare modules have none."
+    digits = colours.digits_for(held["low"], held["high"])
+    ends = f"{colours.signed(held['low'], digits)} to {colours.signed(held['high'], digits)} {line['unit']}".strip()
+    return (
+        f"{'better' if line['better'] else 'worse'} in {held['share']:.0%} of the refits to bootstraps of the networks ({ends})."
+    )
+
+
 def _bootstrap_words(found: dict[str, Any]) -> str:
     boot, line = found["bootstrap"], effect_of(found, "score")
     if boot is None:
-        return f"not possible: less than {FEW} networks were measured with, or without, the module."
+        return f"less than {FEW} networks with it, or without it, so the two sides cannot be compared."
     share = boot["share_better"] if line["better"] else 1 - boot["share_better"]
     side = "better" if line["better"] else "worse"
     difference = colours.signed(boot["difference"], colours.digits_for(boot["low"], boot["high"]))
-    return (
-        f"the {boot['num_with']:,} networks with it measured {side} than the {boot['num_without']:,} without in {share:.1%} of "
-        f"{boot['num']:,} bootstraps over networks (difference {difference}; measured only, nothing retrained)."
-    )
+    sides = f"the {boot['num_with']:,} networks with it measured {side} than the {boot['num_without']:,} without"
+    return f"{sides} ({difference}); in {share:.1%} of {boot['num']:,} bootstraps over networks, no model involved."
 
 
 def _counter_words(found: dict[str, Any], target: str) -> str:

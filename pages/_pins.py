@@ -34,8 +34,8 @@ def pins_of(run: _shared.FinishedRun) -> Pins:
 
 def facts_of(run: _shared.FinishedRun) -> Facts:
     """What a record is made from."""
-    best = run.extra("trust_best")
-    return Facts(run.config, run.table, run.quality, run.predictions, run.modules, best, run.predictor)
+    tables = run.extra("trust_best"), run.extra("claims")
+    return Facts(run.config, run.table, run.quality, run.predictions, run.modules, *tables, run.predictor)
 
 
 @st.cache_data(max_entries=256, show_spinner="Working out the claim")

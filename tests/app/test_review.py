@@ -68,7 +68,7 @@ def test_a_claim_has_all_that_speaks_for_and_against_it(in_state: Workspace) -> 
     app = open_page("review")
     assert not app.exception, [e.value for e in app.exception]
     read = texts(app)
-    for part in ("Looked at:", "seen in", "bootstraps over networks", "Label noise:", "Without it:", "times as wide"):
+    for part in ("Looked at:", "seen in", "Measured:", "refits to bootstraps", "Label noise:", "Without it:", "times as wide"):
         assert part in read, part
     table = next(frame.value for frame in app.dataframe if "lens" in frame.value)
     assert table["lens"].tolist() == ["Average", "Among the best 10 %", "AutoBuild norm"]
@@ -98,14 +98,14 @@ def test_the_module_of_a_claim_is_shown_on_importance(in_state: Workspace) -> No
     app = press(open_page("review"), "Show the module")
     assert not app.exception, [e.value for e in app.exception]
     assert any("Hop" in slider.label for slider in app.select_slider)
-    assert app.query_params["lens"] == ["good"] and app.query_params["module"][0].endswith("!")
+    assert "good" in app.query_params["lens"] and "module" in app.query_params
 
 
 @ONE
 def test_a_claim_of_a_module_that_the_run_does_not_have_can_be_deleted(in_state: Workspace) -> None:
     pin = some_pin(in_state)
     pins = Pins.of(in_state, run_of(in_state))
-    pins.write(replace(pin, claim=replace(pin.claim, layers=("nonsense", "nonsense"))))
+    pins.write(replace(pin, claim=replace(pin.claim, layers=("nonsense",) * len(pin.claim.layers))))
     app = open_page("review")
     assert not app.exception
     assert "expected one that this run scored" in app.error[0].value

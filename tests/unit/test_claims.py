@@ -57,7 +57,9 @@ def facts() -> Facts:
     )
     config = RunConfig("", "a run", "data", "0" * 32, "acc")
     quality = {"ensemble_size": 5, "space_mean": 92.0, "trust": {"noise": {"source": "seeds", "noise_sd": 0.25}}}
-    return Facts(config, table, quality, pd.DataFrame({"row": [0]}), modules, pd.DataFrame(), random_predictor(MACRO, 5))
+    return Facts(
+        config, table, quality, pd.DataFrame({"row": [0]}), modules, pd.DataFrame(), pd.DataFrame(), random_predictor(MACRO, 5)
+    )
 
 
 class TestExample:
@@ -120,7 +122,18 @@ class TestExample:
         found = claims.record(replace(facts, best=pd.DataFrame([line])), FIRST)
         assert found["best"] == {"prob_best": 0.6, "share_of_members": 0.8, "bootstrap_share": None, "cannot_be_told": True}
         found = claims.record(replace(facts, best=pd.DataFrame([line | {"bootstrap_share": 0.7}])), FIRST)
-        assert "the best in 70% of the retrained bootstraps" in dict(claims.remarks(found, "acc"))["Best of its unit"]
+        assert "the best in 70% of the bootstraps" in dict(claims.remarks(found, "acc"))["Best of its unit"]
+
+    def test_the_share_of_bootstraps_in_which_it_holds(self, facts: Facts) -> None:
+        places, layers, whole = FIRST.key
+        line = {"positions": places, "layers": layers, "whole_unit": whole, "holds": 0.93}
+        table = pd.DataFrame([line | {"bootstrap_low": -0.1, "bootstrap_high": 1.9}])
+        found = claims.record(replace(facts, holding=table), FIRST)
+        assert found["holds"] == {"share": 0.93, "low": -0.1, "high": 1.9}
+        assert dict(claims.remarks(found, "acc"))["Bootstraps"].startswith("better in 93% of the refits")
+        for missing in (pd.DataFrame(), table.assign(holds=np.nan), table.assign(layers="[]")):
+            found = claims.record(replace(facts, holding=missing), FIRST)
+            assert found["holds"] is None and "not worked out" in dict(claims.remarks(found, "acc"))["Bootstraps"]
 
     def test_a_module_that_was_not_scored(self, facts: Facts) -> None:
         with pytest.raises(RunError, match="got the module mb3_k3, mb3_k3 at L1, L2, expected one that this run scored"):
