@@ -338,6 +338,7 @@ def record(facts: Facts, claim: Claim) -> dict[str, Any]:
     out |= {"effects": _effects(facts, line, rivals)} | _measured(facts, claim)
     out |= {
         "best": _best(facts, claim),
+        "holds": _holds(facts, claim),
         "noise": _noise(facts, float(line["effect"])),
         "overturn": _overturn(facts, line, rivals),
     }

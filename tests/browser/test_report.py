@@ -57,9 +57,9 @@ def test_it_opens_without_a_network(browser: Browser, review: Path, theme: str) 
 def test_it_is_interactive(browser: Browser, review: Path) -> None:
     page, wrong = opened(browser, review, "light")
     hops = page.locator(".panes").filter(has=page.get_by_role("button", name="Hop 0: one layer"))
-    before = hops.locator(".pane:visible .score").all_inner_texts()
+    before = hops.locator(".pane:visible .score").all_text_contents()
     hops.get_by_role("button", name="Hop 1: 2 layers").click()
-    assert hops.locator(".pane:visible .score").all_inner_texts() != before
+    assert hops.locator(".pane:visible .score").all_text_contents() != before
     units = page.locator(".panes").filter(has=page.get_by_role("button", name="L3-5"))
     units.get_by_role("button", name="L3-5").click()
     expect(units.locator(".pane:visible .main-svg").first).to_be_visible()
