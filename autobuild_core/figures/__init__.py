@@ -8,4 +8,5 @@ The pages, the notebook and the review bundle draw with these and with nothing e
 from autobuild_core.figures import charts as charts
 from autobuild_core.figures import colours as colours
 from autobuild_core.figures import drawing as drawing
+from autobuild_core.figures import graph as graph
 from autobuild_core.figures import trust as trust
