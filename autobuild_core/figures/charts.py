@@ -512,16 +512,20 @@ def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_
     Returns:
         {"seen": evidence in words, "rank": its rank among the modules at the same place, in words}.
     """
-    alike = modules["whole_unit"] == node["whole_unit"]
-    if node["whole_unit"]:  # every module that can fill the unit
-        rivals, place = modules[alike & (modules["unit_index"] == node["unit_index"])], "in its unit"
-    else:
-        rivals, place = modules[alike & (modules["positions"] == node["module_positions"])], "at its place"
+    rivals, place = rivals_of(modules, node), "in its unit" if node["whole_unit"] else "at its place"
     smaller_is_better = minimize and lens is Lens.SCORE
     value = node[lens.value]
     ahead = (rivals[lens.value] < value if smaller_is_better else rivals[lens.value] > value).sum()
     rank = f"Rank {ahead + 1:,} of {len(rivals):,} {place}."
     return {"seen": evidence(int(node["num_evaluated"]), num_evaluated), "rank": rank}
+
+
+def rivals_of(modules: pd.DataFrame, node: "pd.Series[Any]") -> pd.DataFrame:
+    """The modules that can stand in a module's place, itself among them: all that can fill its unit where it is a whole one."""
+    alike = modules["whole_unit"] == node["whole_unit"]
+    if node["whole_unit"]:
+        return modules[alike & (modules["unit_index"] == node["unit_index"])]
+    return modules[alike & (modules["positions"] == node["module_positions"])]
 
 
 def built_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:

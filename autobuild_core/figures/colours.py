@@ -197,6 +197,23 @@ def words(row: "pd.Series[float]", lens: Lens, unit: str, total: int | None = No
     return f"{text}, {evidence(int(seen), total)}"
 
 
+def change_words(change: float, half: float, lens: Lens, unit: str) -> str:
+    """A change of importance as a sentence: "+0.42 points (+0.21 to +0.63)".
+
+    Args:
+        change: from the first module's score to the second's.
+        half: half width of its interval.
+        lens: the question.
+        unit: unit of the target, may be empty.
+    """
+    if lens is Lens.NORM:
+        return f"norm {change:+.2f}"
+    if lens is Lens.GOOD:
+        return f"{100 * change:+.0f} percentage points ({100 * (change - half):+.0f} to {100 * (change + half):+.0f})"
+    digits = digits_for(change - half, change + half)
+    return f"{signed(change, digits)} {unit}".strip() + f" ({signed(change - half, digits)} to {signed(change + half, digits)})"
+
+
 def evidence(seen: int, total: int) -> str:
     """How often a module was evaluated, in words."""
     return f"seen in {seen:,} of {total:,}" if seen else f"never seen in {total:,}: no evidence of its own"

@@ -24,6 +24,7 @@ from autobuild_core.figures.colours import (
     Lens,
     Scale,
     bounds,
+    change_words,
     digits_for,
     evidence,
     ink_on,
@@ -89,6 +90,36 @@ class Source:
         return shown
 
 
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A drawing.
+
+    Args:
+        data: plain JSON, for the browser.
+        lines: for each record, how often each line of the module table is in it.
+    """
+
+    data: dict[str, Any]
+    lines: list["Counter[int]"]
+
+    def nodes(self) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+        """{id: (slot, node)} of the nodes that can be chosen, in data-flow order."""
+        return {node["id"]: (slot, node) for slot in self.data["slots"] for node in slot["nodes"] if node["of"]}
+
+    def at(self, node: str, stop: str) -> "Counter[int]":
+        """What a node shows at a stop; empty where nothing was scored."""
+        record = self.nodes()[node][1]["of"][self.stop(stop)]
+        return self.lines[record] if record >= 0 else Counter()
+
+    def stop(self, stop: str) -> int:
+        """Number of a stop, 0 where there is none of this name."""
+        return next((i for i, one in enumerate(self.data["stops"]) if one["id"] == stop), 0)
+
+    def find(self, line: int, stop: str) -> str | None:
+        """Id of the first node that shows this line of the module table alone at a stop."""
+        return next((node for node in self.nodes() if self.at(node, stop) == Counter([line])), None)
+
+
 @dataclass(eq=False)
 class _Records:
     """Weighted means over lines of the module table, each kept once."""
@@ -103,10 +134,6 @@ class _Records:
         key = tuple(sorted((line, count // shared) for line, count in lines.items()))
         return self.numbers.setdefault(key, len(self.numbers))
 
-    def lines(self, record: int) -> "Counter[int]":
-        """What `add` was given."""
-        return Counter(dict(list(self.numbers)[record]))
-
     def frame(self, modules: pd.DataFrame) -> pd.DataFrame:
         """One line a record: the mean scores and means of interval ends (as if all errors were one), and `many`."""
         values = modules[SCORES].to_numpy(float)
@@ -118,7 +145,7 @@ class _Records:
         return frame.assign(many=[len(key) for key in self.numbers], line=[key[0][0] for key in self.numbers])
 
 
-def one_graph(source: Source, row: Codes, theme: str) -> dict[str, Any]:
+def one_graph(source: Source, row: Codes, theme: str) -> Graph:
     """An architecture.
 
     Args:
@@ -126,15 +153,15 @@ def one_graph(source: Source, row: Codes, theme: str) -> dict[str, Any]:
         row: (num_positions,) codes.
         theme: "light" or "dark".
     """
-    return _Drawing(source, theme, {"": row}).data()
+    return _Drawing(source, theme, {"": row}).graph()
 
 
-def pair_graph(source: Source, first: Codes, second: Codes, theme: str) -> dict[str, Any]:
+def pair_graph(source: Source, first: Codes, second: Codes, theme: str) -> Graph:
     """Two architectures side by side, aligned by unit and layer, with what changes from the first to the second."""
-    return _Drawing(source, theme, {"A": first, "B": second}).data()
+    return _Drawing(source, theme, {"A": first, "B": second}).graph()
 
 
-def best_graph(source: Source, rows: Codes, theme: str) -> dict[str, Any]:
+def best_graph(source: Source, rows: Codes, theme: str) -> Graph:
     """The mean over architectures: each position with its commonest layer, coloured by the mean of what stands there.
 
     Args:
@@ -144,7 +171,7 @@ def best_graph(source: Source, rows: Codes, theme: str) -> dict[str, Any]:
     """
     if len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int)]
-    return _Drawing(source, theme, {"": commonest(rows)}, rows).data()
+    return _Drawing(source, theme, {"": commonest(rows)}, rows).graph()
 
 
 def commonest(rows: Codes) -> Codes:
@@ -186,8 +213,12 @@ class _Drawing:
             found.append(counts)
         return found
 
-    def data(self) -> dict[str, Any]:
-        """The graph as plain JSON."""
+    def graph(self) -> Graph:
+        """All of it."""
+        data = self._data()
+        return Graph(data, [Counter(dict(key)) for key in self.records.numbers])
+
+    def _data(self) -> dict[str, Any]:
         slots = [
             self._slot(position) for position in sorted({p for nodes in self.nodes.values() for p in nodes}, key=self._order)
         ]
@@ -290,13 +321,11 @@ class _Drawing:
         return [self._fold(run) for run in runs if all(node["of"] for slot in run for node in slot["nodes"])]
 
     def _fold(self, run: list[dict[str, Any]]) -> dict[str, Any]:
-        nodes = []
+        nodes, keys = [], [Counter(dict(key)) for key in self.records.numbers]
         for place, node in enumerate(run[0]["nodes"]):
             own = [slot["nodes"][place] for slot in run]
             alike = len({one["token"] for one in own}) == 1
-            lines = [
-                [self.records.lines(one["of"][stop]) for one in own if one["of"][stop] >= 0] for stop in range(len(self.stops))
-            ]
+            lines = [[keys[one["of"][stop]] for one in own if one["of"][stop] >= 0] for stop in range(len(self.stops))]
             of = [self.records.add(sum(some, Counter())) for some in lines]
             text = f"{len(run)} x {node['text']}" if alike else f"{len(run)} layers"
             ends = f"{run[0]['id']} to {run[-1]['id']}"
@@ -329,12 +358,9 @@ class _Drawing:
         change = value[second] - value[first]
         half = np.hypot(*((high - low)[side] / 2 for side in (first, second)))
         digits = digits_for(0, 2 * float(np.median(half))) if lens is Lens.SCORE else 2
-        unit = {Lens.SCORE: self.source.unit, Lens.NORM: "norm", Lens.GOOD: ""}[lens]
-        texts = [f"{100 * one:+.0f} %" if lens is Lens.GOOD else signed(one, digits) for one in change]
-        return _colours(scale, scale.centre + change, half, self.theme) | {
-            "value": texts,
-            "words": [_change_words(one, wide, text, unit, lens) for one, wide, text in zip(change, half, texts, strict=True)],
-        }
+        short = [f"{100 * one:+.0f} %" if lens is Lens.GOOD else signed(one, digits) for one in change]
+        sentences = [change_words(one, wide, lens, self.source.unit) for one, wide in zip(change, half, strict=True)]
+        return _colours(scale, scale.centre + change, half, self.theme) | {"value": short, "words": sentences}
 
     # Colours
 
@@ -371,15 +397,6 @@ def _colours(scale: Scale, values: NDArray[np.float64], half: NDArray[np.float64
     """Fill, outline and ink of values with the half widths of their intervals."""
     fill = [scale.fill(value, value - wide, value + wide, theme) for value, wide in zip(values, half, strict=True)]
     return {"fill": fill, "line": [scale.line(value, theme) for value in values], "ink": [ink_on(one) for one in fill]}
-
-
-def _change_words(change: float, half: float, text: str, unit: str, lens: Lens) -> str:
-    if lens is Lens.NORM:
-        return f"{unit} {text}"
-    if lens is Lens.GOOD:
-        return f"{text.removesuffix(' %')} percentage points ({100 * (change - half):+.0f} to {100 * (change + half):+.0f})"
-    digits = digits_for(change - half, change + half)
-    return f"{signed(change, digits)} {unit}".strip() + f" ({signed(change - half, digits)} to {signed(change + half, digits)})"
 
 
 def _runs(slots: list[dict[str, Any]], key: Callable[[dict[str, Any]], tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
