@@ -62,10 +62,11 @@ def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
     """
     wanted, memory = [_shared.recall(name) for name in WATCHED], f"{key}_now"
     now, at = st.session_state.get(memory), chosen(key)
-    if now is None or now["told"] != wanted:
-        now = _from_link(run, graph) | {"turn": (now or {}).get("turn", 0) + 1}
-    elif at and at["turn"] == now["turn"]:
+    if now and at and at["turn"] == now["turn"] and at["count"] != now.get("count"):
+        # Before the link: a run that was cut short may have kept only half of the last choice there.
         now = at | {"elsewhere": now["elsewhere"] and at["node"] == now["node"]}
+    elif now is None or now["told"] != wanted:
+        now = _from_link(run, graph) | {"turn": (now or {}).get("turn", 0) + 1}
     if now["node"] not in graph.nodes():
         now |= {"node": next(iter(graph.nodes())), "turn": now["turn"] + 1}
     st.session_state[memory] = now | {"told": wanted}

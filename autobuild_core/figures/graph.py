@@ -358,7 +358,7 @@ class _Drawing:
         change = value[second] - value[first]
         half = np.hypot(*((high - low)[side] / 2 for side in (first, second)))
         digits = digits_for(0, 2 * float(np.median(half))) if lens is Lens.SCORE else 2
-        short = [f"{100 * one:+.0f} %" if lens is Lens.GOOD else signed(one, digits) for one in change]
+        short = [f"{100 * one:+.0f} pp" if lens is Lens.GOOD else signed(one, digits) for one in change]
         sentences = [change_words(one, wide, lens, self.source.unit) for one, wide in zip(change, half, strict=True)]
         return _colours(scale, scale.centre + change, half, self.theme) | {"value": short, "words": sentences}
 

@@ -2,6 +2,8 @@
 // position, zoom and selection. One box a mounted component; Python hears of a choice through the state "at".
 const boxes = new WeakMap();
 const SVG = "http://www.w3.org/2000/svg";
+const TOOLS = 52; // pixels that the buttons take on the right
+const LEGIBLE = 0.8; // zoom at which the words in boxes are read with ease
 const REPORT_MS = 140; // moves in quick succession are reported once
 
 function make(name, attributes, parent, text) {
@@ -86,11 +88,11 @@ function draw(box) {
     if (item.change) item.pill = drawPill(box, item, pills);
   }
   root.querySelector(".fold").hidden = !data.folds.length;
-  root.querySelector(".fold").textContent = box.open.size < data.folds.length ? "Unfold" : "Fold repeats";
+  root.querySelector(".fold").textContent = box.open.size < data.folds.length ? "Unfold" : "Fold";
   box.extent = bounds(box, box.items, 16);
-  if (data.cell) box.extent.x0 -= data.size.radius + 40;
+  if (data.cell) box.extent.x0 = Math.min(box.extent.x0, -data.size.radius - 16); // the input stands at 0
   box.extent.y0 -= data.cell ? 0 : 22;
-  const tall = box.extent.y1 - box.extent.y0, least = Math.min(Math.max(0.72 * tall, 250), 360);
+  const tall = box.extent.y1 - box.extent.y0, least = Math.min(Math.max((data.cell ? 0.8 : 0.62) * tall, 250), data.cell ? 400 : 300);
   box.canvas.style.height = `clamp(${least}px, calc(100vh - ${data.above}px), ${Math.max(Math.min(1.25 * tall + 20, 720), least)}px)`;
   paint(box);
 }
@@ -323,7 +325,7 @@ function paintBar(box) {
 function report(box, at_once) {
   clearTimeout(box.timer);
   const { setStateValue } = box;
-  const tell = () => setStateValue("at", { node: box.selected, stop: box.data.stops[box.stop].id, lens: box.lens, turn: box.turn });
+  const tell = () => setStateValue("at", { node: box.selected, stop: box.data.stops[box.stop].id, lens: box.lens, turn: box.turn, count: Date.now() });
   if (at_once) tell();
   else box.timer = setTimeout(tell, REPORT_MS);
 }
@@ -332,6 +334,8 @@ function choose(box, element, at_once) {
   if (element.item.fold) {
     box.open.add(element.item.fold.id);
     draw(box);
+    if (!box.moved) fit(box);
+    if (box.view.k < LEGIBLE) zoomTo(box, element.item.members);
     const inner = box.elements.find((one) => element.item.fold.slots[0] === one.item.id && one.node.side === element.node.side);
     return choose(box, inner, at_once);
   }
@@ -371,7 +375,9 @@ function search(box, next) {
   paint(box);
   if (!next || !box.query || !found.length) return;
   const at = found.findIndex((element) => element.id === box.selected || owns(element, box.selected));
-  choose(box, found[(at + 1) % found.length], true);
+  const target = found[(at + 1) % found.length];
+  choose(box, target, true);
+  if (box.view.k < LEGIBLE / 2) zoomTo(box, target.item.members);
   input.focus();
 }
 
@@ -398,8 +404,9 @@ function look(box) {
 function fit(box) {
   const { x0, x1, y0, y1 } = box.extent, { clientWidth: width, clientHeight: height } = box.canvas;
   if (!width || !height) return;
-  const k = Math.min(1.25, (width - 16) / (x1 - x0), (height - 12) / (y1 - y0));
-  box.view = { k, x: width / 2 - ((x0 + x1) / 2) * k, y: height / 2 - ((y0 + y1) / 2) * k };
+  const free = width - TOOLS; // beside the buttons
+  const k = Math.min(1.25, (free - 12) / (x1 - x0), (height - 12) / (y1 - y0));
+  box.view = { k, x: free / 2 - ((x0 + x1) / 2) * k, y: height / 2 - ((y0 + y1) / 2) * k };
   box.moved = false;
   look(box);
 }
@@ -409,6 +416,14 @@ function zoom(box, factor, px = box.canvas.clientWidth / 2, py = box.canvas.clie
   box.view = { k: scaled, x: px - ((px - x) / k) * scaled, y: py - ((py - y) / k) * scaled };
   box.moved = true;
   tip(box);
+  look(box);
+}
+
+function zoomTo(box, ids) {
+  // A part of a large graph, legibly: from its beginning.
+  const part = box.items.filter((item) => ids.includes(item.id)), b = bounds(box, part, 24);
+  box.view = { k: LEGIBLE, x: box.canvas.clientWidth / 2 - ((b.x0 + b.x1) / 2) * LEGIBLE, y: 8 - (b.y0 - 10) * LEGIBLE };
+  box.moved = true;
   look(box);
 }
 

@@ -19,7 +19,7 @@ def _renderer() -> Any:
 
 
 def chosen(key: str) -> dict[str, Any] | None:
-    """What the reader chose in a graph last: node, stop, lens, turn; None before the first choice."""
+    """What the reader chose in a graph last: node, stop, lens, turn, count; None before the first choice."""
     state = st.session_state.get(key) or {}
     at = state.get("at")
     return dict(at) if at else None

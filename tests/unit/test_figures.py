@@ -112,6 +112,10 @@ def test_ink_is_readable_on_every_colour(place: float, theme: str) -> None:
         assert contrast(fill, ink_on(fill)) >= 4.5
 
 
+def test_ink_is_readable_on_every_grey_and_so_on_every_luminance() -> None:
+    assert min(contrast(fill, ink_on(fill)) for fill in (f"#{g:02x}{g:02x}{g:02x}" for g in range(256))) >= 4.5
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_worse_is_bluish_and_better_is_orange(theme: str) -> None:
     worse, better = colour(-1, theme), colour(1, theme)
