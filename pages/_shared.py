@@ -31,7 +31,8 @@ from pages._selection import recall as recall
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
-PAGES = {"home": "Home", "data": "Data", "train": "Train", "importance": "Importance", "hops": "Hops", "builder": "Builder"}
+PAGES = {"home": "Home", "data": "Data", "train": "Train", "map": "Map", "importance": "Importance", "hops": "Hops"}
+PAGES |= {"builder": "Builder"}
 STYLE = """<style>
 [data-testid=stMainBlockContainer] {padding: 4.2rem 2.2rem 3rem; max-width: 1700px}
 section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !important; min-width: 190px !important}
@@ -40,6 +41,7 @@ NEXT_STEPS = {
     "home": ("importance", "See what matters"),
     "data": ("train", "Train on this"),
     "train": ("importance", "See what matters"),
+    "map": ("importance", "See what matters"),
     "importance": ("hops", "Rank the modules"),
     "hops": ("builder", "Build better ones"),
     "builder": ("data", "Add new measurements"),
@@ -392,15 +394,39 @@ def current_dataset() -> "pd.Series[Any] | None":
 
 
 def title(text: str, how_to_read: str) -> None:
-    """The heading of a page and the line that says how to read it."""
-    st.header(text, anchor=False)
-    st.caption(f"How to read this: {how_to_read}")
+    """The heading of a page, and behind a button beside it how the page is read: three sentences."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.header(text, anchor=False, width="content")
+        with st.popover("How to read this", icon=":material/help:", type="tertiary"):
+            st.markdown(f"**How to read this.** {how_to_read[:1].upper()}{how_to_read[1:]}")
 
 
-def show(figure: go.Figure, table: pd.DataFrame | None, name: str, alt: str, key: str | None = None) -> None:
-    """A figure (its mode bar saves SVG) and, below it, its table as CSV."""
+def show(
+    figure: go.Figure,
+    table: pd.DataFrame | None,
+    name: str,
+    alt: str,
+    key: str | None = None,
+    on_pick: Callable[[], None] | None = None,
+    regions: bool = False,
+) -> None:
+    """A figure (its mode bar saves SVG) and, below it, its table as CSV.
+
+    Args:
+        figure: what is drawn.
+        table: what is downloaded.
+        name: of the files.
+        alt: what a screen reader says.
+        key: of the chart, else from the name.
+        on_pick: called when a point is clicked or a region is marked.
+        regions: boxes and lassos can be drawn.
+    """
     config = PLOT | {"toImageButtonOptions": {"format": "svg", "filename": name}}
-    st.plotly_chart(figure, config=config, key=key or f"plot_{name}", alt=alt)
+    chosen: dict[str, Any] = {} if on_pick is None else {"on_select": on_pick, "selection_mode": "points"}
+    if regions:
+        config["modeBarButtonsToRemove"] = ["autoScale2d"]
+        chosen["selection_mode"] = ("points", "box", "lasso")
+    st.plotly_chart(figure, config=config, key=key or f"plot_{name}", alt=alt, **chosen)
     if table is not None:
         csv_button(table, name)
 

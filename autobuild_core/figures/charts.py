@@ -105,6 +105,18 @@ def architectures_table(table: ArchTable, space: Space) -> pd.DataFrame:
     return pd.concat([front, table.metrics.reset_index(drop=True)], axis=1)
 
 
+def units_table(table: ArchTable, rows: NDArray[np.intp]) -> pd.DataFrame:
+    """Some architectures in short: row (of the file), and a column a unit with its layers as `module_name` names them."""
+    shown: dict[str, Any] = {"row": np.asarray(table.source_rows)[rows]}
+    codes, spec = np.asarray(table.codes)[rows], table.spec
+    for unit in spec.units:
+        shown[unit.label] = [
+            module_name(json.dumps([""] * len(tokens)), json.dumps(tokens), False) if tokens else "none"
+            for tokens in ([spec.tokens[c] for c in line if c >= 0] for line in codes[:, list(unit.positions)])
+        ]
+    return pd.DataFrame(shown)
+
+
 # Training and quality
 
 
@@ -438,6 +450,18 @@ def contains(table: ArchTable, positions: Sequence[str], layers: Sequence[str], 
 
 def with_without_figure(table: pd.DataFrame, target: str, num_bins: int = 26) -> go.Figure:
     """Two distributions of the target as shares of their group, medians as lines."""
+    return groups_figure(table, target, ("without it", "with the module"), num_bins)
+
+
+def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bins: int = 26) -> go.Figure:
+    """Distributions of the target as shares of their group, medians as lines; the last group is accented.
+
+    Args:
+        table: target, group.
+        target: the target equation.
+        names: the groups, in the order in which they are drawn.
+        num_bins: number of bins.
+    """
     figure = blank_figure(210)
     known = table["target"].dropna()
     low, high = (
@@ -445,7 +469,8 @@ def with_without_figure(table: pd.DataFrame, target: str, num_bins: int = 26) ->
         float(known.quantile(0.995)),
     )  # a long tail would press the rest into one bin; it is kept in the last
     edges = np.linspace(low, high, num_bins + 1) if low < high else np.histogram_bin_edges(known, bins=num_bins)
-    for name, fill in (("without it", QUIET), ("with the module", ACCENT)):
+    for name in names:
+        fill = ACCENT if name == names[-1] else QUIET
         values = table.loc[table["group"] == name, "target"].dropna()
         if values.empty:
             continue

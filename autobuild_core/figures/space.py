@@ -12,6 +12,7 @@ from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, number
 from autobuild_core.space_map import DEPTH, PREDICTED, Bounds, Brush, aggregate, around
 
 MOST_POINTS = 4000  # drawn one by one; more are gathered in cells
+FIRM = 0.4  # architectures a cell of the surface from which it is drawn in full
 NAMED_R2 = 0.1  # an axis is explained by what reaches this much of its variance
 DIRECTIONS = ("Left to right", "Bottom to top")
 
@@ -79,7 +80,7 @@ def map_figure(
     """
     figure = blank_figure(height)
     ink, one_each = INK if theme == "light" else PAPER, bool((marks["num"] == 1).all())
-    figure = blank_figure(height).add_trace(_behind(behind, scale, theme))
+    figure = blank_figure(height).add_traces(_behind(behind, scale, theme))
     held = np.ones(len(marks), bool) if brush is None else brush.inside(marks[["x", "y"]].to_numpy(float))
     rows, many = marks["row"].to_numpy(int), marks["num"].to_numpy(int)
     names = rows if source_rows is None else np.asarray(source_rows)[rows]
@@ -109,14 +110,19 @@ def map_figure(
     return figure.update_layout(dragmode="select", margin={"l": 30, "r": 8, "t": 10, "b": 40}, hovermode="closest")
 
 
-def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> go.Heatmap:
-    """The predictor's surface, pale."""
+def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
+    """The predictor's surface, pale, and faint where fewer than FIRM architectures a cell bear it out."""
     low, high = scale.ends
-    shown = behind.assign(x=behind["x"].round(9), y=behind["y"].round(9)).pivot(index="y", columns="x", values="value")
-    return go.Heatmap(
-        z=shown.to_numpy().round(6), x=shown.columns, y=shown.index, zmin=low, zmax=high, colorscale=scale.plotly(theme),
-        opacity=0.34, zsmooth="best", showscale=False, hoverinfo="skip", hoverongaps=False, name="predicted",
-    )  # fmt: skip
+    cells = behind.assign(x=behind["x"].round(9), y=behind["y"].round(9), veil=(1 - behind["num"] / FIRM).clip(0, 1))
+    grids = [cells.pivot(index="y", columns="x", values=name) for name in ("value", "veil")]
+    place = {"x": grids[0].columns, "y": grids[0].index, "zsmooth": "best", "showscale": False, "hoverinfo": "skip"}
+    page = ",".join(map(str, PAGE[theme]))
+    return [
+        go.Heatmap(z=grids[0].to_numpy().round(6), zmin=low, zmax=high, colorscale=scale.plotly(theme), opacity=0.36, **place),
+        go.Heatmap(
+            z=grids[1].to_numpy().round(2), zmin=0, zmax=1, colorscale=[[0, f"rgba({page},0)"], [1, f"rgba({page},1)"]], **place
+        ),
+    ]
 
 
 def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
@@ -124,7 +130,8 @@ def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
     low, high = scale.ends
     title = f"measured target ({scale.unit})" if scale.unit else "measured target"
     bar = {"title": {"text": title, "side": "right"}, "thickness": 12, "len": 0.9, "tickvals": [low, scale.centre, high]}
-    bar["ticktext"] = [number(low), f"average {number(scale.centre)}", number(high)]
+    ends = [f"{number(end)}<br>{'better' if end == scale.better else 'worse'}" for end in (low, high)]
+    bar["ticktext"] = [ends[0], f"{number(scale.centre)}<br>average", ends[1]]
     return {"colorscale": scale.plotly(theme), "cmin": low, "cmax": high, "colorbar": bar, "showscale": True}
 
 
@@ -157,13 +164,12 @@ def axes_sentence(about: pd.DataFrame, minimize: bool) -> str:
     parts = []
     for axis, direction in enumerate(DIRECTIONS):
         own = about[about["axis"] == axis]
-        aim = own[own["what"] == PREDICTED].iloc[0]
-        better = f"the predicted target gets {'smaller' if minimize else 'larger'}, so better (R² {aim['r2']:.2f})"
-        named = [text for text in _named(own, 3) if PREDICTED not in text]
-        said = [better] if aim["r2"] >= NAMED_R2 else []
-        said += [f"it goes with {' and '.join(named)}"] if named else []
+        aim = float(own.loc[own["what"] == PREDICTED, "r2"].iloc[0])
+        said = [f"a {'smaller' if minimize else 'larger'}, so better, predicted target (R² {aim:.2f})"] if aim >= NAMED_R2 else []
+        named = [text for text in _named(own, 3) if PREDICTED not in text][:2]
+        said += [f"the {' and the '.join(named)}"] if named else []
         what = "; ".join(said) or "no single choice explains it"
-        parts.append(f"{direction} ({float(own['share'].iloc[0]):.0%} of the variance of the graph embeddings): {what}.")
+        parts.append(f"{direction}, {float(own['share'].iloc[0]):.0%} of the variance of the graph embeddings: {what}.")
     return " ".join(parts)
 
 
@@ -184,7 +190,7 @@ def in_common_figure(table: pd.DataFrame, num: int = 12) -> go.Figure:
         num: lines shown.
     """
     top = table.head(num)
-    figure = blank_figure(84 + 25 * len(top))
+    figure = blank_figure(100 + 25 * len(top))
     block = block_name(top["layer"].tolist()) if len(top) else ""
     names = [f"{p}: {m.removeprefix(block).replace('_', ' ')}" for p, m in zip(top["position"], top["layer"], strict=True)]
     shades = [ACCENT if change > 0 else SECOND for change in top["change"]]
