@@ -36,7 +36,12 @@ PAGES |= {"builder": "Builder"}
 STYLE = """<style>
 [data-testid=stMainBlockContainer] {padding: 4.2rem 2.2rem 3rem; max-width: 1700px}
 section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !important; min-width: 190px !important}
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] p {opacity: 1 !important; color: %s !important}
+[data-testid=stBaseButton-primary]:enabled p, [data-testid=stBaseButton-primaryFormSubmit]:enabled p {color: %s !important}
+.modebar:focus-within {opacity: 1 !important}
 </style>"""
+QUIET_INK = {"light": "#5a606e", "dark": "#b4b9c6"}  # words that stand back, still at a contrast of 6 to the page
+ON_PRIMARY = {"light": "#ffffff", "dark": "#0d1016"}
 NEXT_STEPS = {
     "home": ("importance", "See what matters"),
     "data": ("train", "Train on this"),
@@ -74,7 +79,7 @@ def enter(name: str) -> None:
         st.rerun()
     executor().poll()
     executor().keep_warm()
-    st.html(STYLE)
+    st.html(STYLE % (QUIET_INK[theme()], ON_PRIMARY[theme()]))
     restore()
     run = current_run(fall_back_to_sample=name != "home")
     if run is not None or name != "home" or not workspace().datasets().empty:
@@ -421,6 +426,10 @@ def show(
         on_pick: called when a point is clicked or a region is marked.
         regions: boxes and lassos can be drawn.
     """
+    ink = {"color": QUIET_INK[theme()]}
+    figure.update_xaxes(tickfont=ink, title={"font": ink}).update_yaxes(tickfont=ink, title={"font": ink})
+    figure.for_each_annotation(lambda note: note.update(font=ink) if note.font.color is None else None)
+    figure.update_traces(colorbar={"tickfont": ink, "title": {"font": ink}}, selector={"type": "heatmap"})
     config = PLOT | {"toImageButtonOptions": {"format": "svg", "filename": name}}
     chosen: dict[str, Any] = {} if on_pick is None else {"on_select": on_pick, "selection_mode": "points"}
     if regions:

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from autobuild_core.figures.colours import PAGE, Lens, Scale, bounds, evidence, unit_of, words
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, unit_of, words
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 
@@ -157,35 +157,36 @@ def _floor(table: pd.DataFrame) -> float:
     return float(lowest) if np.isfinite(lowest) else 0.0
 
 
-def hop_srcc_table(hop_srcc: Sequence[float], srcc: float) -> pd.DataFrame:
-    """Held-out rank correlation of each hop's norm, and of the prediction."""
-    names = [f"hop {h}" for h in range(len(hop_srcc))]
-    return pd.DataFrame({"what": [*names, "prediction"], "srcc": [*hop_srcc, srcc]})
+def hop_srcc_table(hop_srcc: Sequence[float], srcc: float, baselines: Sequence[dict[str, Any]] = ()) -> pd.DataFrame:
+    """Held-out rank correlation of each hop's norm, of the prediction, and of baselines: what, srcc, kind.
+
+    Args:
+        hop_srcc: of hops 0..M.
+        srcc: of the prediction.
+        baselines: title and srcc of each, on the same folds.
+    """
+    lines = [(f"hop {h}", value, "hop") for h, value in enumerate(hop_srcc)] + [("prediction", srcc, "prediction")]
+    lines += [(b["title"], b["srcc"], "baseline") for b in sorted(baselines, key=lambda b: -float(b["srcc"]))]
+    return pd.DataFrame(lines, columns=["what", "srcc", "kind"])
 
 
 def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
-    """Bars of the rank correlation by hop; the prediction's own as a line across."""
-    hops, overall = table[table["what"] != "prediction"], float(table.loc[table["what"] == "prediction", "srcc"].iloc[0])
-    figure = blank_figure(260)
-    hover = "%{x}: %{y:.3f}<extra></extra>"
-    text = [f"{v:.2f}" for v in hops["srcc"]]
+    """Rank correlations as bars, hops first; the best baseline as a line across all of them."""
+    figure = blank_figure(90 + 27 * len(table))
+    shades = table["kind"].map({"hop": ACCENT, "prediction": SECOND, "baseline": QUIET})
     figure.add_bar(
-        x=hops["what"],
-        y=hops["srcc"],
-        marker_color=ACCENT,
-        text=text,
-        textposition="inside",
-        insidetextanchor="end",
-        textangle=0,
-        hovertemplate=hover,
-        width=0.55,
-    )
-    figure.add_hline(y=overall, line={"color": QUIET, "dash": "dash"})
-    note = {"text": f"prediction {overall:.3f}", "showarrow": False, "xref": "paper", "yanchor": "bottom"}
-    figure.add_annotation(x=0, y=overall, xanchor="left", **note)
-    return figure.update_yaxes(title="held-out SRCC", range=[min(0.0, float(hops["srcc"].min()) - 0.1), 1.14]).update_xaxes(
-        title=""
-    )
+        x=table["srcc"], y=table["what"], orientation="h", marker_color=shades, text=[f"{v:.3f}" for v in table["srcc"]],
+        textposition="inside", insidetextanchor="end", hovertemplate="%{y}: %{x:.3f}<extra></extra>", width=0.68,
+        insidetextfont={"color": PAPER},
+    )  # fmt: skip
+    baselines = table[table["kind"] == "baseline"]
+    if len(baselines):
+        best = float(baselines["srcc"].max())
+        figure.add_vline(x=best, line={"color": QUIET, "dash": "dash", "width": 1.5})
+        note = {"text": "best baseline", "showarrow": False, "yref": "paper", "yanchor": "bottom"}
+        figure.add_annotation(x=best, y=1, xanchor="right" if best > 0.5 else "left", **note)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure.update_xaxes(title="held-out SRCC", range=[min(0.0, float(table["srcc"].min()) - 0.1), 1.12])
 
 
 def predictions_figure(table: pd.DataFrame, target: str) -> go.Figure:
@@ -274,8 +275,26 @@ def module_name(positions: str, layers: str, with_place: bool = True) -> str:
     return (f"{place}: " if with_place else "") + text.replace("_", " ")
 
 
-def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.Figure:
-    """Modules as dots with intervals, best on top; a line marks the average architecture."""
+def units_ranking_table(
+    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num_best: int = 4, num_worst: int = 1
+) -> pd.DataFrame:
+    """`ranking_table` of every unit, one below the other, with the column `section` (its number)."""
+    parts = [
+        ranking_table(part, lens, minimize, total, target, num_best, num_worst).assign(section=number)
+        for number, (_, part) in enumerate(modules.groupby("unit_index", sort=True))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen: int | None = None) -> go.Figure:
+    """Modules as dots with intervals, best on top; a line marks the average architecture.
+
+    Args:
+        table: from `ranking_table`, or from `units_ranking_table`: then a line stands between units.
+        scale: colours of the lens.
+        theme: "light" or "dark".
+        chosen: line of the table that is marked.
+    """
     figure = blank_figure(90 + 24 * len(table))
     names = [f"{r}. {m}" for r, m in zip(table["rank"], table["module"], strict=True)]
     bars = [
@@ -292,19 +311,27 @@ def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> g
     ]
     figure.update_layout(shapes=bars)
     fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(table["value"], table["low"], table["high"], strict=True)]
-    lines = [scale.line(v, theme) for v in table["value"]]
-    marker = {"size": 12, "color": fills, "line": {"width": 1.5, "color": lines}}
+    ink = INK if theme == "light" else PAPER
+    lines = [ink if line == chosen else scale.line(v, theme) for line, v in enumerate(table["value"])]
+    widths, sizes = ([big if line == chosen else small for line in range(len(table))] for big, small in ((3, 1.5), (16, 12)))
+    marker = {"size": sizes, "color": fills, "line": {"width": widths, "color": lines}}
     hover = "%{y}<br>%{customdata}<extra></extra>"
-    figure.add_scatter(x=table["value"], y=names, mode="markers", marker=marker, customdata=table["words"], hovertemplate=hover)
+    figure.add_scatter(
+        x=table["value"], y=names, mode="markers", marker=marker, customdata=table["words"], hovertemplate=hover,
+        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
+    )  # fmt: skip
     figure.add_vline(x=scale.centre, line={"color": QUIET, "dash": "dash", "width": 1.5})
-    label = {"showarrow": False, "yref": "paper", "yanchor": "bottom"}
-    figure.add_annotation(x=scale.centre, y=1, text="average architecture", **label)
-    gap = table.index[table["rank"].diff() > 1]
-    if len(gap):
-        figure.add_hline(y=float(gap[0]) - 0.5, line={"color": QUIET, "dash": "dot", "width": 1})
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names)
     ends = [*table["low"], *table["high"], scale.centre]
     pad = (max(ends) - min(ends)) * 0.05
+    near = (scale.centre - min(ends)) / max(max(ends) - min(ends), 1e-12)
+    label = {"showarrow": False, "yref": "paper", "yanchor": "bottom"}
+    label["xanchor"] = "right" if near > 0.8 else "left" if near < 0.2 else "center"
+    figure.add_annotation(x=scale.centre, y=1, text="average architecture", **label)
+    sections = table["section"].diff() > 0 if "section" in table else table["rank"].diff() > 1
+    for place in np.flatnonzero(sections.to_numpy()):
+        figure.add_hline(y=float(place) - 0.5, line={"color": QUIET, "dash": "dot", "width": 1})
+    named = [f"<b>{name}</b>" if line == chosen else name for line, name in enumerate(names)]
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names, tickvals=names, ticktext=named)
     return figure.update_xaxes(title=axis_title(scale), range=[min(ends) - pad, max(ends) + pad])
 
 
@@ -326,6 +353,9 @@ def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, t
             "low": low.to_numpy(),
             "high": high.to_numpy(),
             "words": [words(row, lens, unit, total) for _, row in single.iterrows()],
+            "positions": single["positions"].to_numpy(),
+            "layers": single["layers"].to_numpy(),
+            "whole_unit": single["whole_unit"].to_numpy(bool),
         }
     ).drop_duplicates(["position", "layer"])
     order = {label: i for i, label in enumerate(spec.position_labels)}
@@ -334,18 +364,24 @@ def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, t
     return table.iloc[np.lexsort(keys[::-1])].reset_index(drop=True)
 
 
-def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.Figure:
-    """Position by layer choice, coloured like the graph; wide intervals are faint; empty where a layer cannot stand."""
+def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen: int | None = None) -> go.Figure:
+    """Position by layer choice, coloured like the graph; wide intervals are faint; empty where a layer cannot stand.
+
+    Args:
+        table: from `heat_table`.
+        scale: colours of the lens.
+        theme: "light" or "dark".
+        chosen: line of the table that is marked. The third trace has a mark a line, to be clicked.
+    """
     positions, layers = list(dict.fromkeys(table["position"])), list(dict.fromkeys(table["layer"]))
     figure = blank_figure(max(150 + 26 * len(layers), 240))
     shown = table.pivot(index="layer", columns="position", values="value").reindex(index=layers, columns=positions)
-    words_ = table.pivot(index="layer", columns="position", values="words").reindex(index=layers, columns=positions).fillna("")
     low, high = scale.ends
     bar = {"title": {"text": axis_title(scale), "side": "right"}, "thickness": 12, "tickvals": [low, scale.centre, high]}
     bar["ticktext"] = [f"{low:.3g}", f"average {scale.centre:.3g}", f"{high:.3g}"]
     figure.add_heatmap(
         z=shown.to_numpy(), x=positions, y=layers, zmin=low, zmax=high, colorscale=scale.plotly(theme), xgap=2, ygap=2,
-        customdata=words_.to_numpy(), hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>", colorbar=bar,
+        hoverinfo="skip", colorbar=bar,
     )  # fmt: skip
     table = table.assign(veil=[1 - scale.sureness(a, b) for a, b in zip(table["low"], table["high"], strict=True)])
     veil = table.pivot(index="layer", columns="position", values="veil").reindex(index=layers, columns=positions)
@@ -353,6 +389,15 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.F
     fading = [[0, f"rgba({page},0)"], [1, f"rgba({page},1)"]]
     cover = {"zmin": 0, "zmax": 1, "colorscale": fading, "showscale": False, "hoverinfo": "skip", "xgap": 2, "ygap": 2}
     figure.add_heatmap(z=veil.to_numpy(), x=positions, y=layers, **cover)
+    unseen = {"symbol": "square", "size": 22, "color": "rgba(0,0,0,0)"}
+    figure.add_scatter(
+        x=table["position"], y=table["layer"], mode="markers", marker=unseen, customdata=table["words"],
+        hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
+    )  # fmt: skip
+    if chosen is not None:
+        x, y = positions.index(table["position"].iloc[chosen]), layers.index(table["layer"].iloc[chosen])
+        frame = {"color": INK if theme == "light" else PAPER, "width": 3}
+        figure.add_shape(type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5, line=frame)
     figure.update_yaxes(autorange="reversed", title="layer", showgrid=False, type="category")
     return figure.update_xaxes(title="position", showgrid=False, type="category")
 

@@ -128,8 +128,14 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
 def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
     """What turns targets into colours, and the bar that says how."""
     low, high = scale.ends
-    title = f"measured target ({scale.unit})" if scale.unit else "measured target"
-    bar = {"title": {"text": title, "side": "right"}, "thickness": 12, "len": 0.9, "tickvals": [low, scale.centre, high]}
+    title, ink = f"measured target ({scale.unit})" if scale.unit else "measured target", INK if theme == "light" else PAPER
+    bar = {
+        "title": {"text": title, "side": "right", "font": {"color": ink}},
+        "tickfont": {"color": ink},
+        "thickness": 12,
+        "len": 0.9,
+    }
+    bar["tickvals"] = [low, scale.centre, high]
     ends = [f"{number(end)}<br>{'better' if end == scale.better else 'worse'}" for end in (low, high)]
     bar["ticktext"] = [ends[0], f"{number(scale.centre)}<br>average", ends[1]]
     return {"colorscale": scale.plotly(theme), "cmin": low, "cmax": high, "colorbar": bar, "showscale": True}
