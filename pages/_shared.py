@@ -440,6 +440,11 @@ def show(
         csv_button(table, name)
 
 
+def drawing_facts(drawn: pd.DataFrame) -> pd.DataFrame:
+    """What a drawn architecture says, for its CSV: without places and colours."""
+    return drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"], errors="ignore")
+
+
 def csv_button(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
     """A small button that downloads a table."""
     st.download_button(

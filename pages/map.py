@@ -53,7 +53,6 @@ def body(tables: dict[str, pd.DataFrame]) -> None:
     points, behind, about = (tables[name] for name in space_map.FILES)
     _linked.line(run, "map")
     region, view = _linked.brush(), Brush.parse(_selection.recall("view"))
-    st.caption(_shared.plain(space.axes_sentence(about, run.config.minimize), 600))
     left, right = st.columns([2.3, 1], gap="large")
     with left:
         mouse = controls(region, view)
@@ -86,7 +85,8 @@ def picture(
     _shared.show(figure, points, "map", alt, "space_map", on_pick=take, regions=True)
     gathered = f"{int(marks['num'].sum()):,} architectures in {len(marks):,} cells; enlarge a region to see them one by one. "
     outlined = f"Dark outlines: with {_shared.plain(module.name)}." if module is not None else ""
-    st.caption((gathered if (marks["num"] > 1).any() else "") + outlined)
+    axes = _shared.plain(space.axes_sentence(about, run.config.minimize), 600)
+    st.caption(f"{gathered if (marks['num'] > 1).any() else ''}{outlined} {axes}")
 
 
 def summary(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | None) -> None:
@@ -128,8 +128,9 @@ def chosen_one(points: pd.DataFrame) -> None:
     lens = _selection.lens()
     drawn = run.drawing(run.table.codes[row], 0, lens)
     figure = drawing.architecture_figure(drawn, _shared.theme()).update_layout(height=170)
-    facts = drawn.drop(columns=["x", "y", "fill", "outline", "ink", "text"], errors="ignore")
-    _shared.show(figure, facts, "chosen_architecture", f"Architecture of row {int(run.table.source_rows[row])}")
+    _shared.show(
+        figure, _shared.drawing_facts(drawn), "chosen_architecture", f"Architecture of row {int(run.table.source_rows[row])}"
+    )
 
 
 def below(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | None) -> None:

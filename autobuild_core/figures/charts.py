@@ -41,28 +41,52 @@ def blank_figure(height: int = 300) -> go.Figure:
 # The data
 
 
-def histogram_table(values: NDArray[np.float64], name: str, num_bins: int = 40) -> pd.DataFrame:
+def histogram_table(
+    values: NDArray[np.float64], name: str, num_bins: int = 40, some: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
     """Counts of finite values in equal bins: low, high, count; one bin when all are equal.
 
     Args:
         values: (n,) numbers; NaN and infinities are left out.
         name: what they are, kept in the column `metric`.
         num_bins: number of bins.
+        some: (n,) which of them are counted; the bins are those of all.
     """
-    finite = values[np.isfinite(values)]
-    counts, edges = np.histogram(finite, bins=num_bins if len(np.unique(finite)) > 1 else 1)
+    known = np.isfinite(values)
+    edges = np.histogram_bin_edges(values[known], bins=num_bins if len(np.unique(values[known])) > 1 else 1)
+    counts, _ = np.histogram(values[known if some is None else known & some], bins=edges)
     return pd.DataFrame({"metric": name, "low": edges[:-1], "high": edges[1:], "count": counts})
 
 
-def histogram_figure(table: pd.DataFrame, height: int = 220) -> go.Figure:
-    """A histogram."""
+def histogram_figure(
+    table: pd.DataFrame, height: int = 220, part: pd.DataFrame | None = None, chosen: tuple[float, str] | None = None
+) -> go.Figure:
+    """A histogram.
+
+    Args:
+        table: from `histogram_table`.
+        height: pixels.
+        part: the same of some of the values, in the same bins, drawn in front.
+        chosen: a value that is marked, and its name.
+    """
     figure = blank_figure(height)
     middle, width = (table["low"] + table["high"]) / 2, table["high"] - table["low"]
     hover = "%{customdata[0]:.5g} to %{customdata[1]:.5g}: %{y} architectures<extra></extra>"
     figure.add_bar(
-        x=middle, y=table["count"], width=width, marker_color=ACCENT, customdata=table[["low", "high"]], hovertemplate=hover
-    )
-    figure.update_layout(bargap=0.02, margin={"t": 8})
+        x=middle, y=table["count"], width=width, marker_color=ACCENT if part is None else QUIET, name="all",
+        customdata=table[["low", "high"]], hovertemplate=hover,
+    )  # fmt: skip
+    if part is not None:
+        figure.add_bar(
+            x=middle, y=part["count"], width=width, marker_color=ACCENT, name="marked on the map",
+            customdata=part[["low", "high"]], hovertemplate=hover,
+        )  # fmt: skip
+    figure.update_layout(bargap=0.02, margin={"t": 8}, barmode="overlay", showlegend=part is not None)
+    if chosen is not None and np.isfinite(chosen[0]):
+        figure.add_vline(x=chosen[0], line={"color": SECOND, "width": 2.5})
+        note = {"text": chosen[1], "showarrow": False, "yref": "paper", "yanchor": "bottom"}
+        right = chosen[0] > (float(table["low"].iloc[0]) + float(table["high"].iloc[-1])) / 2
+        figure.add_annotation(x=chosen[0], y=0.9, xanchor="right" if right else "left", xshift=-4 if right else 4, **note)
     figure.update_xaxes(title=str(table["metric"].iloc[0])).update_yaxes(title="architectures")
     return figure
 
@@ -89,6 +113,55 @@ def metrics_figure(table: pd.DataFrame, columns: int = 3) -> go.Figure:
     figure.update_layout(template=TEMPLATE, height=60 + 150 * num_rows, showlegend=False, bargap=0.02)
     figure.update_annotations(font_size=12)
     return figure.update_yaxes(showticklabels=False)
+
+
+def scatter_matrix_table(
+    metrics: pd.DataFrame, first: Sequence[str] = (), num_metrics: int = 5, num_rows: int = 4000
+) -> pd.DataFrame:
+    """A few metrics of rows spread evenly over the file: place (of the row in the table), and the metrics that vary.
+
+    Single repeats of a metric ("loss_seed0" beside "loss") come last.
+
+    Args:
+        metrics: a column a metric.
+        first: metrics that are shown before all others.
+        num_metrics: columns kept.
+        num_rows: rows kept.
+    """
+    by_use = sorted(metrics.columns, key=lambda name: bool(re.search(r"_seed\d+$", str(name))))
+    names = [m for m in dict.fromkeys([*first, *by_use]) if m in metrics and metrics[m].nunique() > 1][:num_metrics]
+    step = -(-len(metrics) // num_rows) if len(metrics) else 1
+    table = metrics[names].iloc[::step].reset_index(drop=True)
+    table.insert(0, "place", np.arange(0, len(metrics), step))
+    return table
+
+
+def scatter_matrix_figure(
+    table: pd.DataFrame, source_rows: NDArray[Any], marked: NDArray[np.bool_] | None = None, chosen: int | None = None
+) -> go.Figure:
+    """Metrics against each other, a dot an architecture; a box in one panel marks the same architectures in all of them.
+
+    Args:
+        table: from `scatter_matrix_table`.
+        source_rows: (rows,) rows of the file.
+        marked: (rows,) architectures that are accented.
+        chosen: row of the table that stands out.
+    """
+    names = [str(name) for name in table.columns if name != "place"]
+    figure = blank_figure(110 + 100 * len(names))
+    place = table["place"].to_numpy(int)
+    accented = np.ones(len(place), bool) if marked is None else marked[place]
+    shades = np.where(place == chosen, SECOND, np.where(accented, ACCENT, "rgba(139,146,160,.35)"))
+    order = np.argsort((place == chosen) * 2 + accented, kind="stable")  # what matters is drawn last
+    marker = {"size": np.where(place == chosen, 13, 5)[order].tolist(), "color": shades[order].tolist(), "opacity": 0.8}
+    dimensions = [{"label": name, "values": table[name].to_numpy(float)[order]} for name in names]
+    figure.add_splom(
+        dimensions=dimensions, marker=marker, diagonal={"visible": False}, showupperhalf=False,
+        text=np.asarray(source_rows)[place[order]],
+        hovertemplate="row %{text}<br>%{xaxis.title.text} %{x:.4g}, %{yaxis.title.text} %{y:.4g}<extra></extra>",
+        unselected={"marker": {"opacity": 0.12}},
+    )  # fmt: skip
+    return figure.update_layout(dragmode="select", hovermode="closest", margin={"t": 8})
 
 
 def duplicates_table(table: ArchTable) -> pd.DataFrame:
@@ -189,24 +262,36 @@ def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
     return figure.update_xaxes(title="held-out SRCC", range=[min(0.0, float(table["srcc"].min()) - 0.1), 1.12])
 
 
-def predictions_figure(table: pd.DataFrame, target: str) -> go.Figure:
+def predictions_figure(
+    table: pd.DataFrame, target: str, chosen: int | None = None, marked: NDArray[np.bool_] | None = None, theme: str = "light"
+) -> go.Figure:
     """Held-out prediction against measurement, with the diagonal.
 
     Args:
-        table: the run's predictions (target, predicted, low, high, source_row).
+        table: the run's predictions (row, target, predicted, low, high, source_row).
         target: the target equation.
+        chosen: row of the run's table that is marked with a ring.
+        marked: (rows of the run's table,) architectures that are accented; the others stand back.
+        theme: "light" or "dark".
     """
     figure = blank_figure(320)
-    part = table if len(table) <= 3000 else table.iloc[:: -(-len(table) // 3000)]
+    kept = np.arange(len(table)) % -(-len(table) // 3000) == 0 if len(table) > 3000 else np.ones(len(table), bool)
+    part = table[kept | (table["row"] == chosen).to_numpy(bool)]
     ends = [float(table["target"].min()), float(table["target"].max())]
     figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": QUIET, "dash": "dash"}, hoverinfo="skip")
     hover = "row %{customdata[0]}<br>measured %{x:.4g}<br>predicted %{y:.4g} "
     hover += "(%{customdata[1]:.4g} to %{customdata[2]:.4g})<extra></extra>"
-    marker = {"size": 5, "opacity": 0.55, "color": ACCENT}
-    custom = part[["source_row", "low", "high"]]
+    accented = np.ones(len(part), bool) if marked is None else marked[part["row"].to_numpy(int)]
+    ink = INK if theme == "light" else PAPER
+    ringed = (part["row"] == chosen).to_numpy(bool)
+    marker = {"size": np.where(ringed, 13, 6).tolist(), "color": np.where(accented, ACCENT, QUIET).tolist()}
+    marker["opacity"] = np.where(ringed, 1.0, np.where(accented, 0.6, 0.25)).tolist()
+    marker["line"] = {"color": ink, "width": np.where(ringed, 2.5, 0).tolist()}
+    custom = part[["source_row", "low", "high", "row"]]
     figure.add_scatter(
-        x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover
-    )
+        x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover,
+        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.6}},
+    )  # fmt: skip
     figure.update_xaxes(title=_axis("measured", target))
     return figure.update_yaxes(title=_axis("predicted, held out", target))
 
