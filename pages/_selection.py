@@ -11,7 +11,7 @@ Query parameters, each with the forms it may have; a default is left out of the 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -167,9 +167,15 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def module(run: "FinishedRun") -> Module | None:
-    """The chosen module; None where none is chosen or the run's space has no such places and layers."""
+    """The chosen module; None where none is chosen or the run's space has no such places and layers.
+
+    Where depth is fixed the layers of a unit and the whole unit are one module: it is the one that was scored.
+    """
     found = Module.parse(recall("module"))
-    return found if found is not None and found.fits(run.table.spec) else None
+    if found is None or not found.fits(run.table.spec):
+        return None
+    other = replace(found, whole_unit=not found.whole_unit)
+    return other if run.table.spec.fixed_depth and found.key not in run.index and other.key in run.index else found
 
 
 def module_line(run: "FinishedRun") -> "pd.Series[Any] | None":

@@ -45,7 +45,9 @@ def _inside(run: _shared.FinishedRun) -> None:
         "Many modules are looked at, so the largest is partly luck. The probability that a module is the best of its unit counts "
         "all of them, over the ensemble (each member leaves out a part of the data); green bars cannot be told from the best."
     )
-    st.dataframe(trust.evidence_table(report), hide_index=True)
+    evidence = trust.evidence_table(report)
+    st.dataframe(evidence, hide_index=True)
+    _shared.csv_button(evidence, "evidence")
     left, right = st.columns(2, gap="large")
     best = run.extra("trust_best")
     with left:

@@ -36,6 +36,7 @@ LEARNING = (
     "published",
     "curve",
     "inference",
+    "space_map",
     "scorers",
     "building",
     "comparing",

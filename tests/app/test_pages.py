@@ -8,8 +8,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import STATES, flat_file, open_page, texts, train
 
-PAGES = ("home", "data", "train", "importance", "hops", "builder")
-RESULTS = ("importance", "hops", "builder")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder")
+RESULTS = ("map", "importance", "hops", "builder")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -129,7 +129,8 @@ def test_hops_rank_units_single_operations_and_paths_of_a_cell(in_state: Workspa
     app = open_page("hops")
     offered = next(box for box in app.selectbox if box.label == "Modules of").options
     units, single = [f"node {n}, whole unit" for n in (1, 2, 3)], [f"node {n}, hop 0 (one layer)" for n in (1, 2, 3)]
-    assert offered == [*units, *single, "head to tail, hop 1 (2 layers)", "head to tail, hop 2 (3 layers)"]
+    paths = ["head to tail, hop 1 (2 layers)", "head to tail, hop 2 (3 layers)"]
+    assert offered == ["Every unit, whole", *units, "Every unit, hop 0", *single, *paths]
 
 
 @pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
