@@ -59,7 +59,17 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
         f"Among the best 10 %: **{good}**. Norm {line['embedding_norm']:+.2f}.  \n**{facts['rank']}**"
     )
     if line["whole_unit"] and (note := _trust.best_note(run, line["positions"], line["layers"])):
-        st.markdown(_shared.plain(note[:1].upper() + note[1:], 200) + ".")
+        stable = bootstraps(run, line)
+        st.markdown(_shared.plain(note[:1].upper() + note[1:], 200) + f"{stable}.")
+
+
+def bootstraps(run: FinishedRun, line: "pd.Series[Any]") -> str:
+    """In how many bootstraps a module stays the best of its unit; "" where the run does not know."""
+    best = run.extra("trust_best")
+    if "bootstrap_share" not in best:
+        return ""
+    found = best.loc[(best["positions"] == line["positions"]) & (best["layers"] == line["layers"]), "bootstrap_share"].dropna()
+    return f"; best in {found.iloc[0]:.0%} of bootstraps" if len(found) else ""
 
 
 ROW = (

@@ -223,14 +223,11 @@ def frames(table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def graph_data(table: pd.DataFrame, scale: Scale, selected: str | None, theme: str = "light") -> dict[str, Any]:
-    """What the graph component of the pages needs, as plain JSON: nodes, edges, frames, legend.
+def graph_data(table: pd.DataFrame) -> dict[str, Any]:
+    """The drawing as plain nodes and edges; `inputs` are those of a cell, which have no score.
 
     Args:
         table: from `coloured`.
-        scale: the scale it is coloured by.
-        selected: id of the selected node (its position label).
-        theme: "light" or "dark".
     """
     nodes = [
         {
@@ -246,32 +243,13 @@ def graph_data(table: pd.DataFrame, scale: Scale, selected: str | None, theme: s
         }
         for _, n in table.iterrows()
     ]
-    unit_of = dict(zip(table["label"], table["unit"], strict=True))
+    inputs = [{"id": n["label"], "label": n["text"], "x": n["x"], "y": n["y"]} for n in _nodes(table) if n["kind"] == "input"]
     edges = [
-        {
-            "id": f"{before}>{label}",
-            "from": before,
-            "to": str(label),
-            "across": not straight and unit_of[before] != unit_of[label],
-        }
-        for straight in [has_sums(table)]
+        {"from": before, "to": str(label)}
         for label, after in zip(table["label"], table["after"], strict=True)
         for before in after
     ]
-    return {
-        "nodes": nodes,
-        "inputs": [
-            {"id": n["label"], "label": n["text"], "x": n["x"], "y": n["y"]} for n in _nodes(table) if n["kind"] == "input"
-        ],
-        "edges": edges,
-        "frames": frames(table),
-        "legend": legend(scale, theme),
-        "selected": selected,
-        "theme": theme,
-        "width": NODE_WIDTH,
-        "height": NODE_HEIGHT,
-        "radius": cells.RADIUS,
-    }
+    return {"nodes": nodes, "inputs": inputs, "edges": edges}
 
 
 def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
@@ -299,7 +277,7 @@ def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
     from pyvis.network import Network  # here: only this download needs it
 
     network = Network(height="640px", width="100%", directed=True, cdn_resources="in_line")
-    data = graph_data(table, scale, None)
+    data = graph_data(table)
     for node in data["nodes"]:
         colours = {"background": node["fill"], "border": node["line"]}
         font = {"color": node["ink"], "size": 14, "face": "sans-serif"}
@@ -317,7 +295,8 @@ def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
     page: str = network.generate_html(notebook=False)
     page = re.sub(r"<(link|script)[^>]*?(href|src)=\"https?://[^>]*>(\s*</script>)?", "", page, flags=re.S)
     page = re.sub(r"<center>\s*<h1>.*?</h1>\s*</center>", "", page, flags=re.S)
-    stops, labels = ", ".join(data["legend"]["stops"]), data["legend"]["labels"]
+    known = legend(scale)
+    stops, labels = ", ".join(known["stops"]), known["labels"]
     strip = f'<div style="width:360px;height:12px;background:linear-gradient(90deg,{stops})"></div>'
     heading = f'<h1 style="font-size:18px">{_escape(title)}</h1>{strip}<p>{_escape(" · ".join(labels))}</p>'
     return page.replace("<body>", f'<body style="font-family:sans-serif;margin:24px">{heading}', 1)
