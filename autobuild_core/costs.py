@@ -1,5 +1,6 @@
 """What an architecture costs, learned from a metric of the data: additive over layers at their positions."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from autobuild_core.records import ABSENT, ArchTable, Codes
 from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]
+COST_WORDS = ("madds", "macs", "flops", "params", "latency")  # in this order; a metric's name has one of them
+MIN_EXPLAINED = 0.9  # of the variance
 RIDGE = 1e-6  # relative to the number of rows: only settles what the data leave open
 
 
@@ -35,6 +38,21 @@ class CostModel:
         """(n,) cost of (n, num_positions) codes."""
         out: Array = _one_hot(self.space, codes) @ self.weights + self.intercept
         return out
+
+    def layers(self) -> Array:
+        """(num_positions, num_tokens) what a layer adds to the cost, over the cheapest that may stand at its position.
+
+        Where a position may be absent, that is the cheapest; NaN for tokens that may not stand there.
+        """
+        spec = self.space.spec
+        weights = self.weights.reshape(spec.num_positions, len(spec.tokens))
+        added = np.full_like(weights, np.nan)
+        for unit in spec.units:
+            for layer, position in enumerate(unit.positions):
+                allowed = list(unit.tokens)
+                least = 0.0 if layer >= min(unit.depths) else float(weights[position, allowed].min())
+                added[position, allowed] = np.maximum(weights[position, allowed] - least, 0.0)
+        return added
 
 
 def _one_hot(space: Space, codes: Codes) -> Array:
@@ -66,3 +84,20 @@ def fit_cost(table: ArchTable, space: Space, metric: str) -> CostModel:
     residual = values - values.mean() - centred @ weights
     explained = 1 - residual.var() / max(values.var(), 1e-300)
     return CostModel(metric, space, weights, float(values.mean() - mean @ weights), float(explained))
+
+
+def layer_cost(table: ArchTable, space: Space, target: str) -> CostModel | None:
+    """The cost model that a drawing shows: of the first cost metric of the data that layers add up to, the target's own apart.
+
+    None where the data have no such metric, or layers explain less than MIN_EXPLAINED of each.
+    """
+    named = [str(name) for name in table.metrics.columns if name not in re.findall(r"\w+", target)]
+    for word in COST_WORDS:
+        for metric in (name for name in named if word in name.lower()):
+            try:
+                model = fit_cost(table, space, metric)
+            except ConfigError:
+                continue
+            if model.explained >= MIN_EXPLAINED:
+                return model
+    return None

@@ -24,6 +24,7 @@ from autobuild_core.runs import RunFolder
 from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.space_map import write_map
 from autobuild_core.spaces import load_space
 from autobuild_core.structure import structure_features, structure_scale
 from autobuild_core.targets import Target
@@ -100,6 +101,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
     quality |= sizes | lenses | {"learning_curve": curve}
     report({"phase": "checking", "share": 0.0, "seconds": time.monotonic() - start, "seconds_left": None})
+    write_map(folder, predictor, table)
     trained = Trained(predictor, scorer, rows, values, held["score"], fold, predictions, modules)
     refit = _refit(space.canonical(rows.codes), rows.networks, predictor, settings, should_stop)
     quality |= write_report(folder, trained, refit, quality)

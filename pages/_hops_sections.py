@@ -1,13 +1,15 @@
 """The lower sections of Hops: scorers beside each other, interactions, two targets side by side."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from autobuild_core import comparing
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts, trust
+from autobuild_core.figures import charts, hops, trust
 from autobuild_core.figures.colours import Lens
-from pages import _shared, _trust
+from pages import _linked, _selection, _shared, _trust
 
 KINDS = {"layers": "single layers", "units": "best modules of units"}
 
@@ -57,8 +59,11 @@ def scorers(run: _shared.FinishedRun) -> None:
         if chosen in explained:
             st.caption(_shared.plain(explained[chosen]["explained"], 300))
         ranking = trust.scorer_ranking(table, chosen, index)
-        figure = charts.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme())
-        _shared.show(figure, None, "scorer_ranking", f"The best modules of {labels[index]} by {titles[chosen]}")
+        ranking["whole_unit"] = True
+        figure = charts.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, ranking))
+        click = _linked.module_click("plot_scorer_ranking", ranking)
+        alt = f"The best modules of {labels[index]} by {titles[chosen]}"
+        _shared.show(figure, ranking, "scorer_ranking", alt, on_pick=click)
 
 
 def interactions(run: _shared.FinishedRun) -> None:
@@ -84,7 +89,7 @@ def interactions(run: _shared.FinishedRun) -> None:
     with right:
         pairs = trust.interactions_table(table, kind)
         figure = trust.interactions_figure(pairs, run.config.minimize, run.unit, _shared.theme())
-        _shared.show(figure, None, "pairs", "The strongest interactions with their intervals")
+        _shared.show(figure, pairs, "pairs", "The strongest interactions with their intervals")
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing the rankings")
@@ -116,10 +121,16 @@ def two_targets(run: _shared.FinishedRun) -> None:
     if not others:
         st.caption("Train another target on the same data to see what changes in each unit; other runs cannot be compared here.")
         return
+    known = _shared.recall("other")
     one, two = st.columns([2, 1])
-    other = one.selectbox("This run beside", list(others), format_func=others.__getitem__, key="other_run")
-    units = run.table.spec.units
-    index = two.selectbox("Unit", range(len(units)), format_func=lambda i: units[i].label, key="other_unit")
+    ids = list(others)
+    other = one.selectbox(
+        "This run beside", ids, ids.index(known) if known in ids else 0, format_func=others.__getitem__, key="other_run"
+    )
+    _shared.keep(other=None if other == ids[0] else other)
+    units, chosen = run.table.spec.units, _selection.unit(run.table.spec)
+    index = two.selectbox("Unit", range(len(units)), chosen or 0, format_func=lambda i: units[i].label, key="other_unit")
+    _selection.choose_unit(run.table.spec, index)
     table = _shared.guarded(lambda: _compared(run.id, other))
     if table is None:
         return
@@ -127,9 +138,35 @@ def two_targets(run: _shared.FinishedRun) -> None:
     if shown.empty:
         st.caption("No module was scored under both targets.")
         return
-    changed = int((shown["change"] != 0).sum())
     name = run.direction, others[other].rpartition(": ")[2]
-    st.caption(_shared.plain(f"{changed} of the {len(shown)} leading modules of {units[index].label} change place.", 200))
-    _shared.show(
-        trust.slopes_figure(shown, *name), table, "two_targets", f"Ranks of the modules of {units[index].label} under two targets"
-    )
+    left, right = st.columns([1, 1.15], gap="large")
+    with left:
+        st.markdown("##### What changes in each unit")
+        st.caption(_shared.plain(f"A: {name[0]}. B: {name[1]}.", 300))
+        summary = hops.targets_table(table)
+        config: dict[str, Any] = {
+            "unit": "unit", "best_first": "best for A", "best_second": "best for B", "num_modules": "modules",
+            "rank_under_second": st.column_config.NumberColumn("A's best under B", help="Its rank in the unit"),
+            "rank_under_first": st.column_config.NumberColumn("B's best under A", help="Its rank in the unit"),
+            "agreement": st.column_config.NumberColumn("agreement", format="%.2f", help="Spearman correlation of the rankings"),
+        }  # fmt: skip
+        st.dataframe(summary, hide_index=True, column_config=config)
+        _shared.csv_button(summary, "targets_by_unit")
+        changed = int((shown["change"] != 0).sum())
+        st.caption(_shared.plain(f"{changed} of the {len(shown)} leading modules of {units[index].label} change place.", 200))
+    with right:
+        alt = f"Ranks of the modules of {units[index].label} under two targets"
+        _shared.show(trust.slopes_figure(shown, *name), table, "two_targets", alt)
+    heats(run, _shared.read_run(other), name)
+
+
+def heats(run: _shared.FinishedRun, other: _shared.FinishedRun, names: tuple[str, str]) -> None:
+    """Layer by position under both targets, each in its own run's colours."""
+    for column, one, letter, name in zip(st.columns(2, gap="large"), (run, other), "AB", names, strict=True):
+        with column:
+            st.markdown(f"##### {letter}: {_shared.plain(name, 60)}")
+            heat = charts.heat_table(one.modules, one.table.spec, Lens.SCORE, one.num_evaluated, one.config.target)
+            figure = charts.heat_figure(heat, one.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, heat))
+            alt = f"Scores of every layer at every position for {name}"
+            click = _linked.module_click(f"plot_heat_{letter}", heat, curve=2)
+            _shared.show(figure, heat, f"heat_{letter}", alt, on_pick=click)

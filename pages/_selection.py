@@ -3,14 +3,15 @@
 Query parameters, each with the forms it may have; a default is left out of the URL, what does not fit the run is not chosen:
 
 - run, data: ids; target, minimize: the equation and its direction.
-- lens: a value of `Lens`. hop: a whole number. unit: the label of a unit.
+- lens: a value of `Lens`. hop: a whole number, or "unit" on Importance. unit: the label of a unit.
 - arch: "best" (the default), "worst", "row:17" (row of the file, from 0), or a native encoding, also as "typed:...".
 - module: its positions and layers, "L1,L2=mb3_k3,mb6_k5", with a "!" behind it where it is a whole unit (no deeper).
+- show: what Importance draws, "pair" or "best"; beside: as arch, the second one of a pair, "worst" by default.
 - rank, look, other: what Hops ranks, the section it shows, the run beside; view, brush: window and brushed area of the map.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -31,6 +32,7 @@ NAMES = (
     *("run", "data", "target", "minimize"),
     *("lens", "hop", "arch", "module", "unit"),
     *("rank", "look", "other", "view", "brush"),
+    *("show", "beside"),
 )
 PLAIN = " >.-_~()"  # what stands in the URL as it is; "," "=" "!" divide a module's parts
 
@@ -165,9 +167,15 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def module(run: "FinishedRun") -> Module | None:
-    """The chosen module; None where none is chosen or the run's space has no such places and layers."""
+    """The chosen module; None where none is chosen or the run's space has no such places and layers.
+
+    Where depth is fixed the layers of a unit and the whole unit are one module: it is the one that was scored.
+    """
     found = Module.parse(recall("module"))
-    return found if found is not None and found.fits(run.table.spec) else None
+    if found is None or not found.fits(run.table.spec):
+        return None
+    other = replace(found, whole_unit=not found.whole_unit)
+    return other if run.table.spec.fixed_depth and found.key not in run.index and other.key in run.index else found
 
 
 def module_line(run: "FinishedRun") -> "pd.Series[Any] | None":
@@ -204,13 +212,18 @@ class Architecture:
     what: str
 
 
-def architecture(run: "FinishedRun") -> Architecture:
+def architecture(run: "FinishedRun", name: str = "arch") -> Architecture:
     """The chosen architecture, by default the best measured; also that where the choice is not in the run.
+
+    Args:
+        run: the run.
+        name: "arch", or "beside" for the second of a pair, by default the worst measured.
 
     Raises:
         ArchitectureError: a typed one is not in the space.
     """
-    text, table, order = recall("arch") or "best", run.table, run.ranked_rows()
+    default = "best" if name == "arch" else "worst"
+    text, table, order = recall(name) or default, run.table, run.ranked_rows()
     kind, _, rest = text.partition(":")
     if text in ("best", "worst"):
         row = int(order[0] if text == "best" else order[-1])

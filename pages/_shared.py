@@ -31,16 +31,22 @@ from pages._selection import recall as recall
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
-PAGES = {"home": "Home", "data": "Data", "train": "Train", "importance": "Importance", "hops": "Hops", "builder": "Builder"}
-PAGES |= {"review": "Review"}
+PAGES = {"home": "Home", "data": "Data", "train": "Train", "map": "Map", "importance": "Importance", "hops": "Hops"}
+PAGES |= {"builder": "Builder", "review": "Review"}
 STYLE = """<style>
 [data-testid=stMainBlockContainer] {padding: 4.2rem 2.2rem 3rem; max-width: 1700px}
 section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !important; min-width: 190px !important}
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] p {opacity: 1 !important; color: %s !important}
+[data-testid=stBaseButton-primary]:enabled p, [data-testid=stBaseButton-primaryFormSubmit]:enabled p {color: %s !important}
+.modebar:focus-within {opacity: 1 !important}
 </style>"""
+QUIET_INK = {"light": "#5a606e", "dark": "#b4b9c6"}  # words that stand back, still at a contrast of 6 to the page
+ON_PRIMARY = {"light": "#ffffff", "dark": "#0d1016"}
 NEXT_STEPS = {
     "home": ("importance", "See what matters"),
     "data": ("train", "Train on this"),
     "train": ("importance", "See what matters"),
+    "map": ("importance", "See what matters"),
     "importance": ("hops", "Rank the modules"),
     "hops": ("builder", "Build better ones"),
     "builder": ("review", "Review the claims"),
@@ -74,7 +80,7 @@ def enter(name: str) -> None:
         st.rerun()
     executor().poll()
     executor().keep_warm()
-    st.html(STYLE)
+    st.html(STYLE % (QUIET_INK[theme()], ON_PRIMARY[theme()]))
     restore()
     run = current_run(fall_back_to_sample=name != "home")
     if run is not None or name != "home" or not workspace().datasets().empty:
@@ -394,17 +400,50 @@ def current_dataset() -> "pd.Series[Any] | None":
 
 
 def title(text: str, how_to_read: str) -> None:
-    """The heading of a page and the line that says how to read it."""
-    st.header(text, anchor=False)
-    st.caption(f"How to read this: {how_to_read}")
+    """The heading of a page, and behind a button beside it how the page is read: three sentences."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.header(text, anchor=False, width="content")
+        with st.popover("How to read this", icon=":material/help:", type="tertiary"):
+            st.markdown(f"**How to read this.** {how_to_read[:1].upper()}{how_to_read[1:]}")
 
 
-def show(figure: go.Figure, table: pd.DataFrame | None, name: str, alt: str, key: str | None = None) -> None:
-    """A figure (its mode bar saves SVG) and, below it, its table as CSV."""
+def show(
+    figure: go.Figure,
+    table: pd.DataFrame | None,
+    name: str,
+    alt: str,
+    key: str | None = None,
+    on_pick: Callable[[], None] | None = None,
+    regions: bool = False,
+) -> None:
+    """A figure (its mode bar saves SVG) and, below it, its table as CSV.
+
+    Args:
+        figure: what is drawn.
+        table: what is downloaded.
+        name: of the files.
+        alt: what a screen reader says.
+        key: of the chart, else from the name.
+        on_pick: called when a point is clicked or a region is marked.
+        regions: boxes and lassos can be drawn.
+    """
+    ink = {"color": QUIET_INK[theme()]}
+    figure.update_xaxes(tickfont=ink, title={"font": ink}).update_yaxes(tickfont=ink, title={"font": ink})
+    figure.for_each_annotation(lambda note: note.update(font=ink) if note.font.color is None else None)
+    figure.update_traces(colorbar={"tickfont": ink, "title": {"font": ink}}, selector={"type": "heatmap"})
     config = PLOT | {"toImageButtonOptions": {"format": "svg", "filename": name}}
-    st.plotly_chart(figure, config=config, key=key or f"plot_{name}", alt=alt)
+    chosen: dict[str, Any] = {} if on_pick is None else {"on_select": on_pick, "selection_mode": "points"}
+    if regions:
+        config["modeBarButtonsToRemove"] = ["autoScale2d"]
+        chosen["selection_mode"] = ("points", "box", "lasso")
+    st.plotly_chart(figure, config=config, key=key or f"plot_{name}", alt=alt, **chosen)
     if table is not None:
         csv_button(table, name)
+
+
+def drawing_facts(drawn: pd.DataFrame) -> pd.DataFrame:
+    """What a drawn architecture says, for its CSV: without places and colours."""
+    return drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"], errors="ignore")
 
 
 def csv_button(table: pd.DataFrame, name: str, label: str = "CSV") -> None:

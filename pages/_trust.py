@@ -46,7 +46,9 @@ def _inside(run: _shared.FinishedRun) -> None:
         "all of them, over the ensemble (each member leaves out a part of the data); green bars cannot be told from the best. "
         "First in bootstraps: the share of a hundred samples of the evaluated networks, drawn with replacement, that name it too."
     )
-    st.dataframe(trust.evidence_table(report), hide_index=True)
+    evidence = trust.evidence_table(report)
+    st.dataframe(evidence, hide_index=True)
+    _shared.csv_button(evidence, "evidence")
     left, right = st.columns(2, gap="large")
     best = run.extra("trust_best")
     with left:

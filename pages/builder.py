@@ -1,6 +1,7 @@
 """Builder: a slot a unit, the assembled architecture predicted at once, and "build for me"."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
 from autobuild_core.records import ABSENT, Codes, UnitSpec
-from pages import _pins, _shared, _trust
+from pages import _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("builder")
 _shared.title(
     "Builder",
-    "choose a module for every unit; the architecture below and its prediction follow at once, the band is the 90 % interval.",
+    "choose a module for every unit: the best are listed first, each with its score, and any other can be typed in. The "
+    "architecture below and its prediction follow at once; the band is the 90 % interval among the measured architectures. What "
+    "is chosen on other pages stands in the slots when this page opens, and a module chosen here is chosen everywhere.",
 )
 run = _shared.chosen_run()
 spec, config = run.table.spec, run.config
@@ -46,9 +49,11 @@ def slot(index: int, unit: UnitSpec) -> list[int]:
     picked = st.selectbox(
         _shared.plain(unit.label + entering),
         list(names),
-        key=f"slot_{run.id}_{index}",
+        key=slot_key(index),
         format_func=lambda o: names.get(o, o),
         accept_new_options=True,
+        on_change=slot_changed,
+        args=(index,),
         help=SLOT_HELP,
     )
     layers = json.loads(picked) if picked in names else [part.strip() for part in str(picked or "").split(",") if part.strip()]
@@ -59,6 +64,44 @@ def slot(index: int, unit: UnitSpec) -> list[int]:
         st.stop()
     card(unit, layers)
     return [spec.tokens.index(layer) for layer in layers]
+
+
+def slot_key(index: int) -> str:
+    """Key of a unit's slot."""
+    return f"slot_{run.id}_{index}"
+
+
+def slot_value(index: int, layers: list[str]) -> str:
+    """What a slot holds for some layers: one of the best, or the layers as typed."""
+    known = best_modules(run.id).query("unit_index == @index")["layers"].tolist()
+    return text if (text := json.dumps(layers)) in known else ", ".join(layers)
+
+
+def follow_choice() -> None:
+    """Puts what was chosen on another page into the slots, once."""
+    arch, module = _shared.recall("arch"), _selection.module(run)
+    seen = st.session_state.setdefault("builder_saw", {})
+    if arch is not None and seen.get("arch") != (run.id, arch):
+        with suppress(StudioError):  # Importance says what is wrong with a typed one
+            codes = _selection.architecture(run).codes
+            for index, unit in enumerate(spec.units):
+                layers = [spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT]
+                st.session_state[slot_key(index)] = slot_value(index, layers)
+    line = _selection.module_line(run)
+    if module is not None and module.whole_unit and line is not None and seen.get("module") != (run.id, module.text):
+        index = int(line["unit_index"])
+        st.session_state[slot_key(index)] = slot_value(index, list(module.layers))
+    seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else module.text)}
+
+
+def slot_changed(index: int) -> None:
+    """The module of a slot becomes the chosen one."""
+    unit, picked = spec.units[index], str(st.session_state[slot_key(index)] or "")
+    layers = json.loads(picked) if picked.startswith("[") else [part.strip() for part in picked.split(",")]
+    if set(layers) <= set(spec.tokens) and len(layers) <= len(unit.positions):
+        places = tuple(spec.position_labels[p] for p in unit.positions[: len(layers)])
+        _selection.choose_module(_selection.Module(places, tuple(layers), True), follow=False)
+        st.session_state["builder_saw"]["module"] = (run.id, _shared.recall("module"))
 
 
 def card(unit: UnitSpec, layers: list[str]) -> None:
@@ -100,12 +143,14 @@ def predicted(codes: Codes) -> None:
         _shared.legend(run.scale(Lens.SCORE))
         _shared.show(
             drawing.architecture_figure(drawn, _shared.theme()),
-            None,
+            _shared.drawing_facts(drawn),
             "assembled",
             f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
-        native = run.space.native(codes)
-        st.code(native if isinstance(native, str) else json.dumps(native), language=None, wrap_lines=True)
+        native = charts.native_text(run.space.native(codes))
+        st.code(native, language=None, wrap_lines=True)
+        if st.button("Show in Importance", type="tertiary", icon=":material/arrow_forward:", key="show_assembled"):
+            _shared.go_to("importance", arch=f"typed:{native}")
     with right:
         best = run.measured(int(run.ranked_rows()[0]))
         sentence = f"**{colours.number(line['predicted'])} {run.unit}** {_shared.interval(line['low'], line['high'])}"
@@ -116,12 +161,15 @@ def predicted(codes: Codes) -> None:
         figure = charts.prediction_figure(
             run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), config.target
         )
-        _shared.show(figure, None, "prediction", "The prediction among the measured architectures")
+        facts = line.to_frame().T.assign(arch=native)
+        _shared.show(figure, facts, "prediction", "The prediction among the measured architectures")
 
 
 @st.fragment
 def by_hand() -> None:
     """The slots and what they make; a choice draws only this anew."""
+    _linked.line(run, "builder")
+    follow_choice()
     choices: list[list[int]] = []
     for first in range(0, len(spec.units), UNITS_A_LINE):
         units = list(enumerate(spec.units))[first : first + UNITS_A_LINE]
@@ -164,7 +212,7 @@ def for_me() -> None:
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
         _shared.show(
-            charts.candidates_figure(table, best, config.target), None, "candidates", "Candidates with intervals, best first"
+            charts.candidates_figure(table, best, config.target), table, "candidates", "Candidates with intervals, best first"
         )
     with right:
         st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 420))

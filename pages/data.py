@@ -10,11 +10,15 @@ from autobuild_core.figures import charts, drawing
 from autobuild_core.records import ArchTable
 from autobuild_core.spaces import load_space
 from autobuild_core.targets import Target, suggest_targets
-from pages import _intake, _shared
+from pages import _intake, _linked, _selection, _shared
 
 _shared.enter("data")
 _shared.title(
-    "Data", "every row of the file is either an architecture below or in the list of refused rows; nothing is dropped silently."
+    "Data",
+    "every row of the file is either an architecture below or in the list of refused rows; nothing is dropped silently. "
+    "The target is an equation over the metrics of the file: what the training learns to predict and every score is "
+    "counted in, its histogram beside it. In the scatter matrix a box marks the same architectures in every panel; what "
+    "is marked on the map stands out here.",
 )
 
 
@@ -38,6 +42,18 @@ def choose() -> "pd.Series[str] | None":
     return frame[frame["id"] == chosen].iloc[0]
 
 
+def linked_run(dataset_hash: str) -> _shared.FinishedRun | None:
+    """The run at the top, where it was trained on this very data: what is chosen in it can be shown here."""
+    current = _shared.current_run()
+    if current is None or current["state"] != "finished":
+        return None
+    try:
+        found = _shared.read_run(str(current["id"]))
+    except StudioError:
+        return None
+    return found if found.config.data_hash == dataset_hash else None
+
+
 def report(table: ArchTable, row: "pd.Series[str]") -> None:
     """Format, space, counts, three architectures."""
     facts = {
@@ -52,12 +68,20 @@ def report(table: ArchTable, row: "pd.Series[str]") -> None:
         column.markdown(f":gray[{name}]  \n**{_shared.plain(value)}**")
     for note in table.notes:
         st.caption(_shared.plain(note, 400))
-    for column, index in zip(st.columns(3, gap="medium"), sorted({0, len(table) // 2, len(table) - 1}), strict=False):
+    places, first = sorted({0, len(table) // 2, len(table) - 1}), chosen_place()
+    places = places if first is None else [first, *(place for place in places if place != first)][:3]
+    for number, (column, index) in enumerate(zip(st.columns(3, gap="medium"), places, strict=False)):
         with column:
-            st.caption(f"Architecture of row {int(table.source_rows[index])}")
+            row = int(table.source_rows[index])
+            st.caption(f"Architecture of row {row}{', chosen' if index == first else ''}")
             drawn = drawing.architecture_table(table.spec, table.codes[index])
             figure = drawing.architecture_figure(drawn, _shared.theme()).update_layout(height=230)
-            _shared.show(figure, None, f"architecture_{index}", f"Architecture of row {int(table.source_rows[index])}")
+            _shared.show(figure, _shared.drawing_facts(drawn), f"architecture_{number}", f"Architecture of row {row}")
+
+
+def chosen_place() -> int | None:
+    """Place of the chosen architecture in the table; None where none is chosen or it belongs to other data."""
+    return _selection.chosen_row(run) if run is not None and _shared.recall("arch") else None
 
 
 def aim(table: ArchTable) -> None:
@@ -89,8 +113,15 @@ def aim(table: ArchTable) -> None:
     if unknown:
         st.rerun()  # the bar at the top was drawn before the target was known
     with right:
-        histogram = charts.histogram_table(values, text)
-        _shared.show(charts.histogram_figure(histogram), histogram, "target", f"Histogram of {text}")
+        histogram, marked, chosen = charts.histogram_table(values, text), linked_marks(), chosen_place()
+        part = None if marked is None else charts.histogram_table(values, text, some=marked)
+        named = None if chosen is None else (float(values[chosen]), f"row {int(table.source_rows[chosen])}")
+        _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {text}")
+
+
+def linked_marks() -> "NDArray[np.bool_] | None":
+    """(rows,) what is marked on the map of the run that was trained on these data."""
+    return None if run is None else _linked.marked(run)
 
 
 def take_suggestion(box: str) -> None:
@@ -118,6 +149,7 @@ def details(table: ArchTable) -> None:
     metrics, refused, doubles, rows = st.tabs(names)
     with metrics:
         if table.metrics.shape[1]:
+            metrics_against_each_other(table)
             histograms = charts.metrics_table(table.metrics)
             _shared.show(charts.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
         else:
@@ -128,7 +160,33 @@ def details(table: ArchTable) -> None:
     with doubles:
         _shared.table(charts.duplicates_table(table), "duplicates", "No network occurs twice.")
     with rows:
-        _shared.table(charts.architectures_table(table, load_space(table.spec)), "architectures", "No architecture.")
+        architectures(table)
+
+
+def metrics_against_each_other(table: ArchTable) -> None:
+    """The scatter matrix."""
+    pairs = charts.scatter_matrix_table(table.metrics, [run.config.target] if run is not None else [])
+    if pairs.shape[1] > 2:
+        figure = charts.scatter_matrix_figure(pairs, table.source_rows, linked_marks(), chosen_place())
+        names = ", ".join(str(name) for name in pairs.columns[1:])
+        _shared.show(figure, pairs, "scatter_matrix", f"Scatter matrix of {names}", regions=True, on_pick=lambda: None)
+
+
+def architectures(table: ArchTable) -> None:
+    """All rows; a click on a line chooses that architecture where a run was trained on these data."""
+    frame = charts.architectures_table(table, load_space(table.spec))
+    if run is None:
+        _shared.table(frame, "architectures", "No architecture.")
+        return
+    one = run
+
+    def choose() -> None:
+        if lines := st.session_state["all_rows"]["selection"]["rows"]:
+            _selection.choose_row(one, int(lines[0]))
+
+    st.dataframe(frame.head(2000), hide_index=True, height=360, on_select=choose, selection_mode="single-row", key="all_rows")
+    st.caption(f"A click on a line chooses it on every page.{' The first 2,000; the CSV has all.' if len(frame) > 2000 else ''}")
+    _shared.csv_button(frame, "architectures")
 
 
 dataset = choose()
@@ -138,6 +196,9 @@ if dataset is not None:
     except StudioError as problem:
         st.error(_shared.plain(problem, 600))
         st.stop()
+    run = linked_run(str(dataset["hash"]))
+    if run is not None:
+        _linked.line(run, "data")
     report(data, dataset)
     aim(data)
     details(data)

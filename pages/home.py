@@ -4,7 +4,9 @@ import streamlit as st
 
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
-from pages import _intake, _shared, _trust
+from pages import _intake, _linked, _selection, _shared, _trust
+
+SHOW = "Chooses this module and shows it in Importance"
 
 _shared.enter("home")
 
@@ -24,19 +26,19 @@ def findings(run: _shared.FinishedRun) -> None:
     best = int(run.ranked_rows()[0])
     _shared.title(
         "What the data say",
-        "orange layers on their own lift the target above the average architecture's, violet ones lower it; faint means unsure.",
+        "the drawing is the best architecture that was measured, a box a layer: orange ones on their own make the "
+        "target better than the average architecture's, violet ones worse, and faint means unsure. Below are the "
+        "modules that matter most and least, with the interval in which their effect lies. The line under the title "
+        "says how far all of this can be trusted.",
     )
     _trust.panel(run)
+    _linked.line(run, "home")
     st.subheader(f"Best of {len(run.targets):,} measured: {colours.number(run.measured(best))} {run.unit}", anchor=False)
     drawn = run.drawing(run.table.codes[best], 0, Lens.SCORE)
     figure = drawing.architecture_figure(drawn, _shared.theme())
     _shared.legend(run.scale(Lens.SCORE))
-    _shared.show(
-        figure,
-        None,
-        "best_architecture",
-        f"The best architecture, {(drawn['kind'] == 'layer').sum()} layers in {drawn['unit'].nunique()} units",
-    )
+    words = f"The best architecture, {(drawn['kind'] == 'layer').sum()} layers in {drawn['unit'].nunique()} units"
+    _shared.show(figure, _shared.drawing_facts(drawn), "best_architecture", words)
     modules = run.modules[run.modules["whole_unit"]]
     columns = st.columns(2, gap="large")
     ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.config.target, 3, 3)
@@ -45,10 +47,16 @@ def findings(run: _shared.FinishedRun) -> None:
         (columns[1], "Least important", ranking.tail(3).iloc[::-1]),
     ):
         column.subheader(heading, anchor=False)
-        for _, module in part.iterrows():
+        for place, module in part.iterrows():
             swatch = run.scale(Lens.SCORE).fill(module["value"], module["low"], module["high"], _shared.theme())
             note = _trust.best_note(run, module["positions"], module["layers"]) if heading == "Most important" else ""
-            column.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
+            card, link = column.columns([5, 1], vertical_alignment="center")
+            card.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
+            if link.button("Show", type="tertiary", icon=":material/arrow_forward:", key=f"show_module_{place}", help=SHOW):
+                _selection.choose_module(_selection.Module.of(module))
+                _linked.follow(run)
+    with st.container():
+        _shared.csv_button(ranking.drop(columns=["first_position"], errors="ignore"), "modules_that_matter")
 
 
 def unfinished() -> None:

@@ -1,16 +1,20 @@
 """Hops: how well each hop orders architectures, and how modules rank at each."""
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.figures import charts
+from autobuild_core.figures import charts, hops
 from autobuild_core.figures.colours import Lens
-from pages import _hops_sections, _pins, _selection, _shared, _trust
+from pages import _hops_sections, _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("hops")
 _shared.title(
     "Hops",
-    "hop h scores modules of h + 1 layers; dots are scores, lines 90 % intervals, the dashed line the average architecture.",
+    "hop h scores modules of h + 1 layers: hop 0 a layer alone, the last hop whole units. Dots are scores, lines their 90 % "
+    "intervals, the dashed line the average architecture; orange is better, violet worse, faint unsure. A click on a dot or a "
+    "cell chooses that module here and on every other page, where the best architecture with it is shown.",
 )
 run = _shared.chosen_run()
 spec = run.table.spec
@@ -37,64 +41,134 @@ def groups() -> dict[str, tuple[int, str]]:
     return found
 
 
-def ranking(lens: Lens) -> None:
-    """The modules of one hop and unit as dots with intervals."""
-    names = {f"whole:{i}": f"{unit.label}, whole unit" for i, unit in enumerate(spec.units)}
-    names |= {key: name for key, (_, name) in groups().items()}
-    known = _shared.recall("rank")
-    keys = list(names)
-    key = st.selectbox("Modules of", keys, keys.index(known) if known in keys else 0, format_func=names.__getitem__)
-    _shared.keep(rank=None if key == keys[0] else key)
+def lines_of(key: str) -> pd.DataFrame:
+    """The modules of a group: "whole:<unit>", "<hop>:<unit>", with "all" for every unit."""
     kind, _, index = key.partition(":")
-    of_unit = run.modules[run.modules["unit_index"] == int(index)]
-    if kind == "whole":
-        part = of_unit[of_unit["whole_unit"]]
-    else:
-        part = of_unit[(of_unit["hop"] == int(kind)) & windows()]
+    part = (
+        run.modules[run.modules["whole_unit"]] if kind == "whole" else run.modules[(run.modules["hop"] == int(kind)) & windows()]
+    )
+    return part[part["unit_index"] >= 0] if index == "all" else part[part["unit_index"] == int(index)]
+
+
+def group_of(chosen: _selection.Module) -> str:
+    """The group that a module competes in."""
+    line = _selection.module_line(run)
+    unit = -1 if line is None else int(line["unit_index"])
+    return f"whole:{unit}" if chosen.whole_unit else f"{chosen.hop}:{unit}"
+
+
+def names_of_groups() -> dict[str, str]:
+    """What can be ranked, in words."""
+    found = groups()
+    deepest = [hop for hop in sorted({hop for hop, _ in found.values()}) if len(spec.units) > 1]
+    names = {"whole:all": "Every unit, whole"} if len(spec.units) > 1 else {}
+    names |= {f"whole:{i}": f"{unit.label}, whole unit" for i, unit in enumerate(spec.units)}
+    names |= {f"{hop}:all": f"Every unit, hop {hop}" for hop in deepest if not lines_of(f"{hop}:all").empty}
+    return names | {key: name for key, (_, name) in found.items()}
+
+
+def ranking(lens: Lens) -> None:
+    """The modules of one hop as dots with intervals, sorted within their unit."""
+    names, chosen = names_of_groups(), _selection.module(run)
+    keys, known = list(names), _shared.recall("rank")
+    own = None if chosen is None else group_of(chosen)
+    start = known if known in keys else own if own in keys else keys[0]
+    key = st.selectbox("Modules of", keys, keys.index(start), format_func=names.__getitem__)
+    _shared.keep(rank=None if key == (own if own in keys else keys[0]) else key)
+    part = lines_of(key)
     if part.empty:
         st.caption("No module was scored here.")
         return
-    table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
-    if kind == "whole" and (note := _trust.unit_note(run, int(index))):
+    if key.endswith(":all"):
+        table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    else:
+        table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    unit = key.partition(":")[2]
+    if key.startswith("whole:") and unit != "all" and (note := _trust.unit_note(run, int(unit))):
         st.caption(_shared.plain(note, 300))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
-    figure = charts.ranking_figure(table, run.scale(lens), _shared.theme())
+    figure = charts.ranking_figure(table, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, table))
     everything = part.drop(columns=["unit_index", "first_position"]).sort_values(lens.value, ascending=False)
-    _shared.show(figure, everything, "ranking", f"Ranking of the modules of {names[key]} with intervals")
-    chosen = _selection.module_line(run)
-    _pins.pin(run, table.iloc[0] if chosen is None else chosen, lens, "hops")
+    alt = f"Ranking of modules, {names[key]}, with intervals; the first is {table['module'].iloc[0]}"
+    _shared.show(figure, everything, "ranking", alt, on_pick=_linked.module_click("plot_ranking", table))
+    _pins.pin(run, table.iloc[_linked.chosen_line_of(run, table) or 0], lens, "hops")
+
+
+def bump(lens: Lens) -> None:
+    """How the best modules of a unit rank from hop to hop."""
+    across = run.modules[(run.modules["unit_index"] < 0) & windows()]
+    names = {} if spec.reads else {str(i): unit.label for i, unit in enumerate(spec.units) if len(unit.positions) > 1}
+    names |= {"across": "head to tail" if spec.reads else "across units"} if len(across) else {}
+    if not names:
+        st.caption("Every module here has one layer: there is nothing to follow.")
+        return
+    keys, unit = list(names), _selection.unit(spec)
+    key = st.selectbox(
+        "Follow the best of", keys, keys.index(str(unit)) if str(unit) in keys else 0, format_func=names.__getitem__
+    )
+    if key == "across":
+        whole = across[across["hop"] == across["hop"].max()]
+    else:
+        _selection.choose_unit(spec, int(key))
+        whole = run.modules[run.modules["whole_unit"] & (run.modules["unit_index"] == int(key))]
+    table = hops.bump_table(run.modules, run.index, whole, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    firsts = table.drop_duplicates("line")
+    place = _linked.chosen_line_of(run, firsts)
+    figure = hops.bump_figure(table, run.scale(lens), _shared.theme(), None if place is None else int(firsts["line"].iloc[place]))
+    alt = f"Ranks of the best modules of {names[key]} from hop to hop; the best whole is {firsts['module'].iloc[0]}"
+    _shared.show(figure, table, "bump", alt, on_pick=bump_click(table))
+
+
+def bump_click(table: pd.DataFrame) -> Callable[[], None]:
+    """A callback: the whole module whose line was clicked is chosen."""
+
+    def choose() -> None:
+        for point in _linked.picked("plot_bump"):
+            _selection.choose_module(_selection.Module.of(table[table["line"] == point["curve_number"]].iloc[0]))
+
+    return choose
 
 
 @st.fragment
 def body() -> None:
     """Everything below the heading; the lens is chosen once for all charts."""
+    _linked.line(run, "hops")
     left, right = st.columns([1, 1.8], gap="large")
     with left:
         st.subheader("How well each hop orders", anchor=False)
-        bars = charts.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"])
-        _shared.show(charts.hop_srcc_figure(bars), bars, "hop_srcc", "Held-out SRCC by hop")
+        baselines = (run.trust or {}).get("baselines", [])
+        bars = charts.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
+        alt = f"Held-out SRCC by hop, of the prediction ({run.quality['srcc']:.3f}) and of the baselines"
+        _shared.show(charts.hop_srcc_figure(bars), bars, "hop_srcc", alt)
     with right:
         heading, choice = st.columns([2, 1], vertical_alignment="bottom")
         heading.subheader("Layer choice by position", anchor=False)
         with choice:
             lens = _shared.lens_select()
         heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.config.target)
-        _shared.show(
-            charts.heat_figure(heat, run.scale(lens), _shared.theme()),
-            heat,
-            "heat_map",
-            "Scores of every layer at every position",
-        )
-    left, right = st.columns([1.8, 1], gap="large")
+        figure = charts.heat_figure(heat, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, heat))
+        click = _linked.module_click("plot_heat_map", heat, curve=2)
+        _shared.show(figure, heat, "heat_map", "Heat map: the score of every layer at every position", on_pick=click)
+    left, right = st.columns([1.15, 1], gap="large")
     with left:
         st.subheader("Ranking", anchor=False)
         ranking(lens)
     with right:
-        st.subheader("What a feature is worth", anchor=False)
-        st.caption("Hop 0, signed, against the average value of that feature.")
-        figure = charts.features_figure(charts.features_shown(run.features), run.scale(Lens.SCORE), _shared.theme())
-        _shared.show(figure, run.features, "features", "Signed effects of hop-0 feature values")
+        st.subheader("From hop to hop", anchor=False)
+        bump(lens)
+        st.caption(
+            "Each line is a whole module, from its last layer alone to all of its layers, ranked among these. Where lines cross, "
+            "what stands before a layer changes what it is worth."
+        )
+    st.subheader("What a feature is worth", anchor=False)
+    st.caption(
+        "Hop 0, signed: above zero the value raises the target against the average value of that feature, below it lowers it."
+    )
+    features = charts.features_shown(run.features)
+    figure = charts.features_figure(features, run.scale(Lens.SCORE), _shared.theme(), columns=5)
+    names = ", ".join(dict.fromkeys(features["feature"]))
+    _shared.show(figure, run.features, "features", f"Signed effects of the values of hop-0 features: {names}")
 
 
 body()

@@ -1,4 +1,4 @@
-"""Importance: one architecture as a graph, coloured by what its modules are worth; a click opens a module."""
+"""Importance: architectures as a graph, coloured by what their modules are worth; a click opens a module."""
 
 import json
 from typing import Any
@@ -8,155 +8,219 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts, colours, drawing
-from autobuild_core.records import Codes
-from pages import _pins, _shared, _trust
+from autobuild_core.figures import colours, drawing
+from autobuild_core.figures import graph as graphs
+from autobuild_core.figures.colours import Lens
+from pages import _graphs, _module_panel, _selection, _shared, _trust
 from pages._components.graph import graph
 
 _shared.enter("importance")
 _shared.title(
     "Importance",
-    "each box is a layer, coloured by the module that ends there and reaches back as many layers as the hop says; "
-    "click a box, or move with the arrow keys.",
+    "a box is a layer, coloured by the module that ends there and reaches back as many layers as the hop says; "
+    "move the hop, click a box, or walk with the arrow keys.",
 )
 run = _shared.chosen_run()
 _trust.panel(run)
+ABOVE = 425  # pixels that a page has above the drawing and for the legend below it
+SHOWN = {"one": "One", "pair": "Side by side", "best": "Best tenth"}
 CHOICES = {"best": "The best measured", "worst": "The worst measured", "row": "A row of the data", "typed": "Typed in"}
 
 
-def architecture(left: Any, right: Any) -> tuple[Codes, str]:
-    """The architecture to look at and what it is; its controls stand in two columns."""
-    kind, _, rest = (_shared.recall("arch") or "best").partition(":")
+def what_to_show(column: Any) -> str:
+    """One architecture, two, or the mean of the best tenth."""
+    known = _shared.recall("show")
+    start = known if known in SHOWN else "one"
+    with column:
+        kind = st.segmented_control(
+            "Show",
+            list(SHOWN),
+            default=start,
+            format_func=SHOWN.__getitem__,
+            key="show",
+            label_visibility="collapsed",
+            required=True,
+        )
+    _shared.keep(show=None if kind == "one" else kind)
+    return str(kind)
+
+
+def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Architecture:
+    """Controls of an architecture in two columns; a mistake becomes its sentence and stops the page."""
+    default = "best" if name == "arch" else "worst"
+    known, _, rest = (_shared.recall(name) or default).partition(":")
     names = list(CHOICES)
-    kind = left.selectbox("Architecture", names, names.index(kind) if kind in names else 0, format_func=CHOICES.__getitem__)
+    first = "" if label == "Architecture" else f"{label}: "
+    kind = left.selectbox(
+        label,
+        names,
+        names.index(known) if known in names else 3,
+        format_func=lambda one: first + CHOICES[one],
+        key=f"{name}_kind",
+        label_visibility="collapsed",
+    )
     order, table = run.ranked_rows(), run.table
+    chosen = kind
     if kind == "typed":
         best = run.space.native(table.codes[order[0]])
-        text = right.text_input(
-            "In the native encoding", rest or (best if isinstance(best, str) else json.dumps(best)), key="typed"
-        )
-        _shared.keep(arch=f"typed:{text}")
-        return parse(text), "typed in"
-    row = int(order[0] if kind == "best" else order[-1])
+        written = best if isinstance(best, str) else json.dumps(best)
+        text = rest if known == "typed" else "" if known in names else (_shared.recall(name) or "")
+        chosen = f"typed:{right.text_input('In the native encoding', text or written, key=f'{name}_typed')}"
     if kind == "row":
-        known = int(rest) if rest.isdigit() else int(table.source_rows[row])
-        asked = right.number_input(
-            "Row of the file, from 0", 0, int(table.source_rows.max()), min(known, int(table.source_rows.max())), key="row"
+        last = int(table.source_rows.max())
+        start = min(int(rest), last) if rest.isdigit() else int(table.source_rows[order[0]])
+        asked = int(
+            right.number_input("Row of the file, from 0", 0, last, start, key=f"{name}_row", label_visibility="collapsed")
         )
-        found = np.flatnonzero(table.source_rows == asked)
-        if not len(found):
+        if asked not in table.source_rows:
             st.error(f"Row {asked} was refused when the file was read; choose another one.")
             st.stop()
-        row = int(found[0])
-    _shared.keep(arch=f"row:{int(table.source_rows[row])}" if kind == "row" else kind if kind == "worst" else None)
-    measured = f"measured {colours.number(run.measured(row))} {run.unit}"
-    return table.codes[row], f"row {int(table.source_rows[row])}, {measured}"
-
-
-def parse(text: str) -> Codes:
-    """A typed architecture; a mistake becomes its sentence and stops the page."""
+        chosen = f"row:{asked}"
+    _shared.keep(**{name: None if chosen == default else chosen})
     try:
-        native = json.loads(text) if text.strip().startswith(("[", "{")) else text.strip()
-        return np.array(run.space.parse(native), np.int16)
-    except (ValueError, StudioError) as error:
-        sentence = (
-            str(error) if isinstance(error, StudioError) else f"architecture: got text that is not JSON ({error}), expected JSON."
-        )
-        st.error(_shared.plain(sentence, 500))
+        return _selection.architecture(run, name)
+    except StudioError as error:
+        st.error(_shared.plain(error, 500))
         st.stop()
 
 
 @st.fragment
 def instrument() -> None:
-    """Architecture, lens, hop, graph and the module that was clicked: only this is drawn anew by a click."""
-    left, right = st.columns([2, 1], gap="medium")
+    """What to show, the graph, and the module that was clicked: only this is drawn anew by a click."""
+    known = st.session_state.get("show") or _shared.recall("show")
+    if known == "pair":
+        show, *places = st.columns([1.5, 1, 1, 1, 1], vertical_alignment="bottom")
+    else:
+        left, right = st.columns([2.1, 1], gap="medium")
+        show, *places = left.columns([1.6, 1.1, 1.1], vertical_alignment="bottom")
+    kind = what_to_show(show)
+    if kind == "pair":
+        pair(architecture(places[0], places[1], "arch", "A"), architecture(places[2], places[3], "beside", "B"))
+    elif kind == "best":
+        best(left, right)
+    else:
+        one(architecture(places[0], places[1], "arch", "Architecture"), left, right)
+
+
+def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
+    """The graph; the node, the stop and the lens that are chosen."""
+    key = f"graph_{kind}"
+    now = _graphs.where(run, found, key)
+    graph(found.data, {name: now[name] for name in ("node", "stop", "lens", "turn")}, title, key, ABOVE)
+    lens, lines = Lens(now["lens"]), found.at(now["node"], now["stop"])
+    _selection.choose_lens(lens)
+    if not now["elsewhere"]:
+        _shared.keep(hop=None if now["stop"] == "0" else now["stop"])
+        if len(lines) == 1:
+            _selection.choose_module(_selection.Module.of(run.modules.iloc[next(iter(lines))]), follow=False)
+    _graphs.told(key)
+    return now["node"], now["stop"], lens
+
+
+def one(chosen: _selection.Architecture, left: Any, right: Any) -> None:
+    """One architecture, and beside it the module that was clicked."""
+    found = _graphs.drawn(run, "one", chosen.codes[None])
     with left:
-        one, two, three = st.columns([1.2, 1.5, 1.1], vertical_alignment="bottom")
-        codes, what = architecture(one, two)
-        with three:
-            lens = _shared.lens_select()
-        place, hop = st.container(), hop_slider()
-        drawn = run.drawing(codes, hop, lens)
-        labels = drawn["label"].tolist()
-        clicked = (st.session_state.get("arch_graph") or {}).get("node")
-        wanted = next((label for label in (clicked, _shared.recall("module")) if label in labels), labels[0])
-        with place:
-            node = graph(
-                drawing.graph_data(drawn, run.scale(lens), wanted, _shared.theme()),
-                "arch_graph",
-                390 if run.table.spec.reads else 340,
-            )
-        chosen = node if node in labels else wanted
-        _shared.keep(hop=hop or None, module=chosen)
-        caption(codes, what)
-        downloads(drawn, lens, what)
+        node, stop, lens = draw(found, "one", f"Architecture, {chosen.what}")
+        measured = f", measured {colours.number(run.measured(chosen.row))} {run.unit}" if chosen.row is not None else ""
+        caption(chosen, measured)
+        downloads({"": chosen}, stop, lens)
     with right:
-        module(drawn[drawn["label"] == chosen].iloc[0], lens)
+        lines = found.at(node, stop)
+        asked = _selection.module(run)
+        shown = run.modules.iloc[next(iter(lines))] if lines else None
+        if asked is not None and asked.key in run.index and (shown is None or _selection.Module.of(shown) != asked):
+            shown = elsewhere(asked)
+            _module_panel.module(run, shown, lens, None)
+        elif shown is None:
+            st.caption("No module that ends here was scored.")
+        else:
+            _module_panel.module(run, shown, lens, chosen.codes)
 
 
-def hop_slider() -> int:
-    """How many layers the modules have."""
-    deepest = min(int(run.modules["hop"].max()), 8)
-    known = _shared.recall("hop") or ""
-    start = min(int(known), deepest) if known.isdigit() else 0
-    label = "Hop: how many layers a module reaches back"
-    return int(st.select_slider(label, range(deepest + 1), start, format_func=hop_name, key="hop_widget"))
+def elsewhere(asked: _selection.Module) -> "pd.Series[Any]":
+    """The module that was chosen on another page and is not in the architecture that is shown."""
+    row = _selection.best_row_with(run, asked)
+    st.info("The chosen module is not in this architecture; click a box to look at another one.")
+    if row is not None and st.button("Show the best measured that has it"):
+        _selection.choose_row(run, row)
+        for name in ("arch_kind", "arch_row", "arch_typed"):
+            st.session_state.pop(name, None)
+        st.rerun()
+    return run.modules.iloc[run.index[asked.key]]
 
 
-def caption(codes: Codes, what: str) -> None:
+def pair(a: _selection.Architecture, b: _selection.Architecture) -> None:
+    """Two architectures aligned by unit, and below them what stands at the chosen place."""
+    rows = np.stack([a.codes, b.codes])
+    found = _graphs.drawn(run, "pair", rows)
+    node, stop, lens = draw(found, "pair", f"Two architectures side by side, A: {a.what}, B: {b.what}")
+    st.caption(f"A: {a.what}; B: {b.what}. Thick outlines: another layer; the small numbers: what changes from A to B.")
+    downloads({"A": a, "B": b}, stop, lens)
+    slot = found.nodes()[node][0]
+    shown = {}
+    for one_node in slot["nodes"]:
+        lines = found.at(one_node["id"], stop) if one_node["of"] else None
+        shown[one_node["side"]] = run.modules.iloc[next(iter(lines))] if lines else None
+    _module_panel.comparison(run, rows, shown, lens)
+
+
+def best(left: Any, right: Any) -> None:
+    """The mean over the best tenth, and beside it what stands at the chosen place there."""
+    rows = _graphs.best_rows(run)
+    found = _graphs.drawn(run, "best", rows)
+    with left:
+        node, stop, lens = draw(found, "best", f"Mean over the best {len(rows)} measured")
+        number = (
+            f"{min(len(rows), graphs.MOST_ROWS):,} of the best {len(rows):,}"
+            if len(rows) > graphs.MOST_ROWS
+            else f"{len(rows):,}"
+        )
+        st.caption(
+            f"Mean over the best tenth, {number} measured architectures: each place shows its commonest layer with its share, "
+            "coloured by the mean of what stands there."
+        )
+    with right:
+        lines = found.at(node, stop)
+        if not lines:
+            st.caption("No module that ends here was scored.")
+            return
+        _module_panel.tenth(run, found.nodes()[node][0]["id"], lines, lens)
+        _module_panel.module(run, run.modules.iloc[lines.most_common(1)[0][0]], lens, None)
+
+
+def caption(chosen: _selection.Architecture, measured: str) -> None:
     """The architecture and its prediction in a line."""
-    line = run.predictor.predict(codes[None]).iloc[0]
+    line = run.predictor.predict(chosen.codes[None]).iloc[0]
     interval = _shared.interval(line["low"], line["high"])
     circles = (
         " Circles are sums, coloured by their whole unit; a box, by the path to it that tells most."
         if run.table.spec.reads
         else ""
     )
-    st.caption(f"{what[:1].upper()}{what[1:]}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.{circles}")
+    what = chosen.what[:1].upper() + chosen.what[1:]
+    st.caption(f"{what}{measured}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.{circles}")
 
 
-def hop_name(hop: int) -> str:
-    """A hop in words."""
-    return "0: one layer" if hop == 0 else f"{hop}: {hop + 1} layers"
-
-
-def downloads(drawn: pd.DataFrame, lens: colours.Lens, what: str) -> None:
-    """The table of the graph and the graph as one file."""
+def downloads(shown: dict[str, _selection.Architecture], stop: str, lens: Lens) -> None:
+    """The table of each graph and each graph as one file."""
+    hop = int(stop) if stop.isdigit() else int(run.modules["hop"].max())
     with st.container(horizontal=True):
-        _shared.csv_button(drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"]), "architecture")
-        page = lambda: drawing.standalone_html(drawn, run.scale(lens), f"{run.name}: {what}")  # noqa: E731
-        st.download_button(
-            "Stand-alone HTML",
-            page,
-            "architecture.html",
-            "text/html",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-        )
-
-
-def module(node: "pd.Series[str]", lens: colours.Lens) -> None:
-    """The module that ends at a layer: score, interval, evidence, rank, the target with and without it."""
-    places, layers = json.loads(node["module_positions"]), json.loads(node["module_layers"])
-    facts = charts.module_facts(run.modules, node, lens, run.num_evaluated, run.config.minimize)
-    name = charts.module_name(node["module_positions"], node["module_layers"]).replace("_", " ")
-    st.subheader(_shared.plain(name, 200), anchor=False)
-    st.html(_shared.module_card(node["words"], facts["seen"], node["fill"]))
-    _pins.pin(run, node, lens, "importance")
-    mean = colours.number(run.quality["space_mean"])
-    score = f"{colours.number(node['score'])} {run.unit} {_shared.interval(node['score_low'], node['score_high'])}"
-    good = f"{node['good']:.0%} ({node['good_low']:.0%} to {node['good_high']:.0%})"
-    st.markdown(
-        f"Expected target **{_shared.plain(score)}**; the average architecture has {_shared.plain(mean)}.  \n"
-        f"Among the best 10 %: **{good}**. Norm {node['embedding_norm']:+.2f}.  \n{facts['rank']}"
-    )
-    if note := _trust.best_note(run, node["module_positions"], node["module_layers"]) if node["whole_unit"] else "":
-        st.markdown(_shared.plain(note[:1].upper() + note[1:], 200) + ".")
-    table = charts.with_without_table(run.table, run.predictions, places, layers, bool(node["whole_unit"]))
-    _shared.show(
-        charts.with_without_figure(table, run.config.target), table, "with_without", "Measured target with and without the module"
-    )
+        for side, chosen in shown.items():
+            drawn = run.drawing(chosen.codes, hop, lens)
+            table = drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"])
+            _shared.csv_button(table, f"architecture{side}", f"CSV {side}".strip())
+            page = lambda drawn=drawn, what=chosen.what: drawing.standalone_html(drawn, run.scale(lens), f"{run.name}: {what}")  # noqa: E731
+            st.download_button(
+                f"Stand-alone HTML {side}".strip(),
+                page,
+                f"architecture{side}.html",
+                "text/html",
+                key=f"standalone{side}",
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+            )
 
 
 instrument()

@@ -9,12 +9,15 @@ from autobuild_core.figures import charts
 from autobuild_core.runs import ACTIVE_STATES
 from autobuild_core.storage import SAMPLE_ID
 from autobuild_core.targets import Target, suggest_targets
-from pages import _shared
+from pages import _linked, _selection, _shared
 
 _shared.enter("train")
 _shared.title(
     "Train",
-    "held-out SRCC is the rank correlation of prediction and measurement on networks the model never saw; 1 is perfect.",
+    "a click on a line of the table chooses a run: its curves, its log and its quality follow below, live while it "
+    "trains. Held-out SRCC is the rank correlation of prediction and measurement on networks the model never saw; 1 is "
+    "perfect, 0 is chance. In the last chart every dot is one such network: near the diagonal it was predicted well, "
+    "and a click chooses it on every page.",
 )
 store = _shared.workspace()
 
@@ -172,12 +175,17 @@ def repeat(run_id: str, seed: int) -> None:
     start(name, dataset_id, config.target, config.minimize, seed=seed, threads=config.threads, **settings)
 
 
+@st.fragment
 def quality(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
     """Prediction against measurement, and the comparison with another finished run."""
+    _linked.line(run, "train")
     left, right = st.columns(2, gap="large")
     with left:
-        figure = charts.predictions_figure(run.predictions, run.config.target)
-        _shared.show(figure, run.predictions, "predictions", "Held-out prediction against measurement, one dot an architecture")
+        chosen = _selection.chosen_row(run) if _shared.recall("arch") else None
+        figure = charts.predictions_figure(run.predictions, run.config.target, chosen, _linked.marked(run), _shared.theme())
+        alt = f"Held-out prediction against measurement, one dot an architecture; rank correlation {run.quality['srcc']:.3f}"
+        click = _linked.row_click("plot_predictions", run)
+        _shared.show(figure, run.predictions, "predictions", alt, on_pick=click)
     with right:
         others = frame[(frame["state"] == "finished") & (frame["id"] != run.id)]
         names = {row["id"]: str(row["name"]) for _, row in others.iterrows()}

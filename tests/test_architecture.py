@@ -37,6 +37,7 @@ LEARNING = (
     "curve",
     "inference",
     "stability",
+    "space_map",
     "scorers",
     "building",
     "comparing",

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from autobuild_core.figures.colours import PAGE, Lens, Scale, bounds, evidence, unit_of, words
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, unit_of, words
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 
@@ -41,28 +41,52 @@ def blank_figure(height: int = 300) -> go.Figure:
 # The data
 
 
-def histogram_table(values: NDArray[np.float64], name: str, num_bins: int = 40) -> pd.DataFrame:
+def histogram_table(
+    values: NDArray[np.float64], name: str, num_bins: int = 40, some: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
     """Counts of finite values in equal bins: low, high, count; one bin when all are equal.
 
     Args:
         values: (n,) numbers; NaN and infinities are left out.
         name: what they are, kept in the column `metric`.
         num_bins: number of bins.
+        some: (n,) which of them are counted; the bins are those of all.
     """
-    finite = values[np.isfinite(values)]
-    counts, edges = np.histogram(finite, bins=num_bins if len(np.unique(finite)) > 1 else 1)
+    known = np.isfinite(values)
+    edges = np.histogram_bin_edges(values[known], bins=num_bins if len(np.unique(values[known])) > 1 else 1)
+    counts, _ = np.histogram(values[known if some is None else known & some], bins=edges)
     return pd.DataFrame({"metric": name, "low": edges[:-1], "high": edges[1:], "count": counts})
 
 
-def histogram_figure(table: pd.DataFrame, height: int = 220) -> go.Figure:
-    """A histogram."""
+def histogram_figure(
+    table: pd.DataFrame, height: int = 220, part: pd.DataFrame | None = None, chosen: tuple[float, str] | None = None
+) -> go.Figure:
+    """A histogram.
+
+    Args:
+        table: from `histogram_table`.
+        height: pixels.
+        part: the same of some of the values, in the same bins, drawn in front.
+        chosen: a value that is marked, and its name.
+    """
     figure = blank_figure(height)
     middle, width = (table["low"] + table["high"]) / 2, table["high"] - table["low"]
     hover = "%{customdata[0]:.5g} to %{customdata[1]:.5g}: %{y} architectures<extra></extra>"
     figure.add_bar(
-        x=middle, y=table["count"], width=width, marker_color=ACCENT, customdata=table[["low", "high"]], hovertemplate=hover
-    )
-    figure.update_layout(bargap=0.02, margin={"t": 8})
+        x=middle, y=table["count"], width=width, marker_color=ACCENT if part is None else QUIET, name="all",
+        customdata=table[["low", "high"]], hovertemplate=hover,
+    )  # fmt: skip
+    if part is not None:
+        figure.add_bar(
+            x=middle, y=part["count"], width=width, marker_color=ACCENT, name="marked on the map",
+            customdata=part[["low", "high"]], hovertemplate=hover,
+        )  # fmt: skip
+    figure.update_layout(bargap=0.02, margin={"t": 8}, barmode="overlay", showlegend=part is not None)
+    if chosen is not None and np.isfinite(chosen[0]):
+        figure.add_vline(x=chosen[0], line={"color": SECOND, "width": 2.5})
+        note = {"text": chosen[1], "showarrow": False, "yref": "paper", "yanchor": "bottom"}
+        right = chosen[0] > (float(table["low"].iloc[0]) + float(table["high"].iloc[-1])) / 2
+        figure.add_annotation(x=chosen[0], y=0.9, xanchor="right" if right else "left", xshift=-4 if right else 4, **note)
     figure.update_xaxes(title=str(table["metric"].iloc[0])).update_yaxes(title="architectures")
     return figure
 
@@ -91,6 +115,55 @@ def metrics_figure(table: pd.DataFrame, columns: int = 3) -> go.Figure:
     return figure.update_yaxes(showticklabels=False)
 
 
+def scatter_matrix_table(
+    metrics: pd.DataFrame, first: Sequence[str] = (), num_metrics: int = 5, num_rows: int = 4000
+) -> pd.DataFrame:
+    """A few metrics of rows spread evenly over the file: place (of the row in the table), and the metrics that vary.
+
+    Single repeats of a metric ("loss_seed0" beside "loss") come last.
+
+    Args:
+        metrics: a column a metric.
+        first: metrics that are shown before all others.
+        num_metrics: columns kept.
+        num_rows: rows kept.
+    """
+    by_use = sorted(metrics.columns, key=lambda name: bool(re.search(r"_seed\d+$", str(name))))
+    names = [m for m in dict.fromkeys([*first, *by_use]) if m in metrics and metrics[m].nunique() > 1][:num_metrics]
+    step = -(-len(metrics) // num_rows) if len(metrics) else 1
+    table = metrics[names].iloc[::step].reset_index(drop=True)
+    table.insert(0, "place", np.arange(0, len(metrics), step))
+    return table
+
+
+def scatter_matrix_figure(
+    table: pd.DataFrame, source_rows: NDArray[Any], marked: NDArray[np.bool_] | None = None, chosen: int | None = None
+) -> go.Figure:
+    """Metrics against each other, a dot an architecture; a box in one panel marks the same architectures in all of them.
+
+    Args:
+        table: from `scatter_matrix_table`.
+        source_rows: (rows,) rows of the file.
+        marked: (rows,) architectures that are accented.
+        chosen: row of the table that stands out.
+    """
+    names = [str(name) for name in table.columns if name != "place"]
+    figure = blank_figure(110 + 100 * len(names))
+    place = table["place"].to_numpy(int)
+    accented = np.ones(len(place), bool) if marked is None else marked[place]
+    shades = np.where(place == chosen, SECOND, np.where(accented, ACCENT, "rgba(139,146,160,.35)"))
+    order = np.argsort((place == chosen) * 2 + accented, kind="stable")  # what matters is drawn last
+    marker = {"size": np.where(place == chosen, 13, 5)[order].tolist(), "color": shades[order].tolist(), "opacity": 0.8}
+    dimensions = [{"label": name, "values": table[name].to_numpy(float)[order]} for name in names]
+    figure.add_splom(
+        dimensions=dimensions, marker=marker, diagonal={"visible": False}, showupperhalf=False,
+        text=np.asarray(source_rows)[place[order]],
+        hovertemplate="row %{text}<br>%{xaxis.title.text} %{x:.4g}, %{yaxis.title.text} %{y:.4g}<extra></extra>",
+        unselected={"marker": {"opacity": 0.12}},
+    )  # fmt: skip
+    return figure.update_layout(dragmode="select", hovermode="closest", margin={"t": 8})
+
+
 def duplicates_table(table: ArchTable) -> pd.DataFrame:
     """Rows whose network an earlier row has already: row, same network as row."""
     rows = pd.DataFrame({"row": table.source_rows, "network": table.networks})
@@ -103,6 +176,18 @@ def architectures_table(table: ArchTable, space: Space) -> pd.DataFrame:
     natives = [native_text(native) for native in map(space.native, table.codes)]
     front = pd.DataFrame({"row": table.source_rows, "arch": natives})
     return pd.concat([front, table.metrics.reset_index(drop=True)], axis=1)
+
+
+def units_table(table: ArchTable, rows: NDArray[np.intp]) -> pd.DataFrame:
+    """Some architectures in short: row (of the file), and a column a unit with its layers as `module_name` names them."""
+    shown: dict[str, Any] = {"row": np.asarray(table.source_rows)[rows]}
+    codes, spec = np.asarray(table.codes)[rows], table.spec
+    for unit in spec.units:
+        shown[unit.label] = [
+            module_name(json.dumps([""] * len(tokens)), json.dumps(tokens), False) if tokens else "none"
+            for tokens in ([spec.tokens[c] for c in line if c >= 0] for line in codes[:, list(unit.positions)])
+        ]
+    return pd.DataFrame(shown)
 
 
 # Training and quality
@@ -145,55 +230,68 @@ def _floor(table: pd.DataFrame) -> float:
     return float(lowest) if np.isfinite(lowest) else 0.0
 
 
-def hop_srcc_table(hop_srcc: Sequence[float], srcc: float) -> pd.DataFrame:
-    """Held-out rank correlation of each hop's norm, and of the prediction."""
-    names = [f"hop {h}" for h in range(len(hop_srcc))]
-    return pd.DataFrame({"what": [*names, "prediction"], "srcc": [*hop_srcc, srcc]})
+def hop_srcc_table(hop_srcc: Sequence[float], srcc: float, baselines: Sequence[dict[str, Any]] = ()) -> pd.DataFrame:
+    """Held-out rank correlation of each hop's norm, of the prediction, and of baselines: what, srcc, kind.
+
+    Args:
+        hop_srcc: of hops 0..M.
+        srcc: of the prediction.
+        baselines: title and srcc of each, on the same folds.
+    """
+    lines = [(f"hop {h}", value, "hop") for h, value in enumerate(hop_srcc)] + [("prediction", srcc, "prediction")]
+    lines += [(b["title"], b["srcc"], "baseline") for b in sorted(baselines, key=lambda b: -float(b["srcc"]))]
+    return pd.DataFrame(lines, columns=["what", "srcc", "kind"])
 
 
 def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
-    """Bars of the rank correlation by hop; the prediction's own as a line across."""
-    hops, overall = table[table["what"] != "prediction"], float(table.loc[table["what"] == "prediction", "srcc"].iloc[0])
-    figure = blank_figure(260)
-    hover = "%{x}: %{y:.3f}<extra></extra>"
-    text = [f"{v:.2f}" for v in hops["srcc"]]
+    """Rank correlations as bars, hops first; the best baseline as a line across all of them."""
+    figure = blank_figure(90 + 27 * len(table))
+    shades = table["kind"].map({"hop": ACCENT, "prediction": SECOND, "baseline": QUIET})
     figure.add_bar(
-        x=hops["what"],
-        y=hops["srcc"],
-        marker_color=ACCENT,
-        text=text,
-        textposition="inside",
-        insidetextanchor="end",
-        textangle=0,
-        hovertemplate=hover,
-        width=0.55,
-    )
-    figure.add_hline(y=overall, line={"color": QUIET, "dash": "dash"})
-    note = {"text": f"prediction {overall:.3f}", "showarrow": False, "xref": "paper", "yanchor": "bottom"}
-    figure.add_annotation(x=0, y=overall, xanchor="left", **note)
-    return figure.update_yaxes(title="held-out SRCC", range=[min(0.0, float(hops["srcc"].min()) - 0.1), 1.14]).update_xaxes(
-        title=""
-    )
+        x=table["srcc"], y=table["what"], orientation="h", marker_color=shades, text=[f"{v:.3f}" for v in table["srcc"]],
+        textposition="inside", insidetextanchor="end", hovertemplate="%{y}: %{x:.3f}<extra></extra>", width=0.68,
+        insidetextfont={"color": PAPER},
+    )  # fmt: skip
+    baselines = table[table["kind"] == "baseline"]
+    if len(baselines):
+        best = float(baselines["srcc"].max())
+        figure.add_vline(x=best, line={"color": QUIET, "dash": "dash", "width": 1.5})
+        note = {"text": "best baseline", "showarrow": False, "yref": "paper", "yanchor": "bottom"}
+        figure.add_annotation(x=best, y=1, xanchor="right" if best > 0.5 else "left", **note)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure.update_xaxes(title="held-out SRCC", range=[min(0.0, float(table["srcc"].min()) - 0.1), 1.12])
 
 
-def predictions_figure(table: pd.DataFrame, target: str) -> go.Figure:
+def predictions_figure(
+    table: pd.DataFrame, target: str, chosen: int | None = None, marked: NDArray[np.bool_] | None = None, theme: str = "light"
+) -> go.Figure:
     """Held-out prediction against measurement, with the diagonal.
 
     Args:
-        table: the run's predictions (target, predicted, low, high, source_row).
+        table: the run's predictions (row, target, predicted, low, high, source_row).
         target: the target equation.
+        chosen: row of the run's table that is marked with a ring.
+        marked: (rows of the run's table,) architectures that are accented; the others stand back.
+        theme: "light" or "dark".
     """
     figure = blank_figure(320)
-    part = table if len(table) <= 3000 else table.iloc[:: -(-len(table) // 3000)]
+    kept = np.arange(len(table)) % -(-len(table) // 3000) == 0 if len(table) > 3000 else np.ones(len(table), bool)
+    part = table[kept | (table["row"] == chosen).to_numpy(bool)]
     ends = [float(table["target"].min()), float(table["target"].max())]
     figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": QUIET, "dash": "dash"}, hoverinfo="skip")
     hover = "row %{customdata[0]}<br>measured %{x:.4g}<br>predicted %{y:.4g} "
     hover += "(%{customdata[1]:.4g} to %{customdata[2]:.4g})<extra></extra>"
-    marker = {"size": 5, "opacity": 0.55, "color": ACCENT}
-    custom = part[["source_row", "low", "high"]]
+    accented = np.ones(len(part), bool) if marked is None else marked[part["row"].to_numpy(int)]
+    ink = INK if theme == "light" else PAPER
+    ringed = (part["row"] == chosen).to_numpy(bool)
+    marker = {"size": np.where(ringed, 13, 6).tolist(), "color": np.where(accented, ACCENT, QUIET).tolist()}
+    marker["opacity"] = np.where(ringed, 1.0, np.where(accented, 0.6, 0.25)).tolist()
+    marker["line"] = {"color": ink, "width": np.where(ringed, 2.5, 0).tolist()}
+    custom = part[["source_row", "low", "high", "row"]]
     figure.add_scatter(
-        x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover
-    )
+        x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover,
+        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.6}},
+    )  # fmt: skip
     figure.update_xaxes(title=_axis("measured", target))
     return figure.update_yaxes(title=_axis("predicted, held out", target))
 
@@ -262,8 +360,26 @@ def module_name(positions: str, layers: str, with_place: bool = True) -> str:
     return (f"{place}: " if with_place else "") + text.replace("_", " ")
 
 
-def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.Figure:
-    """Modules as dots with intervals, best on top; a line marks the average architecture."""
+def units_ranking_table(
+    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num_best: int = 4, num_worst: int = 1
+) -> pd.DataFrame:
+    """`ranking_table` of every unit, one below the other, with the column `section` (its number)."""
+    parts = [
+        ranking_table(part, lens, minimize, total, target, num_best, num_worst).assign(section=number)
+        for number, (_, part) in enumerate(modules.groupby("unit_index", sort=True))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen: int | None = None) -> go.Figure:
+    """Modules as dots with intervals, best on top; a line marks the average architecture.
+
+    Args:
+        table: from `ranking_table`, or from `units_ranking_table`: then a line stands between units.
+        scale: colours of the lens.
+        theme: "light" or "dark".
+        chosen: line of the table that is marked.
+    """
     figure = blank_figure(90 + 24 * len(table))
     names = [f"{r}. {m}" for r, m in zip(table["rank"], table["module"], strict=True)]
     bars = [
@@ -280,19 +396,27 @@ def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> g
     ]
     figure.update_layout(shapes=bars)
     fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(table["value"], table["low"], table["high"], strict=True)]
-    lines = [scale.line(v, theme) for v in table["value"]]
-    marker = {"size": 12, "color": fills, "line": {"width": 1.5, "color": lines}}
+    ink = INK if theme == "light" else PAPER
+    lines = [ink if line == chosen else scale.line(v, theme) for line, v in enumerate(table["value"])]
+    widths, sizes = ([big if line == chosen else small for line in range(len(table))] for big, small in ((3, 1.5), (16, 12)))
+    marker = {"size": sizes, "color": fills, "line": {"width": widths, "color": lines}}
     hover = "%{y}<br>%{customdata}<extra></extra>"
-    figure.add_scatter(x=table["value"], y=names, mode="markers", marker=marker, customdata=table["words"], hovertemplate=hover)
+    figure.add_scatter(
+        x=table["value"], y=names, mode="markers", marker=marker, customdata=table["words"], hovertemplate=hover,
+        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
+    )  # fmt: skip
     figure.add_vline(x=scale.centre, line={"color": QUIET, "dash": "dash", "width": 1.5})
-    label = {"showarrow": False, "yref": "paper", "yanchor": "bottom"}
-    figure.add_annotation(x=scale.centre, y=1, text="average architecture", **label)
-    gap = table.index[table["rank"].diff() > 1]
-    if len(gap):
-        figure.add_hline(y=float(gap[0]) - 0.5, line={"color": QUIET, "dash": "dot", "width": 1})
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names)
     ends = [*table["low"], *table["high"], scale.centre]
     pad = (max(ends) - min(ends)) * 0.05
+    near = (scale.centre - min(ends)) / max(max(ends) - min(ends), 1e-12)
+    label = {"showarrow": False, "yref": "paper", "yanchor": "bottom"}
+    label["xanchor"] = "right" if near > 0.8 else "left" if near < 0.2 else "center"
+    figure.add_annotation(x=scale.centre, y=1, text="average architecture", **label)
+    sections = table["section"].diff() > 0 if "section" in table else table["rank"].diff() > 1
+    for place in np.flatnonzero(sections.to_numpy()):
+        figure.add_hline(y=float(place) - 0.5, line={"color": QUIET, "dash": "dot", "width": 1})
+    named = [f"<b>{name}</b>" if line == chosen else name for line, name in enumerate(names)]
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names, tickvals=names, ticktext=named)
     return figure.update_xaxes(title=axis_title(scale), range=[min(ends) - pad, max(ends) + pad])
 
 
@@ -314,6 +438,9 @@ def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, t
             "low": low.to_numpy(),
             "high": high.to_numpy(),
             "words": [words(row, lens, unit, total) for _, row in single.iterrows()],
+            "positions": single["positions"].to_numpy(),
+            "layers": single["layers"].to_numpy(),
+            "whole_unit": single["whole_unit"].to_numpy(bool),
         }
     ).drop_duplicates(["position", "layer"])
     order = {label: i for i, label in enumerate(spec.position_labels)}
@@ -322,18 +449,24 @@ def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, t
     return table.iloc[np.lexsort(keys[::-1])].reset_index(drop=True)
 
 
-def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.Figure:
-    """Position by layer choice, coloured like the graph; wide intervals are faint; empty where a layer cannot stand."""
+def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen: int | None = None) -> go.Figure:
+    """Position by layer choice, coloured like the graph; wide intervals are faint; empty where a layer cannot stand.
+
+    Args:
+        table: from `heat_table`.
+        scale: colours of the lens.
+        theme: "light" or "dark".
+        chosen: line of the table that is marked. The third trace has a mark a line, to be clicked.
+    """
     positions, layers = list(dict.fromkeys(table["position"])), list(dict.fromkeys(table["layer"]))
     figure = blank_figure(max(150 + 26 * len(layers), 240))
     shown = table.pivot(index="layer", columns="position", values="value").reindex(index=layers, columns=positions)
-    words_ = table.pivot(index="layer", columns="position", values="words").reindex(index=layers, columns=positions).fillna("")
     low, high = scale.ends
     bar = {"title": {"text": axis_title(scale), "side": "right"}, "thickness": 12, "tickvals": [low, scale.centre, high]}
     bar["ticktext"] = [f"{low:.3g}", f"average {scale.centre:.3g}", f"{high:.3g}"]
     figure.add_heatmap(
         z=shown.to_numpy(), x=positions, y=layers, zmin=low, zmax=high, colorscale=scale.plotly(theme), xgap=2, ygap=2,
-        customdata=words_.to_numpy(), hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>", colorbar=bar,
+        hoverinfo="skip", colorbar=bar,
     )  # fmt: skip
     table = table.assign(veil=[1 - scale.sureness(a, b) for a, b in zip(table["low"], table["high"], strict=True)])
     veil = table.pivot(index="layer", columns="position", values="veil").reindex(index=layers, columns=positions)
@@ -341,6 +474,15 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light") -> go.F
     fading = [[0, f"rgba({page},0)"], [1, f"rgba({page},1)"]]
     cover = {"zmin": 0, "zmax": 1, "colorscale": fading, "showscale": False, "hoverinfo": "skip", "xgap": 2, "ygap": 2}
     figure.add_heatmap(z=veil.to_numpy(), x=positions, y=layers, **cover)
+    unseen = {"symbol": "square", "size": 22, "color": "rgba(0,0,0,0)"}
+    figure.add_scatter(
+        x=table["position"], y=table["layer"], mode="markers", marker=unseen, customdata=table["words"],
+        hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
+    )  # fmt: skip
+    if chosen is not None:
+        x, y = positions.index(table["position"].iloc[chosen]), layers.index(table["layer"].iloc[chosen])
+        frame = {"color": INK if theme == "light" else PAPER, "width": 3}
+        figure.add_shape(type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5, line=frame)
     figure.update_yaxes(autorange="reversed", title="layer", showgrid=False, type="category")
     return figure.update_xaxes(title="position", showgrid=False, type="category")
 
@@ -438,6 +580,18 @@ def contains(table: ArchTable, positions: Sequence[str], layers: Sequence[str], 
 
 def with_without_figure(table: pd.DataFrame, target: str, num_bins: int = 26) -> go.Figure:
     """Two distributions of the target as shares of their group, medians as lines."""
+    return groups_figure(table, target, ("without it", "with the module"), num_bins)
+
+
+def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bins: int = 26) -> go.Figure:
+    """Distributions of the target as shares of their group, medians as lines; the last group is accented.
+
+    Args:
+        table: target, group.
+        target: the target equation.
+        names: the groups, in the order in which they are drawn.
+        num_bins: number of bins.
+    """
     figure = blank_figure(210)
     known = table["target"].dropna()
     low, high = (
@@ -445,7 +599,8 @@ def with_without_figure(table: pd.DataFrame, target: str, num_bins: int = 26) ->
         float(known.quantile(0.995)),
     )  # a long tail would press the rest into one bin; it is kept in the last
     edges = np.linspace(low, high, num_bins + 1) if low < high else np.histogram_bin_edges(known, bins=num_bins)
-    for name, fill in (("without it", QUIET), ("with the module", ACCENT)):
+    for name in names:
+        fill = ACCENT if name == names[-1] else QUIET
         values = table.loc[table["group"] == name, "target"].dropna()
         if values.empty:
             continue
@@ -512,16 +667,20 @@ def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_
     Returns:
         {"seen": evidence in words, "rank": its rank among the modules at the same place, in words}.
     """
-    alike = modules["whole_unit"] == node["whole_unit"]
-    if node["whole_unit"]:  # every module that can fill the unit
-        rivals, place = modules[alike & (modules["unit_index"] == node["unit_index"])], "in its unit"
-    else:
-        rivals, place = modules[alike & (modules["positions"] == node["module_positions"])], "at its place"
+    rivals, place = rivals_of(modules, node), "in its unit" if node["whole_unit"] else "at its place"
     smaller_is_better = minimize and lens is Lens.SCORE
     value = node[lens.value]
     ahead = (rivals[lens.value] < value if smaller_is_better else rivals[lens.value] > value).sum()
     rank = f"Rank {ahead + 1:,} of {len(rivals):,} {place}."
     return {"seen": evidence(int(node["num_evaluated"]), num_evaluated), "rank": rank}
+
+
+def rivals_of(modules: pd.DataFrame, node: "pd.Series[Any]") -> pd.DataFrame:
+    """The modules that can stand in a module's place, itself among them: all that can fill its unit where it is a whole one."""
+    alike = modules["whole_unit"] == node["whole_unit"]
+    if node["whole_unit"]:
+        return modules[alike & (modules["unit_index"] == node["unit_index"])]
+    return modules[alike & (modules["positions"] == node["module_positions"])]
 
 
 def built_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:

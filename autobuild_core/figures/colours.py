@@ -18,7 +18,7 @@ ANCHORS = {
     "dark": ((150, 132, 255), (98, 88, 160), (64, 67, 77), (158, 98, 38), (255, 154, 60)),
 }
 PAGE = {"light": (255, 255, 255), "dark": (17, 20, 27)}
-INK, PAPER = "#14161c", "#ffffff"
+INK, PAPER = "#040507", "#ffffff"  # one of the two has a contrast of 4.5 on every colour
 GOOD_SHARE = 0.1  # the best tenth of the space: interface.md, lens `good`
 
 
@@ -134,7 +134,7 @@ def colour(place: float, theme: str = "light") -> str:
 
 def ink_on(fill: str) -> str:
     """Black or white, whichever reads better on a fill."""
-    return INK if _luminance(fill) > 0.19 else PAPER
+    return INK if _luminance(fill) > 0.182 else PAPER
 
 
 def unit_of(target: str) -> str:
@@ -195,6 +195,23 @@ def words(row: "pd.Series[float]", lens: Lens, unit: str, total: int | None = No
     if seen is None or total is None or not np.isfinite(seen):
         return text
     return f"{text}, {evidence(int(seen), total)}"
+
+
+def change_words(change: float, half: float, lens: Lens, unit: str) -> str:
+    """A change of importance as a sentence: "+0.42 points (+0.21 to +0.63)".
+
+    Args:
+        change: from the first module's score to the second's.
+        half: half width of its interval.
+        lens: the question.
+        unit: unit of the target, may be empty.
+    """
+    if lens is Lens.NORM:
+        return f"norm {change:+.2f}"
+    if lens is Lens.GOOD:
+        return f"{100 * change:+.0f} percentage points ({100 * (change - half):+.0f} to {100 * (change + half):+.0f})"
+    digits = digits_for(change - half, change + half)
+    return f"{signed(change, digits)} {unit}".strip() + f" ({signed(change - half, digits)} to {signed(change + half, digits)})"
 
 
 def evidence(seen: int, total: int) -> str:

@@ -20,6 +20,7 @@ from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
 COLUMNS = ["position", "label", "token", "unit", "text", "x", "y", "kind", "after"]
+Index = dict[tuple[str, str, bool], int]
 PLAIN = {"light": ("#eceef2", "#9aa0ad"), "dark": ("#262b36", "#6b7280")}
 
 
@@ -76,15 +77,13 @@ def _cell_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def module_index(modules: pd.DataFrame) -> dict[tuple[str, str, bool], int]:
+def module_index(modules: pd.DataFrame) -> Index:
     """Where each module stands in the run's module table: {(positions, layers, whole unit): line}."""
     keys = zip(modules["positions"], modules["layers"], modules["whole_unit"], strict=True)
     return {(places, layers, bool(whole)): line for line, (places, layers, whole) in enumerate(keys)}
 
 
-def node_scores(
-    modules: pd.DataFrame, index: dict[tuple[str, str, bool], int], spec: SpaceSpec, row: Codes, hop: int
-) -> pd.DataFrame:
+def node_scores(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes, hop: int) -> pd.DataFrame:
     """The module that ends at each layer of an architecture and reaches back `hop` layers, with its scores.
 
     Modules stay within a unit where depths vary; near the input, and where so long a module was not scored, they
@@ -101,31 +100,35 @@ def node_scores(
     Returns:
         One line a node that was scored: position, module_positions, module_layers, num_layers, the columns of `modules`.
     """
+    found = node_lines(modules, index, spec, row, hop)
+    lines = [line for _, line, _ in found]
+    scores = modules.iloc[lines].reset_index(drop=True).drop(columns=["unit"])
+    scores = scores.rename(columns={"positions": "module_positions", "layers": "module_layers"})
+    places = pd.DataFrame([(position, length) for position, _, length in found], columns=["position", "num_layers"])
+    return pd.concat([places, scores], axis=1)
+
+
+def node_lines(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes, hop: int) -> list[tuple[int, int, int]]:
+    """As `node_scores`, without the scores: (position, line of the module table, number of layers) of each node with a module."""
+    if spec.reads:
+        nodes = range(spec.num_positions + spec.num_states)
+        known = [(position, cells.best_known(modules, index, spec, row, position, hop)) for position in nodes]
+        return [(position, *one) for position, one in known if one]
     present = [p for p in range(spec.num_positions) if row[p] != ABSENT]
-    lines: list[int] = []
     found = []
-    for position in range(spec.num_positions + spec.num_states) if spec.reads else ():
-        if known := cells.best_known(modules, index, spec, row, position, hop):
-            lines.append(known[0])
-            found.append({"position": position, "num_layers": known[1]})
-    for place, position in enumerate(present if not spec.reads else ()):
+    for place, position in enumerate(present):
         reach = present[max(0, place - hop) : place + 1]
         if not spec.fixed_depth:
             reach = [p for p in reach if spec.unit_of(p) == spec.unit_of(position)]
         for start in range(len(reach)):
-            line = _find(index, spec, row, reach[start:], present)
+            line = find_line(index, spec, row, reach[start:], present)
             if line is not None:
-                lines.append(line)
-                found.append({"position": position, "num_layers": len(reach) - start})
+                found.append((position, line, len(reach) - start))
                 break
-    scores = modules.iloc[lines].reset_index(drop=True).drop(columns=["unit"])
-    scores = scores.rename(columns={"positions": "module_positions", "layers": "module_layers"})
-    return pd.concat([pd.DataFrame(found, columns=["position", "num_layers"]), scores], axis=1)
+    return found
 
 
-def _find(
-    index: dict[tuple[str, str, bool], int], spec: SpaceSpec, row: Codes, positions: list[int], present: list[int]
-) -> int | None:
+def find_line(index: Index, spec: SpaceSpec, row: Codes, positions: list[int], present: list[int]) -> int | None:
     """Line of the module at these positions; as a whole unit where it makes up its unit."""
     places = json.dumps([spec.position_labels[p] for p in positions])
     layers = json.dumps([spec.tokens[row[p]] for p in positions])
@@ -220,14 +223,11 @@ def frames(table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def graph_data(table: pd.DataFrame, scale: Scale, selected: str | None, theme: str = "light") -> dict[str, Any]:
-    """What the graph component of the pages needs, as plain JSON: nodes, edges, frames, legend.
+def graph_data(table: pd.DataFrame) -> dict[str, Any]:
+    """The drawing as plain nodes and edges; `inputs` are those of a cell, which have no score.
 
     Args:
         table: from `coloured`.
-        scale: the scale it is coloured by.
-        selected: id of the selected node (its position label).
-        theme: "light" or "dark".
     """
     nodes = [
         {
@@ -243,32 +243,13 @@ def graph_data(table: pd.DataFrame, scale: Scale, selected: str | None, theme: s
         }
         for _, n in table.iterrows()
     ]
-    unit_of = dict(zip(table["label"], table["unit"], strict=True))
+    inputs = [{"id": n["label"], "label": n["text"], "x": n["x"], "y": n["y"]} for n in _nodes(table) if n["kind"] == "input"]
     edges = [
-        {
-            "id": f"{before}>{label}",
-            "from": before,
-            "to": str(label),
-            "across": not straight and unit_of[before] != unit_of[label],
-        }
-        for straight in [has_sums(table)]
+        {"from": before, "to": str(label)}
         for label, after in zip(table["label"], table["after"], strict=True)
         for before in after
     ]
-    return {
-        "nodes": nodes,
-        "inputs": [
-            {"id": n["label"], "label": n["text"], "x": n["x"], "y": n["y"]} for n in _nodes(table) if n["kind"] == "input"
-        ],
-        "edges": edges,
-        "frames": frames(table),
-        "legend": legend(scale, theme),
-        "selected": selected,
-        "theme": theme,
-        "width": NODE_WIDTH,
-        "height": NODE_HEIGHT,
-        "radius": cells.RADIUS,
-    }
+    return {"nodes": nodes, "inputs": inputs, "edges": edges}
 
 
 def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
@@ -296,7 +277,7 @@ def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
     from pyvis.network import Network  # here: only this download needs it
 
     network = Network(height="640px", width="100%", directed=True, cdn_resources="in_line")
-    data = graph_data(table, scale, None)
+    data = graph_data(table)
     for node in data["nodes"]:
         colours = {"background": node["fill"], "border": node["line"]}
         font = {"color": node["ink"], "size": 14, "face": "sans-serif"}
@@ -314,7 +295,8 @@ def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
     page: str = network.generate_html(notebook=False)
     page = re.sub(r"<(link|script)[^>]*?(href|src)=\"https?://[^>]*>(\s*</script>)?", "", page, flags=re.S)
     page = re.sub(r"<center>\s*<h1>.*?</h1>\s*</center>", "", page, flags=re.S)
-    stops, labels = ", ".join(data["legend"]["stops"]), data["legend"]["labels"]
+    known = legend(scale)
+    stops, labels = ", ".join(known["stops"]), known["labels"]
     strip = f'<div style="width:360px;height:12px;background:linear-gradient(90deg,{stops})"></div>'
     heading = f'<h1 style="font-size:18px">{_escape(title)}</h1>{strip}<p>{_escape(" · ".join(labels))}</p>'
     return page.replace("<body>", f'<body style="font-family:sans-serif;margin:24px">{heading}', 1)

@@ -8,8 +8,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import STATES, flat_file, open_page, texts, train
 
-PAGES = ("home", "data", "train", "importance", "hops", "builder", "review")
-RESULTS = ("importance", "hops", "builder", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
+RESULTS = ("map", "importance", "hops", "builder", "review")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -124,33 +124,13 @@ def test_a_run_is_renamed_and_deleted(in_state: Workspace) -> None:
     assert in_state.runs().empty
 
 
-@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
-@pytest.mark.parametrize("choice", ["best", "worst", "typed:01201201", "row:3"])
-def test_importance_shows_any_architecture(in_state: Workspace, choice: str) -> None:
-    app = open_page("importance", arch=choice, hop="2", lens="good", module="L3")
-    assert not app.exception
-    read = texts(app)
-    assert "among the best 10 %" in read
-    assert "L1 to L3" in read
-
-
-@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
-@pytest.mark.parametrize(
-    ("module", "hop", "shown"), [("1>3", "1", "0>1>3: "), ("node 3", "0", "0>3, 1>3, 2>3: "), ("2>3", "2", ">2>3: ")]
-)
-def test_importance_shows_paths_and_sums_of_a_cell(in_state: Workspace, module: str, hop: str, shown: str) -> None:
-    app = open_page("importance", hop=hop, module=module)
-    assert not app.exception
-    assert any(shown in heading.value.replace("\\", "") for heading in app.subheader)
-    assert "Circles are sums" in texts(app)
-
-
 @pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
 def test_hops_rank_units_single_operations_and_paths_of_a_cell(in_state: Workspace) -> None:
     app = open_page("hops")
     offered = next(box for box in app.selectbox if box.label == "Modules of").options
     units, single = [f"node {n}, whole unit" for n in (1, 2, 3)], [f"node {n}, hop 0 (one layer)" for n in (1, 2, 3)]
-    assert offered == [*units, *single, "head to tail, hop 1 (2 layers)", "head to tail, hop 2 (3 layers)"]
+    paths = ["head to tail, hop 1 (2 layers)", "head to tail, hop 2 (3 layers)"]
+    assert offered == ["Every unit, whole", *units, "Every unit, hop 0", *single, *paths]
 
 
 @pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)

@@ -66,8 +66,7 @@ def test_from_upload_to_download(page: Page, server: str, watch: Watch, tmp_path
 
     page.get_by_role("button", name="See what matters").click()
     page.locator("[data-ready=yes]").wait_for()
-    canvas = page.locator(".canvas")
-    canvas.focus()
+    page.get_by_role("option").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text(re.compile(r"seen in \d+ of 120")).first).to_be_visible()
     assert "module=" in page.url

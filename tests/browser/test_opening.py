@@ -20,7 +20,7 @@ LAST_SEEN = {
     "": "Most important",
     "data": "What to aim at",
     "train": "Compare with",
-    "importance": "Hop: how many",
+    "importance": "Better in its place",
     "hops": "What a feature is worth",
     "builder": "Build for me",
     "review": "Go to Importance",

@@ -112,6 +112,10 @@ def test_ink_is_readable_on_every_colour(place: float, theme: str) -> None:
         assert contrast(fill, ink_on(fill)) >= 4.5
 
 
+def test_ink_is_readable_on_every_grey_and_so_on_every_luminance() -> None:
+    assert min(contrast(fill, ink_on(fill)) for fill in (f"#{g:02x}{g:02x}{g:02x}" for g in range(256))) >= 4.5
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_worse_is_bluish_and_better_is_orange(theme: str) -> None:
     worse, better = colour(-1, theme), colour(1, theme)
@@ -189,14 +193,14 @@ def test_a_module_never_scored_falls_back_to_a_shorter_one(table: ArchTable, mod
     assert scores["num_layers"].tolist() == [1, 1]
 
 
-def test_the_graph_is_plain_json_with_a_legend(table: ArchTable, modules: pd.DataFrame) -> None:
+def test_the_graph_is_plain_json(table: ArchTable, modules: pd.DataFrame) -> None:
     scores = drawing.node_scores(modules, drawing.module_index(modules), table.spec, table.codes[0], 0)
     drawn = drawing.coloured(drawing.architecture_table(table.spec, table.codes[0]), scores, UP, "points")
-    data = json.loads(json.dumps(drawing.graph_data(drawn, UP, "L2")))
+    data = json.loads(json.dumps(drawing.graph_data(drawn)))
     assert len(data["nodes"]) == 8
     assert len(data["edges"]) == 7
-    assert [e["across"] for e in data["edges"]] == [False, True, False, False, True, False, False]
-    assert data["legend"]["labels"][1] == "average 50"
+    assert data["edges"][1] == {"from": "L2", "to": "L3"}
+    assert drawing.legend(UP)["labels"][1] == "average 50"
     assert isinstance(drawing.architecture_figure(drawn), go.Figure)
 
 
@@ -264,10 +268,10 @@ class TestCells:
         assert names.loc["1>3"].tolist() == ['["1>3"]', 1]  # 0>1, 1>3 was not scored
 
     def test_the_graph_has_an_input_that_is_no_node_to_select(self) -> None:
-        data = json.loads(json.dumps(drawing.graph_data(self.drawn(1), UP, "node 2")))
+        data = json.loads(json.dumps(drawing.graph_data(self.drawn(1))))
         assert [n["kind"] for n in data["nodes"]].count("sum") == 3 and [n["id"] for n in data["inputs"]] == ["input"]
         assert len(data["edges"]) == 6 + 6 and {e["from"] for e in data["edges"]} >= {"input", "node 1", "node 2"}
-        assert [frame["label"] for frame in data["frames"]] == ["", "", ""]
+        assert [frame["label"] for frame in drawing.frames(self.drawn(1))] == ["", "", ""]
         figure = drawing.architecture_figure(self.drawn(0))
         assert sum(shape["type"] == "circle" for shape in figure.layout.shapes) == 4
         assert "node 3" in drawing.standalone_html(self.drawn(1), UP, "cell")

@@ -1,0 +1,131 @@
+"""How rankings change: from hop to hop (a bump chart), and from one target to another. Pairs `*_table`/`*_figure`."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from autobuild_core.building import orientation
+from autobuild_core.figures.charts import QUIET, blank_figure, block_name, module_name
+from autobuild_core.figures.colours import INK, PAPER, Lens, Scale, bounds, unit_of, words
+
+Index = dict[tuple[str, str, bool], int]
+
+
+def bump_table(
+    modules: pd.DataFrame, index: Index, whole: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num: int = 8
+) -> pd.DataFrame:
+    """The best modules of a place, followed from their last layer alone to all of their layers.
+
+    At hop h a module stands with its last h + 1 layers, scored as a module of its own; one that has no more layers keeps its
+    score. Modules whose last layers are the same are the same there, and stand next to each other in the order of the whole.
+
+    Args:
+        modules: the run's module table.
+        index: its `drawing.module_index`.
+        whole: lines of it, the modules that compete.
+        lens: the question.
+        minimize: smaller targets are better.
+        total: number of evaluated architectures.
+        target: the target equation.
+        num: modules followed, the best by the whole.
+
+    Returns:
+        A line a module and hop: line (0 = best by the whole), module, hop, part (the layers seen), rank among the shown,
+        value, low, high, words, positions, layers, whole_unit (of the whole module). A part that was not scored is NaN.
+    """
+    ascending = orientation(lens.value, minimize) < 0
+    best = whole.sort_values(lens.value, ascending=ascending, kind="stable").head(num)
+    deepest = max((len(json.loads(text)) for text in best["layers"]), default=0)
+    lines = []
+    for number, (_, module) in enumerate(best.iterrows()):
+        positions, layers = json.loads(module["positions"]), json.loads(module["layers"])
+        name = module_name(module["positions"], module["layers"])
+        for hop in range(deepest):
+            seen = min(hop + 1, len(layers))
+            where, tokens = json.dumps(positions[-seen:]), json.dumps(layers[-seen:])
+            flags = (True, False) if seen == len(layers) and module["whole_unit"] else (False, True)
+            found = next((index[key] for flag in flags if (key := (where, tokens, flag)) in index), None)
+            line = {"line": number, "module": name, "hop": hop, "part": module_name(where, tokens), "found": found}
+            lines.append(
+                line | {"positions": module["positions"], "layers": module["layers"], "whole_unit": module["whole_unit"]}
+            )
+    table = pd.DataFrame(lines)
+    if table.empty:
+        return table
+    known = table["found"].notna()
+    scores = modules.iloc[table.loc[known, "found"].astype(int)].set_axis(table.index[known])
+    low, high = bounds(scores, lens)
+    table["value"], table["low"], table["high"] = scores[lens.value], low, high
+    table["words"] = pd.Series([words(row, lens, unit_of(target), total) for _, row in scores.iterrows()], table.index[known])
+    order = table.sort_values("line", kind="stable")
+    table["rank"] = order.groupby("hop")["value"].rank(method="first", ascending=ascending)
+    return table.drop(columns="found")
+
+
+def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen: int | None = None) -> go.Figure:
+    """Ranks from hop to hop, a line a module; dots are coloured by the score of the part that the hop sees.
+
+    Args:
+        table: from `bump_table`.
+        scale: colours of the lens.
+        theme: "light" or "dark".
+        chosen: `line` of the module that is marked.
+    """
+    hops, num = sorted(table["hop"].unique()), int(table["line"].nunique())
+    figure = blank_figure(96 + 30 * num)
+    ink, block = INK if theme == "light" else PAPER, block_name([t for text in table["layers"] for t in json.loads(text)])
+    for line, own in table.groupby("line", sort=True):
+        marked = line == chosen
+        known = own.dropna(subset="value")
+        fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(known["value"], known["low"], known["high"], strict=True)]
+        edges = [ink if marked else scale.line(v, theme) for v in known["value"]]
+        figure.add_scatter(
+            x=known["hop"], y=known["rank"], mode="lines+markers", customdata=known[["part", "words"]],
+            line={"color": ink if marked else QUIET, "width": 4 if marked else 1.8, "shape": "spline", "smoothing": 0.6},
+            marker={"size": 16 if marked else 13, "color": fills, "line": {"color": edges, "width": 2 if marked else 1.4}},
+            hovertemplate="hop %{x}, rank %{y}: %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
+        )  # fmt: skip
+        first, last = own.iloc[0], own.iloc[-1]
+        for row, side, shift, text in ((first, "right", -14, first["part"]), (last, "left", 14, last["module"])):
+            if np.isfinite(row["rank"]):
+                text = str(text).replace(block, "") if block else str(text)
+                words_ = f"<b>{text}</b>" if marked else text
+                figure.add_annotation(
+                    x=row["hop"], y=row["rank"], text=words_, showarrow=False, xanchor=side, xshift=shift, font={"color": ink}
+                )
+    names = [f"hop {hop}<br>{'last layer' if hop == 0 else f'last {hop + 1} layers'}" for hop in hops]
+    figure.update_xaxes(tickvals=hops, ticktext=names, side="top", showgrid=False, range=[-0.75, max(hops) + 1.0], title="")
+    figure.update_yaxes(autorange="reversed", tickvals=list(range(1, num + 1)), title="rank among these", showgrid=False)
+    return figure.update_layout(margin={"t": 60, "b": 12, "l": 40, "r": 8})
+
+
+def targets_table(both: pd.DataFrame) -> pd.DataFrame:
+    """What changes from one target to another, a line a unit.
+
+    Args:
+        both: from `comparing.two_targets`.
+
+    Returns:
+        unit, best_first, best_second (names of the best modules), rank_under_second (of the first's best), rank_under_first (of
+        the second's best), num_modules, agreement (Spearman correlation of the two rankings).
+    """
+    lines = []
+    for _, unit in both.groupby("unit_index", sort=True):
+        one, two = unit.loc[unit["first_rank"].idxmin()], unit.loc[unit["second_rank"].idxmin()]
+        ranks = unit["first_rank"].rank(), unit["second_rank"].rank()
+        agreement = float(np.corrcoef(*ranks)[0, 1]) if len(unit) > 1 else 1.0
+        lines.append(
+            {
+                "unit": one["unit"],
+                "best_first": module_name(one["positions"], one["layers"], False),
+                "best_second": module_name(two["positions"], two["layers"], False),
+                "rank_under_second": int(one["second_rank"]),
+                "rank_under_first": int(two["first_rank"]),
+                "num_modules": len(unit),
+                "agreement": agreement,
+            }
+        )
+    return pd.DataFrame(lines)

@@ -1,0 +1,92 @@
+"""The graphs of a run for Importance, built once and shared between sessions, and what is chosen in them."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from autobuild_core.costs import layer_cost
+from autobuild_core.figures import graph as graphs
+from autobuild_core.figures.colours import Lens
+from autobuild_core.records import Codes
+from pages import _selection, _shared
+from pages._components.graph import chosen
+from pages._shared import FinishedRun
+
+BEST_SHARE = 0.1
+WATCHED = ("run", "module", "hop", "lens")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _source(run_id: str, changed: float, _run: FinishedRun) -> graphs.Source:
+    cost = layer_cost(_run.table, _run.space, _run.config.target)
+    scales = {lens: _run.scale(lens) for lens in Lens}
+    return graphs.Source(_run.table.spec, _run.modules, _run.index, scales, _run.num_evaluated, _run.unit, cost)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Drawing the graph")
+def _graph(run_id: str, changed: float, rows: bytes, kind: str, theme: str, _run: FinishedRun) -> graphs.Graph:
+    source = _source(run_id, changed, _run)
+    codes = np.frombuffer(rows, np.int16).reshape(-1, _run.table.spec.num_positions)
+    if kind == "pair":
+        return graphs.pair_graph(source, codes[0], codes[1], theme)
+    return graphs.best_graph(source, codes, theme) if kind == "best" else graphs.one_graph(source, codes[0], theme)
+
+
+def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
+    """The graph of architectures.
+
+    Args:
+        run: the run.
+        kind: "one", "pair" or "best".
+        codes: (n, num_positions): one, two, or all that are averaged.
+    """
+    changed = _shared.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
+    rows = np.ascontiguousarray(codes, np.int16).tobytes()
+    return _graph(run.id, changed, rows, kind, _shared.theme(), run)
+
+
+def best_rows(run: FinishedRun) -> Codes:
+    """(n, num_positions) the measured best tenth, best first."""
+    rows = run.ranked_rows()
+    best: Codes = run.table.codes[rows[: max(int(len(rows) * BEST_SHARE), 1)]]
+    return best
+
+
+def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
+    """Node, stop and lens to show: the reader's last choice in this graph, or what was chosen elsewhere since.
+
+    Returns:
+        {"node", "stop", "lens", "turn"}: a new turn tells the browser to follow; "elsewhere": the module that was chosen is not
+        in the graph, which shows its place instead.
+    """
+    wanted, memory = [_shared.recall(name) for name in WATCHED], f"{key}_now"
+    now, at = st.session_state.get(memory), chosen(key)
+    if now and at and at["turn"] == now["turn"] and at["count"] != now.get("count"):
+        # Before the link: a run that was cut short may have kept only half of the last choice there.
+        now = at | {"elsewhere": now["elsewhere"] and at["node"] == now["node"]}
+    elif now is None or now["told"] != wanted:
+        now = _from_link(run, graph) | {"turn": (now or {}).get("turn", 0) + 1}
+    if now["node"] not in graph.nodes():
+        now |= {"node": next(iter(graph.nodes())), "turn": now["turn"] + 1}
+    st.session_state[memory] = now | {"told": wanted}
+    return dict(now)
+
+
+def told(key: str) -> None:
+    """Remembers the link as it is now: what differs from it later was chosen elsewhere."""
+    st.session_state[f"{key}_now"]["told"] = [_shared.recall(name) for name in WATCHED]
+
+
+def _from_link(run: FinishedRun, graph: graphs.Graph) -> dict[str, Any]:
+    asked, nodes = _selection.module(run), graph.nodes()
+    names = [stop["id"] for stop in graph.data["stops"]]
+    hop = _shared.recall("hop") or ""
+    stop = names[min(int(hop), len(names) - 2)] if hop.isdigit() else hop if hop in names else names[0]
+    line = None if asked is None else run.index.get(asked.key)
+    if line is not None and asked is not None:
+        for one in dict.fromkeys([stop, names[min(asked.hop, len(names) - 2)], graphs.WHOLE]):
+            if node := graph.find(line, one):
+                return {"node": node, "stop": one, "lens": _selection.lens().value, "elsewhere": False}
+    place = next((node for node, (slot, _) in nodes.items() if asked and slot["id"] == asked.positions[-1]), next(iter(nodes)))
+    return {"node": place, "stop": stop, "lens": _selection.lens().value, "elsewhere": line is not None}

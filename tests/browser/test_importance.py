@@ -1,0 +1,270 @@
+"""The importance graph in real Chromium: mouse, hop slider, lenses, search, folds, keyboard, both themes, speed."""
+
+import re
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Page, expect
+
+from autobuild_core.datasets import read_table
+from autobuild_core.storage import Workspace
+from tests.app.workspaces import train
+from tests.browser.conftest import Watch
+
+pytestmark = pytest.mark.browser
+RECOLOUR_MS = 300
+GRAPH = """() => { for (const e of document.querySelectorAll('*')) {
+  const found = e.shadowRoot && e.shadowRoot.querySelector('.graph'); if (found) return found; } }"""
+# From the slider's event to the first frame that was painted after it, in milliseconds, with the fill of the first node.
+RECOLOUR = f"""async ([name, value]) => {{
+  const root = ({GRAPH})(), start = performance.now();
+  if (name === 'hop') {{
+    const slider = root.querySelector('.hop input');
+    slider.value = value;
+    slider.dispatchEvent(new Event('input', {{ bubbles: true }}));
+  }} else root.querySelector(`[data-lens=${{value}}]`).click();
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return [performance.now() - start, [...root.querySelectorAll('.node .body')].map((body) => body.style.fill).join()];
+}}"""
+LUMINANCE = """(colour) => { const [r, g, b] = colour.match(/\\d+/g).map(Number).map((c) => c / 255)
+  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; }"""
+
+
+@pytest.fixture
+def opened(page: Page, server: str, watch: Watch) -> Iterator[Page]:
+    """Importance of the sample run; quiet to the end."""
+    page.goto(f"{server}/importance?run=sample")
+    page.locator("[data-ready=yes]").wait_for()
+    expect(heading(page)).to_contain_text("stage1.L1")
+    yield page
+    watch.assert_quiet()
+
+
+def heading(page: Page) -> "object":
+    """The name of the module in the panel."""
+    return page.locator("[data-testid=stHeading] h3").first
+
+
+def view(page: Page) -> str | None:
+    """Position and zoom."""
+    return page.locator(".canvas").get_attribute("data-view")
+
+
+def selected(page: Page) -> str | None:
+    return page.locator(".node.selected").get_attribute("data-id")
+
+
+def places(page: Page) -> dict[str, object]:
+    """Where every node is on the screen."""
+    found: dict[str, object] = page.evaluate(
+        f"""() => Object.fromEntries([...({GRAPH})().querySelectorAll('.node')].map((node) => {{
+          const box = node.querySelector('.body').getBoundingClientRect();
+          return [node.dataset.id, [Math.round(box.x), Math.round(box.width)]]; }}))"""
+    )
+    return found
+
+
+def test_a_click_opens_the_module(opened: Page) -> None:
+    opened.get_by_role("option", name="stage2.L2: ").click()
+    expect(heading(opened)).to_contain_text("stage2.L2")
+    expect(opened).to_have_url(re.compile("module=stage2.L2"))
+    expect(opened.get_by_text(re.compile(r"seen in \d+ of 304")).first).to_be_visible()
+    for part in ("Expected target", "Rank", "Better in its place"):
+        expect(opened.get_by_text(part).first).to_be_visible()
+
+
+def test_a_hover_tells_in_words(opened: Page) -> None:
+    opened.get_by_role("option", name="stage3.L1: ").hover()
+    tip = opened.locator(".tip")
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text("test_loss (")
+    expect(tip).to_contain_text("madds_m")
+    opened.locator(".search input").hover()
+    expect(tip).to_be_hidden()
+
+
+def test_the_hop_recolours_without_losing_place_zoom_or_selection(opened: Page) -> None:
+    opened.get_by_role("option", name="stage2.L2: ").click()
+    expect(heading(opened)).to_contain_text("stage2.L2")
+    for _ in range(2):
+        opened.locator(".tools [data-do=in]").click()
+    where, seen = view(opened), places(opened)
+    slider = opened.get_by_label("Hop: how many layers a module reaches back")
+    slider.focus()
+    fills = opened.locator(".node .body").first.evaluate("(body) => body.style.fill")
+    for hop, shown in (("1", "stage2.L1 to L2"), ("2", "stage2.L1 to L2"), ("unit", "stage2.L1 to L2")):
+        opened.keyboard.press("ArrowRight")
+        expect(opened).to_have_url(re.compile(f"hop={hop}"))
+        expect(heading(opened)).to_contain_text(shown)
+        assert (view(opened), places(opened), selected(opened)) == (where, seen, "stage2.L2")
+    assert opened.locator(".node .body").first.evaluate("(body) => body.style.fill") != fills
+    opened.get_by_role("radio", name="Among the best 10 %").click()
+    expect(opened).to_have_url(re.compile("lens=good"))
+    assert (view(opened), selected(opened)) == (where, "stage2.L2")
+
+
+def test_recolouring_takes_less_than_300_ms(opened: Page) -> None:
+    opened.evaluate(RECOLOUR, ["hop", 0])
+    times, fills = [], set()
+    for turn in range(4):
+        for name, value in (("hop", turn % 3), ("lens", "good"), ("hop", 3), ("lens", "score")):
+            took, fill = opened.evaluate(RECOLOUR, [name, value])
+            times.append(took)
+            fills.add(fill)
+    print(f"recolouring 9 nodes: median {statistics.median(times):.0f} ms, longest {max(times):.0f} ms")
+    assert len(fills) >= 6  # it did recolour
+    assert statistics.median(times) < RECOLOUR_MS
+
+
+def test_the_keyboard_reaches_every_part(opened: Page) -> None:
+    opened.get_by_role("option", name="stage1.L1: ").focus()
+    opened.keyboard.press("ArrowDown")
+    expect(heading(opened)).to_contain_text("stage1.L2")
+    opened.keyboard.press("End")
+    expect(heading(opened)).to_contain_text("stage4.L2")
+    opened.keyboard.press("ArrowLeft")
+    expect(heading(opened)).to_contain_text("stage4.L1")
+    assert opened.get_by_role("option", selected=True).count() == 1
+    assert opened.locator(".node[tabindex='0']").count() == 1  # one stop for Tab
+    before = view(opened)
+    opened.keyboard.press("+")
+    assert view(opened) != before
+    opened.keyboard.press("0")
+    assert view(opened) == before
+    opened.get_by_role("radio", name="Average").focus()
+    opened.keyboard.press("ArrowRight")
+    expect(opened).to_have_url(re.compile("lens=good"))
+    opened.get_by_label("Hop: how many layers a module reaches back").focus()
+    opened.keyboard.press("End")
+    expect(opened).to_have_url(re.compile("hop=unit"))
+
+
+def test_search_finds_operations(opened: Page) -> None:
+    box = opened.get_by_label("Find an operation")
+    box.fill("e6_K5")
+    expect(opened.locator(".found")).to_have_text("3 of 9")
+    expect(opened.locator(".node.dim")).to_have_count(6)
+    box.press("Enter")
+    box.press("Enter")  # stage1.L1 was chosen already: on to the next ones
+    expect(heading(opened)).to_contain_text("stage1.L3")
+    box.fill("")
+    expect(opened.locator(".node.dim")).to_have_count(0)
+
+
+def test_repeated_blocks_fold_and_unfold(opened: Page) -> None:
+    opened.get_by_role("button", name="Fold").click()
+    expect(opened.get_by_role("option")).to_have_count(4)
+    opened.get_by_role("option", name="3 x e6 k5").click()
+    expect(opened.get_by_role("option")).to_have_count(6)
+    opened.get_by_role("button", name="Fold 3 equal layers").press("Enter")
+    expect(opened.get_by_role("option")).to_have_count(4)
+    opened.get_by_role("button", name="Unfold").click()
+    expect(opened.get_by_role("option")).to_have_count(9)
+
+
+def test_a_link_opens_the_same_view_and_other_pages_keep_it(opened: Page, server: str) -> None:
+    opened.get_by_role("option", name="stage3.L2: ").click()
+    expect(opened).to_have_url(re.compile("module=stage3.L2"))
+    opened.get_by_label("Hop: how many layers a module reaches back").press("ArrowRight")
+    expect(opened).to_have_url(re.compile("hop=1"))
+    link, name = opened.url, heading(opened).inner_text()
+    opened.get_by_role("link", name="Hops").click()
+    expect(opened.get_by_text("What a feature is worth")).to_be_visible()
+    opened.get_by_role("link", name="Importance").click()
+    opened.locator("[data-ready=yes]").wait_for()
+    expect(heading(opened)).to_have_text(name)
+    assert selected(opened) == "stage3.L2"
+    opened.goto(server)
+    opened.goto(link)
+    opened.locator("[data-ready=yes]").wait_for()
+    expect(heading(opened)).to_have_text(name)
+    assert selected(opened) == "stage3.L2"
+
+
+def test_two_side_by_side_show_the_change(opened: Page) -> None:
+    opened.get_by_text("Side by side").click()
+    expect(opened.get_by_role("option", name="B, stage1.L1")).to_be_visible()
+    pills = opened.locator(".pill:visible text")
+    assert pills.count() >= 4
+    opened.get_by_role("option", name="B, stage1.L1").hover()
+    expect(opened.locator(".tip")).to_contain_text("From A to B: ")
+    opened.get_by_role("option", name="B, stage1.L1").click()
+    expect(opened.get_by_text("In B")).to_be_visible()
+    opened.get_by_text("Best tenth").click()
+    expect(opened.get_by_text("in the best tenth").first).to_be_visible()
+    opened.get_by_text("One", exact=True).click()
+    expect(opened.get_by_role("option", name="stage1.L1: ")).to_be_visible()
+
+
+def test_the_graph_is_saved_as_svg(opened: Page) -> None:
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Save as SVG").click()
+    text = Path(download.value.path()).read_text()
+    assert text.startswith("<svg") and "e6 k5" in text and "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_all_of_the_first_view_fits_a_projector(opened: Page) -> None:
+    wide = opened.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+    assert wide
+    box = opened.locator(".canvas").bounding_box()
+    assert box is not None and box["y"] + box["height"] < 720
+    words = opened.locator(".node .value").first.bounding_box()
+    assert words is not None and words["height"] >= 10  # pixels: read from the back of a room
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_both_themes_are_readable(page: Page, server: str, watch: Watch, theme: str) -> None:
+    page.emulate_media(color_scheme=theme)
+    page.goto(f"{server}/importance?run=sample")
+    page.locator("[data-ready=yes]").wait_for()
+    found = page.evaluate(
+        f"""() => {{ const light = {LUMINANCE}, root = ({GRAPH})(), style = (e, n) => getComputedStyle(e)[n];
+        const pairs = [...root.querySelectorAll('.node')].map((node) => ['.body', '.value']
+          .map((part) => style(node.querySelector(part), 'fill')));
+        pairs.push([style(document.querySelector('.stApp'), 'backgroundColor'), style(root, 'color')]);
+        return pairs.map((pair) => {{ const [a, b] = pair.map(light).sort((x, y) => y - x);
+          return (a + 0.05) / (b + 0.05); }}); }}"""
+    )
+    assert len(found) == 10 and min(found) >= 4.5
+    ground = page.locator(".stApp").evaluate("(app) => getComputedStyle(app).backgroundColor")
+    assert ground == ("rgb(255, 255, 255)" if theme == "light" else "rgb(17, 20, 27)")
+    watch.assert_quiet()
+
+
+def deep_file(path: Path, stages: int = 18, depth: int = 12, num: int = 60) -> Path:
+    """Designs of more than 200 layers: their units are folded at first."""
+    rng = np.random.default_rng(0)
+    columns = {
+        f"stage{s}_{name}": rng.choice(values, num)
+        for s in range(1, stages + 1)
+        for name, values in (("k", (3, 5)), ("l", (depth - 1, depth)))
+    }
+    frame = pd.DataFrame(columns)
+    frame["acc_pct"] = 70 + sum(frame[f"stage{s}_k"] * 0.1 for s in range(1, stages + 1)) + rng.normal(0, 0.1, num)
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.slow
+def test_hundreds_of_layers_stay_usable(
+    page: Page, server: str, watch: Watch, server_workspace: Workspace, tmp_path: Path
+) -> None:
+    data = read_table(deep_file(tmp_path / "deep.csv"))
+    train(server_workspace, server_workspace.add_dataset(data, "Deep"), "acc_pct", False)
+    page.goto(f"{server}/importance")
+    page.locator("[data-ready=yes]").wait_for()
+    expect(page.get_by_text(re.compile("layers: repeated ones are folded"))).to_be_visible()
+    expect(page.get_by_role("option")).to_have_count(18)
+    page.get_by_role("button", name="Unfold").click()
+    assert page.get_by_role("option").count() > 200
+    times = [page.evaluate(RECOLOUR, ["hop", turn % 3])[0] for turn in range(6)]
+    print(f"recolouring {page.get_by_role('option').count()} nodes: median {statistics.median(times):.0f} ms")
+    assert statistics.median(times) < RECOLOUR_MS
+    page.get_by_label("Find an operation").fill("stage9.L2")
+    page.keyboard.press("Enter")
+    expect(heading(page)).to_contain_text("stage9.L1 to L2")  # at hop 2, where the slider was left
+    watch.assert_quiet()
