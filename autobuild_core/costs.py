@@ -20,7 +20,7 @@ class CostModel:
     Args:
         metric: its name.
         space: the search space.
-        as_written: of the encoding as the data have it: the metric counts layers that change no output; else of the canonical one.
+        as_written: on the encoding as the data have it, idle layers counted; else on the canonical one.
         weights: (num_positions * num_tokens,) contribution of each layer, in the metric's unit.
         intercept: what the layers do not explain.
         explained: share of the metric's variance over the data that the fit explains.
