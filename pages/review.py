@@ -11,7 +11,7 @@ from autobuild_core.figures import colours, drawing, review
 from autobuild_core.figures.colours import Lens
 from autobuild_core.pins import LONGEST_NOTE, Pin
 from autobuild_core.report.page import page
-from pages import _pins, _shared, _trust
+from pages import _linked, _pins, _shared, _trust
 
 _shared.enter("review")
 _shared.title(
@@ -112,6 +112,7 @@ def overturn(one: Pin, found: dict[str, Any]) -> None:
 
 kept = pins.all()
 exports(kept)
+_linked.line(run, "review")
 if not kept:
     st.info(
         "No claim is pinned yet. Pin on Importance, Hops or Builder keeps what a module is worth, with your note; here it gets "

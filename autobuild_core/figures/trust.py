@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, module_name
 from autobuild_core.figures.colours import ANCHORS, Lens, bounds, colour, number, unit_of
 
-
 # Sentences
 
 
