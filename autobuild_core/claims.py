@@ -304,6 +304,7 @@ def _overturn(facts: Facts, line: "pd.Series[Any]", rivals: pd.DataFrame) -> dic
             rival, name = module_rows(pd.DataFrame([second]), spec)[0], charts.module_name(second["positions"], second["layers"])
     codes, frame = overturning(facts.predictor, row, unit, facts.table.networks, rival, NUM_OVERTURNING)
     natives = [facts.predictor.space.native(one) for one in codes]
+    frame["chance"] = frame["chance"].astype(float).round(6)  # in the far tail all digits are noise
     lines = [{"arch": native, **known} for native, known in zip(natives, frame.to_dict("records"), strict=True)]
     return {"rival": name, "evaluations": lines}
 

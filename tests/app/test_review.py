@@ -97,7 +97,7 @@ def test_the_module_of_a_claim_is_shown_on_importance(in_state: Workspace) -> No
     some_pin(in_state, lens="good")
     app = press(open_page("review"), "Show the module")
     assert not app.exception, [e.value for e in app.exception]
-    assert any("Hop" in slider.label for slider in app.select_slider)
+    assert "Importance" in [heading.value for heading in app.header]
     assert "good" in app.query_params["lens"] and "module" in app.query_params
 
 
