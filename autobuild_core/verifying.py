@@ -1,10 +1,10 @@
 """Works every number of a review report out again, from its data alone: reads them, trains with the recorded settings, compares.
 
 A training with the same data, settings, versions and processor gives the same weights bit for bit, whatever the number of
-threads; what follows from them may differ in the last digits where a library sums in another order. So numbers must agree to EXACT
-of their column's spread, which is less than any digit shown. Another processor, or other versions, may round a sum within the
-training, which carries that on: `tolerance` then allows a share of each column's spread, and leaves out what is a choice (suggested
-architectures) or words around a number.
+threads; what follows from them may differ in the last digits where a library sums in another order. So numbers must agree to
+EXACT of their column's spread, which is less than any digit shown. Another processor, or other versions, may round a sum within
+the training, which carries that on: `tolerance` then allows a share of each column's spread, and leaves out what is a choice
+(suggested architectures) or words around a number.
 """
 
 import math
