@@ -422,7 +422,7 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
 def _holds_words(found: dict[str, Any]) -> str:
     held, line = found["holds"], effect_of(found, "score")
     if held is None:
-        return "not worked out for this module: train the run anew where an older version trained it; rare modules have none."
+        return "not worked out: an older version trained the run (train it anew), or the module is too rare in the space."
     digits = colours.digits_for(held["low"], held["high"])
     ends = f"{colours.signed(held['low'], digits)} to {colours.signed(held['high'], digits)} {line['unit']}".strip()
     return (
