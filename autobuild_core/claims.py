@@ -25,7 +25,7 @@ from autobuild_core.suggest import overturning
 from autobuild_core.targets import Target
 
 Array = NDArray[np.float64]
-BOOTSTRAPS = 1000
+BOOTSTRAPS, FEWEST_BOOTSTRAPS, MOST_DRAWN = 1000, 100, 10_000_000  # of the measured difference; networks drawn in all
 CONFIDENCE = 0.9
 NUM_OVERTURNING = 5
 MOST_RIVALS = 400  # dots of a figure
@@ -212,8 +212,8 @@ def bootstrap_of_difference(
     sides = int(has.sum()), int((~has).sum())
     if min(sides) < FEW:
         return None
-    rng, draws = np.random.default_rng(seed), np.empty(BOOTSTRAPS)
-    for b in range(BOOTSTRAPS):
+    rng, draws = np.random.default_rng(seed), np.empty(max(min(BOOTSTRAPS, MOST_DRAWN // len(means)), FEWEST_BOOTSTRAPS))
+    for b in range(len(draws)):
         counts = np.bincount(rng.integers(len(means), size=len(means)), minlength=len(means))
         with_it, without = counts * has, counts * ~has
         totals = with_it.sum(), without.sum()

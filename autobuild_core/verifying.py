@@ -181,12 +181,12 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
     if not 0 <= tolerance < 1:
         raise ReportError(f"tolerance: got {tolerance:g}, expected a share from 0 to below 1.")
     bundle, text = report.read_bundle(report_path)
-    checks = [] if text is None else [check_page(bundle, text, Path(report_path))]
     try:
+        checks = [] if text is None else [check_page(bundle, text, Path(report_path))]
         config, pins = RunConfig(**bundle["run"]["settings"]), [Pin.from_dict(raw) for raw in bundle["pins"]]
         said = bundle["results"]
         table, of_data = check_data(bundle, Path(data_path))
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ReportError(f"{report_path}: got a damaged report ({error!r}), expected one as `report` wrote it.") from error
     if config.data_hash != bundle["data"]["hash"]:
         raise ReportError(
@@ -214,8 +214,9 @@ def mismatch(path: Path | str, wrong: int, compared: int, tolerance: float) -> R
     bundle, _ = report.read_bundle(path)
     trained, own = bundle["run"]["versions"], run_versions()
     other = [f"{name} {trained.get(name)} (here {own[name]})" for name in SAME_SOFTWARE if trained.get(name) != own[name]]
-    if bundle["made"].get("processor") != report.processor():
-        other.append(f"the processor {bundle['made'].get('processor')} (here {report.processor()})")
+    processor = dict(bundle.get("made") or {}).get("processor")
+    if processor != report.processor():
+        other.append(f"the processor {processor} (here {report.processor()})")
     hint = ""
     if other and not tolerance:
         hint = f" It was made with {', '.join(other)}, where sums may round differently: --tolerance 0.05 allows for that."

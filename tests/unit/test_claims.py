@@ -213,6 +213,14 @@ class TestBootstrap:
         assert found is not None
         assert (found["num_with"], found["num_without"], found["difference"]) == (2, 2, 3.5)
 
+    def test_many_networks_are_drawn_less_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(claims, "MOST_DRAWN", 30_000)
+        nums = []
+        for count in (20, 100, 1000):
+            found = bootstrap_of_difference(np.arange(float(count)), np.arange(count) % 2 == 0, np.arange(count))
+            nums.append(0 if found is None else found["num"])
+        assert nums == [1000, 300, 100]
+
     def test_one_network_on_a_side_is_too_few(self) -> None:
         assert bootstrap_of_difference(np.arange(4.0), np.array([True, False, False, False]), np.arange(4)) is None
 

@@ -188,11 +188,22 @@ class TestData:
 
 
 class TestDamaged:
+    @pytest.mark.parametrize("ending", ["json", "html"])
     @pytest.mark.parametrize("part", ["run", "data", "pins", "results"])
-    def test_a_part_is_missing(self, made: Made, tmp_path: Path, part: str) -> None:
-        bundle = {name: value for name, value in made[1].items() if name != part}
-        with pytest.raises(ReportError, match="got a damaged report"):
-            verifying.verify(written(bundle, tmp_path / "r.json"), made[0])
+    @pytest.mark.parametrize("value", [None, "text", [], {}])
+    def test_a_part_is_missing_or_something_else(self, made: Made, tmp_path: Path, part: str, value: Any, ending: str) -> None:
+        path = written(made[1], tmp_path / f"r.{ending}")
+        text, own = path.read_text(encoding="utf-8"), made[1] | {part: value}
+        if ending == "html":
+            inside = json.dumps(own).replace("<", "\\u003c")
+            text = report.BUNDLE.sub(lambda found: found[0].replace(found[1], inside), text, count=1)
+        path.write_text(text if ending == "html" else report.to_json(own), encoding="utf-8", newline="\n")
+        with pytest.raises(ReportError):
+            verifying.verify(path, made[0])
+
+    def test_what_made_it_is_missing(self, made: Made, tmp_path: Path) -> None:
+        path = written({name: value for name, value in made[1].items() if name != "made"}, tmp_path / "r.json")
+        assert "the processor None" in str(verifying.mismatch(path, 1, 2, 0.0))
 
     def test_files_swapped(self, made: Made, tmp_path: Path) -> None:
         with pytest.raises(ReportError, match="no report"):
