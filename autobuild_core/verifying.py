@@ -120,6 +120,8 @@ def _spread(values: list[float]) -> float:
 
 def _part(path: Path_) -> str:
     """What a path belongs to, in the table of what was checked."""
+    if not path:
+        return "report"
     names = [str(name + 1) if isinstance(name, int) else name for name in path[:2]]
     return " ".join(names) if path[0] in ("tables", "claims", "quality") and len(path) > 2 else names[0]
 
@@ -184,7 +186,7 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
     try:
         checks = [] if text is None else [check_page(bundle, text, Path(report_path))]
         config, pins = RunConfig(**bundle["run"]["settings"]), [Pin.from_dict(raw) for raw in bundle["pins"]]
-        said = bundle["results"]
+        said = dict(bundle["results"])
         table, of_data = check_data(bundle, Path(data_path))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ReportError(f"{report_path}: got a damaged report ({error!r}), expected one as `report` wrote it.") from error
