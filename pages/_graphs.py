@@ -25,12 +25,12 @@ def _source(run_id: str, changed: float, _run: FinishedRun) -> graphs.Source:
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the graph")
-def _graph(run_id: str, changed: float, rows: bytes, kind: str, theme: str, _run: FinishedRun) -> graphs.Graph:
+def _graph(run_id: str, changed: float, rows: bytes, kind: str, _run: FinishedRun) -> graphs.Graph:
     source = _source(run_id, changed, _run)
     codes = np.frombuffer(rows, np.int16).reshape(-1, _run.table.spec.num_positions)
     if kind == "pair":
-        return graphs.pair_graph(source, codes[0], codes[1], theme)
-    return graphs.best_graph(source, codes, theme) if kind == "best" else graphs.one_graph(source, codes[0], theme)
+        return graphs.pair_graph(source, codes[0], codes[1])
+    return graphs.best_graph(source, codes) if kind == "best" else graphs.one_graph(source, codes[0])
 
 
 def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
@@ -43,7 +43,7 @@ def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
     """
     changed = _shared.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
     rows = np.ascontiguousarray(codes, np.int16).tobytes()
-    return _graph(run.id, changed, rows, kind, _shared.theme(), run)
+    return _graph(run.id, changed, rows, kind, run)
 
 
 def best_rows(run: FinishedRun) -> Codes:

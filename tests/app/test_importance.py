@@ -120,7 +120,7 @@ def test_a_typed_mistake_keeps_what_was_typed(in_state: Workspace) -> None:
 def test_a_minimised_target_is_better_when_smaller(in_state: Workspace) -> None:
     data = shown(open_page("importance"))
     score = next(lens for lens in data["lenses"] if lens["id"] == "score")
-    assert score["legend"]["labels"][0].startswith("better")
+    assert score["legend"]["light"]["labels"][0].startswith("better")
 
 
 @CELLS

@@ -232,6 +232,11 @@ def test_both_themes_are_readable(page: Page, server: str, watch: Watch, theme: 
     assert len(found) == 10 and min(found) >= 4.5
     ground = page.locator(".stApp").evaluate("(app) => getComputedStyle(app).backgroundColor")
     assert ground == ("rgb(255, 255, 255)" if theme == "light" else "rgb(17, 20, 27)")
+    body = page.locator(".node .body").first
+    before, chosen, where = body.evaluate("(body) => body.style.fill"), selected(page), view(page)
+    page.emulate_media(color_scheme="dark" if theme == "light" else "light")  # while the page stands
+    expect(body).not_to_have_css("fill", before)
+    assert (selected(page), view(page)) == (chosen, where)
     watch.assert_quiet()
 
 
