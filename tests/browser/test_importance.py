@@ -191,7 +191,7 @@ def test_two_side_by_side_show_the_change(opened: Page) -> None:
     pills = opened.locator(".pill:visible text")
     assert pills.count() >= 4
     opened.get_by_role("option", name="B, stage1.L1").hover()
-    expect(opened.locator(".tip")).to_contain_text("From A to B: ")
+    expect(opened.locator(".tip:visible")).to_contain_text("From A to B: ")
     opened.get_by_role("option", name="B, stage1.L1").click()
     expect(opened.get_by_text("In B")).to_be_visible()
     opened.get_by_text("Best tenth").click()
