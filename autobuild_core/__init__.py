@@ -11,11 +11,13 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from autobuild_core.version import VERSION
+
 if TYPE_CHECKING:
     from autobuild_core import figures
     from autobuild_core.notebook import Run, read, train
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["Run", "figures", "read", "train"]
 
 

@@ -1,4 +1,4 @@
-"""The same pipeline as the pages, without a browser: inspect, train, predict, score, build, suggest.
+"""The same pipeline as the pages, without a browser: inspect, train, predict, score, build, suggest, report, verify.
 
 Progress goes to standard error, one JSON object to standard output at the end. Exit status 0; 2 for what the user
 can mend, with one clear sentence; 130 when interrupted, with what was finished kept.
@@ -148,11 +148,40 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     return found
 
 
+def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Writes the design review of a run: one offline HTML file, or JSON."""
+    from autobuild_core import report as reports
+    from autobuild_core.pins import Pins
+    from autobuild_core.report.page import page
+
+    run = notebook.Run(options.run)
+    pins = Pins(options.pins or Path(options.run) / "pins").all()
+    bundle = reports.make_bundle(run.folder, pins)
+    out = options.out or str(Path(options.run) / "review.html")
+    text = reports.to_json(bundle) if out.lower().endswith(".json") else page(bundle)
+    _write(out, text)
+    return {"path": out, "bytes": len(text.encode()), "num_pins": len(pins)}
+
+
+def verify(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Works every number of a report out again from its data, and fails where one differs."""
+    from autobuild_core import verifying
+
+    checks = verifying.verify(options.report, options.data, options.tolerance, progress)
+    progress.close()
+    print(verifying.as_text(checks), file=sys.stderr)
+    wrong = sum(len(check.wrong) for check in checks)
+    counts = {name: sum(getattr(check, name) for check in checks) for name in ("numbers", "texts", "left_out")}
+    if wrong:
+        raise verifying.mismatch(options.report, wrong, counts["numbers"] + counts["texts"], options.tolerance)
+    return {"path": str(options.report), "agrees": True} | counts | {"largest": max(check.largest for check in checks)}
+
+
 def _write(path: str, text: str) -> None:
     """A result file, whole or not at all."""
     try:
         with tables.replacing(Path(path)) as part:
-            part.write_text(text)
+            part.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigError(f"--out {path}: got {error.strerror}, expected a place that can be written.") from error
 
@@ -198,6 +227,11 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(suggest, "run")
     command.add_argument("--num", type=int, default=16)
     command.add_argument("--out", required=True, help="JSON lines")
+    command = add(report, "run")
+    command.add_argument("--out", help="HTML, or JSON where the name ends in .json; review.html in the run folder unless given")
+    command.add_argument("--pins", help="folder of pinned claims; pins in the run folder unless given")
+    command = add(verify, "report", "data")
+    command.add_argument("--tolerance", type=float, default=0.0, help="share of a column's spread; for reports of other machines")
     command = add(benchmark)
     command.add_argument("data", nargs="?", help="evaluated architectures; not needed for --scale alone")
     command.add_argument("--target", default="", help="equation over the file's metrics")

@@ -6,6 +6,7 @@ StudioError
   TargetError          a target equation is refused; `.position` is the faulty character
   RunError             a run is missing, unfinished, or was written by another version
   ConfigError          a setting is out of range
+  ReportError          a review report is none, is damaged, or says what cannot be worked out again
 """
 
 
@@ -40,6 +41,10 @@ class RunError(StudioError):
 
 class ConfigError(StudioError):
     """A setting is out of range."""
+
+
+class ReportError(StudioError):
+    """A review report is none, is damaged, or says what cannot be worked out again from its data."""
 
 
 class Cancelled(Exception):

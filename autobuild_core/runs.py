@@ -69,7 +69,7 @@ class RunConfig:
                 raise ConfigError(f"{setting.removeprefix('num_')}: got {value}, expected at least {least}.")
 
 
-def _versions() -> dict[str, str]:
+def run_versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a result, without importing them."""
     versions = {"python": platform.python_version()}
     for package in RECORDED_VERSIONS:
@@ -102,7 +102,7 @@ class RunFolder:
         about = {
             "schema_version": tables.SCHEMA_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": _versions(),
+            "versions": run_versions(),
             "config": asdict(config),
         }
         self.set_state("queued")

@@ -1,5 +1,9 @@
-"""Which architectures to evaluate next, to learn most about which module of each unit is the best. Ours (issue 3)."""
+"""Which architectures to evaluate next, to learn most about which module of each unit is the best. Ours (issue 3).
 
+`overturning` asks the same about a single claim: which evaluations are most likely to turn it.
+"""
+
+import math
 from typing import Any
 
 import numpy as np
@@ -9,11 +13,12 @@ from numpy.typing import NDArray
 from autobuild_core.building import module_rows, top_modules
 from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
-from autobuild_core.records import Codes
+from autobuild_core.records import ABSENT, Codes
 
 Array = NDArray[np.float64]
 CONTENDING = 5  # modules of a unit that a batch is to tell apart
 POOL, CONTEXTS = 1500, 12
+OVERTURN_POOL, OVERTURN_CONTEXTS = 160, 48  # candidates are these with the module and as many without
 BALANCE, DIVERSITY = 0.5, 0.25  # weights beside the information, which is 1 at its largest
 
 
@@ -154,3 +159,73 @@ def _greedy(
         nearest = np.minimum(nearest, (codes != codes[pick]).mean(1))
         information.append(1 - float((contrasts**2).sum()) / max(whole, 1e-300))
     return chosen, information
+
+
+def overturning(
+    predictor: Predictor,
+    row: Codes,
+    unit: int | None,
+    evaluated: NDArray[np.uint64],
+    rival: Codes | None = None,
+    num: int = 5,
+    seed: int = 0,
+) -> tuple[Codes, pd.DataFrame]:
+    """The networks whose evaluation is most likely to turn a claim: that a module is better, or worse, than another.
+
+    What is not known is a difference of two means over contexts, with the module and with its rival (or over the space), a
+    Gaussian with the members' jackknife variance v. Once measurements have removed a share i of it (`_greedy`), its mean has
+    moved by a Gaussian of variance i v: the sign has turned with probability Phi(-|difference| / sqrt(i v)), on the scale of
+    normal scores.
+
+    Args:
+        predictor: the run.
+        row: (num_positions,) the module's layers at its positions, ABSENT elsewhere.
+        unit: the unit that it fills, no deeper; None for a window.
+        evaluated: canonical hashes of the networks evaluated already.
+        rival: another module for the same place; None = the average architecture.
+        num: how many, at most.
+        seed: of contexts and candidates.
+
+    Returns:
+        (codes (n, num_positions), a line each: chance (that it and those before it turn the claim), contains (the module),
+        predicted, low, high).
+    """
+    space, rng = predictor.space, np.random.default_rng(seed)
+    contexts, mixed = space.sample(OVERTURN_CONTEXTS, rng), space.sample(OVERTURN_POOL, rng)
+    with_it = _put(contexts, row, unit, predictor)
+    other, without = (v if rival is None else _put(v, rival, unit, predictor) for v in (contexts, mixed))
+    codes = np.concatenate([without, _put(mixed, row, unit, predictor)])
+    networks = space.hash_networks(codes)
+    first = np.sort(np.unique(networks, return_index=True)[1])
+    codes = codes[first[~np.isin(networks[first], evaluated)]]
+    if not len(codes) or not len(with_it):
+        return codes[:0], pd.DataFrame(columns=["chance", "contains", "predicted", "low", "high"])
+    effect = (predictor.member_scores(with_it).mean(1) - predictor.member_scores(other).mean(1)).astype(float)[:, None]
+    doubt, scores = _deviations(effect), predictor.member_scores(codes).astype(float)
+    columns = np.flatnonzero(row != ABSENT) if unit is None else np.array(predictor.spec.units[unit].positions)
+    held = (codes[:, columns] == row[columns]).all(1)
+    chosen, information = _greedy(_deviations(scores), doubt, np.stack([held, ~held], 1), codes, predictor, num)
+    moved = np.sqrt(np.maximum(np.array(information) * float((doubt**2).mean()), 1e-300))
+    distance = abs(float(effect.mean())) / moved
+    frame = predictor.predict(codes[chosen]).drop(columns="score")
+    frame.insert(0, "chance", [0.5 * math.erfc(d / math.sqrt(2)) for d in distance])
+    frame.insert(1, "contains", held[chosen])
+    return codes[chosen], frame
+
+
+def _put(codes: Codes, row: Codes, unit: int | None, predictor: Predictor) -> Codes:
+    """(n, num_positions) a module put into those codes that have layers where a window has; all of them for a whole unit."""
+    if unit is not None:
+        columns = list(predictor.spec.units[unit].positions)
+        whole = codes.copy()
+        whole[:, columns] = row[columns]
+        return whole
+    columns = np.flatnonzero(row != ABSENT).tolist()
+    put: Codes = codes[(codes[:, columns] != ABSENT).all(1)]
+    for own in predictor.spec.units:
+        inside = [p for p in columns if p in own.positions]
+        if own.tied and inside:
+            layers = list(own.positions)
+            put[:, layers] = np.where(put[:, layers] == ABSENT, ABSENT, row[inside[0]])
+    put[:, columns] = row[columns]
+    return put

@@ -1,7 +1,7 @@
 """Writes the report of `trust.py` for a trained run: every scorer's scores, the figures of the panel, what to evaluate next.
 
 Files: scorers.parquet, trust_calibration.parquet, trust_best.parquet, trust_positions.parquet, interactions.parquet,
-next.parquet, bootstraps.safetensors; and the dictionary that becomes quality.json["trust"].
+next.parquet, claims.parquet, bootstraps.safetensors; and the dictionary that becomes quality.json["trust"].
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core import registry, trust
+from autobuild_core import holding, registry, trust
 from autobuild_core.building import module_rows, orientation, top_modules
 from autobuild_core.inference import Predictor
 from autobuild_core.interactions import interactions
@@ -107,6 +107,7 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "permutation": None,
     }
     bootstraps.save(folder.path)
+    folder.write_frame(holding.FILE, holding.holding_table(trained.scorer, bootstraps, trained.modules))
     folder.write_frame("scorers.parquet", table)
     folder.write_frame("trust_best.parquet", best)
     folder.write_frame("trust_positions.parquet", positions)

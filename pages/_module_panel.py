@@ -12,7 +12,7 @@ import streamlit as st
 from autobuild_core.figures import charts, colours, replacements
 from autobuild_core.figures.colours import Lens
 from autobuild_core.records import Codes
-from pages import _shared, _trust
+from pages import _pins, _shared, _trust
 from pages._shared import FinishedRun
 
 
@@ -38,6 +38,7 @@ def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     """
     st.subheader(heading(line), anchor=False)
     statements(run, line, lens)
+    _pins.pin(run, line, lens, f"importance_{key}")
     places, layers = json.loads(line["positions"]), json.loads(line["layers"])
     table = charts.with_without_table(run.table, run.predictions, places, layers, bool(line["whole_unit"]))
     figure = charts.with_without_figure(table, run.config.target)

@@ -32,7 +32,7 @@ from pages._selection import recall as recall
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
 PAGES = {"home": "Home", "data": "Data", "train": "Train", "map": "Map", "importance": "Importance", "hops": "Hops"}
-PAGES |= {"builder": "Builder"}
+PAGES |= {"builder": "Builder", "review": "Review"}
 STYLE = """<style>
 [data-testid=stMainBlockContainer] {padding: 4.2rem 2.2rem 3rem; max-width: 1700px}
 section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !important; min-width: 190px !important}
@@ -49,7 +49,8 @@ NEXT_STEPS = {
     "map": ("importance", "See what matters"),
     "importance": ("hops", "Rank the modules"),
     "hops": ("builder", "Build better ones"),
-    "builder": ("data", "Add new measurements"),
+    "builder": ("review", "Review the claims"),
+    "review": ("data", "Add new measurements"),
 }
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}

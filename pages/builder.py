@@ -13,7 +13,7 @@ from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
 from autobuild_core.records import ABSENT, Codes, UnitSpec
-from pages import _linked, _selection, _shared, _trust
+from pages import _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("builder")
 _shared.title(
@@ -116,6 +116,7 @@ def card(unit: UnitSpec, layers: list[str]) -> None:
     rest = f"{colours.words(row, Lens.GOOD, run.unit)}, {colours.evidence(int(row['num_evaluated']), run.num_evaluated)}"
     note = _trust.best_note(run, places, row["layers"])
     st.html(_shared.module_card(colours.words(row, Lens.SCORE, run.unit), f"{rest}; {note}" if note else rest, swatch))
+    _pins.pin(run, row, Lens.SCORE, f"builder_{unit.label}")
 
 
 def assemble(choices: list[list[int]]) -> Codes:

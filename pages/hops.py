@@ -7,7 +7,7 @@ import streamlit as st
 
 from autobuild_core.figures import charts, hops
 from autobuild_core.figures.colours import Lens
-from pages import _hops_sections, _linked, _selection, _shared, _trust
+from pages import _hops_sections, _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("hops")
 _shared.title(
@@ -92,6 +92,7 @@ def ranking(lens: Lens) -> None:
     everything = part.drop(columns=["unit_index", "first_position"]).sort_values(lens.value, ascending=False)
     alt = f"Ranking of modules, {names[key]}, with intervals; the first is {table['module'].iloc[0]}"
     _shared.show(figure, everything, "ranking", alt, on_pick=_linked.module_click("plot_ranking", table))
+    _pins.pin(run, table.iloc[_linked.chosen_line_of(run, table) or 0], lens, "hops")
 
 
 def bump(lens: Lens) -> None:

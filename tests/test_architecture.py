@@ -21,7 +21,7 @@ PACKAGE = "autobuild_core"
 
 # Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
-LOW = ("errors", "memory", "registry", "records", "tables", "runs", "storage")
+LOW = ("version", "errors", "memory", "registry", "records", "tables", "runs", "storage", "pins")
 SPACE_AND_DATA = ("spaces", "datasets", "reading", "targets", "graphs", "features", "scaling")
 LEARNING = (
     "costs",
@@ -36,21 +36,22 @@ LEARNING = (
     "published",
     "curve",
     "inference",
-    "space_map",
     "stability",
+    "space_map",
     "scorers",
     "building",
     "comparing",
     "suggest",
     "interactions",
     "trust",
+    "holding",
     "trust_report",
     "searchers",
     "evaluators",
     "autospace",
 )
 RUNNING = ("warm", "jobs", "pipeline", "worker", "supervisor")
-SHOWING = ("figures", "report", "notebook", "benchmark", "__init__", "cli", "__main__")
+SHOWING = ("figures", "claims", "report", "notebook", "verifying", "benchmark", "__init__", "cli", "__main__")
 ORDER = LOW + SPACE_AND_DATA + LEARNING + RUNNING + SHOWING
 HEAVY = ("torch", "torch_geometric", "sklearn", "scipy")
 # May import HEAVY, at its top or when work starts. All others must not load any of it by being imported.
@@ -63,6 +64,7 @@ MAY_BE_HEAVY = (
     "population",
     "teaching",
     "stability",
+    "holding",
     "scorers",
     "interactions",
     "trust",
@@ -74,7 +76,7 @@ MAY_BE_HEAVY = (
     "supervisor",
 )
 # These call heavy rows when work starts; importing them loads nothing.
-CALLS_HEAVY_LATE = ("notebook", "benchmark", "__init__", "cli", "__main__")
+CALLS_HEAVY_LATE = ("notebook", "verifying", "benchmark", "__init__", "cli", "__main__")
 PAGES_MAY = ("streamlit", "starlette", "pandas", "numpy", "plotly", "networkx", "pyvis", "simpleeval", PACKAGE, "pages")
 
 

@@ -8,8 +8,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import STATES, flat_file, open_page, texts, train
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder")
-RESULTS = ("map", "importance", "hops", "builder")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
+RESULTS = ("map", "importance", "hops", "builder", "review")
 
 
 @pytest.mark.parametrize("page", PAGES)

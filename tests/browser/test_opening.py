@@ -23,6 +23,7 @@ LAST_SEEN = {
     "importance": "Better in its place",
     "hops": "What a feature is worth",
     "builder": "Build for me",
+    "review": "Go to Importance",
 }
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
 

@@ -1,0 +1,71 @@
+"""Would another sample of networks have said the same of a module? The share of bootstraps in which its effect keeps its sign.
+
+`stability.py` says how the solved half's predictions move from one bootstrap sample of the networks to the next; here those moves
+become moves of every scored module's effect. Ours.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autobuild_core.building import module_rows
+from autobuild_core.population import Population, exact_means
+from autobuild_core.readout import scaled_features
+from autobuild_core.records import ModuleGroup
+from autobuild_core.scorers import count_evaluated
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.stability import Bootstraps
+
+Array = NDArray[np.float64]
+FILE = "claims.parquet"
+NUM_ARCHITECTURES, FEWEST = 2048, 12  # of the space, over which moves are averaged; that a module needs among them
+GRID = np.linspace(-4, 4, 401)  # normal scores
+
+
+def slopes(scorer: AutoBuildScorer, lines: NDArray[np.intp]) -> Array:
+    """(n,) how much the expected target of architectures of the population moves with their normal score."""
+    curve = scorer.predictor.expected(GRID)
+    order = 1 if curve[-1] >= curve[0] else -1
+    found: Array = np.interp(scorer.member_targets.mean(0)[lines], curve[::order], np.gradient(curve, GRID)[::order])
+    return found
+
+
+def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.DataFrame) -> pd.DataFrame:
+    """claims.parquet: how every module's effect moves over the bootstraps.
+
+    The effect in a bootstrap is that of the module table, moved by what the predictions of architectures with the module move on
+    average, less what all move. An architecture's target moves by its normal score's move times the slope there.
+
+    Args:
+        scorer: the ensemble's.
+        bootstraps: of the same ensemble.
+        modules: modules.parquet.
+
+    Returns:
+        A line a module, in their order: positions, layers, whole_unit, holds (share of the bootstraps in which the effect has the
+        sign that it has), bootstrap_low, bootstrap_high (90 % of the bootstraps); NaN where fewer than FEWEST of
+        NUM_ARCHITECTURES random architectures contain the module.
+    """
+    predictor, rng = scorer.predictor, np.random.default_rng(0)
+    everything, spec = scorer.population, scorer.predictor.spec
+    num = len(everything.codes)
+    lines = np.sort(rng.permutation(num)[:NUM_ARCHITECTURES])
+    weights = everything.weights[lines] / everything.weights[lines].sum()
+    population = Population(everything.codes[lines], weights, False)
+    moved = scaled_features(predictor.network, predictor.space.canonical(population.codes)) @ bootstraps.moves
+    targets = (moved * slopes(scorer, lines)[:, None]).T  # (bootstraps, n) in target units
+    effects = np.full((len(targets), len(modules)), np.nan)
+    codes = module_rows(modules, spec)
+    keys = [modules["positions"], modules["whole_unit"], modules["unit_index"]]
+    for (positions, whole, unit), places in modules.groupby(keys, sort=False).indices.items():
+        columns = tuple(spec.position_labels.index(label) for label in json.loads(positions))
+        group = ModuleGroup(columns, codes[places][:, list(columns)], int(unit) if whole else None)
+        enough = count_evaluated(group, spec, population.codes) >= FEWEST
+        effects[:, places] = np.where(enough, exact_means(targets, population, group, spec), np.nan)
+    effects += modules["effect"].to_numpy(float) - (targets @ weights)[:, None]
+    same = (np.sign(effects) == np.sign(modules["effect"].to_numpy(float))).mean(0)
+    low, high = np.quantile(effects, [0.05, 0.95], axis=0)
+    found = modules[["positions", "layers", "whole_unit"]].assign(holds=np.where(np.isnan(low), np.nan, same))
+    return found.assign(bootstrap_low=low, bootstrap_high=high)

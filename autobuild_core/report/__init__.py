@@ -1,0 +1,222 @@
+"""A design review that can be sent: everything a run says and every pinned claim as one JSON value, and as one offline page.
+
+The JSON value is the report; the page is a function of it (page.py), so that who holds either can work out the other.
+`verifying.py` works out its results again from the data.
+
+    kind, schema     what it is
+    made             when and with which versions; not worked out again
+    run              name, date, settings (`RunConfig`), versions
+    data             name, hash, format, space, counts
+    pins             claims and notes, as pinned
+    results          quality (quality.json), scales, tables, architectures, claims (`claims.record` of each pin)
+"""
+
+import json
+import platform
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from autobuild_core import claims, tables
+from autobuild_core.claims import Facts, plain
+from autobuild_core.errors import ReportError
+from autobuild_core.figures import charts, colours, drawing, review, trust
+from autobuild_core.figures.colours import Lens
+from autobuild_core.pins import Pin, Pins
+from autobuild_core.records import ArchTable, Codes
+from autobuild_core.runs import RunFolder
+from autobuild_core.version import VERSION
+
+KIND, SCHEMA = "autobuild-review", 1
+RANKED = (10, 4)  # best and worst modules shown of each unit
+MOST_POINTS = 2000  # of the scatter of predictions
+DEEPEST_HOP = 4
+NOT_RESULTS = ("seconds",)  # how long it took is no result
+BUNDLE = re.compile(r'<script type="application/json" id="bundle">(.*?)</script>', re.S)
+Bundle = dict[str, Any]
+
+
+def make_bundle(folder: RunFolder, pins: list[Pin] | None = None, name: str = "", facts: Facts | None = None) -> Bundle:
+    """The report of a finished run.
+
+    Args:
+        folder: the run.
+        pins: the claims; None = those in the run's folder.
+        name: what the run is called now; its own name unless given.
+        facts: of the run, where they are read already.
+
+    Raises:
+        RunError: the run is not finished, or did not score a pinned module.
+    """
+    facts = facts or Facts.load(folder)
+    pins = Pins(folder.path / "pins").all() if pins is None else pins
+    about = folder.about
+    made = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "autobuild_core": VERSION}
+    made |= {"plotly": metadata.version("plotly"), "machine": platform.machine(), "processor": processor()}
+    run = {"name": name or facts.config.name, "created": about["created"], "versions": about["versions"]}
+    bundle = {
+        "kind": KIND,
+        "schema": SCHEMA,
+        "made": made,
+        "run": run | {"settings": asdict(facts.config) | {"id": ""}},
+    }  # an id opens the run
+    bundle |= {"data": data_facts(facts.table, facts.config.data_name), "pins": [asdict(pin) for pin in pins]}
+    found: Bundle = plain(bundle | {"results": results(folder, facts, pins)})
+    return found
+
+
+def processor() -> str:
+    """What the machine calls its processor, "" where it does not say: another one may round sums differently."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
+    """What a table is, and the hash that only the same content has."""
+    counts = {"num_rows": len(table), "num_duplicates": table.num_duplicates, "num_rejected": len(table.rejected)}
+    about = {"name": name, "hash": tables.content_hash(table), "format": table.format, "space": table.spec.title}
+    return about | counts | {"num_positions": table.spec.num_positions, "metrics": list(table.metrics.columns)}
+
+
+def results(folder: RunFolder, facts: Facts, pins: list[Pin]) -> dict[str, Any]:
+    """Everything of a report that follows from data, settings and claims."""
+    lenses = [lens for lens in Lens if lens.value in facts.modules]
+    config, mean = facts.config, facts.quality["space_mean"]
+    scales = {lens: colours.scale_for(facts.modules, lens, mean, config.minimize, config.target) for lens in lenses}
+    found: dict[str, Any] = {"quality": _without_times(facts.quality), "scales": {}, "tables": _tables(folder, facts)}
+    found["scales"] = {lens.value: asdict(scale) | {"lens": lens.value} for lens, scale in scales.items()}
+    found["architectures"] = _architectures(facts, scales[Lens.SCORE])
+    found["claims"] = [_claim(facts, pin, scales) for pin in pins]
+    return found
+
+
+def _without_times(value: Any) -> Any:
+    """A value without what is in NOT_RESULTS, at any depth."""
+    if isinstance(value, dict):
+        return {name: _without_times(part) for name, part in value.items() if name not in NOT_RESULTS}
+    return [_without_times(part) for part in value] if isinstance(value, list) else value
+
+
+def as_columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """A table as JSON: its columns by name."""
+    return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def as_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
+    """The table that `as_columns` wrote; None is NaN among numbers."""
+    return pd.DataFrame(columns)
+
+
+def _tables(folder: RunFolder, facts: Facts) -> dict[str, Any]:
+    """The tables behind the figures; without those that an older version of the training did not write."""
+    modules, quality, config = facts.modules, facts.quality, facts.config
+    found = {"ranking": _ranking(facts), "hop_srcc": charts.hop_srcc_table(quality["hop_srcc"], quality["srcc"])}
+    total = int(quality.get("num_evidence", len(facts.predictions)))
+    found["heat"] = charts.heat_table(modules, facts.table.spec, Lens.SCORE, total, config.target)
+    step = -(-len(facts.predictions) // MOST_POINTS)
+    found["predictions"] = facts.predictions.iloc[::step][["source_row", "target", "predicted", "low", "high"]]
+    if "trust" in quality:
+        found |= {"held_out": trust.srcc_table(quality["trust"]), "units": trust.evidence_table(quality["trust"])}
+        found["contenders"] = trust.contenders_table(facts.best, quality["trust"])
+        found["calibration"] = folder.read_frame("trust_calibration.parquet")
+        found["next"] = _next(folder)
+    return {name: as_columns(frame) for name, frame in found.items()}
+
+
+def _ranking(facts: Facts) -> pd.DataFrame:
+    """The best and the worst whole-unit modules of every unit by the average lens."""
+    parts, columns = [], ["rank", "module", "value", "low", "high", "words"]
+    total = int(facts.quality.get("num_evidence", len(facts.predictions)))
+    for index, unit in enumerate(facts.table.spec.units):
+        own = facts.modules[facts.modules["whole_unit"] & (facts.modules["unit_index"] == index)]
+        if len(own):
+            part = charts.ranking_table(own, Lens.SCORE, facts.config.minimize, total, facts.config.target, *RANKED)
+            parts.append(part[columns].assign(unit=unit.label))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "unit"])
+
+
+def _next(folder: RunFolder) -> pd.DataFrame:
+    """What to evaluate next: arch, information, predicted, low, high."""
+    table = folder.read_frame("next.parquet")
+    archs = [charts.native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
+    return pd.DataFrame({"arch": archs}).join(table.drop(columns="record", errors="ignore"))
+
+
+def _architectures(facts: Facts, scale: colours.Scale) -> list[dict[str, Any]]:
+    """The best measured architecture, drawn at every hop."""
+    sign = -1 if facts.config.minimize else 1
+    best = facts.predictions.iloc[int((sign * facts.predictions["target"]).to_numpy().argmax())]
+    row = int(best["row"])
+    deepest = min(int(facts.modules["hop"].max()), DEEPEST_HOP)
+    index = drawing.module_index(facts.modules)
+    drawn = [drawn_at(facts, facts.table.codes[row], hop, scale, index) for hop in range(deepest + 1)]
+    about = {"source_row": int(facts.table.source_rows[row]), "measured": float(best["target"])}
+    return [about | {"arch": facts.predictor.space.native(facts.table.codes[row]), "hops": drawn}]
+
+
+def drawn_at(
+    facts: Facts, codes: Codes, hop: int, scale: colours.Scale, index: dict[tuple[str, str, bool], int]
+) -> dict[str, list[Any]]:
+    """An architecture laid out and scored at a hop: `review.svg_table`."""
+    spec = facts.table.spec
+    scores = drawing.node_scores(facts.modules, index, spec, codes, hop)
+    drawn = drawing.coloured(drawing.architecture_table(spec, codes), scores, scale, facts.unit)
+    return as_columns(review.svg_table(drawn, scale.lens))
+
+
+def _claim(facts: Facts, pin: Pin, scales: dict[Lens, colours.Scale]) -> dict[str, Any]:
+    """The record of a pin with what its figures need: its sentence, its rivals, both examples drawn at the claim's hop."""
+    found = claims.record(facts, pin.claim)
+    out: dict[str, Any] = {"sentence": claims.sentence(found), "remarks": claims.remarks(found, facts.config.target)}
+    out |= {"record": found, "rivals": as_columns(claims.rivals_table(facts, pin.claim))}
+    index = drawing.module_index(facts.modules)
+    for name in ("with_it", "counter_example"):
+        codes = None if found[name] is None else facts.table.codes[found[name]["row"]]
+        out[name] = None if codes is None else drawn_at(facts, codes, found["hop"], scales[Lens.SCORE], index)
+    return out
+
+
+# Files
+
+
+def read_bundle(path: Path | str) -> tuple[Bundle, str | None]:
+    """(the report in a file, the page's text where it is one).
+
+    Raises:
+        ReportError: it is no report, or a damaged one.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ReportError(f"{path}: got {error.strerror}, expected a report that `report` wrote.") from error
+    except UnicodeDecodeError as error:
+        raise ReportError(f"{path}: got a file that is no text, expected a report: HTML or JSON as `report` wrote it.") from error
+    page = text.lstrip()[:15].lower().startswith("<!doctype html")
+    found = BUNDLE.search(text) if page else None
+    if page and found is None:
+        raise ReportError(f"{path}: got an HTML page without a report in it, expected one that `report` wrote.")
+    try:
+        bundle = json.loads(found[1] if found else text)
+    except ValueError as error:
+        raise ReportError(
+            f"{path}: got a file that is no report ({error}), expected HTML or JSON as `report` wrote it."
+        ) from error
+    if not isinstance(bundle, dict) or bundle.get("kind") != KIND:
+        raise ReportError(f"{path}: got JSON that is no report, expected one whose kind is '{KIND}'.")
+    if bundle.get("schema") != SCHEMA:
+        raise ReportError(f"{path}: got a report of schema {bundle.get('schema')}, expected {SCHEMA}; make it anew.")
+    return bundle, text if page else None
+
+
+def to_json(bundle: Bundle) -> str:
+    """The report as a JSON file."""
+    return json.dumps(bundle, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,3 @@
+"""The version of the project, which runs and reports record."""
+
+VERSION = "0.1.0"

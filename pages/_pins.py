@@ -1,0 +1,95 @@
+"""Pins: a button that any page places beside a module, and what the Review page reads."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from autobuild_core import claims
+from autobuild_core.claims import Facts
+from autobuild_core.errors import StudioError
+from autobuild_core.figures.colours import Lens
+from autobuild_core.pins import LONGEST_NOTE, Claim, Pin, Pins
+from pages import _shared
+from pages._selection import Module
+
+NOTE_HELP = "What you would say to the one who reads the review: why it matters, what you doubt, what to do."
+
+
+def claim_of(module: Module, lens: Lens) -> Claim:
+    """What is claimed by a module that is looked at through a lens."""
+    return Claim(module.positions, module.layers, module.whole_unit, lens.value)
+
+
+def module_of(claim: Claim) -> Module:
+    """The module of a claim, for the URL of another page."""
+    return Module(claim.positions, claim.layers, claim.whole_unit)
+
+
+def pins_of(run: _shared.FinishedRun) -> Pins:
+    """The pins of a run."""
+    return Pins.of(_shared.workspace(), run.id)
+
+
+def facts_of(run: _shared.FinishedRun) -> Facts:
+    """What a record is made from."""
+    tables = run.extra("trust_best"), run.extra("claims")
+    return Facts(run.config, run.table, run.quality, run.predictions, run.modules, *tables, run.predictor)
+
+
+@st.cache_data(max_entries=256, show_spinner="Working out the claim")
+def _record(run_id: str, changed: float, claim: Claim) -> tuple[dict[str, Any], Any]:
+    facts = facts_of(_shared.read_run(run_id))
+    return claims.record(facts, claim), claims.rivals_table(facts, claim)
+
+
+def record_of(run: _shared.FinishedRun, claim: Claim) -> tuple[dict[str, Any], Any]:
+    """(the record of a claim, the table of modules that were looked at), worked out once a process.
+
+    Raises:
+        RunError: the run did not score the module.
+    """
+    changed = _shared.workspace().run(run.id).path.joinpath("modules.parquet").stat().st_mtime
+    return _record(run.id, changed, claim)
+
+
+def pin(run: _shared.FinishedRun, line: "Mapping[str, Any] | Any", lens: Lens, place: str) -> None:
+    """A button that pins what a module is worth, with a note; one that is pinned shows its note.
+
+    Args:
+        run: the run that is looked at.
+        line: of the module table, or of a drawing's (module_positions, module_layers).
+        lens: the lens it is looked at through.
+        place: where the button stands, one name a place of a page, e.g. "builder_0".
+    """
+    if said := st.session_state.pop(f"pinned_{place}", None):
+        st.toast(said)
+    module = Module.of(line)
+    if module.key not in run.index:
+        return
+    claim = claim_of(module, lens)
+    known = pins_of(run).find(claim)
+    icon = ":material/keep:" if known is None else ":material/check:"
+    label = "Pin" if known is None else "Pinned"
+    with st.popover(label, icon=icon, type="tertiary", help="Keep this claim, with a note, for the design review"):
+        st.markdown(f"**{_shared.plain(module.name, 120)}**, {lens.label.lower()}")
+        key = f"note_{place}_{run.id}_{module.text}_{lens.value}"
+        note = known.note if known else ""
+        st.text_area("Note", note, max_chars=LONGEST_NOTE, key=key, placeholder=NOTE_HELP, height=110)
+        with st.container(horizontal=True):
+            do = "Pin this claim" if known is None else "Save the note"
+            st.button(do, type="primary", key=f"do_{key}", on_click=_write, args=(run, claim, known, key, place))
+            st.page_link(_shared.page("review"), label="Open Review", query_params={"run": run.id})
+
+
+def _write(run: _shared.FinishedRun, claim: Claim, known: Pin | None, key: str, place: str) -> None:
+    """Writes the pin with the note that was typed."""
+    note = str(st.session_state.get(key, "")).strip()
+    made = Pin(claim, note, place.partition("_")[0]) if known is None else replace(known, note=note)
+    try:
+        pins_of(run).write(made)
+        said = "Pinned. It is on Review." if known is None else "The note is saved."
+    except StudioError as error:
+        said = _shared.plain(error, 300)
+    st.session_state[f"pinned_{place}"] = said  # a callback shows nothing itself

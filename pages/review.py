@@ -1,0 +1,124 @@
+"""Review: the claims that were pinned, each with what speaks for and against it, as one file that can be sent and checked."""
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from autobuild_core import claims, report
+from autobuild_core.errors import StudioError
+from autobuild_core.figures import colours, drawing, review
+from autobuild_core.figures.colours import Lens
+from autobuild_core.pins import LONGEST_NOTE, Pin
+from autobuild_core.report.page import page
+from pages import _linked, _pins, _shared, _trust
+
+_shared.enter("review")
+_shared.title(
+    "Review",
+    "the large dot is the claimed module, small ones are all it was chosen from; the thick bar is its 90 % interval, "
+    "the thin one is adjusted for having looked at all of them.",
+)
+run = _shared.chosen_run()
+_trust.panel(run)
+pins = _pins.pins_of(run)
+
+
+def exports(kept: list[Pin]) -> None:
+    """The report as a page and as JSON, and how whoever gets it can check it."""
+
+    def bundle() -> report.Bundle:
+        return report.make_bundle(_shared.workspace().run(run.id), pins.all(), run.name, _pins.facts_of(run))
+
+    left, right = st.columns([1, 2.2], vertical_alignment="center", gap="medium")
+    files = (
+        ("One HTML file", "review.html", "text/html", lambda: page(bundle())),
+        ("JSON", "review.json", "application/json", lambda: report.to_json(bundle())),
+    )
+    with left, st.container(horizontal=True):
+        for label, name, mime, make in files:
+            st.download_button(label, make, name, mime, key=f"get_{name}", icon=":material/download:", on_click="ignore")
+    count = f"{len(kept)} claim{'' if len(kept) == 1 else 's'}, figures" if kept else "Figures"
+    right.caption(
+        f"{count}, settings and hashes in one file that opens without a network. Whoever has the data "
+        "can work every number out again: `python -m autobuild_core verify review.html DATA`"
+    )
+
+
+def save_note(one: Pin, key: str) -> None:
+    """Writes a note that was edited."""
+    _shared.guarded(lambda: pins.write(replace(one, note=str(st.session_state[key]).strip())))
+
+
+def card(number: int, one: Pin) -> None:
+    """One claim: sentence, note, figure, lenses, remarks, examples, what would overturn it."""
+    with st.container(border=True, key=f"claim_{one.id}"):
+        try:
+            found, rivals = _pins.record_of(run, one.claim)
+        except StudioError as error:
+            st.error(_shared.plain(error, 400))
+            st.button("Delete", key=f"delete_{one.id}", on_click=pins.delete, args=(one.id,))
+            return
+        heading, show, delete = st.columns([7, 1.5, 1], vertical_alignment="center")
+        heading.subheader(_shared.plain(claims.sentence(found), 300), anchor=False)
+        if show.button("Show the module", key=f"show_{one.id}", type="tertiary", icon=":material/account_tree:"):
+            row = (found["with_it"] or {}).get("source_row")
+            choices = {"module": _pins.module_of(one.claim).text, "hop": found["hop"] or None, "lens": one.claim.lens}
+            _shared.go_to("importance", run=run.id, arch=None if row is None else f"row:{row}", **choices)
+        delete.button(
+            "Delete", key=f"delete_{one.id}", type="tertiary", icon=":material/delete:", on_click=pins.delete, args=(one.id,)
+        )
+        left, right = st.columns([1.15, 1], gap="large")
+        with left:
+            line = claims.effect_of(found)
+            lens = Lens(line["lens"]) if line["lens"] in list(Lens) else Lens.SCORE
+            figure = review.claim_figure(rivals, line, run.scale(lens), _shared.theme())
+            _shared.show(figure, None, f"claim_{number}", claims.sentence(found), key=f"plot_{one.id}")
+            st.dataframe(claims.effects_table(found), hide_index=True)
+        with right:
+            key = f"review_note_{one.id}"
+            st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))
+            remarks = claims.remarks(found, run.config.target)
+            st.markdown("  \n".join(f":gray[{name}:] {_shared.plain(text, 400)}" for name, text in remarks))
+        examples(one, found)
+        overturn(one, found)
+
+
+def examples(one: Pin, found: dict[str, Any]) -> None:
+    """The best measured architecture with the module and without it, drawn at the claim's hop."""
+    with st.expander("The best measured with it, and the best without it", key=f"examples_{one.id}", on_change="rerun") as folded:
+        if not folded.open:
+            return
+        for column, (name, title) in zip(st.columns(2, gap="large"), claims.EXAMPLES.items(), strict=True):
+            about = found[name]
+            if about is None:
+                column.caption(f"{title}: none was measured.")
+                continue
+            with column:
+                st.caption(f"{title}: row {about['source_row']}, {colours.number(about['value'])}, rank {about['rank']:,}.")
+                drawn = run.drawing(run.table.codes[about["row"]], found["hop"], Lens.SCORE)
+                figure = drawing.architecture_figure(drawn, _shared.theme())
+                _shared.show(figure, None, name, f"{title}, row {about['source_row']}", key=f"{name}_{one.id}")
+
+
+def overturn(one: Pin, found: dict[str, Any]) -> None:
+    """The five evaluations most likely to overturn the claim."""
+    with st.expander("The five evaluations most likely to overturn it", key=f"overturn_{one.id}", on_change="rerun") as folded:
+        if not folded.open:
+            return
+        st.caption(_shared.plain(claims.overturn_words(found), 300))
+        _shared.table(claims.overturn_table(found), f"overturn_{one.id}", "Every network was evaluated already.")
+
+
+kept = pins.all()
+exports(kept)
+_linked.line(run, "review")
+if not kept:
+    st.info(
+        "No claim is pinned yet. Pin on Importance, Hops or Builder keeps what a module is worth, with your note; here it gets "
+        "its evidence, its counter-example and what would overturn it."
+    )
+    if st.button("Go to Importance", type="primary"):
+        _shared.go_to("importance")
+for number, one in enumerate(kept):
+    card(number, one)

@@ -1,0 +1,55 @@
+"""Over the bootstraps: what moves, what holds, and what is too rare to say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autobuild_core import holding
+from autobuild_core.notebook import Run
+from autobuild_core.scorers import make_scorer
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.stability import Bootstraps
+
+
+@pytest.fixture(scope="module")
+def scorer(trained: Run) -> AutoBuildScorer:
+    made = make_scorer("autobuild", trained.predictor, table=trained.table())
+    assert isinstance(made, AutoBuildScorer)
+    return made
+
+
+@pytest.fixture(scope="module")
+def modules(trained: Run) -> pd.DataFrame:
+    return trained.modules()
+
+
+def test_the_run_has_it_and_it_is_the_same_again(trained: Run, scorer: AutoBuildScorer, modules: pd.DataFrame) -> None:
+    written = trained.folder.read_frame(holding.FILE)
+    bootstraps = Bootstraps.load(trained.folder.path, trained.predictor)
+    pd.testing.assert_frame_equal(written, holding.holding_table(scorer, bootstraps, modules))
+    assert written[["positions", "layers", "whole_unit"]].equals(modules[["positions", "layers", "whole_unit"]])
+    assert written["holds"].between(0, 1).all()
+
+
+def test_what_is_planted_holds_and_what_is_near_nothing_does_less(trained: Run, modules: pd.DataFrame) -> None:
+    table = trained.folder.read_frame(holding.FILE)
+    assert ((table["bootstrap_low"] <= modules["effect"]) & (modules["effect"] <= table["bootstrap_high"])).mean() > 0.9
+    sure = np.abs(modules["effect"]) / (table["bootstrap_high"] - table["bootstrap_low"])
+    assert (table["holds"][sure > 1.5] > 0.99).all() and (sure > 1.5).any()
+    assert table["holds"][sure < 0.2].mean() < 0.8 and (sure < 0.2).any()
+
+
+def test_without_moves_everything_holds(scorer: AutoBuildScorer, modules: pd.DataFrame, trained: Run) -> None:
+    still = Bootstraps(trained.predictor, np.zeros_like(Bootstraps.load(trained.folder.path, trained.predictor).moves))
+    table = holding.holding_table(scorer, still, modules)
+    assert (table["holds"] == 1).all()
+    np.testing.assert_allclose(table["bootstrap_low"], modules["effect"])
+
+
+def test_a_module_in_too_few_architectures_has_none(
+    scorer: AutoBuildScorer, modules: pd.DataFrame, trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "FEWEST", 400)  # of 2,048: a single layer is in 683, a pair in 228
+    table = holding.holding_table(scorer, Bootstraps.load(trained.folder.path, trained.predictor), modules)
+    single = modules["hop"] == 0
+    assert table["holds"][single].notna().all() and table["holds"][~single].isna().all()
