@@ -161,6 +161,7 @@ def scatter_matrix_figure(
         hovertemplate="row %{text}<br>%{xaxis.title.text} %{x:.4g}, %{yaxis.title.text} %{y:.4g}<extra></extra>",
         unselected={"marker": {"opacity": 0.12}},
     )  # fmt: skip
+    figure.update_layout({f"{way}axis{n or ''}": {} for way in "xy" for n in (0, *range(2, len(names) + 1))})  # to be coloured
     return figure.update_layout(dragmode="select", hovermode="closest", margin={"t": 8})
 
 

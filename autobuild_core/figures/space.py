@@ -84,12 +84,13 @@ def map_figure(
     held = np.ones(len(marks), bool) if brush is None else brush.inside(marks[["x", "y"]].to_numpy(float))
     rows, many = marks["row"].to_numpy(int), marks["num"].to_numpy(int)
     names = rows if source_rows is None else np.asarray(source_rows)[rows]
-    edges = np.full(len(marks), _edge(theme)) if holding is None else np.where(holding, ink, "rgba(0,0,0,0)")
+    edges = None if holding is None else np.where(holding, ink, "rgba(0,0,0,0)")
     size = (7.0 if len(marks) < 1500 else 5.0) + 4 * np.log2(many.clip(1)) / max(float(np.log2(many.max(initial=2))), 1.0)
     what = "row %{customdata[0]}<br>" if one_each else "%{customdata[1]} architectures, the best is row %{customdata[0]}<br>"
     for name, inside in (("outside", ~held), ("evaluated", held)):
-        marker = {"color": marks["target"][inside].round(6), "size": size[inside].round(1)} | _colouring(scale, theme)
-        marker |= {"line": {"color": edges[inside].tolist(), "width": 0.7 if holding is None else 1.4}}
+        marker = {"color": marks["target"][inside].round(6), "size": size[0] if one_each and len(size) else size[inside].round(1)}
+        marker |= _colouring(scale, theme)
+        marker |= {"line": {"color": _edge(theme), "width": 0.7} if edges is None else {"color": edges[inside], "width": 1.4}}
         marker |= {"opacity": 0.22, "showscale": False} if name == "outside" else {"opacity": 0.95}
         figure.add_scattergl(
             x=marks["x"][inside].round(5), y=marks["y"][inside].round(5), mode="markers", marker=marker, name=name,
