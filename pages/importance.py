@@ -11,7 +11,7 @@ from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures import graph as graphs
 from autobuild_core.figures.colours import Lens
-from pages import _graphs, _module_panel, _selection, _shared, _trust
+from pages import _graphs, _linked, _module_panel, _selection, _shared, _trust
 from pages._components.graph import graph
 
 _shared.enter("importance")
@@ -23,18 +23,22 @@ _shared.title(
 run = _shared.chosen_run()
 _trust.panel(run)
 ABOVE = 425  # pixels that a page has above the drawing and for the legend below it
-SHOWN = {"one": "One", "pair": "Side by side", "best": "Best tenth"}
+SHOWN = {"one": "One", "pair": "Side by side", "best": "Best tenth", "marked": "Marked on the map"}
 CHOICES = {"best": "The best measured", "worst": "The worst measured", "row": "A row of the data", "typed": "Typed in"}
 
 
 def what_to_show(column: Any) -> str:
-    """One architecture, two, or the mean of the best tenth."""
+    """One architecture, two, the mean of the best tenth, or of what is marked on the map, where something is."""
+    held = _linked.marked(run)
+    offered = [kind for kind in SHOWN if kind != "marked" or (held is not None and held[run.ranked_rows()].any())]
     known = _shared.recall("show")
-    start = known if known in SHOWN else "one"
+    start = known if known in offered else "one"
+    if st.session_state.get("show", start) not in offered:
+        del st.session_state["show"]
     with column:
         kind = st.segmented_control(
             "Show",
-            list(SHOWN),
+            offered,
             default=start,
             format_func=SHOWN.__getitem__,
             key="show",
@@ -65,7 +69,8 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
         best = run.space.native(table.codes[order[0]])
         written = best if isinstance(best, str) else json.dumps(best)
         text = rest if known == "typed" else "" if known in names else (_shared.recall(name) or "")
-        chosen = f"typed:{right.text_input('In the native encoding', text or written, key=f'{name}_typed')}"
+        written = right.text_input("In the native encoding", text or written, key=f"{name}_typed", label_visibility="collapsed")
+        chosen = f"typed:{written}"
     if kind == "row":
         last = int(table.source_rows.max())
         start = min(int(rest), last) if rest.isdigit() else int(table.source_rows[order[0]])
@@ -96,8 +101,8 @@ def instrument() -> None:
     kind = what_to_show(show)
     if kind == "pair":
         pair(architecture(places[0], places[1], "arch", "A"), architecture(places[2], places[3], "beside", "B"))
-    elif kind == "best":
-        best(left, right)
+    elif kind in _graphs.MEANS:
+        several(kind, left, right)
     else:
         one(architecture(places[0], places[1], "arch", "Architecture"), left, right)
 
@@ -165,19 +170,16 @@ def pair(a: _selection.Architecture, b: _selection.Architecture) -> None:
     _module_panel.comparison(run, rows, shown, lens)
 
 
-def best(left: Any, right: Any) -> None:
-    """The mean over the best tenth, and beside it what stands at the chosen place there."""
-    rows = _graphs.best_rows(run)
-    found = _graphs.drawn(run, "best", rows)
+def several(kind: str, left: Any, right: Any) -> None:
+    """The mean over several architectures, and beside it what stands at the chosen place there."""
+    rows, name = _graphs.averaged(run, kind), _graphs.MEANS[kind]
+    found = _graphs.drawn(run, kind, rows)
     with left:
-        node, stop, lens = draw(found, "best", f"Mean over the best {len(rows)} measured")
-        number = (
-            f"{min(len(rows), graphs.MOST_ROWS):,} of the best {len(rows):,}"
-            if len(rows) > graphs.MOST_ROWS
-            else f"{len(rows):,}"
-        )
+        node, stop, lens = draw(found, kind, f"Mean over {name}, {len(rows)} measured")
+        number = f"{len(rows):,} measured architectures"
+        number += f", {graphs.MOST_ROWS:,} of them spread evenly" if len(rows) > graphs.MOST_ROWS else ""
         st.caption(
-            f"Mean over the best tenth, {number} measured architectures: each place shows its commonest layer with its share, "
+            f"Mean over {name}, {number}: each place shows its commonest layer with its share, "
             "coloured by the mean of what stands there."
         )
     with right:
@@ -185,7 +187,7 @@ def best(left: Any, right: Any) -> None:
         if not lines:
             st.caption("No module that ends here was scored.")
             return
-        _module_panel.tenth(run, found.nodes()[node][0]["id"], lines, lens)
+        _module_panel.several(run, found.nodes()[node][0]["id"], lines, lens, name)
         _module_panel.module(run, run.modules.iloc[lines.most_common(1)[0][0]], lens, None)
 
 

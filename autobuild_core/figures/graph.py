@@ -40,7 +40,7 @@ THEMES = ("light", "dark")
 WHOLE = "unit"  # the last stop: every layer shows the module that fills its unit
 DEEPEST = 8
 FOLD_FROM = 200  # nodes beyond which repeated blocks are folded at first
-MOST_ROWS = 1000  # architectures of the best tenth that are averaged, evenly spaced over it
+MOST_ROWS = 1000  # architectures that are averaged, evenly spaced over all that were asked for
 PAIR_WIDTH, PAIR_GAP = 88.0, 6.0
 SCORES = [
     *("embedding_norm", "score", "score_low", "score_high", "effect", "effect_low", "effect_high"),
@@ -161,16 +161,17 @@ def pair_graph(source: Source, first: Codes, second: Codes) -> Graph:
     return _Drawing(source, {"A": first, "B": second}).graph()
 
 
-def best_graph(source: Source, rows: Codes) -> Graph:
+def mean_graph(source: Source, rows: Codes, name: str = "the best tenth") -> Graph:
     """The mean over architectures: each position with its commonest layer, coloured by the mean of what stands there.
 
     Args:
         source: the run.
-        rows: (n, num_positions) codes of the best tenth, best first.
+        rows: (n, num_positions) codes, best first.
+        name: what they are.
     """
     if len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int)]
-    return _Drawing(source, {"": commonest(rows)}, rows).graph()
+    return _Drawing(source, {"": commonest(rows)}, rows, name).graph()
 
 
 def commonest(rows: Codes) -> Codes:
@@ -191,8 +192,8 @@ class _Drawing:
         rows: the architectures that are averaged, None for a graph of single ones.
     """
 
-    def __init__(self, source: Source, sides: dict[str, Codes], rows: Codes | None = None) -> None:
-        self.source, self.spec, self.sides, self.rows = source, source.spec, sides, rows
+    def __init__(self, source: Source, sides: dict[str, Codes], rows: Codes | None = None, name: str = "") -> None:
+        self.source, self.spec, self.sides, self.rows, self.name = source, source.spec, sides, rows, name
         self.records, self.stops = _Records(), source.stops
         self.added = source.cost.layers() if source.cost else None
         self.shown = {side: self._shown(row) for side, row in sides.items()}
@@ -299,12 +300,12 @@ class _Drawing:
         ), f"Costs {number(value)} {unit_of(metric) or metric} of {metric} over the least possible here."
 
     def _share(self, position: int) -> tuple[str, str]:
-        """How common the layer that is drawn is in the best tenth."""
+        """How common the layer that is drawn is in what is averaged."""
         assert self.rows is not None
         column = np.asarray(self.rows)[:, position]
         same, there = float((column == self.sides[""][position]).mean()), float((column != ABSENT).mean())
         without = f"; {there:.0%} have a layer here" if there < 1 else ""
-        return f"{same:.0%}", f"In {same:.0%} of the best tenth{without}."
+        return f"{same:.0%}", f"In {same:.0%} of {self.name}{without}."
 
     # Folds
 

@@ -130,7 +130,7 @@ class TestPair:
 class TestBestTenth:
     def test_a_place_is_the_mean_of_what_stands_there(self, modules: pd.DataFrame) -> None:
         rows = np.stack([FIRST, FIRST, SECOND, SECOND, SECOND])
-        found = graph.best_graph(source(modules), rows)
+        found = graph.mean_graph(source(modules), rows)
         assert found.at("L2", "0") == Counter({3: 3, 2: 2}) and found.at("L1", "0") == Counter({0: 1})  # all alike: one module
         slot = found.data["slots"][1]["nodes"][0]
         assert (slot["text"], slot["corner"]) == ("mb3 k3", "60%")
@@ -144,12 +144,12 @@ class TestBestTenth:
         modules = pd.DataFrame([module([f"U1.L{i}"], ["k3"], i) for i in (1, 2)])
         rows = np.array([[0, 0], [0, ABSENT], [0, ABSENT], [0, ABSENT]], np.int16)
         assert graph.commonest(rows).tolist() == [0, 0]
-        node = graph.best_graph(source(modules, spec), rows).data["slots"][1]["nodes"][0]
+        node = graph.mean_graph(source(modules, spec), rows).data["slots"][1]["nodes"][0]
         assert node["corner"] == "25%" and "25% have a layer here" in node["note"]
 
     def test_many_rows_are_thinned_evenly(self, modules: pd.DataFrame) -> None:
         rows = np.repeat(np.stack([FIRST, SECOND]), 2 * graph.MOST_ROWS, axis=0)
-        counted = graph.best_graph(source(modules), rows).at("L2", "0")
+        counted = graph.mean_graph(source(modules), rows).at("L2", "0")
         assert counted == Counter({2: 1, 3: 1})  # 500 of each, in lowest terms
 
 
