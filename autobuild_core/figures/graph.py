@@ -28,7 +28,6 @@ from autobuild_core.figures.colours import (
     digits_for,
     evidence,
     ink_on,
-    number,
     short_values,
     signed,
     unit_of,
@@ -295,9 +294,10 @@ class _Drawing:
         value, metric = float(self.added[position, self.spec.tokens.index(token)]), self.source.cost.metric
         if not np.isfinite(value):
             return "", ""
-        return short_cost(
-            value, metric
-        ), f"Costs {number(value)} {unit_of(metric) or metric} of {metric} over the least possible here."
+        if not value:
+            return short_cost(value, metric), f"The cheapest that may stand here, by {metric}."
+        short = short_cost(value, metric)
+        return short, f"Costs {short} ({metric}) over the cheapest that may stand here."
 
     def _share(self, position: int) -> tuple[str, str]:
         """How common the layer that is drawn is in what is averaged."""

@@ -120,7 +120,7 @@ def test_what_is_marked_on_the_map_is_averaged(in_state: Workspace) -> None:
     assert table["marked region"].tolist() == table["all measured"].tolist()  # all are marked
     nothing = open_page("importance", show="marked", brush="box:1e5,1e5,2e5,2e5")
     assert shown(nothing)["start"]["node"] == "L1"  # one architecture, as without the region
-    assert "Marked on the map" not in [str(option) for group in nothing.get("button_group") for option in group.options]
+    assert "Marked" not in [str(option) for group in nothing.get("button_group") for option in group.options]
 
 
 @FINISHED

@@ -265,3 +265,14 @@ class TestReplacements:
         table = pd.DataFrame([module(["U1.L1"], ["k5"], whole_unit=True), module(["U1.L2"], ["k5"])])
         found = replacements.replaced(spec, np.array([0, 0, 0], np.int16), table)
         assert found.tolist() == [[1, ABSENT, ABSENT], [0, 1, 0]]
+
+
+def test_a_node_says_what_its_layer_costs(modules: pd.DataFrame) -> None:
+    space = space_named("nas_bench_macro")
+    table = TestCosts().table("flops", 0.0)
+    bare = source(modules)
+    known = graph.Source(bare.spec, bare.modules, bare.index, bare.scales, 9, "points", layer_cost(table, space, "acc"))
+    nodes = [slot["nodes"][0] for slot in graph.one_graph(known, FIRST).data["slots"]]
+    assert nodes[0]["corner"] == "8 M"
+    assert nodes[0]["note"] == "Costs 8 M (flops) over the cheapest that may stand here."
+    assert (nodes[2]["corner"], nodes[2]["note"]) == ("0", "The cheapest that may stand here, by flops.")
