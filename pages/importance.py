@@ -92,19 +92,14 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
 @st.fragment
 def instrument() -> None:
     """What to show, the graph, and the module that was clicked: only this is drawn anew by a click."""
-    known = st.session_state.get("show") or _shared.recall("show")
-    if known == "pair":
-        show, *places = st.columns([1.5, 1, 1, 1, 1], vertical_alignment="bottom")
-    else:
-        left, right = st.columns([2.1, 1], gap="medium")
-        show, *places = left.columns([1.6, 1.1, 1.1], vertical_alignment="bottom")
+    show, one_kind, one_value, two_kind, two_value = st.columns([2, 1.1, 1.1, 1.1, 1.1], vertical_alignment="bottom")
     kind = what_to_show(show)
     if kind == "pair":
-        pair(architecture(places[0], places[1], "arch", "A"), architecture(places[2], places[3], "beside", "B"))
+        pair(architecture(one_kind, one_value, "arch", "A"), architecture(two_kind, two_value, "beside", "B"))
     elif kind in _graphs.MEANS:
-        several(kind, left, right)
+        several(kind)
     else:
-        one(architecture(places[0], places[1], "arch", "Architecture"), left, right)
+        one(architecture(one_kind, one_value, "arch", "Architecture"))
 
 
 def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
@@ -122,9 +117,10 @@ def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
     return now["node"], now["stop"], lens
 
 
-def one(chosen: _selection.Architecture, left: Any, right: Any) -> None:
+def one(chosen: _selection.Architecture) -> None:
     """One architecture, and beside it the module that was clicked."""
     found = _graphs.drawn(run, "one", chosen.codes[None])
+    left, right = st.columns([2.1, 1], gap="medium")
     with left:
         node, stop, lens = draw(found, "one", f"Architecture, {chosen.what}")
         measured = f", measured {colours.number(run.measured(chosen.row))} {run.unit}" if chosen.row is not None else ""
@@ -170,10 +166,11 @@ def pair(a: _selection.Architecture, b: _selection.Architecture) -> None:
     _module_panel.comparison(run, rows, shown, lens)
 
 
-def several(kind: str, left: Any, right: Any) -> None:
+def several(kind: str) -> None:
     """The mean over several architectures, and beside it what stands at the chosen place there."""
     rows, name = _graphs.averaged(run, kind), _graphs.MEANS[kind]
     found = _graphs.drawn(run, kind, rows)
+    left, right = st.columns([2.1, 1], gap="medium")
     with left:
         node, stop, lens = draw(found, kind, f"Mean over {name}, {len(rows)} measured")
         number = f"{len(rows):,} measured architectures"

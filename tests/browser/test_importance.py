@@ -196,7 +196,7 @@ def test_two_side_by_side_show_the_change(opened: Page) -> None:
     expect(opened.get_by_text("In B")).to_be_visible()
     opened.get_by_text("Best tenth").click()
     expect(opened.get_by_text("in the best tenth").first).to_be_visible()
-    opened.get_by_text("One", exact=True).click()
+    opened.get_by_role("radio", name="One").click()
     expect(opened.get_by_role("option", name="stage1.L1: ")).to_be_visible()
 
 
