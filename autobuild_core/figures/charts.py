@@ -249,9 +249,8 @@ def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
     figure = blank_figure(90 + 27 * len(table))
     shades = table["kind"].map({"hop": ACCENT, "prediction": SECOND, "baseline": QUIET})
     figure.add_bar(
-        x=table["srcc"], y=table["what"], orientation="h", marker_color=shades, text=[f"{v:.3f}" for v in table["srcc"]],
-        textposition="inside", insidetextanchor="end", hovertemplate="%{y}: %{x:.3f}<extra></extra>", width=0.68,
-        insidetextfont={"color": PAPER},
+        x=table["srcc"], y=[f"{what}  {value:.3f}" for what, value in zip(table["what"], table["srcc"], strict=True)],
+        orientation="h", marker_color=shades, hovertemplate="%{y}<extra></extra>", width=0.68,
     )  # fmt: skip
     baselines = table[table["kind"] == "baseline"]
     if len(baselines):
@@ -260,7 +259,7 @@ def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
         note = {"text": "best baseline", "showarrow": False, "yref": "paper", "yanchor": "bottom"}
         figure.add_annotation(x=best, y=1, xanchor="right" if best > 0.5 else "left", **note)
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    return figure.update_xaxes(title="held-out SRCC", range=[min(0.0, float(table["srcc"].min()) - 0.1), 1.12])
+    return figure.update_xaxes(title="held-out SRCC", range=[min(0.0, float(table["srcc"].min()) - 0.1), 1.02])
 
 
 def predictions_figure(

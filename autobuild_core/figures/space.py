@@ -61,7 +61,7 @@ def map_figure(
     chosen: "pd.Series[Any] | None" = None,
     brush: Brush | None = None,
     holding: "NDArray[np.bool_] | None" = None,
-    height: int = 560,
+    height: int = 500,
 ) -> go.Figure:
     """Architectures by their graph embeddings over the predictor's surface, both coloured by the target.
 
@@ -115,7 +115,9 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
     """The predictor's surface, pale, and faint where fewer than FIRM architectures a cell bear it out."""
     low, high = scale.ends
     cells = behind.assign(x=behind["x"].round(9), y=behind["y"].round(9), veil=(1 - behind["num"] / FIRM).clip(0, 1))
-    grids = [cells.pivot(index="y", columns="x", values=name) for name in ("value", "veil")]
+    grids = [
+        cells.pivot(index="y", columns="x", values=name).fillna(beyond) for name, beyond in (("value", scale.centre), ("veil", 1))
+    ]
     place = {"x": grids[0].columns, "y": grids[0].index, "zsmooth": "best", "showscale": False, "hoverinfo": "skip"}
     page = ",".join(map(str, PAGE[theme]))
     return [
@@ -129,7 +131,7 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
 def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
     """What turns targets into colours, and the bar that says how."""
     low, high = scale.ends
-    title, ink = f"measured target ({scale.unit})" if scale.unit else "measured target", INK if theme == "light" else PAPER
+    title, ink = f"measured {scale.unit or 'target'}", INK if theme == "light" else PAPER
     bar = {
         "title": {"text": title, "side": "right", "font": {"color": ink}},
         "tickfont": {"color": ink},

@@ -123,7 +123,7 @@ class TestMap:
     @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
     def test_a_region_is_enlarged_and_left_again(self, in_state: Workspace) -> None:
         app = open_page("map", brush="box:-1,-1,1,1")
-        next(b for b in app.button if b.label == "Enlarge the marked region").click().run()
+        next(b for b in app.button if b.label == "Enlarge the region").click().run()
         assert chosen(app)["view"] == "box:-1,-1,1,1"
         assert "brush" not in chosen(app)
         next(b for b in app.button if b.label == "Whole space").click().run()
