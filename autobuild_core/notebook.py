@@ -92,6 +92,8 @@ class Run:
             raise ConfigError(f"max length: got {max_length}, expected 1 to {length_limit}.")
         if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
+        if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
+            return self._ordered(building.top_modules(self.modules()).drop(columns="rank"), lens)
         groups = unit_groups(space) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         table = self.table()
         learned = np.isfinite(Target(self.config.target).values(table.metrics))  # evidence is what was learned from
@@ -104,6 +106,10 @@ class Run:
         frame = score_modules(maker, groups, table, lambda share: report({"phase": "scoring", "share": share}))
         if frame[lens].isna().all():
             raise ConfigError(f"lens: got '{lens}', which the scorer '{scorer}' cannot tell; choose another lens or scorer.")
+        return self._ordered(frame, lens)
+
+    def _ordered(self, frame: pd.DataFrame, lens: str) -> pd.DataFrame:
+        """Modules, best first by a lens."""
         better = building.orientation(lens, self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True)
 

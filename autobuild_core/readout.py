@@ -87,13 +87,28 @@ def solve_readout(
     some = np.random.default_rng(seed).permutation(len(codes))[:MAX_EVIDENCE]
     centred = [f[some] - mean for f, mean in zip(features, means, strict=True)]
     *weights, noise = kernel_weights([f @ f.T / size for f, size in zip(centred, sizes, strict=True)], scores[some])
-    roots = [np.sqrt(w / size) for w, size in zip(weights, sizes, strict=True)]
-    columns = [root * (f - mean) for root, f, mean in zip(roots, features, means, strict=True)]
-    whole = np.concatenate([*columns, np.full((len(codes), 1), np.sqrt(BIAS_VARIANCE))], 1)
+    roots = np.concatenate([np.full(len(m), np.sqrt(w / size)) for w, size, m in zip(weights, sizes, means, strict=True)])
+    whole = scaled(np.concatenate(features, 1), roots, np.concatenate(means))
     solved = _posterior_means(whole, scores, fold, members, noise)
-    readout = np.concatenate([np.full(len(mean), root) for root, mean in zip(roots, means, strict=True)])[:, None] * solved[:-1]
+    readout = roots[:, None] * solved[:-1]
     bias = np.sqrt(BIAS_VARIANCE) * solved[-1] - np.concatenate(means) @ readout
-    return {SOLVED + "readout": readout.astype(np.float32), SOLVED + "bias": bias.astype(np.float32)}
+    named = {"readout": readout, "bias": bias, "scale": np.append(roots, noise), "mean": np.concatenate(means)}
+    return {SOLVED + name: value.astype(np.float32) for name, value in named.items()}
+
+
+def scaled(features: Floats, roots: Array, means: Array) -> Array:
+    """(n, dim + 1) features with independent weights of variance one: centred, scaled, and the bias as the last column."""
+    whole: Array = np.empty((len(features), features.shape[1] + 1))
+    whole[:, :-1], whole[:, -1] = (features - means) * roots, np.sqrt(BIAS_VARIANCE)
+    return whole
+
+
+def scaled_features(network: Network, codes: Codes) -> Array:
+    """(n, dim + 1) what the solved half of an ensemble sees of (n, num_positions) canonical codes, as `scaled` has it."""
+    assert network.random is not None
+    weights = network.weights
+    features = np.concatenate(_by_groups(network.random, codes), 1)
+    return scaled(features, weights[SOLVED + "scale"][:-1].astype(float), weights[SOLVED + "mean"].astype(float))
 
 
 def _by_groups(random: Network, codes: Codes) -> list[Floats]:

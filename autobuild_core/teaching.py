@@ -1,7 +1,8 @@
 """What the trained half learns from the solved one: architectures that nobody measured, and modules alone.
 
 Few measured architectures leave the norms of a graph network undetermined, while the solved half orders the whole space from
-them. So the trained half learns beside the measurements what the solved half says of random architectures, by the same loss;
+them. So the norms of the trained half learn, beside the measurements, the order that the solved half gives random architectures
+(not its predicted values: far from a search's log those are wrong in size, and its prediction is better without them, measured);
 and the norm at a module's sink, which credits a module for its neighbours as long as only means over whole graphs are ranked,
 learns the order of the modules of a unit (method.md, weakness 11).
 

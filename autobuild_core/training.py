@@ -35,8 +35,7 @@ class TrainConfig:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         spearman_weight: lambda of the loss.
-        taught_batch: architectures of a step that the solved half teaches; 0 leaves them and the modules out.
-        taught_mse: weight of the error on what it says of them; their order counts like that of the measured ones.
+        taught_batch: architectures of a step whose order the solved half teaches; 0 leaves them and the modules out.
         module_weight: of the order of the norms at the sinks of taught modules.
         clip: largest gradient norm, per member on average (one norm for all, times the root of their number).
         seed: of folds, batches and initialisation.
@@ -48,8 +47,7 @@ class TrainConfig:
     learning_rate: float = 0.01
     weight_decay: float = 0.1
     spearman_weight: float = 1.0
-    taught_batch: int = 24
-    taught_mse: float = 0.2
+    taught_batch: int = 16
     module_weight: float = 0.2
     clip: float = 5.0
     seed: int = 0
@@ -62,10 +60,11 @@ class TrainConfig:
         Up to 1,000 networks ten members; beyond, three that learn faster and for longer, and lean more on the orders.
         """
         if num_networks <= 1000:
-            chosen = cls(steps=200 + num_networks // 3, model=ModelConfig(width=24, dropout=0.15))
+            steps, batch = min(500, 150 + num_networks), 48 if num_networks <= 150 else 64
+            chosen = cls(steps=steps, batch_size=batch, model=ModelConfig(width=24, dropout=0.15))
         else:
             steps, size = min(800, 450 + num_networks // 60), ModelConfig(width=24)
-            chosen = cls(members=3, steps=steps, learning_rate=0.02, taught_batch=16, model=size)
+            chosen = cls(members=3, steps=steps, learning_rate=0.02, model=size)
             chosen = replace(chosen, spearman_weight=2.0, module_weight=0.1)
         return replace(chosen, **{name: value for name, value in given.items() if value is not None})
 
@@ -162,7 +161,7 @@ def train_ensemble(
         wanted = torch.from_numpy(target).float()
         losses = autobuild_loss(predicted[:, :num].gather(1, seen), wanted, _ranks(target), mine, config.spearman_weight)
         if lesson is not None:
-            losses = losses + lesson.losses(predicted[:, num:], norms[:, :, num:], nodes, batch.place[num:])
+            losses = losses + lesson.losses(norms[:, :, num:], nodes, batch.place[num:])
         optimiser.zero_grad()
         losses.sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip * config.members**0.5)
@@ -213,19 +212,16 @@ class _Lesson:
     modules: tuple[int, int, NDArray[np.float64]] | None
     config: TrainConfig
 
-    def losses(self, predicted: Tensor, norms: Tensor, nodes: list[Tensor], place: Tensor) -> Tensor:
+    def losses(self, norms: Tensor, nodes: list[Tensor], place: Tensor) -> Tensor:
         """(members,) losses of the ensemble's outputs.
 
         Args:
-            predicted: (members, rows).
             norms: (members, hops + 1, rows).
             nodes: node embeddings at every hop, each (nodes, members, dim), of the whole batch.
             place: (rows, padded nodes) their numbers in it.
         """
         num = self.scores.shape[1]
-        wanted = torch.from_numpy(self.scores).float()
-        order = order_losses(norms[:, :, :num], _ranks(self.scores))
-        losses = self.config.taught_mse * ((predicted[:, :num] - wanted) ** 2).mean(1) + self.config.spearman_weight * order
+        losses = self.config.spearman_weight * order_losses(norms[:, :, :num], _ranks(self.scores))
         if self.modules is not None:
             hop, sink, scores = self.modules
             at_sinks = nodes[hop][place[num:, sink]].sum(-1).T  # (members, modules)

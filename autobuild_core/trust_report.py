@@ -1,7 +1,7 @@
 """Writes the report of `trust.py` for a trained run: every scorer's scores, the figures of the panel, what to evaluate next.
 
 Files: scorers.parquet, trust_calibration.parquet, trust_best.parquet, trust_positions.parquet, interactions.parquet,
-next.parquet; and the dictionary that becomes quality.json["trust"].
+next.parquet, bootstraps.safetensors; and the dictionary that becomes quality.json["trust"].
 """
 
 import json
@@ -24,6 +24,7 @@ from autobuild_core.runs import RunFolder
 from autobuild_core.scorers import DEFAULT_SCORER, make_scorer
 from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.stability import Bootstraps
 from autobuild_core.suggest import suggest, suggested_records
 from autobuild_core.targets import Target
 
@@ -31,6 +32,7 @@ Array = NDArray[np.float64]
 MOST_EXACT, MOST_SAMPLED = 20_000, 3_000  # whole-unit modules that every scorer scores: by table look-up, by contexts
 NUM_NEXT = 16
 PROBES = 2048
+STABLE_CONTENDERS, STABLE_CONTEXTS = 24, 24  # modules of a unit, architectures that each is averaged over
 SCORER_COLUMNS = ["score", "score_low", "score_high", "effect", "effect_low", "effect_high", "good", "good_low", "good_high"]
 Refit = Callable[[NDArray[np.intp], Array], tuple[Array, float]]
 
@@ -90,7 +92,10 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
     srcc = dict(zip(("value", "low", "high"), trust.grouped_srcc(trained.scores, oriented, rows.networks), strict=True))
     data, positions = trust.data_shape(rows.codes, predictor.space)
     table = scorer_table(trained, scorers)
-    best = best_table(trained)
+    bootstraps = Bootstraps.draw(
+        predictor, predictor.space.canonical(rows.codes), predictor.scaling.to_scores(trained.values), rows.networks
+    )
+    best = best_table(trained, bootstraps)
     report: dict[str, Any] = {
         "srcc": srcc,
         "baselines": _baselines(trained, scorers),
@@ -101,6 +106,7 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
         "permutation": None,
     }
+    bootstraps.save(folder.path)
     folder.write_frame("scorers.parquet", table)
     folder.write_frame("trust_best.parquet", best)
     folder.write_frame("trust_positions.parquet", positions)
@@ -181,12 +187,13 @@ def _cost(table: pd.DataFrame, scorers: dict[str, tuple[Any, str | None]]) -> di
     return {"metric": scorer.metric, "agreement": trust.agreement(ours, theirs), "why_not": None}
 
 
-def best_table(trained: Trained) -> pd.DataFrame:
+def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
     """trust_best.parquet: of every unit the modules that may be its best, with the probability that each is.
 
     Returns:
         unit_index, positions, layers, rank (by the average lens), num_evaluated, score, prob_best, share_of_members,
-        cannot_be_told; the best, whatever cannot be told apart from it, and at least the first five.
+        cannot_be_told, bootstrap_share (of the bootstraps in which it is the best; NaN beyond the first STABLE_CONTENDERS); the
+        best, whatever cannot be told apart from it, and at least the first five.
     """
     predictor, parts = trained.predictor, []
     sign, whole = orientation("score", predictor.minimize), trained.whole
@@ -200,8 +207,24 @@ def best_table(trained: Trained) -> pd.DataFrame:
         scale = float(np.median(width / np.maximum(own, 1e-12))) if np.isfinite(width).all() else 1.0
         found = top[["unit_index", "positions", "layers", "rank", "num_evaluated", "score"]]
         found = found.join(trust.best_of(members, sign, float(np.clip(scale, 0.2, 5.0))))
+        found = found.join(_bootstrap_share(trained, top.head(STABLE_CONTENDERS), bootstraps))
         parts.append(found[found["cannot_be_told"] | (found["rank"] <= 5)])
     return pd.concat(parts, ignore_index=True)
+
+
+def _bootstrap_share(trained: Trained, top: pd.DataFrame, bootstraps: Bootstraps) -> pd.Series:
+    """Share of the bootstraps in which each of a unit's first modules is the best, over the same contexts."""
+    spec, drawn = trained.predictor.spec, trained.predictor.space.sample(PROBES, np.random.default_rng(0))
+    scores = np.empty((bootstraps.moves.shape[1], len(top)))
+    for group, lines in groups_of(top, spec):
+        contexts = drawn[eligible_rows(drawn, group, spec)[:STABLE_CONTEXTS]]
+        inside = (
+            bootstraps.scores(in_contexts(group, contexts, spec))
+            if len(contexts)
+            else np.full((len(scores), len(lines)), -np.inf)
+        )
+        scores[:, lines] = inside.reshape(len(scores), len(lines), -1).mean(2)
+    return pd.Series(np.bincount(scores.argmax(1), minlength=len(top)) / len(scores), top.index, name="bootstrap_share")
 
 
 def _members(trained: Trained, top: pd.DataFrame) -> Array:
@@ -236,6 +259,7 @@ def unit_lines(trained: Trained, best: pd.DataFrame) -> list[dict[str, Any]]:
                 "layers": first["layers"],
                 "prob_best": float(first["prob_best"]),
                 "share_of_members": float(first["share_of_members"]),
+                "bootstrap_share": float(first["bootstrap_share"]),
                 "likeliest": likeliest["layers"],
                 "num_alike": int(contenders["cannot_be_told"].sum()),
                 "num_modules": len(own),

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from autobuild_core.features import make_codebook
 from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
-from autobuild_core.network import Network
+from autobuild_core.network import RANDOM, SOLVED, Network
 from autobuild_core.notebook import Run, train
+from autobuild_core.readout import projections
 from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import Space, load_space, space_named
@@ -111,6 +112,21 @@ def random_weights(spec: SpaceSpec, members: int = 3, seed: int = 0, width: int 
     scale = structure_scale(space.canonical(space.sample(200, np.random.default_rng(0))), spec)
     state = Model(make_codebook(spec), members, ModelConfig(width=width), scale.shape[1], seed).state_dict()
     return {name: disturbed(name, t.numpy(), seed) for name, t in state.items()} | {"structure_scale": scale}
+
+
+def random_member(space: Space, width: int = 6) -> Network:
+    """One random member with its projections."""
+    weights = random_weights(space.spec, members=1, seed=3, width=width)
+    num_layers = space.spec.num_positions * len(space.spec.tokens)
+    weights |= projections(weights["structure_scale"].shape[1], num_layers, np.random.default_rng(1))
+    return Network(weights, make_codebook(space.spec), NUM_HOPS)
+
+
+def solved_network(random: Network, solved: dict[str, Any], members: int) -> Network:
+    """Predicts by the solved half alone."""
+    trained = random_weights(random.codebook.spec, members)
+    weights = trained | {RANDOM + name: w for name, w in random.weights.items()} | solved
+    return Network(weights | {SOLVED + "share": np.array(1, np.float32)}, random.codebook, NUM_HOPS)
 
 
 def random_network(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Network:

@@ -10,9 +10,6 @@ import plotly.graph_objects as go
 from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, module_name
 from autobuild_core.figures.colours import ANCHORS, Lens, bounds, colour, number, unit_of
 
-AFFIRMED = 0.9  # a probability of being the best that needs no caution
-
-
 # Sentences
 
 
@@ -161,13 +158,17 @@ def calibration_figure(table: pd.DataFrame, target: str) -> go.Figure:
 
 
 def contenders_table(best: pd.DataFrame, trust: dict[str, Any], num: int = 4) -> pd.DataFrame:
-    """The most likely best modules of each unit: unit, module, prob_best, share_of_members, cannot_be_told, num_evaluated."""
+    """The most likely best modules of each unit.
+
+    Returns:
+        unit, module, prob_best, share_of_members, bootstrap_share (where the run has it), cannot_be_told, num_evaluated.
+    """
     labels = {unit["unit_index"]: unit["unit"] for unit in trust["units"]}
     top = best.sort_values(["unit_index", "prob_best"], ascending=[True, False], kind="stable").groupby("unit_index").head(num)
     out = pd.DataFrame({"unit": top["unit_index"].map(labels)})
     out["module"] = [module_name(p, m, False) for p, m in zip(top["positions"], top["layers"], strict=True)]
-    columns = ["prob_best", "share_of_members", "cannot_be_told", "num_evaluated"]
-    return out.join(top[columns]).reset_index(drop=True)
+    columns = ["prob_best", "share_of_members", "bootstrap_share", "cannot_be_told", "num_evaluated"]
+    return out.join(top[top.columns.intersection(columns)]).reset_index(drop=True)
 
 
 def contenders_figure(table: pd.DataFrame) -> go.Figure:
@@ -175,11 +176,14 @@ def contenders_figure(table: pd.DataFrame) -> go.Figure:
     figure = blank_figure(70 + 23 * len(table))
     names = [f"{u}: {m}" for u, m in zip(table["unit"], table["module"], strict=True)]
     alike = table["cannot_be_told"].to_numpy(bool)
+    shares = [table[c].map("{:.0%}".format) for c in ("share_of_members", "bootstrap_share") if c in table]
+    stable = "; in %{customdata[2]} of bootstraps" if len(shares) == 2 else ""
     figure.add_bar(
         x=table["prob_best"], y=list(range(len(names))), orientation="h",
         marker={"color": [ACCENT if a else QUIET for a in alike]}, text=[f"{p:.0%}" for p in table["prob_best"]],
-        textposition="outside", cliponaxis=False, customdata=np.stack([names, table["share_of_members"].map("{:.0%}".format)], 1),
-        hovertemplate="%{customdata[0]}<br>best with probability %{x:.0%}; first with %{customdata[1]} of members<extra></extra>",
+        textposition="outside", cliponaxis=False, customdata=np.stack([names, *shares], 1),
+        hovertemplate="%{customdata[0]}<br>best with probability %{x:.0%}; first with %{customdata[1]} of members" + stable
+        + "<extra></extra>",
     )  # fmt: skip
     firsts = np.flatnonzero(table["unit"].ne(table["unit"].shift()))[1:]
     figure.update_layout(shapes=[_divider(float(i) - 0.5) for i in firsts])
@@ -205,6 +209,7 @@ def evidence_table(trust: dict[str, Any]) -> pd.DataFrame:
     for unit in trust["units"]:
         line = {"unit": unit["unit"], "best module": module_name(unit["positions"], unit["layers"], False)}
         line |= {"probability": f"{unit['prob_best']:.0%}", "first with members": f"{unit['share_of_members']:.0%}"}
+        line["first in bootstraps"] = f"{unit['bootstrap_share']:.0%}" if "bootstrap_share" in unit else "not known"
         line |= {"cannot be told apart": unit["num_alike"], "modules": unit["num_modules"]}
         lines.append(
             line

@@ -35,6 +35,18 @@ def test_twins_cost_the_same() -> None:
     assert model.predict(twins)[0] == model.predict(twins)[1]
 
 
+def test_a_metric_that_counts_idle_layers_is_fitted_on_the_encodings_as_written() -> None:
+    space = space_named("nas_bench_201")
+    codes = space.sample(200, np.random.default_rng(0))
+    flops = codes @ np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])  # of every operation, on a live path or not
+    table = ArchTable(space.spec, codes, space.hash_networks(codes), pd.DataFrame({"flops": flops}), np.arange(200))
+    assert (space.canonical(codes) != codes).any()
+    model = fit_cost(table, space, "flops")
+    assert model.as_written and model.explained == pytest.approx(1, abs=1e-6)
+    assert model.predict(codes) == pytest.approx(flops, rel=1e-3)
+    assert not fit_cost(table_of(300), MACRO, "madds").as_written
+
+
 @pytest.mark.parametrize(("metric", "sentence"), [("flops", "expected one of madds"), ("sparse", "got 5 known values")])
 def test_refused(metric: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):

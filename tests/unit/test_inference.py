@@ -72,11 +72,11 @@ class TestMembers:
         random = random_predictor(MACRO, members=2)
         return Predictor(random.network, random.spec, self.scaling, Calibration(0.2, 0.0), "acc", False, own)
 
-    def test_each_by_its_own_scale(self) -> None:
-        """Both scales are lines: the expectation of a normal error around a score is the line at that score."""
+    def test_its_own_scale_has_its_part(self) -> None:
+        """Both scales are lines, whose expectation at a score is the line there: a quarter of 55 and three of 21."""
         steep = NormalScores(self.scaling.scores, np.array([-200.0, 50.0, 300.0]), 1)
         found = self.predictor(self.scaling, steep).member_expected(np.array([[0.1, -0.2], [0.1, -0.2]]))
-        assert found == pytest.approx(np.array([[21.0, 18.0], [55.0, 40.0]]), abs=1e-6)
+        assert found == pytest.approx(np.array([[21.0, 18.0], [29.5, 23.5]]), abs=1e-6)
 
     def test_without_scales_of_their_own_all_share_one(self) -> None:
         predictor, scores = self.predictor(), np.array([[0.1, -0.2], [0.3, 0.0]])
@@ -88,7 +88,7 @@ class TestMembers:
         knots = np.linspace(-3, 3, 601)
         curved = NormalScores(knots, np.exp(knots), 1)
         found = self.predictor(self.scaling, curved).member_expected(np.array([[0.0], [0.5]]))
-        assert found[1, 0] == pytest.approx(np.exp(0.5 + 0.02), rel=2e-4)
+        assert found[1, 0] == pytest.approx(0.25 * np.exp(0.5 + 0.02) + 0.75 * 25, rel=2e-4)
 
     def test_a_scale_a_member_of_the_rows_that_it_learns_from(self, trained: Run) -> None:
         predictor, values = trained.predictor, trained.table().metrics["acc"].to_numpy()

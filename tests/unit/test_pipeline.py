@@ -20,7 +20,7 @@ from autobuild_core.notebook import Run, train
 from autobuild_core.pipeline import train_run
 from autobuild_core.records import ABSENT, ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
-from autobuild_core.scorers import SCORE_COLUMNS
+from autobuild_core.scorers import SCORE_COLUMNS, make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.training import TrainConfig, split_folds
@@ -152,6 +152,8 @@ class TestTrained:
         assert (own.groupby("unit_index")["score"].diff().dropna() <= 0).all()
         best = folder.read_frame("trust_best.parquet")
         assert (best.groupby("unit_index")["prob_best"].sum() <= 1 + 1e-9).all()
+        assert (best.groupby("unit_index")["bootstrap_share"].sum() <= 1 + 1e-9).all() and best["bootstrap_share"].max() > 0.5
+        assert folder.path.joinpath("bootstraps.safetensors").stat().st_size > 10_000
         assert best.groupby("unit_index")["cannot_be_told"].any().all()
         assert folder.read_frame("trust_calibration.parquet")["num"].sum() == 80
         assert len(folder.read_frame("trust_positions.parquet")) == 8
@@ -160,6 +162,14 @@ class TestTrained:
         archs = [json.loads(line)["arch"] for line in following["record"]]
         codes = np.array([MACRO.parse(arch) for arch in archs], np.int16)
         assert len(archs) == 16 and not np.isin(MACRO.hash_networks(codes), trained.table().networks).any()
+
+    def test_whole_units_are_read_as_the_training_scored_them(self, trained: Run) -> None:
+        table, scorer = trained.table(), make_scorer("autobuild", trained.predictor, None, trained.table())
+        again = score_modules(scorer, unit_groups(MACRO), table).set_index(["positions", "layers"])
+        read = trained.scores(units=True).set_index(["positions", "layers"])
+        assert len(read) == len(again) and read["score"].is_monotonic_decreasing
+        for column in ("score", "effect_low", "good_high", "embedding_norm", "num_evaluated"):
+            assert read[column].to_numpy(float) == pytest.approx(again.loc[read.index, column].to_numpy(float), abs=1e-6)
 
     def test_scores_by_any_scorer(self, trained: Run) -> None:
         ours, ridge = (

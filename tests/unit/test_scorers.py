@@ -464,7 +464,7 @@ class TestEqualCost:
     def test_brute_force(self) -> None:
         predictor, codes = random_predictor(MACRO), MACRO.enumerate()
         assert codes is not None
-        cost = CostModel("layers", MACRO, np.tile([0.0, 1.0, 3.0], 8), 2.0, 1.0)
+        cost = CostModel("layers", MACRO, False, np.tile([0.0, 1.0, 3.0], 8), 2.0, 1.0)
         frame = AutoBuildScorer(predictor, cost).score(MACRO.windows(1)[4:5])[0]
         targets, costs = predictor.expected(predictor.member_scores(codes)), cost.predict(codes)
         beyond = np.stack([t - np.polyval(np.polyfit(costs, t, 3), costs) for t in targets])

@@ -1,0 +1,124 @@
+"""Bootstraps of the networks: would another sample of the same size have named the same module the best?
+
+The solved half is refitted on every bootstrap sample; its kernel weights stay. The trained half is not trained again: it is
+taught by the solved one and taken to move along with it. All refits are one block of conjugate gradients, preconditioned with
+the fit to all data, because a hundred factorisations would cost half a minute at 3,000 architectures.
+
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; preconditioning a system by a nearby one as in Golub
+and Van Loan, "Matrix Computations", section 11.5.
+"""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy.linalg import cho_factor, cho_solve
+
+from autobuild_core.errors import RunError
+from autobuild_core.inference import Predictor
+from autobuild_core.network import SOLVED
+from autobuild_core.readout import scaled_features
+from autobuild_core.records import Codes
+from autobuild_core.tables import replacing
+
+Array = NDArray[np.float64]
+FILE = "bootstraps.safetensors"
+BOOTSTRAPS = 100
+TOLERANCE, MAX_ITERATIONS = 0.002, 200  # of the error, relative to how far a refit is from the first guess
+
+
+def bootstrap_counts(networks: NDArray[np.uint64], num: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(n, num) how often each row is in each bootstrap sample; rows of one network are drawn together."""
+    distinct, inverse = np.unique(networks, return_inverse=True)
+    drawn = rng.multinomial(len(distinct), np.full(len(distinct), 1 / len(distinct)), num)
+    counts: NDArray[np.int64] = drawn[:, inverse].T
+    return counts
+
+
+def refit_readouts(features: Array, scores: Array, counts: Array, noise: float) -> Array:
+    """(dim, num) ridge weights of every weighted sample.
+
+    Args:
+        features: (n, dim), with weights of prior variance one.
+        scores: (n,) targets.
+        counts: (n, num) weight of each row in each sample.
+        noise: variance of the scores.
+    """
+    factor = cho_factor(features.T @ features + noise * np.eye(features.shape[1]))
+    right = features.T @ (counts * scores[:, None])
+    weights: Array = cho_solve(factor, right)
+    residual = right - features.T @ (counts * (features @ weights)) - noise * weights
+    direction = ready = cho_solve(factor, residual)
+    fit = (residual * ready).sum(0)  # about the squared error in the norm of the system
+    goal = TOLERANCE**2 * fit + 1e-300
+    for _ in range(MAX_ITERATIONS):
+        if (fit <= goal).all():
+            break
+        moved = features.T @ (counts * (features @ direction)) + noise * direction
+        step = fit / np.maximum((direction * moved).sum(0), 1e-300)
+        weights, residual = weights + step * direction, residual - step * moved
+        ready = cho_solve(factor, residual)
+        fit, before = (residual * ready).sum(0), fit
+        direction = ready + fit / np.maximum(before, 1e-300) * direction
+    return weights
+
+
+class Bootstraps:
+    """How the ensemble's scores move from one bootstrap sample of the networks to the next.
+
+    Args:
+        predictor: the ensemble.
+        moves: (dim, num) readout of the solved half in each bootstrap sample less that of all data.
+    """
+
+    def __init__(self, predictor: Predictor, moves: NDArray[np.float32]) -> None:
+        self.predictor, self.moves = predictor, moves
+
+    @classmethod
+    def draw(
+        cls, predictor: Predictor, codes: Codes, scores: Array, networks: NDArray[np.uint64], num: int = BOOTSTRAPS, seed: int = 0
+    ) -> Self:
+        """Bootstraps of an ensemble with a solved half.
+
+        Args:
+            predictor: the ensemble.
+            codes: (n, num_positions) canonical encodings it learned from.
+            scores: (n,) their targets as normal scores.
+            networks: (n,) their hashes.
+            num: bootstrap samples.
+            seed: draws them.
+        """
+        features = scaled_features(predictor.network, codes)
+        counts = bootstrap_counts(networks, num, np.random.default_rng(seed))
+        every = np.column_stack([np.ones(len(codes)), counts])
+        readouts = refit_readouts(features, scores, every, float(predictor.network.weights[SOLVED + "scale"][-1]))
+        return cls(predictor, (readouts[:, 1:] - readouts[:, :1]).astype(np.float32))
+
+    @classmethod
+    def load(cls, folder: Path | str, predictor: Predictor) -> Self:
+        """Those that a run wrote.
+
+        Raises:
+            RunError: it has none.
+        """
+        path = Path(folder) / FILE
+        try:
+            return cls(predictor, load_file(path)["moves"])
+        except (OSError, KeyError, SafetensorError) as error:
+            raise RunError(
+                f"{path}: got no bootstraps ({type(error).__name__}), expected those of a run of now; train anew."
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Writes bootstraps.safetensors."""
+        with replacing(folder / FILE) as part:
+            save_file({"moves": np.ascontiguousarray(self.moves)}, part)  # strides are not kept
+
+    def scores(self, codes: Codes) -> Array:
+        """(num, n) the ensemble's normal scores of (n, num_positions) codes in every bootstrap sample."""
+        moved = scaled_features(self.predictor.network, self.predictor.space.canonical(codes)) @ self.moves
+        mean: Array = self.predictor.member_scores(codes).mean(0, dtype=float)
+        return mean + moved.T
