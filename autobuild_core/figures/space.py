@@ -225,3 +225,16 @@ def in_common_figure(table: pd.DataFrame, num: int = 12) -> go.Figure:
     return figure.update_xaxes(
         title="share of architectures with this layer", tickformat=".0%", range=[-0.02, min(most * 1.08, 1.04)]
     )
+
+
+def with_marked_shares(heat: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
+    """`charts.heat_table` with the column `marked`, the share of marked architectures that have a layer at a position.
+
+    Args:
+        heat: position, layer, words and more.
+        common: from `space_map.in_common`.
+    """
+    shares = common.set_index(["position", "layer"])[["share", "share_of_all"]]
+    own = shares.reindex(pd.MultiIndex.from_frame(heat[["position", "layer"]])).fillna(0.0)
+    said = [f"<br>in {a:.0%} of the marked, {b:.0%} of all" for a, b in zip(own["share"], own["share_of_all"], strict=True)]
+    return heat.assign(marked=own["share"].to_numpy(), words=heat["words"] + said)

@@ -156,6 +156,17 @@ class TestHops:
         assert next(box for box in app.selectbox if box.label == "Modules of").value == "0:0"
 
     @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+    def test_a_module_is_chosen_without_a_mouse(self, in_state: Workspace) -> None:
+        app = open_page("hops", rank="0:0", brush=EVERYTHING)
+        assert "Rings: " in texts(app)
+        box = next(box for box in app.selectbox if box.label == "Choose a module")
+        assert box.value is None
+        box.set_value(1).run()
+        assert not app.exception
+        assert chosen(app)["module"].startswith("L")
+        assert next(box for box in app.selectbox if box.label == "Choose a module").value == 1
+
+    @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
     def test_the_unit_to_follow_is_remembered(self, in_state: Workspace) -> None:
         app = open_page("hops", unit="L3-5")
         box = next(box for box in app.selectbox if box.label == "Follow the best of")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.figures import charts, space
+from autobuild_core.figures.colours import Lens, Scale
 from autobuild_core.space_map import DEPTH, PREDICTED, Brush
 from tests.conftest import macro_table
 
@@ -104,6 +105,16 @@ def test_what_is_in_common_is_drawn_largest_change_first() -> None:
     figure = space.in_common_figure(table.assign(change=[0.5, -0.2], num=[9, 1]))
     assert list(figure.data[1].y) == ["L1: a", "L2: b"]
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(0.4, 0.9), (0.3, 0.1)]
+
+
+def test_marked_shares_stand_in_the_heat_map_as_rings() -> None:
+    heat = pd.DataFrame({"position": ["L1", "L1", "L2"], "layer": ["a", "b", "a"], "value": 0.0, "low": -1.0, "high": 1.0})
+    common = pd.DataFrame({"position": ["L1", "L2"], "layer": ["a", "a"], "share": [1.0, 0.25], "share_of_all": [0.5, 0.5]})
+    table = space.with_marked_shares(heat.assign(words="w"), common)
+    assert table["marked"].tolist() == [1.0, 0.0, 0.25]
+    assert table["words"].tolist()[1:] == ["w<br>in 0% of the marked, 0% of all", "w<br>in 25% of the marked, 50% of all"]
+    rings = charts.heat_figure(table, Scale(Lens.SCORE, 0.0, -1.0, 1.0, "")).data[3]
+    assert list(zip(rings.x, rings.y, rings.marker.size, strict=True)) == [("L1", "a", 25.0), ("L2", "a", 8.5)]
 
 
 class TestCharts:
