@@ -61,7 +61,7 @@ def map_figure(
     chosen: "pd.Series[Any] | None" = None,
     brush: Brush | None = None,
     holding: "NDArray[np.bool_] | None" = None,
-    height: int = 560,
+    height: int = 500,
 ) -> go.Figure:
     """Architectures by their graph embeddings over the predictor's surface, both coloured by the target.
 
@@ -115,7 +115,9 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
     """The predictor's surface, pale, and faint where fewer than FIRM architectures a cell bear it out."""
     low, high = scale.ends
     cells = behind.assign(x=behind["x"].round(9), y=behind["y"].round(9), veil=(1 - behind["num"] / FIRM).clip(0, 1))
-    grids = [cells.pivot(index="y", columns="x", values=name) for name in ("value", "veil")]
+    grids = [
+        cells.pivot(index="y", columns="x", values=name).fillna(beyond) for name, beyond in (("value", scale.centre), ("veil", 1))
+    ]
     place = {"x": grids[0].columns, "y": grids[0].index, "zsmooth": "best", "showscale": False, "hoverinfo": "skip"}
     page = ",".join(map(str, PAGE[theme]))
     return [
@@ -129,7 +131,7 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
 def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
     """What turns targets into colours, and the bar that says how."""
     low, high = scale.ends
-    title, ink = f"measured target ({scale.unit})" if scale.unit else "measured target", INK if theme == "light" else PAPER
+    title, ink = f"measured {scale.unit or 'target'}", INK if theme == "light" else PAPER
     bar = {
         "title": {"text": title, "side": "right", "font": {"color": ink}},
         "tickfont": {"color": ink},
@@ -223,3 +225,16 @@ def in_common_figure(table: pd.DataFrame, num: int = 12) -> go.Figure:
     return figure.update_xaxes(
         title="share of architectures with this layer", tickformat=".0%", range=[-0.02, min(most * 1.08, 1.04)]
     )
+
+
+def with_marked_shares(heat: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
+    """`charts.heat_table` with the column `marked`, the share of marked architectures that have a layer at a position.
+
+    Args:
+        heat: position, layer, words and more.
+        common: from `space_map.in_common`.
+    """
+    shares = common.set_index(["position", "layer"])[["share", "share_of_all"]]
+    own = shares.reindex(pd.MultiIndex.from_frame(heat[["position", "layer"]])).fillna(0.0)
+    said = [f"<br>in {a:.0%} of the marked, {b:.0%} of all" for a, b in zip(own["share"], own["share_of_all"], strict=True)]
+    return heat.assign(marked=own["share"].to_numpy(), words=heat["words"] + said)
