@@ -304,6 +304,7 @@ def _overturn(facts: Facts, line: "pd.Series[Any]", rivals: pd.DataFrame) -> dic
             rival, name = module_rows(pd.DataFrame([second]), spec)[0], charts.module_name(second["positions"], second["layers"])
     codes, frame = overturning(facts.predictor, row, unit, facts.table.networks, rival, NUM_OVERTURNING)
     natives = [facts.predictor.space.native(one) for one in codes]
+    frame["chance"] = frame["chance"].astype(float).round(6)  # in the far tail all digits are noise
     lines = [{"arch": native, **known} for native, known in zip(natives, frame.to_dict("records"), strict=True)]
     return {"rival": name, "evaluations": lines}
 
@@ -421,7 +422,7 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
 def _holds_words(found: dict[str, Any]) -> str:
     held, line = found["holds"], effect_of(found, "score")
     if held is None:
-        return "not worked out for this module: train the run anew where an older version trained it; rare modules have none."
+        return "not worked out: an older version trained the run (train it anew), or the module is too rare in the space."
     digits = colours.digits_for(held["low"], held["high"])
     ends = f"{colours.signed(held['low'], digits)} to {colours.signed(held['high'], digits)} {line['unit']}".strip()
     return (

@@ -12,7 +12,7 @@ from autobuild_core import space_map
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours
 from autobuild_core.space_map import Brush
-from pages import _selection, _shared
+from pages import _pins, _selection, _shared
 from pages._selection import Module
 
 MOST_MAPPED_HERE = 20_000  # an older run has no map: up to so many architectures a page makes it itself
@@ -123,6 +123,8 @@ def line(run: _shared.FinishedRun, where: str) -> None:
         linked = (own or module is not None) and where != "importance"
         if linked and st.button("Show in Importance", type="tertiary", icon=":material/arrow_forward:", key=f"show_{where}"):
             follow(run)
+        if (scored := _selection.module_line(run)) is not None:
+            _pins.pin(run, scored, _selection.lens(), f"{where}_chosen")
         if held is not None and where != "map" and st.button("Show on the map", type="tertiary", key=f"to_map_{where}"):
             _shared.go_to("map")
         st.button("Clear", type="tertiary", icon=":material/close:", key=f"clear_{where}", on_click=clear)

@@ -74,7 +74,7 @@ def card(number: int, one: Pin) -> None:
             lens = Lens(line["lens"]) if line["lens"] in list(Lens) else Lens.SCORE
             figure = review.claim_figure(rivals, line, run.scale(lens), _shared.theme())
             _shared.show(figure, None, f"claim_{number}", claims.sentence(found), key=f"plot_{one.id}")
-            st.dataframe(claims.effects_table(found), hide_index=True)
+            st.table(claims.effects_table(found).set_index("lens"), border="horizontal")
         with right:
             key = f"review_note_{one.id}"
             st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))

@@ -122,7 +122,7 @@ def _tables(folder: RunFolder, facts: Facts) -> dict[str, Any]:
     total = int(quality.get("num_evidence", len(facts.predictions)))
     found["heat"] = charts.heat_table(modules, facts.table.spec, Lens.SCORE, total, config.target)
     step = -(-len(facts.predictions) // MOST_POINTS)
-    found["predictions"] = facts.predictions.iloc[::step][["source_row", "target", "predicted", "low", "high"]]
+    found["predictions"] = facts.predictions.iloc[::step][["row", "source_row", "target", "predicted", "low", "high"]]
     if "trust" in quality:
         found |= {"held_out": trust.srcc_table(quality["trust"]), "units": trust.evidence_table(quality["trust"])}
         found["contenders"] = trust.contenders_table(facts.best, quality["trust"])

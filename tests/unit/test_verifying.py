@@ -104,6 +104,10 @@ def test_every_single_value_counts(made: Made) -> None:
     """Each leaf changed by itself, a number by a thousandth of its column, and each taken away, is found and found alone."""
     found = made[1]["results"]
     places = [path for path, _ in leaves(found)]
+    columns: dict[Any, list[float]] = {}
+    for path, value in leaves(found):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            columns.setdefault(tuple(name for name in path if isinstance(name, str)), []).append(value)
     for path in places[:: max(len(places) // 150, 1)]:
         said: Any = copy.deepcopy(found)
         parent = said
@@ -111,7 +115,9 @@ def test_every_single_value_counts(made: Made) -> None:
             parent = parent[name]
         value = parent[path[-1]]
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        parent[path[-1]] = value + max(abs(value) * 1e-3, 1e-3) if number else f"{value}!"
+        column = columns.get(tuple(name for name in path if isinstance(name, str)), [0.0])
+        step = 1e-3 * max(max(column) - min(column), max(map(abs, column)))
+        parent[path[-1]] = value + (step or 1e-3) if number else f"{value}!"
         assert wrong(compare(said, found)) == [".".join(map(str, path))]
     for name in found:
         assert wrong(compare({k: v for k, v in found.items() if k != name}, found))
