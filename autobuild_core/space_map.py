@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]  # left, right, bottom, top
 NUM_RANDOM = 4096  # architectures that the axes and the surface are made from
 ROWS_AT_ONCE = 8192
-GRID, BLUR, THINNEST = 80, 1.8, 0.02  # cells a side; standard deviation of the smoothing in cells; architectures a cell must hold
+GRID, BLUR, THINNEST = 80, 1.8, 0.04  # cells a side; standard deviation of the smoothing in cells; architectures a cell must hold
 PREDICTED, DEPTH = "predicted target", "number of layers"
 FILES = ("map", "map_surface", "map_axes")
 

@@ -9,11 +9,12 @@ from autobuild_core.costs import layer_cost
 from autobuild_core.figures import graph as graphs
 from autobuild_core.figures.colours import Lens
 from autobuild_core.records import Codes
-from pages import _selection, _shared
+from pages import _linked, _selection, _shared
 from pages._components.graph import chosen
 from pages._shared import FinishedRun
 
 BEST_SHARE = 0.1
+MEANS = {"best": "the best tenth", "marked": "the marked region"}
 WATCHED = ("run", "module", "hop", "lens")
 
 
@@ -25,12 +26,12 @@ def _source(run_id: str, changed: float, _run: FinishedRun) -> graphs.Source:
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the graph")
-def _graph(run_id: str, changed: float, rows: bytes, kind: str, theme: str, _run: FinishedRun) -> graphs.Graph:
+def _graph(run_id: str, changed: float, rows: bytes, kind: str, _run: FinishedRun) -> graphs.Graph:
     source = _source(run_id, changed, _run)
     codes = np.frombuffer(rows, np.int16).reshape(-1, _run.table.spec.num_positions)
     if kind == "pair":
-        return graphs.pair_graph(source, codes[0], codes[1], theme)
-    return graphs.best_graph(source, codes, theme) if kind == "best" else graphs.one_graph(source, codes[0], theme)
+        return graphs.pair_graph(source, codes[0], codes[1])
+    return graphs.mean_graph(source, codes, MEANS[kind]) if kind in MEANS else graphs.one_graph(source, codes[0])
 
 
 def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
@@ -38,19 +39,21 @@ def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
 
     Args:
         run: the run.
-        kind: "one", "pair" or "best".
+        kind: "one", "pair", or one of MEANS.
         codes: (n, num_positions): one, two, or all that are averaged.
     """
     changed = _shared.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
     rows = np.ascontiguousarray(codes, np.int16).tobytes()
-    return _graph(run.id, changed, rows, kind, _shared.theme(), run)
+    return _graph(run.id, changed, rows, kind, run)
 
 
-def best_rows(run: FinishedRun) -> Codes:
-    """(n, num_positions) the measured best tenth, best first."""
+def averaged(run: FinishedRun, kind: str) -> Codes:
+    """(n, num_positions) the measured architectures of one of MEANS, best first."""
     rows = run.ranked_rows()
-    best: Codes = run.table.codes[rows[: max(int(len(rows) * BEST_SHARE), 1)]]
-    return best
+    held = _linked.marked(run) if kind == "marked" else None
+    rows = rows[: max(int(len(rows) * BEST_SHARE), 1)] if held is None else rows[held[rows]]
+    chosen: Codes = run.table.codes[rows]
+    return chosen
 
 
 def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:

@@ -139,34 +139,32 @@ def two_targets(run: _shared.FinishedRun) -> None:
         st.caption("No module was scored under both targets.")
         return
     name = run.direction, others[other].rpartition(": ")[2]
-    left, right = st.columns([1, 1.15], gap="large")
+    st.caption(_shared.plain(f"A: {name[0]}. B: {name[1]}.", 300))
+    summary = hops.targets_table(table)
+    config: dict[str, Any] = {
+        "unit": "unit", "best_first": "best for A", "best_second": "best for B", "num_modules": "modules",
+        "rank_under_second": st.column_config.NumberColumn("A's best ranks under B"),
+        "rank_under_first": st.column_config.NumberColumn("B's best ranks under A"),
+        "agreement": st.column_config.NumberColumn("agreement", format="%.2f", help="Spearman correlation of the rankings"),
+    }  # fmt: skip
+    st.dataframe(summary, hide_index=True, column_config=config)
+    _shared.csv_button(summary, "targets_by_unit")
+    left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### What changes in each unit")
-        st.caption(_shared.plain(f"A: {name[0]}. B: {name[1]}.", 300))
-        summary = hops.targets_table(table)
-        config: dict[str, Any] = {
-            "unit": "unit", "best_first": "best for A", "best_second": "best for B", "num_modules": "modules",
-            "rank_under_second": st.column_config.NumberColumn("A's best under B", help="Its rank in the unit"),
-            "rank_under_first": st.column_config.NumberColumn("B's best under A", help="Its rank in the unit"),
-            "agreement": st.column_config.NumberColumn("agreement", format="%.2f", help="Spearman correlation of the rankings"),
-        }  # fmt: skip
-        st.dataframe(summary, hide_index=True, column_config=config)
-        _shared.csv_button(summary, "targets_by_unit")
         changed = int((shown["change"] != 0).sum())
-        st.caption(_shared.plain(f"{changed} of the {len(shown)} leading modules of {units[index].label} change place.", 200))
-    with right:
+        st.markdown(f"##### {_shared.plain(units[index].label)}: {changed} of {len(shown)} leading modules change place")
         alt = f"Ranks of the modules of {units[index].label} under two targets"
-        _shared.show(trust.slopes_figure(shown, *name), table, "two_targets", alt)
-    heats(run, _shared.read_run(other), name)
+        _shared.show(trust.slopes_figure(shown, "A", "B"), table, "two_targets", alt)
+    with right:
+        heats(run, _shared.read_run(other), name)
 
 
 def heats(run: _shared.FinishedRun, other: _shared.FinishedRun, names: tuple[str, str]) -> None:
     """Layer by position under both targets, each in its own run's colours."""
-    for column, one, letter, name in zip(st.columns(2, gap="large"), (run, other), "AB", names, strict=True):
-        with column:
-            st.markdown(f"##### {letter}: {_shared.plain(name, 60)}")
-            heat = charts.heat_table(one.modules, one.table.spec, Lens.SCORE, one.num_evaluated, one.config.target)
-            figure = charts.heat_figure(heat, one.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, heat))
-            alt = f"Scores of every layer at every position for {name}"
-            click = _linked.module_click(f"plot_heat_{letter}", heat, curve=2)
-            _shared.show(figure, heat, f"heat_{letter}", alt, on_pick=click)
+    for one, letter, name in zip((run, other), "AB", names, strict=True):
+        st.markdown(f"##### {letter}: {_shared.plain(name, 60)}")
+        heat = charts.heat_table(one.modules, one.table.spec, Lens.SCORE, one.num_evaluated, one.config.target)
+        figure = charts.heat_figure(heat, one.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, heat))
+        alt = f"Scores of every layer at every position for {name}"
+        click = _linked.module_click(f"plot_heat_{letter}", heat, curve=2)
+        _shared.show(figure, heat, f"heat_{letter}", alt, on_pick=click)

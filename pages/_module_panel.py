@@ -102,19 +102,18 @@ def better(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     _shared.csv_button(table.drop(columns=["change_low", "change_high"] if lens is Lens.NORM else []), f"replacements{key}")
 
 
-def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens) -> pd.DataFrame:
-    """What stands at a place of the best tenth, commonest first: module, share there, share of all measured, words."""
+def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens, name: str) -> pd.DataFrame:
+    """What stands at a place of several architectures, commonest first: module, share there, share of all measured, words."""
     rows = []
     for number, count in lines.most_common(8):
         line = run.modules.iloc[number]
         places, layers = json.loads(line["positions"]), json.loads(line["layers"])
         inside = charts.contains(run.table, places, layers, bool(line["whole_unit"]))
         everywhere = float(inside[run.predictions["row"].to_numpy(int)].mean())
-        name = charts.module_name(line["positions"], line["layers"], False)
         rows.append(
             {
-                "module": name,
-                "best tenth": round(count / lines.total(), 2),
+                "module": charts.module_name(line["positions"], line["layers"], False),
+                name: round(count / lines.total(), 2),
                 "all measured": round(everywhere, 2),
                 "score": colours.words(line, lens, run.unit),
             }
@@ -122,15 +121,24 @@ def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tenth(run: FinishedRun, place: str, lines: "Counter[int]", lens: Lens) -> None:
-    """A place of the best tenth: what stands there how often, against all measured; then its commonest module."""
-    st.subheader(f"{_shared.plain(place)} in the best tenth", anchor=False)
-    table = shares(run, lines, lens)
-    percent = {name: st.column_config.NumberColumn(format="percent") for name in ("best tenth", "all measured")}
+def several(run: FinishedRun, place: str, lines: "Counter[int]", lens: Lens, name: str) -> None:
+    """A place of several architectures: what stands there how often, against all measured.
+
+    Args:
+        run: the run.
+        place: label of the place.
+        lines: how often each line of the module table stands there.
+        lens: the question.
+        name: what the architectures are, e.g. "the best tenth".
+    """
+    st.subheader(f"{_shared.plain(place)} in {name}", anchor=False)
+    name = name.removeprefix("the ")
+    table = shares(run, lines, lens, name)
+    percent = {one: st.column_config.NumberColumn(format="percent") for one in (name, "all measured")}
     st.dataframe(table, hide_index=True, column_config=percent, height="auto" if len(table) < 6 else 215)
     if len(lines) > len(table):
         st.caption(f"The commonest {len(table)} of {len(lines)} modules.")
-    _shared.csv_button(table, "best_tenth")
+    _shared.csv_button(table, name.replace(" ", "_"))
 
 
 def comparison(run: FinishedRun, rows: Codes, shown: "dict[str, pd.Series[Any] | None]", lens: Lens) -> None:

@@ -34,14 +34,15 @@ SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
 PAGES = {"home": "Home", "data": "Data", "train": "Train", "map": "Map", "importance": "Importance", "hops": "Hops"}
 PAGES |= {"builder": "Builder", "review": "Review"}
 STYLE = """<style>
-[data-testid=stMainBlockContainer] {padding: 4.2rem 2.2rem 3rem; max-width: 1700px}
+[data-testid=stMainBlockContainer] {padding: 4rem 2.2rem 3rem; max-width: 1700px}
 section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !important; min-width: 190px !important}
-[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] p {opacity: 1 !important; color: %s !important}
-[data-testid=stBaseButton-primary]:enabled p, [data-testid=stBaseButton-primaryFormSubmit]:enabled p {color: %s !important}
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] p {
+  opacity: 1 !important; color: light-dark(#5a606e, #b4b9c6) !important}
+[data-testid=stBaseButton-primary]:enabled p, [data-testid=stBaseButton-primaryFormSubmit]:enabled p {
+  color: light-dark(#ffffff, #0d1016) !important}
 .modebar:focus-within {opacity: 1 !important}
 </style>"""
 QUIET_INK = {"light": "#5a606e", "dark": "#b4b9c6"}  # words that stand back, still at a contrast of 6 to the page
-ON_PRIMARY = {"light": "#ffffff", "dark": "#0d1016"}
 NEXT_STEPS = {
     "home": ("importance", "See what matters"),
     "data": ("train", "Train on this"),
@@ -80,7 +81,7 @@ def enter(name: str) -> None:
         st.rerun()
     executor().poll()
     executor().keep_warm()
-    st.html(STYLE % (QUIET_INK[theme()], ON_PRIMARY[theme()]))
+    st.html(STYLE)
     restore()
     run = current_run(fall_back_to_sample=name != "home")
     if run is not None or name != "home" or not workspace().datasets().empty:

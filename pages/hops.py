@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.figures import charts, hops
+from autobuild_core import space_map
+from autobuild_core.figures import charts, hops, space
 from autobuild_core.figures.colours import Lens
 from pages import _hops_sections, _linked, _pins, _selection, _shared, _trust
 
@@ -73,7 +74,8 @@ def ranking(lens: Lens) -> None:
     keys, known = list(names), _shared.recall("rank")
     own = None if chosen is None else group_of(chosen)
     start = known if known in keys else own if own in keys else keys[0]
-    key = st.selectbox("Modules of", keys, keys.index(start), format_func=names.__getitem__)
+    left, right = st.columns(2)
+    key = left.selectbox("Modules of", keys, keys.index(start), format_func=names.__getitem__)
     _shared.keep(rank=None if key == (own if own in keys else keys[0]) else key)
     part = lines_of(key)
     if part.empty:
@@ -83,6 +85,8 @@ def ranking(lens: Lens) -> None:
         table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
     else:
         table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    with right:
+        pick(table)
     unit = key.partition(":")[2]
     if key.startswith("whole:") and unit != "all" and (note := _trust.unit_note(run, int(unit))):
         st.caption(_shared.plain(note, 300))
@@ -93,6 +97,22 @@ def ranking(lens: Lens) -> None:
     alt = f"Ranking of modules, {names[key]}, with intervals; the first is {table['module'].iloc[0]}"
     _shared.show(figure, everything, "ranking", alt, on_pick=_linked.module_click("plot_ranking", table))
     _pins.pin(run, table.iloc[_linked.chosen_line_of(run, table) or 0], lens, "hops")
+
+
+def pick(table: pd.DataFrame) -> None:
+    """The choice of a module without a mouse; follows what was clicked."""
+    place, chosen = _linked.chosen_line_of(run, table), _selection.module(run)
+    key = f"pick_module_{'' if chosen is None else chosen.text}"
+    names = [f"{rank}. {name}" for rank, name in zip(table["rank"], table["module"], strict=True)]
+
+    def choose() -> None:
+        if (line := st.session_state[key]) is not None:
+            _selection.choose_module(_selection.Module.of(table.iloc[line]))
+
+    st.selectbox(
+        "Choose a module", range(len(table)), place, format_func=names.__getitem__, key=key, on_change=choose,
+        placeholder="here, or click its dot",
+    )  # fmt: skip
 
 
 def bump(lens: Lens) -> None:
@@ -147,9 +167,14 @@ def body() -> None:
         with choice:
             lens = _shared.lens_select()
         heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.config.target)
+        marked = _linked.marked(run)
+        if marked is not None and marked.any():
+            heat = space.with_marked_shares(heat, space_map.in_common(run.table.codes, spec, marked))
         figure = charts.heat_figure(heat, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, heat))
         click = _linked.module_click("plot_heat_map", heat, curve=2)
         _shared.show(figure, heat, "heat_map", "Heat map: the score of every layer at every position", on_pick=click)
+        if "marked" in heat:
+            st.caption("Rings: the larger, the more of the architectures marked on the map have the layer there.")
     left, right = st.columns([1.15, 1], gap="large")
     with left:
         st.subheader("Ranking", anchor=False)

@@ -11,7 +11,7 @@ from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures import graph as graphs
 from autobuild_core.figures.colours import Lens
-from pages import _graphs, _module_panel, _selection, _shared, _trust
+from pages import _graphs, _linked, _module_panel, _selection, _shared, _trust
 from pages._components.graph import graph
 
 _shared.enter("importance")
@@ -23,18 +23,22 @@ _shared.title(
 run = _shared.chosen_run()
 _trust.panel(run)
 ABOVE = 425  # pixels that a page has above the drawing and for the legend below it
-SHOWN = {"one": "One", "pair": "Side by side", "best": "Best tenth"}
+SHOWN = {"one": "One", "pair": "Side by side", "best": "Best tenth", "marked": "Marked"}
 CHOICES = {"best": "The best measured", "worst": "The worst measured", "row": "A row of the data", "typed": "Typed in"}
 
 
 def what_to_show(column: Any) -> str:
-    """One architecture, two, or the mean of the best tenth."""
+    """One architecture, two, the mean of the best tenth, or of what is marked on the map, where something is."""
+    held = _linked.marked(run)
+    offered = [kind for kind in SHOWN if kind != "marked" or (held is not None and held[run.ranked_rows()].any())]
     known = _shared.recall("show")
-    start = known if known in SHOWN else "one"
+    start = known if known in offered else "one"
+    if st.session_state.get("show", start) not in offered:
+        del st.session_state["show"]
     with column:
         kind = st.segmented_control(
             "Show",
-            list(SHOWN),
+            offered,
             default=start,
             format_func=SHOWN.__getitem__,
             key="show",
@@ -65,7 +69,8 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
         best = run.space.native(table.codes[order[0]])
         written = best if isinstance(best, str) else json.dumps(best)
         text = rest if known == "typed" else "" if known in names else (_shared.recall(name) or "")
-        chosen = f"typed:{right.text_input('In the native encoding', text or written, key=f'{name}_typed')}"
+        written = right.text_input("In the native encoding", text or written, key=f"{name}_typed", label_visibility="collapsed")
+        chosen = f"typed:{written}"
     if kind == "row":
         last = int(table.source_rows.max())
         start = min(int(rest), last) if rest.isdigit() else int(table.source_rows[order[0]])
@@ -87,19 +92,14 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
 @st.fragment
 def instrument() -> None:
     """What to show, the graph, and the module that was clicked: only this is drawn anew by a click."""
-    known = st.session_state.get("show") or _shared.recall("show")
-    if known == "pair":
-        show, *places = st.columns([1.5, 1, 1, 1, 1], vertical_alignment="bottom")
-    else:
-        left, right = st.columns([2.1, 1], gap="medium")
-        show, *places = left.columns([1.6, 1.1, 1.1], vertical_alignment="bottom")
+    show, one_kind, one_value, two_kind, two_value = st.columns([2, 1.1, 1.1, 1.1, 1.1], vertical_alignment="bottom")
     kind = what_to_show(show)
     if kind == "pair":
-        pair(architecture(places[0], places[1], "arch", "A"), architecture(places[2], places[3], "beside", "B"))
-    elif kind == "best":
-        best(left, right)
+        pair(architecture(one_kind, one_value, "arch", "A"), architecture(two_kind, two_value, "beside", "B"))
+    elif kind in _graphs.MEANS:
+        several(kind)
     else:
-        one(architecture(places[0], places[1], "arch", "Architecture"), left, right)
+        one(architecture(one_kind, one_value, "arch", "Architecture"))
 
 
 def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
@@ -117,9 +117,10 @@ def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
     return now["node"], now["stop"], lens
 
 
-def one(chosen: _selection.Architecture, left: Any, right: Any) -> None:
+def one(chosen: _selection.Architecture) -> None:
     """One architecture, and beside it the module that was clicked."""
     found = _graphs.drawn(run, "one", chosen.codes[None])
+    left, right = st.columns([2.1, 1], gap="medium")
     with left:
         node, stop, lens = draw(found, "one", f"Architecture, {chosen.what}")
         measured = f", measured {colours.number(run.measured(chosen.row))} {run.unit}" if chosen.row is not None else ""
@@ -165,19 +166,17 @@ def pair(a: _selection.Architecture, b: _selection.Architecture) -> None:
     _module_panel.comparison(run, rows, shown, lens)
 
 
-def best(left: Any, right: Any) -> None:
-    """The mean over the best tenth, and beside it what stands at the chosen place there."""
-    rows = _graphs.best_rows(run)
-    found = _graphs.drawn(run, "best", rows)
+def several(kind: str) -> None:
+    """The mean over several architectures, and beside it what stands at the chosen place there."""
+    rows, name = _graphs.averaged(run, kind), _graphs.MEANS[kind]
+    found = _graphs.drawn(run, kind, rows)
+    left, right = st.columns([2.1, 1], gap="medium")
     with left:
-        node, stop, lens = draw(found, "best", f"Mean over the best {len(rows)} measured")
-        number = (
-            f"{min(len(rows), graphs.MOST_ROWS):,} of the best {len(rows):,}"
-            if len(rows) > graphs.MOST_ROWS
-            else f"{len(rows):,}"
-        )
+        node, stop, lens = draw(found, kind, f"Mean over {name}, {len(rows)} measured")
+        number = f"{len(rows):,} measured architectures"
+        number += f", {graphs.MOST_ROWS:,} of them spread evenly" if len(rows) > graphs.MOST_ROWS else ""
         st.caption(
-            f"Mean over the best tenth, {number} measured architectures: each place shows its commonest layer with its share, "
+            f"Mean over {name}, {number}: each place shows its commonest layer with its share, "
             "coloured by the mean of what stands there."
         )
     with right:
@@ -185,7 +184,7 @@ def best(left: Any, right: Any) -> None:
         if not lines:
             st.caption("No module that ends here was scored.")
             return
-        _module_panel.tenth(run, found.nodes()[node][0]["id"], lines, lens)
+        _module_panel.several(run, found.nodes()[node][0]["id"], lines, lens, name)
         _module_panel.module(run, run.modules.iloc[lines.most_common(1)[0][0]], lens, None)
 
 

@@ -20,7 +20,7 @@ _shared.title(
     "region: what its architectures have in common is listed below, and every other page shows them too.",
 )
 run = _shared.chosen_run()
-MOUSE = {"select": "Mark a box", "lasso": "Mark freely", "pan": "Choose one"}
+MOUSE = {"select": "Mark a box", "lasso": "Mark freely", "pan": "Choose one"}  # Plotly's mode of dragging -> in words
 LISTED = 300  # lines of the table of architectures that are drawn; the CSV has all
 
 
@@ -36,14 +36,16 @@ def take() -> None:
 
 def controls(region: Brush | None, view: Brush | None) -> str:
     """What the mouse does, and the window; returns the mode of dragging."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         mouse = st.segmented_control(
-            "Mouse", list(MOUSE), default="select", format_func=MOUSE.__getitem__, required=True, key="mouse"
-        )
-        inner = {"view": region.text, "brush": None} if region is not None else {}
-        st.button("Enlarge the marked region", disabled=region is None, on_click=_selection.keep, kwargs=inner)
-        st.button("Whole space", disabled=view is None, on_click=_selection.keep, kwargs={"view": None})
-        st.button("Clear the mark", disabled=region is None, on_click=_selection.keep, kwargs={"brush": None})
+            "Mouse", list(MOUSE), default="select", format_func=MOUSE.__getitem__, required=True, key="mouse",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        ways = [("Enlarge the region", {"view": region.text, "brush": None})] if region is not None else []
+        ways += [("Clear the mark", {"brush": None})] if region is not None else []
+        ways += [("Whole space", {"view": None})] if view is not None else []
+        for label, choices in ways:
+            st.button(label, type="tertiary", on_click=_selection.keep, kwargs=choices)
     return mouse or "select"
 
 

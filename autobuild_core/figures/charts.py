@@ -86,7 +86,8 @@ def histogram_figure(
         figure.add_vline(x=chosen[0], line={"color": SECOND, "width": 2.5})
         note = {"text": chosen[1], "showarrow": False, "yref": "paper", "yanchor": "bottom"}
         right = chosen[0] > (float(table["low"].iloc[0]) + float(table["high"].iloc[-1])) / 2
-        figure.add_annotation(x=chosen[0], y=0.9, xanchor="right" if right else "left", xshift=-4 if right else 4, **note)
+        figure.add_annotation(x=chosen[0], y=1, xanchor="right" if right else "left", **note)
+        figure.update_layout(margin={"t": 26}, legend={"y": 1.12})
     figure.update_xaxes(title=str(table["metric"].iloc[0])).update_yaxes(title="architectures")
     return figure
 
@@ -154,6 +155,7 @@ def scatter_matrix_figure(
     shades = np.where(place == chosen, SECOND, np.where(accented, ACCENT, "rgba(139,146,160,.35)"))
     order = np.argsort((place == chosen) * 2 + accented, kind="stable")  # what matters is drawn last
     marker = {"size": np.where(place == chosen, 13, 5)[order].tolist(), "color": shades[order].tolist(), "opacity": 0.8}
+    marker["line"] = {"width": 0}
     dimensions = [{"label": name, "values": table[name].to_numpy(float)[order]} for name in names]
     figure.add_splom(
         dimensions=dimensions, marker=marker, diagonal={"visible": False}, showupperhalf=False,
@@ -161,6 +163,7 @@ def scatter_matrix_figure(
         hovertemplate="row %{text}<br>%{xaxis.title.text} %{x:.4g}, %{yaxis.title.text} %{y:.4g}<extra></extra>",
         unselected={"marker": {"opacity": 0.12}},
     )  # fmt: skip
+    figure.update_layout({f"{way}axis{n or ''}": {} for way in "xy" for n in (0, *range(2, len(names) + 1))})  # to be coloured
     return figure.update_layout(dragmode="select", hovermode="closest", margin={"t": 8})
 
 
@@ -248,9 +251,8 @@ def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
     figure = blank_figure(90 + 27 * len(table))
     shades = table["kind"].map({"hop": ACCENT, "prediction": SECOND, "baseline": QUIET})
     figure.add_bar(
-        x=table["srcc"], y=table["what"], orientation="h", marker_color=shades, text=[f"{v:.3f}" for v in table["srcc"]],
-        textposition="inside", insidetextanchor="end", hovertemplate="%{y}: %{x:.3f}<extra></extra>", width=0.68,
-        insidetextfont={"color": PAPER},
+        x=table["srcc"], y=[f"{what}  {value:.3f}" for what, value in zip(table["what"], table["srcc"], strict=True)],
+        orientation="h", marker_color=shades, hovertemplate="%{y}<extra></extra>", width=0.68,
     )  # fmt: skip
     baselines = table[table["kind"] == "baseline"]
     if len(baselines):
@@ -259,7 +261,7 @@ def hop_srcc_figure(table: pd.DataFrame) -> go.Figure:
         note = {"text": "best baseline", "showarrow": False, "yref": "paper", "yanchor": "bottom"}
         figure.add_annotation(x=best, y=1, xanchor="right" if best > 0.5 else "left", **note)
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    return figure.update_xaxes(title="held-out SRCC", range=[min(0.0, float(table["srcc"].min()) - 0.1), 1.12])
+    return figure.update_xaxes(title="held-out SRCC", range=[min(0.0, float(table["srcc"].min()) - 0.1), 1.02])
 
 
 def predictions_figure(
@@ -457,6 +459,8 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         scale: colours of the lens.
         theme: "light" or "dark".
         chosen: line of the table that is marked. The third trace has a mark a line, to be clicked.
+
+    With a column `marked` (share of some architectures that have the layer there) each cell has a ring of that size.
     """
     positions, layers = list(dict.fromkeys(table["position"])), list(dict.fromkeys(table["layer"]))
     figure = blank_figure(max(150 + 26 * len(layers), 240))
@@ -479,6 +483,11 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         x=table["position"], y=table["layer"], mode="markers", marker=unseen, customdata=table["words"],
         hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
     )  # fmt: skip
+    if "marked" in table:
+        there = table[table["marked"] > 0]
+        size = (3 + 22 * there["marked"].to_numpy(float)).round(1)
+        rings = {"symbol": "circle-open", "size": size, "line": {"width": 1.8}, "color": INK if theme == "light" else PAPER}
+        figure.add_scatter(x=there["position"], y=there["layer"], mode="markers", marker=rings, hoverinfo="skip")
     if chosen is not None:
         x, y = positions.index(table["position"].iloc[chosen]), layers.index(table["layer"].iloc[chosen])
         frame = {"color": INK if theme == "light" else PAPER, "width": 3}

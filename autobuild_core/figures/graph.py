@@ -1,8 +1,8 @@
 """The importance graph as plain data for the component of the pages: one drawing, its colours at every hop and every lens.
 
-All colours are sent once, so that the browser recolours without asking. A record is what a node shows at a stop of the hop
-slider: a module, or the mean of several (a folded block, the best tenth). A slot is a place of the drawing: one node, or two
-side by side.
+All colours, of both themes, are sent once, so that the browser recolours without asking. A record is what a node shows at a stop
+of the hop slider: a module, or the mean of several (a folded block, the best tenth). A slot is a place of the drawing: one node,
+or two side by side.
 """
 
 import itertools
@@ -28,7 +28,6 @@ from autobuild_core.figures.colours import (
     digits_for,
     evidence,
     ink_on,
-    number,
     short_values,
     signed,
     unit_of,
@@ -36,10 +35,11 @@ from autobuild_core.figures.colours import (
 )
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
+THEMES = ("light", "dark")
 WHOLE = "unit"  # the last stop: every layer shows the module that fills its unit
 DEEPEST = 8
 FOLD_FROM = 200  # nodes beyond which repeated blocks are folded at first
-MOST_ROWS = 1000  # architectures of the best tenth that are averaged, evenly spaced over it
+MOST_ROWS = 1000  # architectures that are averaged, evenly spaced over all that were asked for
 PAIR_WIDTH, PAIR_GAP = 88.0, 6.0
 SCORES = [
     *("embedding_norm", "score", "score_low", "score_high", "effect", "effect_low", "effect_high"),
@@ -145,33 +145,32 @@ class _Records:
         return frame.assign(many=[len(key) for key in self.numbers], line=[key[0][0] for key in self.numbers])
 
 
-def one_graph(source: Source, row: Codes, theme: str) -> Graph:
+def one_graph(source: Source, row: Codes) -> Graph:
     """An architecture.
 
     Args:
         source: the run.
         row: (num_positions,) codes.
-        theme: "light" or "dark".
     """
-    return _Drawing(source, theme, {"": row}).graph()
+    return _Drawing(source, {"": row}).graph()
 
 
-def pair_graph(source: Source, first: Codes, second: Codes, theme: str) -> Graph:
+def pair_graph(source: Source, first: Codes, second: Codes) -> Graph:
     """Two architectures side by side, aligned by unit and layer, with what changes from the first to the second."""
-    return _Drawing(source, theme, {"A": first, "B": second}).graph()
+    return _Drawing(source, {"A": first, "B": second}).graph()
 
 
-def best_graph(source: Source, rows: Codes, theme: str) -> Graph:
+def mean_graph(source: Source, rows: Codes, name: str = "the best tenth") -> Graph:
     """The mean over architectures: each position with its commonest layer, coloured by the mean of what stands there.
 
     Args:
         source: the run.
-        rows: (n, num_positions) codes of the best tenth, best first.
-        theme: "light" or "dark".
+        rows: (n, num_positions) codes, best first.
+        name: what they are.
     """
     if len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int)]
-    return _Drawing(source, theme, {"": commonest(rows)}, rows).graph()
+    return _Drawing(source, {"": commonest(rows)}, rows, name).graph()
 
 
 def commonest(rows: Codes) -> Codes:
@@ -188,13 +187,12 @@ class _Drawing:
 
     Args:
         source: the run.
-        theme: "light" or "dark".
         sides: architectures by the name of their side; one has the name "".
         rows: the architectures that are averaged, None for a graph of single ones.
     """
 
-    def __init__(self, source: Source, theme: str, sides: dict[str, Codes], rows: Codes | None = None) -> None:
-        self.source, self.spec, self.theme, self.sides, self.rows = source, source.spec, theme, sides, rows
+    def __init__(self, source: Source, sides: dict[str, Codes], rows: Codes | None = None, name: str = "") -> None:
+        self.source, self.spec, self.sides, self.rows, self.name = source, source.spec, sides, rows, name
         self.records, self.stops = _Records(), source.stops
         self.added = source.cost.layers() if source.cost else None
         self.shown = {side: self._shown(row) for side, row in sides.items()}
@@ -239,7 +237,6 @@ class _Drawing:
             "lenses": [self._lens(lens) for lens in Lens],
             "records": self._names(frame) | {"paint": {lens.value: self._painted(frame, lens) for lens in Lens}},
             "changes": {lens.value: self._change_paint(frame, changes, lens) for lens in Lens},
-            "theme": self.theme,
             "size": {
                 "width": drawing.NODE_WIDTH if len(self.sides) == 1 else PAIR_WIDTH,
                 "height": drawing.NODE_HEIGHT,
@@ -297,17 +294,18 @@ class _Drawing:
         value, metric = float(self.added[position, self.spec.tokens.index(token)]), self.source.cost.metric
         if not np.isfinite(value):
             return "", ""
-        return short_cost(
-            value, metric
-        ), f"Costs {number(value)} {unit_of(metric) or metric} of {metric} over the least possible here."
+        if not value:
+            return short_cost(value, metric), f"The cheapest that may stand here, by {metric}."
+        short = short_cost(value, metric)
+        return short, f"Costs {short} ({metric}) over the cheapest that may stand here."
 
     def _share(self, position: int) -> tuple[str, str]:
-        """How common the layer that is drawn is in the best tenth."""
+        """How common the layer that is drawn is in what is averaged."""
         assert self.rows is not None
         column = np.asarray(self.rows)[:, position]
         same, there = float((column == self.sides[""][position]).mean()), float((column != ABSENT).mean())
         without = f"; {there:.0%} have a layer here" if there < 1 else ""
-        return f"{same:.0%}", f"In {same:.0%} of the best tenth{without}."
+        return f"{same:.0%}", f"In {same:.0%} of {self.name}{without}."
 
     # Folds
 
@@ -347,10 +345,10 @@ class _Drawing:
             slot["change"] = [numbers.setdefault((a, b), len(numbers)) if a != b and min(a, b) >= 0 else -1 for a, b in pairs]
         return list(numbers)
 
-    def _change_paint(self, frame: pd.DataFrame, changes: list[tuple[int, int]], lens: Lens) -> dict[str, list[Any]]:
+    def _change_paint(self, frame: pd.DataFrame, changes: list[tuple[int, int]], lens: Lens) -> dict[str, Any]:
         """Colours and words of B minus A; the interval is that of two independent errors."""
         if not changes:
-            return {"fill": [], "line": [], "ink": [], "value": [], "words": []}
+            return {theme: {} for theme in THEMES} | {"value": [], "words": []}
         scale = self.source.scales[lens]
         low, high = bounds(frame, lens)
         first, second = np.array(changes).T
@@ -360,12 +358,12 @@ class _Drawing:
         digits = digits_for(0, 2 * float(np.median(half))) if lens is Lens.SCORE else 2
         short = [f"{100 * one:+.0f} pp" if lens is Lens.GOOD else signed(one, digits) for one in change]
         sentences = [change_words(one, wide, lens, self.source.unit) for one, wide in zip(change, half, strict=True)]
-        return _colours(scale, scale.centre + change, half, self.theme) | {"value": short, "words": sentences}
+        return _colours(scale, scale.centre + change, half) | {"value": short, "words": sentences}
 
     # Colours
 
     def _lens(self, lens: Lens) -> dict[str, Any]:
-        legend = drawing.legend(self.source.scales[lens], self.theme)
+        legend = {theme: drawing.legend(self.source.scales[lens], theme) for theme in THEMES}
         return {"id": lens.value, "name": lens.label, "explained": lens.explained, "legend": legend}
 
     def _names(self, frame: pd.DataFrame) -> dict[str, Any]:
@@ -378,10 +376,10 @@ class _Drawing:
             reach.append(json.loads(places[line]) if many == 1 else [])
         return {"name": names, "reach": reach}
 
-    def _painted(self, frame: pd.DataFrame, lens: Lens) -> dict[str, list[Any]]:
+    def _painted(self, frame: pd.DataFrame, lens: Lens) -> dict[str, Any]:
         """Colours and words of every record through a lens; `unsure` where the interval holds the average."""
         if frame.empty:
-            return {"fill": [], "line": [], "ink": [], "value": [], "words": [], "unsure": []}
+            return {theme: {} for theme in THEMES} | {"value": [], "words": [], "unsure": []}
         scale = self.source.scales[lens]
         low, high = (np.asarray(part, float) for part in bounds(frame, lens))
         sentences = []
@@ -389,14 +387,18 @@ class _Drawing:
             seen = f", {evidence(int(line['num_evaluated']), self.source.total)}" if line["many"] == 1 else ""
             sentences.append(words(line, lens, self.source.unit) + seen)
         unsure = (low <= scale.centre) & (scale.centre <= high) & (lens is not Lens.NORM)
-        paint: dict[str, list[Any]] = _colours(scale, frame[lens.value].to_numpy(float), (high - low) / 2, self.theme)
+        paint = _colours(scale, frame[lens.value].to_numpy(float), (high - low) / 2)
         return paint | {"value": short_values(frame, lens), "words": sentences, "unsure": [int(one) for one in unsure]}
 
 
-def _colours(scale: Scale, values: NDArray[np.float64], half: NDArray[np.float64], theme: str) -> dict[str, list[Any]]:
-    """Fill, outline and ink of values with the half widths of their intervals."""
-    fill = [scale.fill(value, value - wide, value + wide, theme) for value, wide in zip(values, half, strict=True)]
-    return {"fill": fill, "line": [scale.line(value, theme) for value in values], "ink": [ink_on(one) for one in fill]}
+def _colours(scale: Scale, values: NDArray[np.float64], half: NDArray[np.float64]) -> dict[str, Any]:
+    """By theme: fill, outline and ink of values with the half widths of their intervals."""
+    found: dict[str, Any] = {}
+    for theme in THEMES:
+        fill = [scale.fill(value, value - wide, value + wide, theme) for value, wide in zip(values, half, strict=True)]
+        line = [scale.line(value, theme) for value in values]
+        found[theme] = {"fill": fill, "line": line, "ink": [ink_on(one) for one in fill]}
+    return found
 
 
 def _runs(slots: list[dict[str, Any]], key: Callable[[dict[str, Any]], tuple[Any, ...]]) -> list[list[dict[str, Any]]]:

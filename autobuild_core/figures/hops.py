@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autobuild_core.building import orientation
-from autobuild_core.figures.charts import QUIET, blank_figure, block_name, module_name
+from autobuild_core.figures.charts import QUIET, blank_figure, module_name
 from autobuild_core.figures.colours import INK, PAPER, Lens, Scale, bounds, unit_of, words
 
 Index = dict[tuple[str, str, bool], int]
@@ -41,13 +41,13 @@ def bump_table(
     lines = []
     for number, (_, module) in enumerate(best.iterrows()):
         positions, layers = json.loads(module["positions"]), json.loads(module["layers"])
-        name = module_name(module["positions"], module["layers"])
+        name = _short(module["positions"], module["layers"])
         for hop in range(deepest):
             seen = min(hop + 1, len(layers))
             where, tokens = json.dumps(positions[-seen:]), json.dumps(layers[-seen:])
             flags = (True, False) if seen == len(layers) and module["whole_unit"] else (False, True)
             found = next((index[key] for flag in flags if (key := (where, tokens, flag)) in index), None)
-            line = {"line": number, "module": name, "hop": hop, "part": module_name(where, tokens), "found": found}
+            line = {"line": number, "module": name, "hop": hop, "part": _short(where, tokens), "found": found}
             lines.append(
                 line | {"positions": module["positions"], "layers": module["layers"], "whole_unit": module["whole_unit"]}
             )
@@ -73,12 +73,10 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         theme: "light" or "dark".
         chosen: `line` of the module that is marked.
     """
-    hops, num = sorted(table["hop"].unique()), int(table["line"].nunique())
-    figure = blank_figure(96 + 30 * num)
-    ink, block = INK if theme == "light" else PAPER, block_name([t for text in table["layers"] for t in json.loads(text)])
+    hops, ink = sorted(table["hop"].unique()), INK if theme == "light" else PAPER
+    figure = blank_figure(96 + 30 * int(table["line"].nunique()))
     for line, own in table.groupby("line", sort=True):
-        marked = line == chosen
-        known = own.dropna(subset="value")
+        marked, known = line == chosen, own.dropna(subset="value")
         fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(known["value"], known["low"], known["high"], strict=True)]
         edges = [ink if marked else scale.line(v, theme) for v in known["value"]]
         figure.add_scatter(
@@ -88,18 +86,28 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
             hovertemplate="hop %{x}, rank %{y}: %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
             selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
-        first, last = own.iloc[0], own.iloc[-1]
-        for row, side, shift, text in ((first, "right", -14, first["part"]), (last, "left", 14, last["module"])):
+        for row, side, shift, name in ((own.iloc[0], "right", -14, "part"), (own.iloc[-1], "left", 14, "module")):
             if np.isfinite(row["rank"]):
-                text = str(text).replace(block, "") if block else str(text)
-                words_ = f"<b>{text}</b>" if marked else text
+                text = f"{row[name]}  {row['rank']:.0f}" if side == "right" else f"{row['rank']:.0f}  {row[name]}"
                 figure.add_annotation(
-                    x=row["hop"], y=row["rank"], text=words_, showarrow=False, xanchor=side, xshift=shift, font={"color": ink}
-                )
-    names = [f"hop {hop}<br>{'last layer' if hop == 0 else f'last {hop + 1} layers'}" for hop in hops]
-    figure.update_xaxes(tickvals=hops, ticktext=names, side="top", showgrid=False, range=[-0.75, max(hops) + 1.0], title="")
-    figure.update_yaxes(autorange="reversed", tickvals=list(range(1, num + 1)), title="rank among these", showgrid=False)
-    return figure.update_layout(margin={"t": 60, "b": 12, "l": 40, "r": 8})
+                    x=row["hop"], y=row["rank"], text=f"<b>{text}</b>" if marked else text, showarrow=False, xanchor=side,
+                    xshift=shift, font={"color": ink},
+                )  # fmt: skip
+    names = [f"hop {hop}<br>{hop + 1} layer{'s' if hop else ''}" for hop in hops]
+    ends = [-0.12, max(hops) + 0.12]
+    figure.update_xaxes(
+        tickvals=hops, ticktext=names, side="top", showgrid=False, range=ends, title="", tickangle=0, automargin=False
+    )
+    figure.update_yaxes(autorange="reversed", visible=False)
+    widths = [int(6.2 * table[name].astype(str).str.len().max()) + 30 for name in ("part", "module")]
+    return figure.update_layout(margin={"t": 60, "b": 12, "l": min(widths[0], 170), "r": min(widths[1], 190)})
+
+
+def _short(positions: str, layers: str) -> str:
+    """A module's name with its place inside the unit: "L1 to L3: 3 x e6 k5" of "stage1"."""
+    places = json.loads(positions)
+    alike = len({place.rpartition(".")[0] for place in places}) == 1
+    return module_name(json.dumps([place.rpartition(".")[2] for place in places]) if alike else positions, layers)
 
 
 def targets_table(both: pd.DataFrame) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def map_figure(
     chosen: "pd.Series[Any] | None" = None,
     brush: Brush | None = None,
     holding: "NDArray[np.bool_] | None" = None,
-    height: int = 560,
+    height: int = 500,
 ) -> go.Figure:
     """Architectures by their graph embeddings over the predictor's surface, both coloured by the target.
 
@@ -84,12 +84,13 @@ def map_figure(
     held = np.ones(len(marks), bool) if brush is None else brush.inside(marks[["x", "y"]].to_numpy(float))
     rows, many = marks["row"].to_numpy(int), marks["num"].to_numpy(int)
     names = rows if source_rows is None else np.asarray(source_rows)[rows]
-    edges = np.full(len(marks), _edge(theme)) if holding is None else np.where(holding, ink, "rgba(0,0,0,0)")
+    edges = None if holding is None else np.where(holding, ink, "rgba(0,0,0,0)")
     size = (7.0 if len(marks) < 1500 else 5.0) + 4 * np.log2(many.clip(1)) / max(float(np.log2(many.max(initial=2))), 1.0)
     what = "row %{customdata[0]}<br>" if one_each else "%{customdata[1]} architectures, the best is row %{customdata[0]}<br>"
     for name, inside in (("outside", ~held), ("evaluated", held)):
-        marker = {"color": marks["target"][inside].round(6), "size": size[inside].round(1)} | _colouring(scale, theme)
-        marker |= {"line": {"color": edges[inside].tolist(), "width": 0.7 if holding is None else 1.4}}
+        marker = {"color": marks["target"][inside].round(6), "size": size[0] if one_each and len(size) else size[inside].round(1)}
+        marker |= _colouring(scale, theme)
+        marker |= {"line": {"color": _edge(theme), "width": 0.7} if edges is None else {"color": edges[inside], "width": 1.4}}
         marker |= {"opacity": 0.22, "showscale": False} if name == "outside" else {"opacity": 0.95}
         figure.add_scattergl(
             x=marks["x"][inside].round(5), y=marks["y"][inside].round(5), mode="markers", marker=marker, name=name,
@@ -114,7 +115,9 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
     """The predictor's surface, pale, and faint where fewer than FIRM architectures a cell bear it out."""
     low, high = scale.ends
     cells = behind.assign(x=behind["x"].round(9), y=behind["y"].round(9), veil=(1 - behind["num"] / FIRM).clip(0, 1))
-    grids = [cells.pivot(index="y", columns="x", values=name) for name in ("value", "veil")]
+    grids = [
+        cells.pivot(index="y", columns="x", values=name).fillna(beyond) for name, beyond in (("value", scale.centre), ("veil", 1))
+    ]
     place = {"x": grids[0].columns, "y": grids[0].index, "zsmooth": "best", "showscale": False, "hoverinfo": "skip"}
     page = ",".join(map(str, PAGE[theme]))
     return [
@@ -128,7 +131,7 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
 def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
     """What turns targets into colours, and the bar that says how."""
     low, high = scale.ends
-    title, ink = f"measured target ({scale.unit})" if scale.unit else "measured target", INK if theme == "light" else PAPER
+    title, ink = f"measured {scale.unit or 'target'}", INK if theme == "light" else PAPER
     bar = {
         "title": {"text": title, "side": "right", "font": {"color": ink}},
         "tickfont": {"color": ink},
@@ -222,3 +225,16 @@ def in_common_figure(table: pd.DataFrame, num: int = 12) -> go.Figure:
     return figure.update_xaxes(
         title="share of architectures with this layer", tickformat=".0%", range=[-0.02, min(most * 1.08, 1.04)]
     )
+
+
+def with_marked_shares(heat: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
+    """`charts.heat_table` with the column `marked`, the share of marked architectures that have a layer at a position.
+
+    Args:
+        heat: position, layer, words and more.
+        common: from `space_map.in_common`.
+    """
+    shares = common.set_index(["position", "layer"])[["share", "share_of_all"]]
+    own = shares.reindex(pd.MultiIndex.from_frame(heat[["position", "layer"]])).fillna(0.0)
+    said = [f"<br>in {a:.0%} of the marked, {b:.0%} of all" for a, b in zip(own["share"], own["share_of_all"], strict=True)]
+    return heat.assign(marked=own["share"].to_numpy(), words=heat["words"] + said)

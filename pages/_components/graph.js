@@ -212,6 +212,12 @@ function drawPill(box, item, layer) {
 
 // Colours, selection and search: attributes only
 
+function themeOf(box) {
+  // What Streamlit's theme makes of the page: its ground is dark or light.
+  const [r, g, b] = (getComputedStyle(box.root).backgroundColor.match(/[\d.]+/g) || [255, 255, 255]).map(Number);
+  return r + g + b < 384 ? "dark" : "light";
+}
+
 const recordOf = (box, node) => node.of[box.stop] ?? -1;
 
 function sentence(box, element) {
@@ -227,7 +233,8 @@ function sentence(box, element) {
 }
 
 function paint(box) {
-  const { data } = box, whole = data.stops[box.stop].id === "unit", colours = data.records.paint[box.lens];
+  const { data } = box, whole = data.stops[box.stop].id === "unit", painted = data.records.paint[box.lens];
+  const theme = themeOf(box), colours = { ...painted, ...painted[theme] };
   const chosen = box.elements.find((element) => element.id === box.selected) || box.elements.find((element) => owns(element, box.selected));
   const record = chosen ? recordOf(box, chosen.node) : -1;
   const reach = new Set(record < 0 ? [] : data.records.reach[record]);
@@ -244,7 +251,7 @@ function paint(box) {
     classList.toggle("same", item.nodes.length > 1 && !item.differs && change < 0);
     const known = own >= 0, fill = known ? colours.fill[own] : "transparent";
     element.body.style.fill = fill;
-    element.body.style.stroke = change >= 0 ? data.changes[box.lens].line[change] : known ? colours.line[own] : "var(--st-text-color)";
+    element.body.style.stroke = change >= 0 ? data.changes[box.lens][theme].line[change] : known ? colours.line[own] : "var(--st-text-color)";
     element.body.style.strokeWidth = item.differs ? 3.2 : change >= 0 ? 2 : 1.4;
     classList.toggle("unsure", known && Boolean(colours.unsure[own]));
     const ink = known ? colours.ink[own] : "var(--st-text-color)";
@@ -283,12 +290,13 @@ function paintFrames(box, whole, colours) {
 }
 
 function paintPill(box, item, whole) {
-  const number = item.change[box.stop], { group, rect, text } = item.pill, paintOf = box.data.changes[box.lens];
+  const number = item.change[box.stop], { group, rect, text } = item.pill, change = box.data.changes[box.lens];
   const first = box.items.find((one) => one.unit === item.unit);
   const hidden = number < 0 || (whole && (box.data.cell ? item.kind !== "sum" : item !== first));
   group.style.display = hidden ? "none" : "";
   if (hidden) return;
-  text.textContent = paintOf.value[number];
+  const paintOf = change[themeOf(box)];
+  text.textContent = change.value[number];
   text.style.fill = paintOf.ink[number];
   const width = 12 + 6.4 * text.textContent.length;
   rect.setAttribute("x", -width / 2);
@@ -298,7 +306,7 @@ function paintPill(box, item, whole) {
 }
 
 function paintBar(box) {
-  const { root, data } = box, lens = data.lenses.find((one) => one.id === box.lens);
+  const { root, data } = box, legend = data.lenses.find((one) => one.id === box.lens).legend[themeOf(box)];
   const slider = root.querySelector(".hop input");
   slider.max = data.stops.length - 1;
   slider.value = box.stop;
@@ -309,11 +317,11 @@ function paintBar(box) {
     button.setAttribute("aria-checked", String(on));
     button.tabIndex = on ? 0 : -1;
   });
-  root.querySelector(".legend .title").textContent = lens.legend.title;
-  root.querySelector(".strip").style.background = `linear-gradient(90deg, ${lens.legend.stops.join(", ")})`;
-  root.querySelector(".mark").style.left = `${lens.legend.centre * 100}%`;
-  root.querySelectorAll(".labels span").forEach((span, i) => { span.textContent = lens.legend.labels[i]; });
-  const [low, high] = [lens.legend.stops[0], lens.legend.stops.at(-1)];
+  root.querySelector(".legend .title").textContent = legend.title;
+  root.querySelector(".strip").style.background = `linear-gradient(90deg, ${legend.stops.join(", ")})`;
+  root.querySelector(".mark").style.left = `${legend.centre * 100}%`;
+  root.querySelectorAll(".labels span").forEach((span, i) => { span.textContent = legend.labels[i]; });
+  const [low, high] = [legend.stops[0], legend.stops.at(-1)];
   root.style.setProperty("--faint", `color-mix(in srgb, ${high} 30%, var(--st-background-color))`);
   root.style.setProperty("--worse", low);
   root.style.setProperty("--better", high);
@@ -524,6 +532,9 @@ function listen(box) {
       look(box);
     };
     svg.onpointerup = svg.onpointercancel = () => { svg.onpointermove = null; svg.classList.remove("dragging"); };
+  });
+  root.addEventListener("transitionend", (event) => { // the theme changed
+    if (event.target === root && event.propertyName === "background-color") paint(box);
   });
   box.observer = new ResizeObserver(() => { if (!box.moved) fit(box); });
   box.observer.observe(canvas);

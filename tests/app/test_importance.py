@@ -110,6 +110,20 @@ def test_the_best_tenth_shows_what_is_common_there(in_state: Workspace) -> None:
 
 
 @FINISHED
+def test_what_is_marked_on_the_map_is_averaged(in_state: Workspace) -> None:
+    everything = "box:-1e6,-1e6,1e6,1e6"
+    app = open_page("importance", show="marked", brush=everything)
+    assert len(shown(app, "graph_marked")["slots"]) == 8
+    assert "the marked region, 90 measured architectures" in texts(app)
+    assert headings(app)[0] == "L1 in the marked region"
+    table = next(frame.value for frame in app.dataframe if "marked region" in frame.value)
+    assert table["marked region"].tolist() == table["all measured"].tolist()  # all are marked
+    nothing = open_page("importance", show="marked", brush="box:1e5,1e5,2e5,2e5")
+    assert shown(nothing)["start"]["node"] == "L1"  # one architecture, as without the region
+    assert "Marked" not in [str(option) for group in nothing.get("button_group") for option in group.options]
+
+
+@FINISHED
 def test_a_typed_mistake_keeps_what_was_typed(in_state: Workspace) -> None:
     app = open_page("importance", arch="typed:99")
     assert "expected 8 digits" in app.error[0].value
@@ -120,7 +134,7 @@ def test_a_typed_mistake_keeps_what_was_typed(in_state: Workspace) -> None:
 def test_a_minimised_target_is_better_when_smaller(in_state: Workspace) -> None:
     data = shown(open_page("importance"))
     score = next(lens for lens in data["lenses"] if lens["id"] == "score")
-    assert score["legend"]["labels"][0].startswith("better")
+    assert score["legend"]["light"]["labels"][0].startswith("better")
 
 
 @CELLS

@@ -123,7 +123,7 @@ class TestMap:
     @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
     def test_a_region_is_enlarged_and_left_again(self, in_state: Workspace) -> None:
         app = open_page("map", brush="box:-1,-1,1,1")
-        next(b for b in app.button if b.label == "Enlarge the marked region").click().run()
+        next(b for b in app.button if b.label == "Enlarge the region").click().run()
         assert chosen(app)["view"] == "box:-1,-1,1,1"
         assert "brush" not in chosen(app)
         next(b for b in app.button if b.label == "Whole space").click().run()
@@ -154,6 +154,17 @@ class TestHops:
         assert next(box for box in app.selectbox if box.label == "Modules of").value == "1:-1"
         app = open_page("hops", module=f"{MODULE}!", rank="0:0")
         assert next(box for box in app.selectbox if box.label == "Modules of").value == "0:0"
+
+    @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+    def test_a_module_is_chosen_without_a_mouse(self, in_state: Workspace) -> None:
+        app = open_page("hops", rank="0:0", brush=EVERYTHING)
+        assert "Rings: " in texts(app)
+        box = next(box for box in app.selectbox if box.label == "Choose a module")
+        assert box.value is None
+        box.set_value(1).run()
+        assert not app.exception
+        assert chosen(app)["module"].startswith("L")
+        assert next(box for box in app.selectbox if box.label == "Choose a module").value == 1
 
     @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
     def test_the_unit_to_follow_is_remembered(self, in_state: Workspace) -> None:

@@ -191,12 +191,12 @@ def test_two_side_by_side_show_the_change(opened: Page) -> None:
     pills = opened.locator(".pill:visible text")
     assert pills.count() >= 4
     opened.get_by_role("option", name="B, stage1.L1").hover()
-    expect(opened.locator(".tip")).to_contain_text("From A to B: ")
+    expect(opened.locator(".tip:visible")).to_contain_text("From A to B: ")
     opened.get_by_role("option", name="B, stage1.L1").click()
     expect(opened.get_by_text("In B")).to_be_visible()
     opened.get_by_text("Best tenth").click()
     expect(opened.get_by_text("in the best tenth").first).to_be_visible()
-    opened.get_by_text("One", exact=True).click()
+    opened.get_by_role("radio", name="One").click()
     expect(opened.get_by_role("option", name="stage1.L1: ")).to_be_visible()
 
 
@@ -232,6 +232,11 @@ def test_both_themes_are_readable(page: Page, server: str, watch: Watch, theme: 
     assert len(found) == 10 and min(found) >= 4.5
     ground = page.locator(".stApp").evaluate("(app) => getComputedStyle(app).backgroundColor")
     assert ground == ("rgb(255, 255, 255)" if theme == "light" else "rgb(17, 20, 27)")
+    body = page.locator(".node .body").first
+    before, chosen, where = body.evaluate("(body) => body.style.fill"), selected(page), view(page)
+    page.emulate_media(color_scheme="dark" if theme == "light" else "light")  # while the page stands
+    expect(body).not_to_have_css("fill", before)
+    assert (selected(page), view(page)) == (chosen, where)
     watch.assert_quiet()
 
 

@@ -20,6 +20,7 @@ LAST_SEEN = {
     "": "Most important",
     "data": "What to aim at",
     "train": "Compare with",
+    "map": "Architectures, best first",
     "importance": "Better in its place",
     "hops": "What a feature is worth",
     "builder": "Build for me",

@@ -53,7 +53,7 @@ def modules() -> pd.DataFrame:
 
 class TestOne:
     def test_a_node_shows_one_module_a_stop(self, modules: pd.DataFrame) -> None:
-        found = graph.one_graph(source(modules), FIRST, "light")
+        found = graph.one_graph(source(modules), FIRST)
         assert [stop["id"] for stop in found.data["stops"]] == ["0", "1", "unit"]
         assert found.data["stops"][1]["name"] == "Hop 1: 2 layers"
         shown = {node: [found.at(node, stop) for stop in ("0", "1", "unit")] for node in ("L1", "L2")}
@@ -62,7 +62,7 @@ class TestOne:
         assert found.at("L3", "0") == Counter()  # nothing there was scored
 
     def test_every_lens_and_stop_is_in_the_data_once(self, modules: pd.DataFrame) -> None:
-        data = json.loads(json.dumps(graph.one_graph(source(modules), FIRST, "light").data))
+        data = json.loads(json.dumps(graph.one_graph(source(modules), FIRST).data))
         assert [lens["id"] for lens in data["lenses"]] == [lens.value for lens in Lens]
         record = data["slots"][1]["nodes"][0]["of"][1]
         assert data["records"]["name"][record] == "L1 to L2: 2 x mb6 k5" and data["records"]["reach"][record] == ["L1", "L2"]
@@ -70,41 +70,45 @@ class TestOne:
         assert paint["score"]["words"][record] == "+3.00 points (+2.80 to +3.20), seen in 3 of 9"
         assert paint["good"]["words"][record].startswith("25% among the best 10 % (5% to 30%)")
         assert paint["embedding_norm"]["words"][record].startswith("norm +3.00")
-        assert paint["score"]["fill"][record] == SCALES[Lens.SCORE].fill(53.0, 52.8, 53.2)
-        counts = {len(part) for lens in paint.values() for part in lens.values()}
+        assert paint["score"]["light"]["fill"][record] == SCALES[Lens.SCORE].fill(53.0, 52.8, 53.2)
+        counts = {len(lens[name]) for lens in paint.values() for name in ("value", "words", "unsure")}
+        counts |= {
+            len(lens[theme][name]) for lens in paint.values() for theme in graph.THEMES for name in ("fill", "line", "ink")
+        }
         assert counts == {len(data["records"]["name"])} == {5}  # three modules, and the means of L1 and L2 folded at hops 0 and 1
 
     def test_hatched_is_what_cannot_be_told_from_the_average(self, modules: pd.DataFrame) -> None:
-        found = graph.one_graph(source(modules), SECOND, "light")  # L2 mb3_k3: 0.1, from -0.1 to 0.3
+        found = graph.one_graph(source(modules), SECOND)  # L2 mb3_k3: 0.1, from -0.1 to 0.3
         paint = found.data["records"]["paint"]
         unsure = {found.data["records"]["name"][i]: one for i, one in enumerate(paint["score"]["unsure"])}
         assert unsure == {"L1: mb6 k5": 0, "L2: mb3 k3": 1, "L1 to L2: mb6 k5, mb3 k3": 0}
         assert not any(paint["embedding_norm"]["unsure"])
 
-    def test_themes_differ_in_colours_only(self, modules: pd.DataFrame) -> None:
-        light, dark = (graph.one_graph(source(modules), FIRST, theme).data for theme in ("light", "dark"))
-        assert light["slots"] == dark["slots"]
-        assert light["records"]["paint"]["score"]["fill"] != dark["records"]["paint"]["score"]["fill"]
+    def test_both_themes_are_sent(self, modules: pd.DataFrame) -> None:
+        data = graph.one_graph(source(modules), FIRST).data
+        paint = data["records"]["paint"]["score"]
+        assert paint["dark"]["fill"][0] == SCALES[Lens.SCORE].fill(52.0, 51.8, 52.2, "dark") != paint["light"]["fill"][0]
+        assert data["lenses"][0]["legend"]["dark"] == drawing.legend(SCALES[Lens.SCORE], "dark")
 
     def test_a_module_is_found_where_it_is_shown(self, modules: pd.DataFrame) -> None:
-        found = graph.one_graph(source(modules), FIRST, "light")
+        found = graph.one_graph(source(modules), FIRST)
         assert [found.find(5, stop) for stop in ("0", "1", "unit")] == [None, "L2", "L1"]
         assert found.stop("unit") == 2 and found.stop("7") == 0
 
 
 class TestPair:
     def test_sides_are_aligned_and_differences_marked(self, modules: pd.DataFrame) -> None:
-        data = graph.pair_graph(source(modules), FIRST, SECOND, "light").data
+        data = graph.pair_graph(source(modules), FIRST, SECOND).data
         assert [[node["id"] for node in slot["nodes"]] for slot in data["slots"][:2]] == [["A:L1", "B:L1"], ["A:L2", "B:L2"]]
         assert [slot["differs"] for slot in data["slots"]] == [False, True] + [False] * 6
         assert [slot["change"] for slot in data["slots"][:2]] == [[-1, -1, 0], [1, 0, 0]]
 
     def test_a_change_is_the_second_minus_the_first(self, modules: pd.DataFrame) -> None:
-        changes = graph.pair_graph(source(modules), FIRST, SECOND, "light").data["changes"]
+        changes = graph.pair_graph(source(modules), FIRST, SECOND).data["changes"]
         # -2 - 3 and 0.1 - 1.0; each half 0.2, together 0.2 * sqrt(2)
         assert changes["score"]["words"] == ["-5.00 points (-5.28 to -4.72)", "-0.90 points (-1.18 to -0.62)"]
         wide = 0.2 * np.sqrt(2)
-        assert changes["score"]["fill"][0] == SCALES[Lens.SCORE].fill(45.0, 45.0 - wide, 45.0 + wide)
+        assert changes["score"]["light"]["fill"][0] == SCALES[Lens.SCORE].fill(45.0, 45.0 - wide, 45.0 + wide)
         assert changes["good"]["value"] == ["-25 pp", "-5 pp"]  # 0 - 0.25 and 0.10 - 0.15
         assert changes["embedding_norm"]["words"][0] == "norm -5.00"
 
@@ -112,7 +116,7 @@ class TestPair:
         spec = deep(3)
         modules = pd.DataFrame([module([f"U1.L{i}"], ["k3"], i) for i in (1, 2, 3)])
         data = graph.pair_graph(
-            source(modules, spec), np.array([0, 0, 0], np.int16), np.array([0, ABSENT, ABSENT], np.int16), "light"
+            source(modules, spec), np.array([0, 0, 0], np.int16), np.array([0, ABSENT, ABSENT], np.int16)
         ).data
         assert [[node["text"] for node in slot["nodes"]] for slot in data["slots"]] == [
             ["k3", "k3"],
@@ -126,7 +130,7 @@ class TestPair:
 class TestBestTenth:
     def test_a_place_is_the_mean_of_what_stands_there(self, modules: pd.DataFrame) -> None:
         rows = np.stack([FIRST, FIRST, SECOND, SECOND, SECOND])
-        found = graph.best_graph(source(modules), rows, "light")
+        found = graph.mean_graph(source(modules), rows)
         assert found.at("L2", "0") == Counter({3: 3, 2: 2}) and found.at("L1", "0") == Counter({0: 1})  # all alike: one module
         slot = found.data["slots"][1]["nodes"][0]
         assert (slot["text"], slot["corner"]) == ("mb3 k3", "60%")
@@ -140,12 +144,12 @@ class TestBestTenth:
         modules = pd.DataFrame([module([f"U1.L{i}"], ["k3"], i) for i in (1, 2)])
         rows = np.array([[0, 0], [0, ABSENT], [0, ABSENT], [0, ABSENT]], np.int16)
         assert graph.commonest(rows).tolist() == [0, 0]
-        node = graph.best_graph(source(modules, spec), rows, "light").data["slots"][1]["nodes"][0]
+        node = graph.mean_graph(source(modules, spec), rows).data["slots"][1]["nodes"][0]
         assert node["corner"] == "25%" and "25% have a layer here" in node["note"]
 
     def test_many_rows_are_thinned_evenly(self, modules: pd.DataFrame) -> None:
         rows = np.repeat(np.stack([FIRST, SECOND]), 2 * graph.MOST_ROWS, axis=0)
-        counted = graph.best_graph(source(modules), rows, "light").at("L2", "0")
+        counted = graph.mean_graph(source(modules), rows).at("L2", "0")
         assert counted == Counter({2: 1, 3: 1})  # 500 of each, in lowest terms
 
 
@@ -153,7 +157,7 @@ class TestFolds:
     def test_equal_layers_in_a_row_fold_into_their_mean(self) -> None:
         spec = deep(4)
         modules = pd.DataFrame([module([f"U1.L{i}"], [token], i) for i in (1, 2, 3, 4) for token in ("k3", "k5")])
-        found = graph.one_graph(source(modules, spec), np.array([0, 0, 0, 1], np.int16), "light")
+        found = graph.one_graph(source(modules, spec), np.array([0, 0, 0, 1], np.int16))
         (fold,) = found.data["folds"]
         assert fold["slots"] == ["U1.L1", "U1.L2", "U1.L3"] and fold["nodes"][0]["text"] == "3 x k3"
         assert found.data["records"]["paint"]["score"]["words"][fold["nodes"][0]["of"][0]].startswith(
@@ -165,8 +169,8 @@ class TestFolds:
         depth = graph.FOLD_FROM + 2
         spec = deep(depth)
         modules = pd.DataFrame([module(["U1.L1"], ["k3"], 1.0)])
-        alike = graph.one_graph(source(modules, spec), np.zeros(depth, np.int16), "light").data
-        mixed = graph.one_graph(source(modules, spec), (np.arange(depth) % 2).astype(np.int16), "light").data
+        alike = graph.one_graph(source(modules, spec), np.zeros(depth, np.int16)).data
+        mixed = graph.one_graph(source(modules, spec), (np.arange(depth) % 2).astype(np.int16)).data
         assert alike["folded"] and mixed["folded"]
         assert [fold["nodes"][0]["text"] for fold in alike["folds"]] == [f"{depth} x k3"]
         assert [fold["nodes"][0]["text"] for fold in mixed["folds"]] == [f"{depth} layers"]
@@ -175,7 +179,7 @@ class TestFolds:
         spec = space_named("nas_bench_201").spec
         tokens = spec.tokens
         modules = pd.DataFrame([module([label], [tokens[3]], 0.5) for label in spec.position_labels])
-        data = graph.one_graph(source(modules, spec), np.full(6, 3, np.int16), "light").data
+        data = graph.one_graph(source(modules, spec), np.full(6, 3, np.int16)).data
         assert data["cell"] and data["folds"] == []
         assert [slot["kind"] for slot in data["slots"]].count("sum") == 3
         assert ["input", "0>1"] in data["edges"] and ["0>1", "node 1"] in data["edges"]
@@ -261,3 +265,14 @@ class TestReplacements:
         table = pd.DataFrame([module(["U1.L1"], ["k5"], whole_unit=True), module(["U1.L2"], ["k5"])])
         found = replacements.replaced(spec, np.array([0, 0, 0], np.int16), table)
         assert found.tolist() == [[1, ABSENT, ABSENT], [0, 1, 0]]
+
+
+def test_a_node_says_what_its_layer_costs(modules: pd.DataFrame) -> None:
+    space = space_named("nas_bench_macro")
+    table = TestCosts().table("flops", 0.0)
+    bare = source(modules)
+    known = graph.Source(bare.spec, bare.modules, bare.index, bare.scales, 9, "points", layer_cost(table, space, "acc"))
+    nodes = [slot["nodes"][0] for slot in graph.one_graph(known, FIRST).data["slots"]]
+    assert nodes[0]["corner"] == "8 M"
+    assert nodes[0]["note"] == "Costs 8 M (flops) over the cheapest that may stand here."
+    assert (nodes[2]["corner"], nodes[2]["note"]) == ("0", "The cheapest that may stand here, by flops.")
