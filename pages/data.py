@@ -143,30 +143,48 @@ def evaluated(text: str, metrics: pd.DataFrame) -> NDArray[np.float64]:
     return values
 
 
+@st.fragment
 def details(table: ArchTable) -> None:
-    """Metrics, refused rows, duplicates, all rows; each downloads as CSV."""
-    names = ["Metrics", f"Refused rows ({len(table.rejected):,})", f"Duplicates ({table.num_duplicates:,})", "Architectures"]
-    metrics, refused, doubles, rows = st.tabs(names)
-    with metrics:
-        if table.metrics.shape[1]:
-            metrics_against_each_other(table)
-            histograms = charts.metrics_table(table.metrics)
-            _shared.show(charts.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
-        else:
-            st.caption("The file has no metric.")
-    with refused:
-        frame = pd.DataFrame([(r.row, r.reason) for r in table.rejected], columns=["row", "reason"])
-        _shared.table(frame, "refused_rows", "No row was refused.")
-    with doubles:
-        _shared.table(charts.duplicates_table(table), "duplicates", "No network occurs twice.")
-    with rows:
-        architectures(table)
+    """Metrics, refused rows, duplicates, all rows; each downloads as CSV, and only the one that is looked at is drawn."""
+    parts = {
+        "Metrics": metrics,
+        "Metrics against each other": metrics_against_each_other,
+        f"Refused rows ({len(table.rejected):,})": refused,
+        f"Duplicates ({table.num_duplicates:,})": duplicates,
+        "Architectures": architectures,
+    }
+    for tab, part in zip(st.tabs(list(parts), on_change="rerun", key="data_tabs"), parts.values(), strict=True):
+        if tab.open:
+            with tab:
+                part(table)
+
+
+def metrics(table: ArchTable) -> None:
+    """The distribution of every metric."""
+    if not table.metrics.shape[1]:
+        st.caption("The file has no metric.")
+        return
+    histograms = charts.metrics_table(table.metrics)
+    _shared.show(charts.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
+
+
+def refused(table: ArchTable) -> None:
+    """Rows that are no architecture of the space, and why."""
+    frame = pd.DataFrame([(r.row, r.reason) for r in table.rejected], columns=["row", "reason"])
+    _shared.table(frame, "refused_rows", "No row was refused.")
+
+
+def duplicates(table: ArchTable) -> None:
+    """Rows whose network stands in an earlier row."""
+    _shared.table(charts.duplicates_table(table), "duplicates", "No network occurs twice.")
 
 
 def metrics_against_each_other(table: ArchTable) -> None:
     """The scatter matrix."""
     pairs = charts.scatter_matrix_table(table.metrics, [run.config.target] if run is not None else [])
-    if pairs.shape[1] > 2:
+    if pairs.shape[1] <= 2:
+        st.caption("It takes two metrics that vary to look at them against each other.")
+    else:
         figure = charts.scatter_matrix_figure(pairs, table.source_rows, linked_marks(), chosen_place())
         names = ", ".join(str(name) for name in pairs.columns[1:])
         _shared.show(figure, pairs, "scatter_matrix", f"Scatter matrix of {names}", regions=True, on_pick=lambda: None)

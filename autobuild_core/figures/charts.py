@@ -117,7 +117,7 @@ def metrics_figure(table: pd.DataFrame, columns: int = 3) -> go.Figure:
 
 
 def scatter_matrix_table(
-    metrics: pd.DataFrame, first: Sequence[str] = (), num_metrics: int = 5, num_rows: int = 4000
+    metrics: pd.DataFrame, first: Sequence[str] = (), num_metrics: int = 5, num_rows: int = 1000
 ) -> pd.DataFrame:
     """A few metrics of rows spread evenly over the file: place (of the row in the table), and the metrics that vary.
 

@@ -74,7 +74,7 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         chosen: `line` of the module that is marked.
     """
     hops, ink = sorted(table["hop"].unique()), INK if theme == "light" else PAPER
-    figure = blank_figure(96 + 30 * int(table["line"].nunique()))
+    figure, notes = blank_figure(96 + 30 * int(table["line"].nunique())), []
     for line, own in table.groupby("line", sort=True):
         marked, known = line == chosen, own.dropna(subset="value")
         fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(known["value"], known["low"], known["high"], strict=True)]
@@ -89,10 +89,8 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         for row, side, shift, name in ((own.iloc[0], "right", -14, "part"), (own.iloc[-1], "left", 14, "module")):
             if np.isfinite(row["rank"]):
                 text = f"{row[name]}  {row['rank']:.0f}" if side == "right" else f"{row['rank']:.0f}  {row[name]}"
-                figure.add_annotation(
-                    x=row["hop"], y=row["rank"], text=f"<b>{text}</b>" if marked else text, showarrow=False, xanchor=side,
-                    xshift=shift, font={"color": ink},
-                )  # fmt: skip
+                note = {"x": row["hop"], "y": row["rank"], "text": f"<b>{text}</b>" if marked else text, "showarrow": False}
+                notes.append(note | {"xanchor": side, "xshift": shift, "font": {"color": ink}})
     names = [f"hop {hop}<br>{hop + 1} layer{'s' if hop else ''}" for hop in hops]
     ends = [-0.12, max(hops) + 0.12]
     figure.update_xaxes(
@@ -100,7 +98,7 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
     )
     figure.update_yaxes(autorange="reversed", visible=False)
     widths = [int(6.2 * table[name].astype(str).str.len().max()) + 30 for name in ("part", "module")]
-    return figure.update_layout(margin={"t": 60, "b": 12, "l": min(widths[0], 170), "r": min(widths[1], 190)})
+    return figure.update_layout(annotations=notes, margin={"t": 60, "b": 12, "l": min(widths[0], 170), "r": min(widths[1], 190)})
 
 
 def _short(positions: str, layers: str) -> str:

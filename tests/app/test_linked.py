@@ -92,6 +92,22 @@ def test_home_opens_a_module_in_the_best_architecture_that_has_it(in_state: Work
     assert [table.spec.tokens[c] for c in table.codes[place, positions]] == layers.split(",")
 
 
+@pytest.mark.parametrize("in_state", ["finished", "finished flat"], indirect=True)
+def test_data_draws_the_part_that_is_looked_at(in_state: Workspace) -> None:
+    app = open_page("data", arch="row:3", brush=EVERYTHING)
+    alts = [chart.proto.alt for chart in app.get("plotly_chart")]
+    assert "Histogram of every metric" in alts
+    app.session_state["data_tabs"] = "Metrics against each other"
+    app.run()
+    alts = [chart.proto.alt for chart in app.get("plotly_chart")]
+    assert any(alt.startswith("Scatter matrix of ") for alt in alts)
+    assert "Histogram of every metric" not in alts
+    app.session_state["data_tabs"] = "Architectures"
+    app.run()
+    assert not app.exception, [e.value for e in app.exception]
+    assert any("arch" in frame.value and len(frame.value) == 90 for frame in app.dataframe)
+
+
 class TestMap:
     @pytest.mark.parametrize("in_state", ["finished", "finished flat", "finished cells"], indirect=True)
     def test_it_says_what_its_axes_are(self, in_state: Workspace) -> None:
