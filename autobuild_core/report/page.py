@@ -263,7 +263,7 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
         unit = bundle["results"]["scales"]["score"]["unit"]
         said = [trust.meaning(report), trust.data_sentence(report), f"Size: {trust.cost_sentence(report)}"]
         said += (f"Label noise: {trust.noise_sentence(report, unit)}", f"Permuted labels: {trust.permutation_sentence(report)}")
-        words = "".join(f"<p>{escape(text)}</p>" for text in said)
+        words = "".join(f"<p>{escape(text.replace('`', ''))}</p>" for text in said)
         boxes.append(f"<div><h4>The best module of each unit {_csv('units')}</h4>{_html_table(as_frame(found['units']))}</div>")
     return f'<h2>Should I trust this?</h2>{words}<div class="two">{"".join(boxes)}</div>'
 
