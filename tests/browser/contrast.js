@@ -22,7 +22,7 @@
     }
     return layers.reverse().reduce((back, front) => over(front, back), [255, 255, 255]);
   };
-  const onMarks = ["rgb(20, 22, 28)", "rgb(255, 255, 255)"];
+  const onMarks = ["rgb(4, 5, 7)", "rgb(255, 255, 255)"];
   const found = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
