@@ -148,7 +148,7 @@ def cell_of(places: Array, bounds: Bounds, across: int, down: int) -> tuple[NDAr
     return column.clip(0, across - 1).astype(np.intp), row.clip(0, down - 1).astype(np.intp)
 
 
-def aggregate(points: pd.DataFrame, bounds: Bounds, minimize: bool, across: int = 120, down: int = 80) -> pd.DataFrame:
+def aggregate(points: pd.DataFrame, bounds: Bounds, minimize: bool, across: int = 110, down: int = 70) -> pd.DataFrame:
     """Points of a map gathered in cells, so that any number of them stays a few thousand marks.
 
     Args:

@@ -88,8 +88,9 @@ def ranking(lens: Lens) -> None:
     with right:
         pick(table)
     unit = key.partition(":")[2]
-    if key.startswith("whole:") and unit != "all" and (note := _trust.unit_note(run, int(unit))):
-        st.caption(_shared.plain(note, 300))
+    if key.startswith("whole:"):  # how sure the best of each unit is
+        notes = [_trust.unit_note(run, i) for i in (range(len(spec.units)) if unit == "all" else [int(unit)])]
+        st.caption(_shared.plain(" ".join(filter(None, notes)), 600))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
     figure = charts.ranking_figure(table, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, table))

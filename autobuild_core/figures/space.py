@@ -90,7 +90,11 @@ def map_figure(
     for name, inside in (("outside", ~held), ("evaluated", held)):
         marker = {"color": marks["target"][inside].round(6), "size": size[0] if one_each and len(size) else size[inside].round(1)}
         marker |= _colouring(scale, theme)
-        marker |= {"line": {"color": _edge(theme), "width": 0.7} if edges is None else {"color": edges[inside], "width": 1.4}}
+        marker |= {
+            "line": {"color": _edge(theme), "width": 0.7 if len(marks) < 1500 else 0.2}
+            if edges is None
+            else {"color": edges[inside], "width": 1.4}
+        }
         marker |= {"opacity": 0.22, "showscale": False} if name == "outside" else {"opacity": 0.95}
         figure.add_scattergl(
             x=marks["x"][inside].round(5), y=marks["y"][inside].round(5), mode="markers", marker=marker, name=name,
@@ -118,7 +122,7 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
     grids = [
         cells.pivot(index="y", columns="x", values=name).fillna(beyond) for name, beyond in (("value", scale.centre), ("veil", 1))
     ]
-    place = {"x": grids[0].columns, "y": grids[0].index, "zsmooth": "best", "showscale": False, "hoverinfo": "skip"}
+    place = {"x": grids[0].columns, "y": grids[0].index, "zsmooth": "fast", "showscale": False, "hoverinfo": "skip"}
     page = ",".join(map(str, PAGE[theme]))
     return [
         go.Heatmap(z=grids[0].to_numpy().round(6), zmin=low, zmax=high, colorscale=scale.plotly(theme), opacity=0.36, **place),

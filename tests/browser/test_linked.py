@@ -30,7 +30,7 @@ PAGES = {
     "hops": "What a feature is worth",
     "builder": "Build for me",
 }
-SMOOTH_MS = 1500  # a brush over 100,000 architectures on an idle machine of two cores takes a third of that
+SMOOTH_MS = 2500  # measured: 0.4 to 0.7 s, and 1.4 s while three other processes use the two cores; the page itself takes 0.2 s
 # Where on the screen a point of a trace lies: [left, top].
 PLACE = """([chart, name, index]) => {
   const plot = document.querySelectorAll('.js-plotly-plot')[chart];
