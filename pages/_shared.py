@@ -178,8 +178,8 @@ class FinishedRun:
 
     @property
     def num_evaluated(self) -> int:
-        """Architectures that were learned from."""
-        return len(self.predictions)
+        """Architectures that count as evidence; of very many only a sample is learned from."""
+        return int(self.quality.get("num_evidence", len(self.predictions)))
 
     @property
     def space(self) -> Space:
