@@ -367,7 +367,7 @@ def write_provenance(table: pd.DataFrame, seconds: list[float]) -> None:
         "- latency_cpu_ms: 32 images, one thread, the median over 9 rounds of the fastest of 5 runs, in a pass of its own.",
         f"- torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, commit {commit or 'none'}.",
         "- `run/` is a training on it: `python -m autobuild_core train sample_data/fashion_mbconv/fashion_mbconv.csv "
-        "--target test_loss --minimize --out sample_data/run`.",
+        '--target test_loss --minimize --name "Sample: MBConv on overlaid Fashion-MNIST" --out sample_data/run`.',
         "- Images: Fashion-MNIST (Xiao et al. 2017, MIT licence), from Debian's package dataset-fashion-mnist.",
         "",
         "| metric | mean | std between architectures / seed std | two seeds averaged | Spearman between seeds |",
