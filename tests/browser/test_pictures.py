@@ -1,0 +1,81 @@
+"""Every page as a reader sees it, light and dark: compared with the pictures in docs/pictures.
+
+`make pictures` takes them anew, after a change that is meant to be seen. Fonts and their edges differ between machines, so pictures are
+compared as grids of mean colours: what moves, disappears or changes its colour is found, a letter's shape is not.
+"""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page
+
+from autobuild_core.storage import SAMPLE_ID
+from tests.browser.conftest import ROOT, Watch
+from tests.browser.test_opening import DRAWN, LAST_SEEN
+
+pytestmark = pytest.mark.browser
+FOLDER = ROOT / "docs" / "pictures"
+WRITE = os.environ.get("AUTOBUILD_PICTURES") == "write"
+CELL = 40  # pixels a side of the cells whose mean colours are compared
+MOST_DIFFERENT = 0.06  # share of the cells that may differ: text flows differently where fonts do
+NOTICED = 12  # of 255: a difference of a cell's mean colour
+SETTLE_MS = 1200  # figures are drawn after their data arrive
+
+
+def cells(picture: bytes) -> NDArray[np.float64]:
+    """(down, across, 3) mean colours of a picture's cells."""
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), float)
+    down, across = pixels.shape[0] // CELL, pixels.shape[1] // CELL
+    blocks = pixels[: down * CELL, : across * CELL].reshape(down, CELL, across, CELL, 3)
+    means: NDArray[np.float64] = blocks.mean((1, 3))
+    return means
+
+
+def share_different(first: bytes, second: bytes) -> float:
+    """Share of the cells of two pictures of one size whose mean colours differ by more than NOTICED."""
+    return float((np.abs(cells(first) - cells(second)).max(2) > NOTICED).mean())
+
+
+def test_what_is_seen_counts_as_different() -> None:
+    """A missing figure does, a shade of two levels does not."""
+    page = np.full((720, 1280, 3), 250, np.uint8)
+    page[200:500, 100:700] = (40, 120, 110)
+
+    def picture(pixels: NDArray[np.uint8]) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "PNG")
+        return out.getvalue()
+
+    assert share_different(picture(page), picture(page - 2)) == 0
+    assert share_different(picture(page), picture(np.full_like(page, 250))) > MOST_DIFFERENT
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", LAST_SEEN)
+def test_a_page_looks_as_in_its_picture(name: str, theme: str, page: Page, server: str, watch: Watch) -> None:
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+    page.goto(f"{server}/{name}?run={SAMPLE_ID}")
+    page.get_by_text(LAST_SEEN[name]).first.wait_for(state="attached")
+    page.wait_for_function(DRAWN)
+    page.wait_for_timeout(SETTLE_MS)
+    taken = page.screenshot(animations="disabled", caret="hide")
+    path = FOLDER / f"{name or 'home'}-{theme}.png"
+    if WRITE:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(_smaller(taken))
+    assert path.exists(), f"{path.name} is missing: make pictures"
+    share = share_different(taken, path.read_bytes())
+    assert share <= MOST_DIFFERENT, f"{path.name}: {share:.0%} of the page differ from it; look, then make pictures"
+    watch.assert_quiet()
+
+
+def _smaller(picture: bytes) -> bytes:
+    """The same picture in 256 colours: a third of the bytes."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return out.getvalue()
