@@ -152,7 +152,7 @@ def two_targets(run: _shared.FinishedRun) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         changed = int((shown["change"] != 0).sum())
-        st.markdown(f"##### {_shared.plain(units[index].label)}: {changed} of {len(shown)} leading modules change place")
+        st.markdown(f"##### {changed} of the {len(shown)} leading modules of {_shared.plain(units[index].label)} change place")
         alt = f"Ranks of the modules of {units[index].label} under two targets"
         _shared.show(trust.slopes_figure(shown, "A", "B"), table, "two_targets", alt)
     with right:

@@ -219,7 +219,8 @@ def test_a_run_of_an_older_version_is_shown_without_its_report(in_state: Workspa
     for page in ("home", *RESULTS):
         app = open_page(page)
         assert not app.exception, (page, [e.value for e in app.exception])
-    assert "trained before there was a full report" in texts(app)
+        if page in ("hops", "builder"):
+            assert "trained before there was a full report" in texts(app)
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
