@@ -60,7 +60,7 @@ class TrainConfig:
         Up to 1,000 networks ten members; beyond, three that learn faster and for longer, and lean more on the orders.
         """
         if num_networks <= 1000:
-            steps, batch = min(500, 150 + num_networks), 48 if num_networks <= 150 else 64
+            steps, batch = min(500, max(200, 100 + num_networks)), 40 if num_networks <= 150 else 64
             chosen = cls(steps=steps, batch_size=batch, model=ModelConfig(width=24, dropout=0.15))
         else:
             steps, size = min(800, 450 + num_networks // 60), ModelConfig(width=24)
