@@ -353,7 +353,7 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         if run is not None:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
-            text = f"{plain(run['name'], 34)} :{badge[1]}-badge[{badge[0]}]"
+            text = f"{plain(run['name'], 27)} :{badge[1]}-badge[{badge[0]}]"
         _labelled(columns[2], "Run", text, help=quality.get("verdict_why"))
         step, label = NEXT_STEPS[name]
         ready = step in ("data", "train") or (run is not None and run["state"] == "finished")

@@ -44,7 +44,7 @@ def module_sentence(best: pd.DataFrame, positions: str, layers: str) -> str:
         return ""
     line = found.iloc[0]
     told = "cannot be told from the best" if line["cannot_be_told"] and line["rank"] > 1 else ""
-    chance = f"the best of its unit with probability {line['prob_best']:.0%}"
+    chance = f"by the average the best of its unit with probability {line['prob_best']:.0%}"
     return f"{chance}, {told}" if told else chance
 
 

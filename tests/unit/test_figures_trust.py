@@ -82,7 +82,9 @@ def test_everything_draws_from_a_real_run(trained: Run) -> None:
     assert (slopes["first_rank"] + slopes["second_rank"] == 10).all()  # nine modules, the order turned round
     contenders = trust.contenders_table(best, said)
     first = best[best["rank"] == 1].iloc[0]
-    assert "the best of its unit with probability" in trust.module_sentence(best, first["positions"], first["layers"])
+    assert "by the average the best of its unit with probability" in trust.module_sentence(
+        best, first["positions"], first["layers"]
+    )
     assert trust.module_sentence(best, first["positions"], "[]") == ""
     ranking = trust.scorer_ranking(scorers, "norms", 1)
     assert ranking["rank"].tolist() == list(range(1, 13))
