@@ -1,7 +1,7 @@
 """Every page as a reader sees it, light and dark: compared with the pictures in docs/pictures.
 
-`make pictures` takes them anew, after a change that is meant to be seen. Fonts and their edges differ between machines, so pictures are
-compared as grids of mean colours: what moves, disappears or changes its colour is found, a letter's shape is not.
+`make pictures` takes them anew, after a change that is meant to be seen. Fonts and their edges differ between machines, so
+pictures are compared as grids of mean colours: what moves, disappears or changes its colour is found, a letter's shape is not.
 """
 
 import io
