@@ -73,7 +73,12 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Trains the ensemble into a new run folder."""
     table = notebook.read(options.data, options.format, options.space)
     stop = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def interrupt(*_: Any) -> None:
+        stop.set()  # an exception can be lost inside a callback of a library; the next step asks for this
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set()), signal.signal(signal.SIGINT, interrupt)
     data_name = Path(options.data).name
     name = options.name or f"{data_name}: {options.target}"
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
@@ -82,7 +87,8 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             table, options.target, options.out, options.minimize, options.seed, name, data_name, progress, stop.is_set, **settings
         )
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
     return run.quality
 
 

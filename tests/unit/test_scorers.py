@@ -347,12 +347,12 @@ class TestMeasured:
             assert frame["score"][index] == pytest.approx(own.mean(), rel=1e-6)
             assert frame["good"][index] == pytest.approx(brute.average(good, group, index).mean(), abs=1e-9)
 
-    def test_members_have_target_scales_of_their_own(self) -> None:
+    def test_a_members_own_target_scale_has_a_quarter_of_the_say(self) -> None:
         base = random_predictor(MACRO)
         own = tuple(NormalScores(base.scaling.scores, base.scaling.values + shift, 1) for shift in (0.0, 1.0, 5.0))
         parts = (base.network, base.spec, base.scaling, base.calibration, "acc", False)
         shifted = AutoBuildScorer(Predictor(*parts, own))
-        assert shifted.space_means - AutoBuildScorer(base).space_means == pytest.approx([0, 1, 5], abs=1e-6)
+        assert shifted.space_means - AutoBuildScorer(base).space_means == pytest.approx([0, 0.25, 1.25], abs=1e-6)
 
 
 class TestNorms:
@@ -457,7 +457,7 @@ class TestEqualCost:
                 return predictor.expected(predictor.member_scores(codes)).mean(0)
 
         predictor = random_predictor(MACRO, members=1)
-        scorer = AutoBuildScorer(predictor, Same("same", MACRO, np.zeros(0), 0.0, 1.0))
+        scorer = AutoBuildScorer(predictor, Same("same", MACRO, False, np.zeros(0), 0.0, 1.0))
         frame = scorer.score(MACRO.windows(2)[:1])[0]
         assert np.abs(frame["equal_cost"]).max() < 1e-6 < np.abs(frame["effect"]).max()
 
