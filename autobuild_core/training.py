@@ -18,6 +18,7 @@ from autobuild_core.model import Encoded, ModelConfig, Predictor
 from autobuild_core.teaching import Taught
 
 MIN_NETWORKS = 10
+FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
 REPORT_SECONDS = 1.0
 MAX_TAUGHT_MODULES = 32  # of a step
 MAX_HELD_OUT_SHOWN = 500  # held-out architectures that the members are judged on while they train
@@ -57,9 +58,9 @@ class TrainConfig:
     def for_size(cls, num_networks: int, **given: Any) -> "TrainConfig":
         """The defaults for a number of networks.
 
-        Up to 1,000 networks ten members; beyond, three that learn faster and for longer, and lean more on the orders.
+        Up to FEW_NETWORKS ten members; beyond, three that learn faster and for longer, and lean more on the orders.
         """
-        if num_networks <= 1000:
+        if num_networks <= FEW_NETWORKS:
             steps, batch = min(500, max(200, 100 + num_networks)), 40 if num_networks <= 150 else 64
             chosen = cls(steps=steps, batch_size=batch, model=ModelConfig(width=24, dropout=0.15))
         else:
