@@ -61,7 +61,8 @@ class TrainConfig:
         Up to FEW_NETWORKS ten members; beyond, three that learn faster and for longer, and lean more on the orders.
         """
         if num_networks <= FEW_NETWORKS:
-            steps, batch = min(500, max(200, 100 + num_networks)), 40 if num_networks <= 150 else 64
+            steps = min(500, max(200, 100 + num_networks))
+            batch = num_networks if num_networks <= 60 else 40 if num_networks <= 150 else 64  # so few: all of them in every step
             chosen = cls(steps=steps, batch_size=batch, model=ModelConfig(width=24, dropout=0.15))
         else:
             steps, size = min(800, 450 + num_networks // 60), ModelConfig(width=24)
