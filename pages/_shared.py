@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
@@ -79,6 +80,9 @@ def enter(name: str) -> None:
     if PagesManager.uses_pages_directory:
         navigation()
         st.rerun()
+    if st.session_state.get("page_shown") != name:
+        _forget_fragments()
+        st.session_state["page_shown"] = name
     executor().poll()
     executor().keep_warm()
     st.html(STYLE)
@@ -88,9 +92,19 @@ def enter(name: str) -> None:
         _top_bar(name, run)
 
 
+def _forget_fragments() -> None:
+    """Nothing of the page that is left runs again.
+
+    Streamlit would run a fragment that is clicked while the new page is being drawn after it, in its place: an empty page.
+    """
+    if (context := get_script_run_ctx()) is not None:
+        context.fragment_storage.clear()
+
+
 def go_to(name: str, **choices: Any) -> NoReturn:
     """Opens a page with choices made."""
     keep(**choices)
+    _forget_fragments()
     st.switch_page(page(name), query_params=kept())
 
 

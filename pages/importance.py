@@ -102,19 +102,26 @@ def instrument() -> None:
         one(architecture(one_kind, one_value, "arch", "Architecture"))
 
 
-def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
-    """The graph; the node, the stop and the lens that are chosen."""
-    key = f"graph_{kind}"
+def follow(found: graphs.Graph, key: str) -> dict[str, Any]:
+    """What is chosen in a graph becomes what is chosen everywhere; node, stop, lens and turn to show."""
     now = _graphs.where(run, found, key)
-    graph(found.data, {name: now[name] for name in ("node", "stop", "lens", "turn")}, title, key, ABOVE)
-    lens, lines = Lens(now["lens"]), found.at(now["node"], now["stop"])
-    _selection.choose_lens(lens)
+    lines = found.at(now["node"], now["stop"])
+    _selection.choose_lens(Lens(now["lens"]))
     if not now["elsewhere"]:
         _shared.keep(hop=None if now["stop"] == "0" else now["stop"])
         if len(lines) == 1:
             _selection.choose_module(_selection.Module.of(run.modules.iloc[next(iter(lines))]), follow=False)
     _graphs.told(key)
-    return now["node"], now["stop"], lens
+    return now
+
+
+def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
+    """The graph; the node, the stop and the lens that are chosen."""
+    key = f"graph_{kind}"
+    now = follow(found, key)
+    start = {name: now[name] for name in ("node", "stop", "lens", "turn")}
+    graph(found.data, start, title, key, ABOVE, lambda: follow(found, key))
+    return now["node"], now["stop"], Lens(now["lens"])
 
 
 def one(chosen: _selection.Architecture) -> None:

@@ -4,7 +4,7 @@ const boxes = new WeakMap();
 const SVG = "http://www.w3.org/2000/svg";
 const TOOLS = 52; // pixels that the buttons take on the right
 const LEGIBLE = 0.8; // zoom at which the words in boxes are read with ease
-const REPORT_MS = 140; // moves in quick succession are reported once
+const REPORT_MS = 140; // moves in quick succession are reported by the first and the last of them
 
 function make(name, attributes, parent, text) {
   const made = document.createElementNS(SVG, name);
@@ -330,12 +330,17 @@ function paintBar(box) {
 
 // Choosing
 
+function tell(box) {
+  clearTimeout(box.timer);
+  box.timer = undefined;
+  box.told = Date.now();
+  box.setStateValue("at", { node: box.selected, stop: box.data.stops[box.stop].id, lens: box.lens, turn: box.turn, count: box.told });
+}
+
 function report(box, at_once) {
   clearTimeout(box.timer);
-  const { setStateValue } = box;
-  const tell = () => setStateValue("at", { node: box.selected, stop: box.data.stops[box.stop].id, lens: box.lens, turn: box.turn, count: Date.now() });
-  if (at_once) tell();
-  else box.timer = setTimeout(tell, REPORT_MS);
+  if (at_once || Date.now() - (box.told ?? 0) > REPORT_MS) tell(box);
+  else box.timer = setTimeout(() => tell(box), REPORT_MS);
 }
 
 function choose(box, element, at_once) {
@@ -538,6 +543,9 @@ function listen(box) {
   });
   box.observer = new ResizeObserver(() => { if (!box.moved) fit(box); });
   box.observer.observe(canvas);
+  // A report that comes after the click that leaves the page would run a fragment of a page that is gone: an empty page.
+  box.hasten = () => { if (box.timer !== undefined) tell(box); };
+  window.addEventListener("pointerdown", box.hasten, true);
 }
 
 function take(box, data) {
@@ -584,6 +592,7 @@ export default function (component) {
   return () => {
     if (root.isConnected) return;
     clearTimeout(box.timer);
+    window.removeEventListener("pointerdown", box.hasten, true);
     box.observer?.disconnect();
     boxes.delete(root);
   };

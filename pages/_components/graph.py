@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def chosen(key: str) -> dict[str, Any] | None:
     return dict(at) if at else None
 
 
-def graph(data: dict[str, Any], start: dict[str, Any], title: str, key: str, above: int) -> None:
+def graph(data: dict[str, Any], start: dict[str, Any], title: str, key: str, above: int, on_choice: Callable[[], Any]) -> None:
     """Draws a graph; `chosen` tells what was chosen in it.
 
     Args:
@@ -34,7 +35,8 @@ def graph(data: dict[str, Any], start: dict[str, Any], title: str, key: str, abo
         title: what is drawn, in words.
         key: one box is kept for each key.
         above: pixels of the window's height that are not the drawing's.
+        on_choice: called before the page runs when something was chosen, also where the same click leaves the page.
     """
     ident = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
     more = {"id": ident, "start": start, "title": title, "above": above}
-    _renderer()(data=data | more, key=key, on_at_change=lambda: None)
+    _renderer()(data=data | more, key=key, on_at_change=on_choice)

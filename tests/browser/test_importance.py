@@ -77,6 +77,26 @@ def test_a_click_opens_the_module(opened: Page) -> None:
         expect(opened.get_by_text(part).first).to_be_visible()
 
 
+@pytest.mark.parametrize("way", ["choice first", "choice last", "sidebar, choice last"])
+def test_leaving_in_the_middle_of_a_choice_opens_the_next_page(opened: Page, way: str) -> None:
+    # Streamlit alone would run the graph's fragment after the new page, in its place.
+    option, step = opened.get_by_role("option", name="stage1.L1: "), opened.get_by_role("button", name="Rank the modules")
+    if way == "choice first":
+        option.focus()
+        opened.keyboard.press("ArrowRight")
+        step.click()
+    else:
+        box = opened.get_by_role("option", name="stage2.L2: ").bounding_box()
+        assert box is not None
+        (opened.get_by_role("link", name="Hops") if way.startswith("sidebar") else step).click()
+        opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(opened).to_have_url(re.compile("/hops"))
+    opened.wait_for_timeout(1500)  # what comes too late has come
+    expect(opened.get_by_text("What a feature is worth")).to_be_visible()
+    if way == "choice first":
+        expect(opened).to_have_url(re.compile("module=stage1.L2"))
+
+
 def test_a_hover_tells_in_words(opened: Page) -> None:
     opened.get_by_role("option", name="stage3.L1: ").hover()
     tip = opened.locator(".tip")
@@ -171,6 +191,7 @@ def test_a_link_opens_the_same_view_and_other_pages_keep_it(opened: Page, server
     expect(opened).to_have_url(re.compile("module=stage3.L2"))
     opened.get_by_label("Hop: how many layers a module reaches back").press("ArrowRight")
     expect(opened).to_have_url(re.compile("hop=1"))
+    expect(heading(opened)).to_contain_text("stage3.L1 to L2")
     link, name = opened.url, heading(opened).inner_text()
     opened.get_by_role("link", name="Hops").click()
     expect(opened.get_by_text("What a feature is worth")).to_be_visible()

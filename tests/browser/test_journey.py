@@ -69,7 +69,6 @@ def test_from_upload_to_download(page: Page, server: str, watch: Watch, tmp_path
     page.get_by_role("option").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text(re.compile(r"seen in \d+ of 120")).first).to_be_visible()
-    page.wait_for_url(re.compile("module=L2"))
 
     page.get_by_role("button", name="Rank the modules").click()
     expect(page.get_by_text("What a feature is worth")).to_be_visible()
