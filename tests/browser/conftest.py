@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,13 @@ def _free_port() -> int:
     return port
 
 
-@pytest.fixture
-def server_workspace(tmp_path: Path) -> Workspace:
-    """The server's workspace, empty."""
-    return Workspace(tmp_path / "server" / "workspace")
-
-
-@pytest.fixture
-def server(server_workspace: Workspace) -> Iterator[str]:
-    """Address of a running app."""
-    folder = server_workspace.path.parent
+@contextmanager
+def serving(workspace: Workspace) -> Iterator[str]:
+    """A server of its own for a workspace: its address."""
+    folder = workspace.path.parent
     port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    environment = {**os.environ, "AUTOBUILD_WORKSPACE": str(server_workspace.path)}
+    environment = {**os.environ, "AUTOBUILD_WORKSPACE": str(workspace.path)}
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
@@ -52,6 +47,19 @@ def server(server_workspace: Workspace) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The workspace of the tests of a file, empty at first."""
+    return Workspace(tmp_path_factory.mktemp("server") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def server(server_workspace: Workspace) -> Iterator[str]:
+    """Address of an app that the tests of a file share, each in a session of its own."""
+    with serving(server_workspace) as address:
+        yield address
 
 
 def _wait_until_healthy(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,20 @@ from playwright.sync_api import Page, expect
 
 from autobuild_core.datasets import read_table
 from autobuild_core.spaces import space_named
+from autobuild_core.storage import Workspace
 from tests.app.workspaces import macro_file
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, serving
 
 pytestmark = pytest.mark.browser
 TRAINED_MS = 200_000
 NUM_STEPS = 600
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Address of an app where nobody did anything yet."""
+    with serving(Workspace(tmp_path / "workspace")) as address:
+        yield address
 
 
 def fill_number(page: Page, label: str, value: int) -> None:

@@ -40,11 +40,16 @@ PLACE = """([chart, name, index]) => {
 }"""
 
 
-@pytest.fixture
-def run(server_workspace: Workspace, tmp_path: Path) -> str:
+def trained(workspace: Workspace, folder: Path) -> str:
+    """A finished run of 120 architectures: its id."""
+    data = read_table(macro_file(folder / "evaluated.json", num=120))
+    return train(workspace, workspace.add_dataset(data, "Evaluated"), "mean_acc", False)
+
+
+@pytest.fixture(scope="module")
+def run(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A finished run in the server's workspace."""
-    data = read_table(macro_file(tmp_path / "evaluated.json", num=120))
-    return train(server_workspace, server_workspace.add_dataset(data, "Evaluated"), "mean_acc", False)
+    return trained(server_workspace, tmp_path_factory.mktemp("data"))
 
 
 def enlarged(workspace: Workspace, run: str, num: int) -> None:
@@ -176,12 +181,13 @@ def test_every_text_can_be_read(browser: Browser, server: str, watch: Watch, run
 
 
 def test_a_hundred_thousand_architectures_stay_fluid(
-    page: Page, server: str, watch: Watch, server_workspace: Workspace, run: str
+    page: Page, server: str, watch: Watch, server_workspace: Workspace, tmp_path: Path
 ) -> None:
+    run = trained(server_workspace, tmp_path)
     enlarged(server_workspace, run, 100_000)
-    opened(page, f"{server}/map", "100,000 architectures in")
+    opened(page, f"{server}/map?run={run}", "100,000 architectures in")
     start = time.monotonic()
-    opened(page, f"{server}/map", "100,000 architectures in")
+    opened(page, f"{server}/map?run={run}", "100,000 architectures in")
     warm = time.monotonic() - start
     marks = page.evaluate(
         "() => document.querySelector('.js-plotly-plot')._fullData.find((t) => t.name === 'evaluated').x.length"

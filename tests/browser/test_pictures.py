@@ -56,9 +56,14 @@ def test_what_is_seen_counts_as_different() -> None:
     assert share_different(picture(page), picture(np.full_like(page, 250))) > MOST_DIFFERENT
 
 
-@pytest.mark.parametrize("name", LAST_SEEN)
-def test_a_page_looks_as_in_its_pictures(name: str, page: Page, server: str, watch: Watch, server_workspace: Workspace) -> None:
+@pytest.fixture(scope="module")
+def sample(server_workspace: Workspace) -> None:
+    """The sample is what the workspace holds."""
     server_workspace.add_dataset(read_table(SAMPLE_FILE), SAMPLE_FILE.name)
+
+
+@pytest.mark.parametrize("name", LAST_SEEN)
+def test_a_page_looks_as_in_its_pictures(name: str, page: Page, server: str, watch: Watch, sample: None) -> None:
     wrong = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
