@@ -8,25 +8,18 @@ import pytest
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import cell_file, flat_file, macro_file, set_state, train
+from tests.app import workspaces
+from tests.app.workspaces import FILES
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Workspaces with a finished run, by state."""
     found = {}
-    for state, make, target, minimize in (
-        ("finished", macro_file, "mean_acc", False),
-        ("finished flat", flat_file, "latency_ms", True),
-        ("finished cells", cell_file, "acc", False),
-    ):
-        folder = tmp_path_factory.mktemp("trained")
-        workspace = Workspace(folder)
-        table = read_table(make(folder / ("data.json" if make is macro_file else "data.csv")))
-        train(workspace, workspace.add_dataset(table, "Test data"), target, minimize)
-        found[state] = folder
+    for state in FILES:
+        found[state] = tmp_path_factory.mktemp("trained")
+        workspaces.trained(state, Workspace(found[state]))
     return found
 
 
@@ -51,15 +44,8 @@ def in_state(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest
     if state.startswith("finished"):
         shutil.copytree(request.getfixturevalue("trained")[state], tmp_path, dirs_exist_ok=True)
     workspace = Workspace(tmp_path)
-    if state in ("no run", "running", "failed", "lost"):
-        dataset = workspace.add_dataset(read_table(macro_file(tmp_path / "data.json")), "Test data")
-    if state in ("running", "failed", "lost"):
-        run = workspace.add_run(dataset, "mean_acc", name="First run")
-        for step in (10, 20):
-            record = {"step": step, "num_steps": 100, "loss": 1 / step, "hop_srcc": [0.1, 0.2, 0.3, 0.4, 0.5], "srcc": 0.5}
-            workspace.run(run).append_progress(record | {"seconds": 1.0, "seconds_left": 4.0, "phase": "training"})
-        workspace.run(run).log("a line of the log")
-        set_state(workspace, run, state, "Too few networks: got 3, expected 10." if state == "failed" else "")
+    if not state.startswith("finished"):
+        workspaces.unfinished(state, workspace)
     monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(tmp_path))
     monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", tmp_path / "no-sample")
     st.cache_resource.clear()

@@ -10,6 +10,7 @@ import pandas as pd
 import psutil
 from streamlit.testing.v1 import AppTest
 
+from autobuild_core.datasets import read_table
 from autobuild_core.jobs import SubprocessExecutor
 from autobuild_core.storage import Workspace
 from tests.learning import cell_csv
@@ -59,6 +60,35 @@ def train(workspace: Workspace, dataset: str, target: str, minimize: bool) -> st
     state = workspace.run(run).state
     assert state["state"] == "finished", (state, workspace.run(run).log_text())
     return run
+
+
+FILES = {
+    "finished": (macro_file, "data.json", "mean_acc", False),
+    "finished flat": (flat_file, "data.csv", "latency_ms", True),
+    "finished cells": (cell_file, "data.csv", "acc", False),
+}
+
+
+def trained(state: str, workspace: Workspace) -> str:
+    """A data set and its finished run in a workspace: the run's id."""
+    make, name, target, minimize = FILES[state]
+    table = read_table(make(workspace.path / name))
+    return train(workspace, workspace.add_dataset(table, "Test data"), target, minimize)
+
+
+def unfinished(state: str, workspace: Workspace) -> None:
+    """What a workspace of one of the first STATES holds."""
+    if state == "no data":
+        return
+    dataset = workspace.add_dataset(read_table(macro_file(workspace.path / "data.json")), "Test data")
+    if state == "no run":
+        return
+    run = workspace.add_run(dataset, "mean_acc", name="First run")
+    for step in (10, 20):
+        record = {"step": step, "num_steps": 100, "loss": 1 / step, "hop_srcc": [0.1, 0.2, 0.3, 0.4, 0.5], "srcc": 0.5}
+        workspace.run(run).append_progress(record | {"seconds": 1.0, "seconds_left": 4.0, "phase": "training"})
+    workspace.run(run).log("a line of the log")
+    set_state(workspace, run, state, "Too few networks: got 3, expected 10." if state == "failed" else "")
 
 
 def set_state(workspace: Workspace, run: str, state: str, error: str = "") -> None:

@@ -1,0 +1,49 @@
+"""Every page in every state in real Chromium: drawn, readable, within the window, no error."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from autobuild_core.storage import Workspace
+from tests.app.workspaces import STATES, trained, unfinished
+from tests.browser.conftest import Watch, serving
+from tests.browser.test_opening import DRAWN, LAST_SEEN
+
+pytestmark = pytest.mark.browser
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+WIDER = "() => ((main) => main.scrollWidth - main.clientWidth)(document.querySelector('[data-testid=stMain]'))"
+SAID = {"no run": "none yet", "running": "running", "failed": "failed", "lost": "lost"}
+
+
+@pytest.fixture(scope="module", params=[one for one in STATES if one != "finished"])
+def state(request: pytest.FixtureRequest) -> str:
+    """Each state once, with a server of its own for all pages; the other tests look at pages of an ordinary finished run."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def server(state: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an app whose workspace is in the state."""
+    workspace = Workspace(tmp_path_factory.mktemp("states") / "workspace")
+    (trained if state.startswith("finished") else unfinished)(state, workspace)
+    with serving(workspace) as address:
+        yield address
+
+
+def test_every_page_is_drawn_and_readable(page: Page, server: str, watch: Watch, state: str) -> None:
+    for turn, (name, text) in enumerate(LAST_SEEN.items()):
+        page.emulate_media(color_scheme="dark" if (turn + STATES.index(state)) % 2 else "light")
+        page.goto(f"{server}/{name}")
+        if state.startswith("finished"):
+            page.get_by_text(text).first.wait_for()
+        else:
+            expect(page.locator("[data-testid=stMain]")).to_contain_text(SAID.get(state, "ample"))
+        page.wait_for_function(DRAWN)
+        page.wait_for_timeout(300)  # figures are drawn after their data arrive
+        assert page.locator("[data-testid=stException]").count() == 0, name
+        assert (name, page.evaluate(CONTRAST, 4.5)) == (name, [])
+        assert (name, page.evaluate(WIDER)) == (name, 0)
+    watch.assert_quiet()
