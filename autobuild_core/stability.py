@@ -8,24 +8,18 @@ Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; precondi
 and Van Loan, "Matrix Computations", section 11.5.
 """
 
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from scipy.linalg import cho_factor, cho_solve
 
-from autobuild_core.errors import RunError
 from autobuild_core.inference import Predictor
 from autobuild_core.network import SOLVED
 from autobuild_core.readout import scaled_features
 from autobuild_core.records import Codes
-from autobuild_core.tables import replacing
 
 Array = NDArray[np.float64]
-FILE = "bootstraps.safetensors"
 BOOTSTRAPS = 100
 TOLERANCE, MAX_ITERATIONS = 0.002, 200  # of the error, relative to how far a refit is from the first guess
 
@@ -96,26 +90,6 @@ class Bootstraps:
         every = np.column_stack([np.ones(len(codes)), counts])
         readouts = refit_readouts(features, scores, every, float(predictor.network.weights[SOLVED + "scale"][-1]))
         return cls(predictor, (readouts[:, 1:] - readouts[:, :1]).astype(np.float32))
-
-    @classmethod
-    def load(cls, folder: Path | str, predictor: Predictor) -> Self:
-        """Those that a run wrote.
-
-        Raises:
-            RunError: it has none.
-        """
-        path = Path(folder) / FILE
-        try:
-            return cls(predictor, load_file(path)["moves"])
-        except (OSError, KeyError, SafetensorError) as error:
-            raise RunError(
-                f"{path}: got no bootstraps ({type(error).__name__}), expected those of a run of now; train anew."
-            ) from error
-
-    def save(self, folder: Path) -> None:
-        """Writes bootstraps.safetensors."""
-        with replacing(folder / FILE) as part:
-            save_file({"moves": np.ascontiguousarray(self.moves)}, part)  # strides are not kept
 
     def scores(self, codes: Codes) -> Array:
         """(num, n) the ensemble's normal scores of (n, num_positions) codes in every bootstrap sample."""

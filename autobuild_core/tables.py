@@ -25,7 +25,6 @@ from autobuild_core.errors import DataError
 from autobuild_core.records import ArchTable, Rejection, SpaceSpec
 
 SCHEMA_VERSION = 1
-TABLE_FILES = ("table.parquet", "table.json")
 
 
 @contextmanager

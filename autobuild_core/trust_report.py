@@ -1,7 +1,7 @@
 """Writes the report of `trust.py` for a trained run: every scorer's scores, the figures of the panel, what to evaluate next.
 
 Files: scorers.parquet, trust_calibration.parquet, trust_best.parquet, trust_positions.parquet, interactions.parquet,
-next.parquet, claims.parquet, bootstraps.safetensors; and the dictionary that becomes quality.json["trust"].
+next.parquet, claims.parquet; and the dictionary that becomes quality.json["trust"].
 """
 
 import json
@@ -106,7 +106,6 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
         "permutation": None,
     }
-    bootstraps.save(folder.path)
     folder.write_frame(holding.FILE, holding.holding_table(trained.scorer, bootstraps, trained.modules))
     folder.write_frame("scorers.parquet", table)
     folder.write_frame("trust_best.parquet", best)

@@ -35,7 +35,9 @@ SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
 PAGES = {"home": "Home", "data": "Data", "train": "Train", "map": "Map", "importance": "Importance", "hops": "Hops"}
 PAGES |= {"builder": "Builder", "review": "Review"}
 STYLE = """<style>
-[data-testid=stMainBlockContainer] {padding: 4rem 2.2rem 3rem; max-width: 1700px}
+[data-testid=stHeader] {height: 2.75rem; min-height: 2.75rem; background: transparent}
+[data-testid=stMainBlockContainer] {padding: 2.75rem 2.2rem 3rem; max-width: 1700px}
+[data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock] {gap: .7rem}
 section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !important; min-width: 190px !important}
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] p {
   opacity: 1 !important; color: light-dark(#5a606e, #b4b9c6) !important}

@@ -22,7 +22,7 @@ _shared.title(
 )
 run = _shared.chosen_run()
 _trust.panel(run)
-ABOVE = 425  # pixels that a page has above the drawing and for the legend below it
+ABOVE = 393  # pixels that a page has above the drawing and for the legend below it
 SHOWN = {"one": "One", "pair": "Side by side", "best": "Best tenth", "marked": "Marked"}
 CHOICES = {"best": "The best measured", "worst": "The worst measured", "row": "A row of the data", "typed": "Typed in"}
 

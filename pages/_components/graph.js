@@ -60,6 +60,7 @@ function place(box) {
 
 function half(box, item) {
   const { size } = box.data, pair = item.nodes.length > 1;
+  if (item.kind === "input") return { w: size.radius, h: size.radius };
   if (item.kind === "sum") return pair ? { w: 52, h: 25 } : { w: size.radius, h: size.radius };
   return { w: pair ? size.width + size.gap / 2 : size.width / 2, h: size.height / 2 };
 }

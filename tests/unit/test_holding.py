@@ -23,9 +23,18 @@ def modules(trained: Run) -> pd.DataFrame:
     return trained.modules()
 
 
-def test_the_run_has_it_and_it_is_the_same_again(trained: Run, scorer: AutoBuildScorer, modules: pd.DataFrame) -> None:
+@pytest.fixture(scope="module")
+def bootstraps(trained: Run) -> Bootstraps:
+    """Drawn as the run drew them."""
+    predictor, table = trained.predictor, trained.table()
+    scores = predictor.scaling.to_scores(table.metrics["acc"].to_numpy(float))
+    return Bootstraps.draw(predictor, predictor.space.canonical(table.codes), scores, table.networks)
+
+
+def test_the_run_has_it_and_it_is_the_same_again(
+    trained: Run, scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps
+) -> None:
     written = trained.folder.read_frame(holding.FILE)
-    bootstraps = Bootstraps.load(trained.folder.path, trained.predictor)
     pd.testing.assert_frame_equal(written, holding.holding_table(scorer, bootstraps, modules))
     assert written[["positions", "layers", "whole_unit"]].equals(modules[["positions", "layers", "whole_unit"]])
     assert written["holds"].between(0, 1).all()
@@ -39,17 +48,17 @@ def test_what_is_planted_holds_and_what_is_near_nothing_does_less(trained: Run, 
     assert table["holds"][sure < 0.2].mean() < 0.8 and (sure < 0.2).any()
 
 
-def test_without_moves_everything_holds(scorer: AutoBuildScorer, modules: pd.DataFrame, trained: Run) -> None:
-    still = Bootstraps(trained.predictor, np.zeros_like(Bootstraps.load(trained.folder.path, trained.predictor).moves))
+def test_without_moves_everything_holds(scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps) -> None:
+    still = Bootstraps(scorer.predictor, np.zeros_like(bootstraps.moves))
     table = holding.holding_table(scorer, still, modules)
     assert (table["holds"] == 1).all()
     np.testing.assert_allclose(table["bootstrap_low"], modules["effect"])
 
 
 def test_a_module_in_too_few_architectures_has_none(
-    scorer: AutoBuildScorer, modules: pd.DataFrame, trained: Run, monkeypatch: pytest.MonkeyPatch
+    scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holding, "FEWEST", 400)  # of 2,048: a single layer is in 683, a pair in 228
-    table = holding.holding_table(scorer, Bootstraps.load(trained.folder.path, trained.predictor), modules)
+    table = holding.holding_table(scorer, bootstraps, modules)
     single = modules["hop"] == 0
     assert table["holds"][single].notna().all() and table["holds"][~single].isna().all()

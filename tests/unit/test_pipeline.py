@@ -153,7 +153,6 @@ class TestTrained:
         best = folder.read_frame("trust_best.parquet")
         assert (best.groupby("unit_index")["prob_best"].sum() <= 1 + 1e-9).all()
         assert (best.groupby("unit_index")["bootstrap_share"].sum() <= 1 + 1e-9).all() and best["bootstrap_share"].max() > 0.5
-        assert folder.path.joinpath("bootstraps.safetensors").stat().st_size > 10_000
         assert best.groupby("unit_index")["cannot_be_told"].any().all()
         assert folder.read_frame("trust_calibration.parquet")["num"].sum() == 80
         assert len(folder.read_frame("trust_positions.parquet")) == 8

@@ -1,13 +1,10 @@
 """Bootstraps: refits are the direct solutions, twins are drawn together, and a clear best stays where a tie does not."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.linalg import solve
 
-from autobuild_core.errors import RunError
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.readout import solve_readout
 from autobuild_core.records import Codes
@@ -72,15 +69,8 @@ class TestBootstraps:
         assert self.shares(0, noise=0.1)[2] == 1.0
         assert self.shares(1, noise=1.5).max() < 0.95
 
-    def test_it_starts_from_the_ensembles_own_scores_and_survives_a_file(self, tmp_path: Path) -> None:
+    def test_it_starts_from_the_ensembles_own_scores(self) -> None:
         predictor, codes, scores = self.learned(60, 0.3)
         bootstraps = Bootstraps.draw(predictor, codes, scores, MACRO.hash_networks(codes), num=20)
         still = Bootstraps(predictor, np.zeros_like(bootstraps.moves))
         assert still.scores(codes) == pytest.approx(np.tile(predictor.member_scores(codes).mean(0), (20, 1)), abs=1e-5)
-        bootstraps.save(tmp_path)
-        again = Bootstraps.load(tmp_path, predictor)
-        assert (again.scores(codes) == bootstraps.scores(codes)).all()
-
-    def test_a_run_without_them_is_told_to_train_anew(self, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match=r"bootstraps.safetensors: got no bootstraps .* train anew"):
-            Bootstraps.load(tmp_path, self.learned(20, 0.3)[0])
