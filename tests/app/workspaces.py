@@ -43,6 +43,17 @@ def flat_file(path: Path, num: int = 90) -> Path:
     return path
 
 
+def large_file(path: Path, num: int) -> Path:
+    """A flat CSV of five stages whose target adds up."""
+    rng = np.random.default_rng(0)
+    choices = {"k": (3, 5, 7), "e": (3, 4, 6), "l": (2, 3, 4)}
+    frame = pd.DataFrame({f"stage{s}_{a}": rng.choice(v, num) for s in range(1, 6) for a, v in choices.items()})
+    frame["acc_pct"] = 70 + sum(frame[f"stage{s}_k"] * 0.1 + frame[f"stage{s}_l"] * 0.2 for s in range(1, 6))
+    frame["acc_pct"] += rng.normal(0, 0.1, num)
+    frame.to_csv(path, index=False)
+    return path
+
+
 def cell_file(path: Path, num: int = 90) -> Path:
     """NAS-Bench-201 cells whose target follows their live paths."""
     path.write_text(cell_csv(num))

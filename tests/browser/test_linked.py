@@ -6,17 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from autobuild_core import space_map, tables
 from autobuild_core.datasets import read_table
-from autobuild_core.inference import Predictor
-from autobuild_core.records import ArchTable
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import macro_file, train
+from tests.app.workspaces import large_file, macro_file, train
 from tests.browser.conftest import Watch
 
 pytestmark = pytest.mark.browser
@@ -40,35 +35,11 @@ PLACE = """([chart, name, index]) => {
 }"""
 
 
-def trained(workspace: Workspace, folder: Path) -> str:
-    """A finished run of 120 architectures: its id."""
-    data = read_table(macro_file(folder / "evaluated.json", num=120))
-    return train(workspace, workspace.add_dataset(data, "Evaluated"), "mean_acc", False)
-
-
 @pytest.fixture(scope="module")
 def run(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A finished run in the server's workspace."""
-    return trained(server_workspace, tmp_path_factory.mktemp("data"))
-
-
-def enlarged(workspace: Workspace, run: str, num: int) -> None:
-    """Gives a run's folder `num` architectures with the targets that its model predicts, and their map, spread a little."""
-    folder, rng = workspace.run(run), np.random.default_rng(0)
-    predictor = Predictor.load(folder.path)
-    codes = predictor.space.sample(num, rng)
-    values = predictor.predict(codes)["predicted"].to_numpy() + rng.normal(0, 0.1, num)
-    metrics, rows = pd.DataFrame({predictor.target_name: values}), np.arange(num)
-    table = ArchTable(predictor.spec, codes, predictor.space.hash_networks(codes), metrics, rows, "nas_bench_macro", num)
-    tables.save_table(table, folder.path)
-    maps = space_map.make_map(predictor, table)
-    spread = maps["map"][["x", "y"]].std()
-    maps["map"][["x", "y"]] += rng.normal(0, 0.1, (num, 2)) * spread.to_numpy()
-    for name, frame in maps.items():
-        folder.write_frame(f"{name}.parquet", frame)
-    low, high = values - 0.2, values + 0.2
-    columns = {"row": rows, "source_row": rows, "target": values, "predicted": values, "low": low, "high": high}
-    folder.write_frame("predictions.parquet", pd.DataFrame(columns))
+    data = read_table(macro_file(tmp_path_factory.mktemp("data") / "evaluated.json", num=120))
+    return train(server_workspace, server_workspace.add_dataset(data, "Evaluated"), "mean_acc", False)
 
 
 def opened(page: Page, address: str, text: str) -> None:
@@ -183,8 +154,8 @@ def test_every_text_can_be_read(browser: Browser, server: str, watch: Watch, run
 def test_a_hundred_thousand_architectures_stay_fluid(
     page: Page, server: str, watch: Watch, server_workspace: Workspace, tmp_path: Path
 ) -> None:
-    run = trained(server_workspace, tmp_path)
-    enlarged(server_workspace, run, 100_000)
+    data = read_table(large_file(tmp_path / "large.csv", 100_000))
+    run = train(server_workspace, server_workspace.add_dataset(data, "Large"), "acc_pct", False)
     opened(page, f"{server}/map?run={run}", "100,000 architectures in")
     start = time.monotonic()
     opened(page, f"{server}/map?run={run}", "100,000 architectures in")
