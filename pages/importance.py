@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import colours, drawing
+from autobuild_core.figures import colours
 from autobuild_core.figures import graph as graphs
 from autobuild_core.figures.colours import Lens
 from pages import _graphs, _linked, _module_panel, _selection, _shared, _trust
@@ -132,7 +132,7 @@ def one(chosen: _selection.Architecture) -> None:
         node, stop, lens = draw(found, "one", f"Architecture, {chosen.what}")
         measured = f", measured {colours.number(run.measured(chosen.row))} {run.unit}" if chosen.row is not None else ""
         caption(chosen, measured)
-        downloads({"": chosen}, stop, lens)
+        downloads(found, chosen.what, stop, lens, {"": chosen})
     with right:
         lines = found.at(node, stop)
         asked = _selection.module(run)
@@ -164,7 +164,7 @@ def pair(a: _selection.Architecture, b: _selection.Architecture) -> None:
     found = _graphs.drawn(run, "pair", rows)
     node, stop, lens = draw(found, "pair", f"Two architectures side by side, A: {a.what}, B: {b.what}")
     st.caption(f"A: {a.what}; B: {b.what}. Thick outlines: another layer; the small numbers: what changes from A to B.")
-    downloads({"A": a, "B": b}, stop, lens)
+    downloads(found, f"A: {a.what}, B: {b.what}", stop, lens, {"A": a, "B": b})
     slot = found.nodes()[node][0]
     shown = {}
     for one_node in slot["nodes"]:
@@ -186,6 +186,7 @@ def several(kind: str) -> None:
             f"Mean over {name}, {number}: each place shows its commonest layer with its share, "
             "coloured by the mean of what stands there."
         )
+        downloads(found, f"mean over {name}", stop, lens, {})
     with right:
         lines = found.at(node, stop)
         if not lines:
@@ -208,25 +209,23 @@ def caption(chosen: _selection.Architecture, measured: str) -> None:
     st.caption(f"{what}{measured}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.{circles}")
 
 
-def downloads(shown: dict[str, _selection.Architecture], stop: str, lens: Lens) -> None:
-    """The table of each graph and each graph as one file."""
+def downloads(found: graphs.Graph, title: str, stop: str, lens: Lens, shown: dict[str, _selection.Architecture]) -> None:
+    """The table of each architecture, and the graph as one file."""
     hop = int(stop) if stop.isdigit() else int(run.modules["hop"].max())
     with st.container(horizontal=True):
         for side, chosen in shown.items():
-            drawn = run.drawing(chosen.codes, hop, lens)
-            table = drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"])
+            table = _shared.drawing_facts(run.drawing(chosen.codes, hop, lens))
             _shared.csv_button(table, f"architecture{side}", f"CSV {side}".strip())
-            page = lambda drawn=drawn, what=chosen.what: drawing.standalone_html(drawn, run.scale(lens), f"{run.name}: {what}")  # noqa: E731
-            st.download_button(
-                f"Stand-alone HTML {side}".strip(),
-                page,
-                f"architecture{side}.html",
-                "text/html",
-                key=f"standalone{side}",
-                icon=":material/download:",
-                type="tertiary",
-                on_click="ignore",
-            )
+        st.download_button(
+            "Stand-alone HTML",
+            lambda: graphs.standalone_html(found, stop, lens, f"{run.name}: {title}, {graphs.stop_name(stop).lower()}"),
+            "architecture.html",
+            "text/html",
+            key="standalone",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+        )
 
 
 instrument()

@@ -7,7 +7,6 @@ and two hops of one architecture are laid out alike.
 """
 
 import json
-import re
 from typing import Any
 
 import pandas as pd
@@ -223,35 +222,6 @@ def frames(table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def graph_data(table: pd.DataFrame) -> dict[str, Any]:
-    """The drawing as plain nodes and edges; `inputs` are those of a cell, which have no score.
-
-    Args:
-        table: from `coloured`.
-    """
-    nodes = [
-        {
-            "id": str(n["label"]),
-            "label": f"{n['text']}\n{n['value']}",
-            "title": f"{n['label']}: {n['token']}\n{n['words']}",
-            "x": float(n["x"]),
-            "y": float(n["y"]),
-            "fill": n["fill"],
-            "line": n["outline"],
-            "ink": n["ink"],
-            "kind": n["kind"],
-        }
-        for _, n in table.iterrows()
-    ]
-    inputs = [{"id": n["label"], "label": n["text"], "x": n["x"], "y": n["y"]} for n in _nodes(table) if n["kind"] == "input"]
-    edges = [
-        {"from": before, "to": str(label)}
-        for label, after in zip(table["label"], table["after"], strict=True)
-        for before in after
-    ]
-    return {"nodes": nodes, "inputs": inputs, "edges": edges}
-
-
 def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
     """The colour legend: stops from the smaller to the larger end, and three labels in the lens's unit."""
     low, high = scale.ends
@@ -264,42 +234,6 @@ def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
         "centre": (scale.centre - low) / (high - low),
         "labels": [f"{names[0]}: {form(low)}", f"average {form(scale.centre)}", f"{names[1]}: {form(high)} {scale.unit}".strip()],
     }
-
-
-def standalone_html(table: pd.DataFrame, scale: Scale, title: str) -> str:
-    """One HTML file that shows the coloured graph without any other file or host (pyvis, scripts in line).
-
-    Args:
-        table: from `coloured`.
-        scale: the scale it is coloured by.
-        title: heading of the file.
-    """
-    from pyvis.network import Network  # here: only this download needs it
-
-    network = Network(height="640px", width="100%", directed=True, cdn_resources="in_line")
-    data = graph_data(table)
-    for node in data["nodes"]:
-        colours = {"background": node["fill"], "border": node["line"]}
-        font = {"color": node["ink"], "size": 14, "face": "sans-serif"}
-        look = {"shape": "box", "physics": False, "color": colours, "font": font}
-        look |= {"shape": "circle"} if node["kind"] == "sum" else {}
-        look["title"] = node["title"].replace("href", "hre\u200bf")  # with "href" in a title pyvis writes titles as HTML
-        network.add_node(node["id"], label=node["label"], x=node["x"], y=node["y"], **look)
-    for node in data["inputs"]:
-        network.add_node(
-            node["id"], label=node["label"], x=node["x"], y=node["y"], shape="circle", physics=False, color="#c3c8d2"
-        )
-    for edge in data["edges"]:
-        network.add_edge(edge["from"], edge["to"], color="#9aa0ad")
-    network.toggle_physics(False)
-    page: str = network.generate_html(notebook=False)
-    page = re.sub(r"<(link|script)[^>]*?(href|src)=\"https?://[^>]*>(\s*</script>)?", "", page, flags=re.S)
-    page = re.sub(r"<center>\s*<h1>.*?</h1>\s*</center>", "", page, flags=re.S)
-    known = legend(scale)
-    stops, labels = ", ".join(known["stops"]), known["labels"]
-    strip = f'<div style="width:360px;height:12px;background:linear-gradient(90deg,{stops})"></div>'
-    heading = f'<h1 style="font-size:18px">{_escape(title)}</h1>{strip}<p>{_escape(" · ".join(labels))}</p>'
-    return page.replace("<body>", f'<body style="font-family:sans-serif;margin:24px">{heading}', 1)
 
 
 def short_token(token: str, block: str = "") -> str:
@@ -332,7 +266,3 @@ def _arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         return points | {"ax": first["x"] + side, "ay": first["y"], "x": second["x"] - side, "y": second["y"]}
     down = NODE_HEIGHT / 2
     return points | {"ax": first["x"], "ay": first["y"] + down, "x": second["x"], "y": second["y"] - down - 30}
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

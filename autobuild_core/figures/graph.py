@@ -8,9 +8,11 @@ or two side by side.
 import itertools
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -171,6 +173,62 @@ def mean_graph(source: Source, rows: Codes, name: str = "the best tenth") -> Gra
     if len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int)]
     return _Drawing(source, {"": commonest(rows)}, rows, name).graph()
+
+
+def standalone_html(graph: Graph, stop: str, lens: Lens, title: str) -> str:
+    """One HTML file that shows a graph at a stop through a lens without any other file or host (pyvis, scripts in line).
+
+    Args:
+        graph: of one architecture, of two, or a mean.
+        stop: of the hop slider.
+        lens: what colours it.
+        title: heading of the file.
+    """
+    from pyvis.network import Network  # here: only this download needs it
+
+    data, number = graph.data, graph.stop(stop)
+    network = Network(height="640px", width="100%", directed=True, cdn_resources="in_line")
+    if data["cell"]:
+        network.add_node("input", label="input", x=0, y=0, shape="circle", physics=False, color="#c3c8d2")
+    nodes = graph.nodes()
+    for slot, node in nodes.values():
+        sides = len(slot["nodes"])
+        step = 0.0 if sides == 1 else 1.3 * cells.RADIUS if slot["kind"] == "sum" else (data["size"]["width"] + PAIR_GAP) / 2
+        value, told, look = _as_vis_node(data["records"], node["of"][number], lens)
+        network.add_node(
+            node["id"],
+            label=f"{node['text']}\n{value}",
+            title="\n".join([f"{node['id']}: {node['token']}", *told, node["note"]]).strip().replace("href", "hre\u200bf"),
+            x=slot["x"] + (step if node["side"] == "B" else -step),
+            y=slot["y"],
+            shape="circle" if slot["kind"] == "sum" else "box",
+            physics=False,
+            **look,
+        )
+    for side in dict.fromkeys(node["side"] for _, node in nodes.values()):
+        own = {slot["id"]: node["id"] for slot, node in nodes.values() if node["side"] == side} | {"input": "input"}
+        for before, after in data["edges"] if data["cell"] else itertools.pairwise(name for name in own if name != "input"):
+            network.add_edge(own[before], own[after], color="#9aa0ad")
+    network.toggle_physics(False)
+    page: str = network.generate_html(notebook=False)
+    page = re.sub(r"<(link|script)[^>]*?(href|src)=\"https?://[^>]*>(\s*</script>)?", "", page, flags=re.S)
+    page = re.sub(r"<center>\s*<h1>.*?</h1>\s*</center>", "", page, flags=re.S)
+    legend = next(one["legend"]["light"] for one in data["lenses"] if one["id"] == lens.value)
+    strip = f'<div style="width:360px;height:12px;background:linear-gradient(90deg,{", ".join(legend["stops"])})"></div>'
+    labels = escape(" · ".join(legend["labels"]))
+    heading = f'<h1 style="font-size:18px">{escape(title)}</h1>{strip}<p>{escape(lens.label)}: {labels}</p>'
+    return page.replace("<body>", f'<body style="font-family:sans-serif;margin:24px">{heading}', 1)
+
+
+def _as_vis_node(records: dict[str, Any], record: int, lens: Lens) -> tuple[str, list[str], dict[str, Any]]:
+    """Value, words and looks of a record as a node of vis-network; of -1, that it was not scored."""
+    font = {"size": 14, "face": "sans-serif"}
+    if record < 0:
+        return "", ["not scored"], {"color": {"background": "#ffffff", "border": "#9aa0ad"}, "font": font}
+    paint = records["paint"][lens.value]
+    fill, line, ink = (paint["light"][part][record] for part in ("fill", "line", "ink"))
+    look = {"color": {"background": fill, "border": line}, "font": font | {"color": ink}}
+    return paint["value"][record], [records["name"][record], paint["words"][record]], look
 
 
 def commonest(rows: Codes) -> Codes:

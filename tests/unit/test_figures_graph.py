@@ -1,6 +1,7 @@
 """The importance graph as data: what each node shows at every hop, pairs, the best tenth, folds, costs, replacements."""
 
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -49,6 +50,57 @@ def modules() -> pd.DataFrame:
             module(["L1", "L2"], ["mb6_k5", "mb3_k3"], -2.0, whole_unit=True, unit="L1-2"),
         ]
     )
+
+
+def vis(page: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Nodes and edges of a stand-alone file."""
+    found = [json.loads(re.search(rf"{name} = new vis.DataSet\((\[.*?\])\);", page)[1]) for name in ("nodes", "edges")]  # type: ignore[index]
+    return found[0], found[1]
+
+
+class TestStandalone:
+    def test_it_names_no_other_host(self, modules: pd.DataFrame) -> None:
+        page = graph.standalone_html(graph.one_graph(source(modules), FIRST), "1", Lens.SCORE, "A <run>")
+        assert 'src="http' not in page and 'href="http' not in page
+        assert "A &lt;run&gt;" in page and "vis.Network" in page and "average 50" in page
+
+    def test_one_shows_what_the_page_shows(self, modules: pd.DataFrame) -> None:
+        found = graph.one_graph(source(modules), FIRST)
+        nodes, edges = vis(graph.standalone_html(found, "1", Lens.SCORE, "One"))
+        assert [node["label"] for node in nodes[:3]] == ["mb6 k5\n+2.00", "mb6 k5\n+3.00", "identity\n"]
+        assert "L1 to L2: 2 x mb6 k5" in str(nodes[1]["title"]) and "not scored" in str(nodes[2]["title"])
+        assert (
+            nodes[1]["color"]["background"]
+            == found.data["records"]["paint"]["score"]["light"]["fill"][  # type: ignore[index]
+                found.data["slots"][1]["nodes"][0]["of"][1]
+            ]
+        )
+        assert [(edge["from"], edge["to"]) for edge in edges] == [(f"L{i}", f"L{i + 1}") for i in range(1, 8)]
+
+    def test_two_stand_beside_each_other(self, modules: pd.DataFrame) -> None:
+        nodes, edges = vis(graph.standalone_html(graph.pair_graph(source(modules), FIRST, SECOND), "0", Lens.SCORE, "Two"))
+        places = {node["id"]: (node["x"], node["y"]) for node in nodes}
+        assert len(places) == 16 and places["A:L2"][1] == places["B:L2"][1]
+        assert float(places["B:L2"][0]) - float(places["A:L2"][0]) >= graph.PAIR_WIDTH  # type: ignore[arg-type]
+        assert len(edges) == 14 and all(str(edge["from"])[0] == str(edge["to"])[0] for edge in edges)
+
+    def test_each_of_two_has_its_own_chain_where_one_is_shorter(self) -> None:
+        spec, scored = deep(3), pd.DataFrame([module([f"U1.L{i}"], ["k3"], 1.0) for i in (1, 2, 3)])
+        long, short = np.array([0, 0, 0], np.int16), np.array([0, ABSENT, ABSENT], np.int16)
+        _, edges = vis(graph.standalone_html(graph.pair_graph(source(scored, spec), long, short), "0", Lens.SCORE, "Two"))
+        assert [(edge["from"], edge["to"]) for edge in edges] == [("A:U1.L1", "A:U1.L2"), ("A:U1.L2", "A:U1.L3")]
+
+    def test_a_cell_begins_at_its_input(self) -> None:
+        scored = pd.DataFrame([module(["0>1"], ["skip_connect"], 1.0)])
+        found = graph.one_graph(source(scored, space_named("nas_bench_201").spec), np.zeros(6, np.int16))
+        nodes, edges = vis(graph.standalone_html(found, "0", Lens.SCORE, "Cell"))
+        assert len(nodes) == 1 + 6 + 3 and len(edges) == 6 + 6
+        assert [edge["to"] for edge in edges if edge["from"] == "input"] == ["0>1", "0>2", "0>3"]
+
+    def test_a_mean_says_how_common_its_layers_are(self, modules: pd.DataFrame) -> None:
+        found = graph.mean_graph(source(modules), np.stack([FIRST, FIRST, SECOND]))
+        nodes, _ = vis(graph.standalone_html(found, "0", Lens.SCORE, "Mean"))
+        assert "In 67% of the best tenth." in str(nodes[1]["title"])
 
 
 class TestOne:
