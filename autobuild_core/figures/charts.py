@@ -503,7 +503,7 @@ def features_shown(features: pd.DataFrame, num_values: int = 12) -> pd.DataFrame
 
 
 def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", columns: int = 2) -> go.Figure:
-    """Signed effects of hop-0 feature values against the feature's average, one panel a feature.
+    """Signed effects of single layers by the value of each hop-0 feature, one panel a feature.
 
     Args:
         features: feature, value, effect, effect_low, effect_high, num_nodes.

@@ -145,6 +145,12 @@ class AutoBuildScorer(Scorer):
             report(done / total)
         return frames
 
+    def member_effects(self, group: ModuleGroup) -> Array:
+        """(members, num_modules) expected target with each module less that of an average architecture, by every member."""
+        targets = self._exact(group)[0] if self.population.exact else self._sampled(group, group)[0]
+        effects: Array = targets - self.space_means[:, None]
+        return effects
+
     def _good_thresholds(self, scores: Array) -> Array:
         """(members,) the score above which a tenth of the space lies; with the prediction error where good is a probability."""
         if self.population.exact:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
 PAGES = {
-    "": "Most important",
+    "": "Best modules",
     "data": "What to aim at",
     "train": "Compare with",
     "map": "Architectures, best first",
