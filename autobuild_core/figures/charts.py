@@ -550,7 +550,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
             col=column + 1,
         )
     figure.update_layout(template=TEMPLATE, height=70 + a_row * num_rows, showlegend=False)
-    figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1)
+    figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1, exponentformat="none")
     figure.update_yaxes(title=f"effect ({scale.unit})" if scale.unit else "effect", col=1)
     return figure
 

@@ -42,7 +42,7 @@ def test_a_link_chooses_the_same_on_every_page(page: str, in_state: Workspace) -
     read = texts(app)
     assert "**row 3: " in read
     assert "L1 to L2: mb3 k3, mb6 k5" in read
-    assert "**90 of 90** marked on the map" in read
+    assert "**90 of 90** architectures marked on the map" in read
     assert {"arch": "row:3", "module": MODULE}.items() <= chosen(app).items()
 
 
