@@ -126,7 +126,7 @@ class TestMap:
         app = open_page("map", brush=f"box:{middle},-1e6,1e6,1e6")
         read, inside = texts(app), points[points["x"] >= middle]
         assert f"**{len(inside)}** of 90 architectures" in read
-        assert "What the marked ones have in common" in read
+        assert "What the marked have in common" in read
         listed = next(f.value for f in app.dataframe if "measured" in f.value)
         assert listed["row"].tolist() == inside.sort_values("target", ascending=False, kind="stable")["source_row"].tolist()
 
