@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from autobuild_core import claims, report
@@ -107,7 +108,16 @@ def overturn(one: Pin, found: dict[str, Any]) -> None:
         if not folded.open:
             return
         st.caption(_shared.plain(claims.overturn_words(found), 300))
-        _shared.table(claims.overturn_table(found), f"overturn_{one.id}", "Every network was evaluated already.")
+        table = claims.overturn_table(found)
+        if table.empty:
+            st.caption("Every network was evaluated already.")
+            return
+        natives = [evaluation["arch"] for evaluation in found["overturn"]["evaluations"]]
+        units = [run.space.describe(np.array(run.space.parse(native), np.int16)) for native in natives]
+        parts = [[{"unit": unit, "layers": layers} for unit, layers in one] for one in units]
+        records = [{"arch": native, "modules": part} for native, part in zip(natives, parts, strict=True)]
+        _linked.candidates(table.drop(columns="arch"), records, f"overturn_{one.id}")
+        _shared.csv_button(table, f"overturn_{one.id}")
 
 
 kept = pins.all()

@@ -11,7 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, unit_of, words
+from autobuild_core.errors import ArchitectureError
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, number, unit_of, words
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 
@@ -183,14 +184,31 @@ def architectures_table(table: ArchTable, space: Space) -> pd.DataFrame:
 
 def units_table(table: ArchTable, rows: NDArray[np.intp]) -> pd.DataFrame:
     """Some architectures in short: row (of the file), and a column a unit with its layers as `module_name` names them."""
-    shown: dict[str, Any] = {"row": np.asarray(table.source_rows)[rows]}
     codes, spec = np.asarray(table.codes)[rows], table.spec
-    for unit in spec.units:
-        shown[unit.label] = [
-            module_name(json.dumps([""] * len(tokens)), json.dumps(tokens), False) if tokens else "none"
-            for tokens in ([spec.tokens[c] for c in line if c >= 0] for line in codes[:, list(unit.positions)])
-        ]
-    return pd.DataFrame(shown)
+    described = [[(u.label, [spec.tokens[c] for c in line[list(u.positions)] if c >= 0]) for u in spec.units] for line in codes]
+    return candidates_table(pd.DataFrame({"row": np.asarray(table.source_rows)[rows]}), described)
+
+
+def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> pd.DataFrame:
+    """What is known of architectures, and in short what they are: a column a unit with its layers as `module_name` names them.
+
+    Args:
+        facts: a line an architecture; where it has predicted, low and high, the ends become "90 % interval", in words.
+        described: of each, (unit label, layer tokens) of its units, as `Space.describe` gives them.
+    """
+    shown = facts.reset_index(drop=True)
+    if {"low", "high"} <= set(shown):
+        ends = [f"{number(low)} to {number(high)}" for low, high in zip(shown["low"], shown["high"], strict=True)]
+        shown.insert(shown.columns.get_loc("low"), "90 % interval", ends)
+        shown = shown.drop(columns=["low", "high"])
+    names = [
+        {
+            unit: module_name(json.dumps([""] * len(layers)), json.dumps(layers), False) if layers else "none"
+            for unit, layers in one
+        }
+        for one in described
+    ]
+    return shown.join(pd.DataFrame(names, index=shown.index))
 
 
 # Training and quality
@@ -360,6 +378,34 @@ def module_name(positions: str, layers: str, with_place: bool = True) -> str:
         joined = all(a[-1] == b[0] for a, b in itertools.pairwise(ends))
         place = ">".join([ends[0][0], *(end[-1] for end in ends)]) if joined else ", ".join(where)
     return (f"{place}: " if with_place else "") + text.replace("_", " ")
+
+
+def layers_named(text: str, tokens: Sequence[str]) -> list[str]:
+    """Layers as they are typed or shown, "mb6_k5, mb6 k5" or "3 x e6 k5", as tokens: what `module_name` says, read back.
+
+    Args:
+        text: layers, divided by commas; a space stands for "_", a block name that all tokens share may be left out.
+        tokens: what may stand in the unit.
+
+    Raises:
+        ArchitectureError: a layer is none of the tokens.
+    """
+    short = [token.removeprefix(block_name([token])) for token in tokens]
+    spelled = {_spelling(name): token for name, token in zip(short, tokens, strict=True) if short.count(name) == 1}
+    spelled |= {_spelling(token): token for token in tokens}
+    found: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        times = re.fullmatch(r"(\d+) +x +(.+)", part)
+        layer, count = (times[2], min(int(times[1]), 1000)) if times and _spelling(part) not in spelled else (part, 1)
+        if _spelling(layer) not in spelled:
+            listed = ", ".join(name.replace("_", " ") for name in tokens)
+            raise ArchitectureError(f"got the layer '{layer[:40]}', expected some of: {listed}.")
+        found += [spelled[_spelling(layer)]] * count
+    return found
+
+
+def _spelling(layer: str) -> str:
+    return " ".join(layer.replace("_", " ").lower().split())
 
 
 def units_ranking_table(
