@@ -68,7 +68,7 @@ def scorers(run: _shared.FinishedRun) -> None:
 
 def interactions(run: _shared.FinishedRun) -> None:
     """Second differences as a heat map of places and the strongest pairs."""
-    st.subheader("Interactions", anchor=False)
+    st.subheader("Interactions", anchor="interactions")
     table = run.extra("interactions")
     if table.empty:
         st.caption(_trust.OLDER if run.trust is None else "No two places vary together.")

@@ -118,7 +118,7 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
     st.dataframe(
         shown,
         hide_index=True,
-        height=min(38 + 35 * len(shown), 388),
+        height="auto" if len(shown) <= 10 else 388,
         column_config=numbers | (columns or {}),
         key=f"lines_{key}",
         on_select="rerun",

@@ -19,6 +19,7 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec = run.table.spec
+SHOWN_WHOLE = 30  # a ranking of more lines leaves out its middle
 _trust.panel(run)
 
 
@@ -84,7 +85,8 @@ def ranking(lens: Lens) -> None:
     if key.endswith(":all"):
         table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
     else:
-        table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+        about = run.config.minimize, run.num_evaluated, run.config.target
+        table = charts.ranking_table(part, lens, *about, whole_up_to=SHOWN_WHOLE)
     with right:
         pick(table)
     unit = key.partition(":")[2]
@@ -178,7 +180,7 @@ def body() -> None:
             st.caption("Rings: the larger, the more of the architectures marked on the map have the layer there.")
     left, right = st.columns([1.15, 1], gap="large")
     with left:
-        st.subheader("Ranking", anchor=False)
+        st.subheader("Ranking", anchor="ranking")
         ranking(lens)
     with right:
         st.subheader("From hop to hop", anchor=False)
@@ -200,3 +202,4 @@ def body() -> None:
 
 body()
 _hops_sections.closer(run)
+_shared.scroll_to_place(("ranking", "interactions"))

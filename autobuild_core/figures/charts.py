@@ -333,7 +333,14 @@ def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:
 
 
 def ranking_table(
-    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num_best: int = 16, num_worst: int = 8
+    modules: pd.DataFrame,
+    lens: Lens,
+    minimize: bool,
+    total: int,
+    target: str,
+    num_best: int = 16,
+    num_worst: int = 8,
+    whole_up_to: int = 0,
 ) -> pd.DataFrame:
     """The modules of one hop and unit, best first, with intervals and words; the middle is left out of long rankings.
 
@@ -345,11 +352,12 @@ def ranking_table(
         target: the target equation.
         num_best: lines kept from the top.
         num_worst: lines kept from the bottom.
+        whole_up_to: a ranking of so many lines is kept whole.
     """
     ascending = minimize and lens is Lens.SCORE
     ranked = modules.sort_values(lens.value, ascending=ascending, kind="stable").reset_index(drop=True)
     ranked["rank"] = ranked.index + 1
-    if len(ranked) > num_best + num_worst:
+    if len(ranked) > max(num_best + num_worst, whole_up_to):
         ranked = pd.concat([ranked.iloc[:num_best], ranked.iloc[len(ranked) - num_worst :]])
     low, high = bounds(ranked, lens)
     unit = unit_of(target)
