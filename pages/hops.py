@@ -23,6 +23,18 @@ SHOWN_WHOLE = 30  # a ranking of more lines leaves out its middle
 _trust.panel(run)
 
 
+def beyond(last_hop: int, scored_hop: int) -> str:
+    """Why the network has hops at which no module stands on the other charts; "" where it has none."""
+    if last_hop <= scored_hop:
+        return ""
+    hops_there = f"Hop {last_hop} is" if last_hop == scored_hop + 1 else f"Hops {scored_hop + 1} to {last_hop} are"
+    layers = f"{scored_hop + 1} layer{'s' if scored_hop else ''}"
+    return (
+        f"{hops_there} of the network alone: the longest module scored has {layers} (hop {scored_hop}), so no module is ranked "
+        "there; the prediction uses every hop."
+    )
+
+
 def windows() -> "pd.Series[bool]":
     """Lines of modules that are windows.
 
@@ -164,6 +176,8 @@ def body() -> None:
         bars = charts.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
         alt = f"Held-out SRCC by hop, of the prediction ({run.quality['srcc']:.3f}) and of the baselines"
         _shared.show(charts.hop_srcc_figure(bars), bars, "hop_srcc", alt)
+        if note := beyond(len(run.quality["hop_srcc"]) - 1, int(run.modules["hop"].max())):
+            st.caption(note)
     with right:
         heading, choice = st.columns([2, 1], vertical_alignment="bottom")
         heading.subheader("Layer choice by position", anchor=False)

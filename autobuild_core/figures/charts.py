@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, number, unit_of, words
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, number, rounded, unit_of, words
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 
@@ -521,7 +521,7 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
     shown = table.pivot(index="layer", columns="position", values="value").reindex(index=layers, columns=positions)
     low, high = scale.ends
     bar = {"title": {"text": axis_title(scale), "side": "right"}, "thickness": 12, "tickvals": [low, scale.centre, high]}
-    bar["ticktext"] = [f"{low:.3g}", f"average {scale.centre:.3g}", f"{high:.3g}"]
+    bar["ticktext"] = [rounded(low), f"average {rounded(scale.centre)}", rounded(high)]
     figure.add_heatmap(
         z=shown.to_numpy(), x=positions, y=layers, zmin=low, zmax=high, colorscale=scale.plotly(theme), xgap=2, ygap=2,
         hoverinfo="skip", colorbar=bar,

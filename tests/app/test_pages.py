@@ -301,3 +301,24 @@ def test_what_to_evaluate_next_is_offered(in_state: Workspace) -> None:
     app = open_page("builder")
     assert "Evaluate these next" in texts(app)
     assert any(len(frame.value) == 16 and "information" in frame.value for frame in app.dataframe)
+
+
+@pytest.mark.parametrize(("in_state", "expected"), [("finished", False), ("finished flat", True)], indirect=["in_state"])
+def test_hops_explains_hops_at_which_no_module_is_scored(in_state: Workspace, expected: bool) -> None:
+    deepest = int(in_state.run(in_state.runs()["id"].iloc[0]).read_frame("modules.parquet")["hop"].max())
+    read = texts(open_page("hops"))
+    assert (deepest < 4) is expected or not expected
+    assert ("the longest module scored has" in read) == (deepest < 4)
+
+
+@pytest.mark.parametrize(("at", "scrolls"), [("ranking", True), ("<script>", False)])
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_only_a_place_of_the_page_is_scrolled_to(at: str, scrolls: bool, in_state: Workspace) -> None:
+    scripts = [part for part in open_page("hops", at=at).get("html") if "autobuildAt" in str(part.value)]
+    assert len(scripts) == scrolls
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_the_drop_zone_names_every_kind_of_csv(in_state: Workspace) -> None:
+    label = open_page("home").get("file_uploader")[0].label
+    assert "column arch" in label and "NAS-Bench-201" in label

@@ -17,6 +17,7 @@ from autobuild_core.figures.colours import (
     evidence,
     ink_on,
     number,
+    rounded,
     scale_for,
     signed,
     unit_of,
@@ -405,3 +406,14 @@ def test_candidates_in_short() -> None:
     facts = pd.DataFrame({"predicted": [1.0], "low": [0.5], "high": [1.5]}, index=[7])
     table = charts.candidates_table(facts, [[("A", ["mb6_k5", "mb6_k5"]), ("B", [])]])
     assert table.to_dict("records") == [{"predicted": 1.0, "90 % interval": "0.500 to 1.50", "A": "2 x mb6 k5", "B": "none"}]
+
+
+def test_the_ends_of_a_scale_have_no_exponent() -> None:
+    assert [rounded(v) for v in (1.636e6, 1234.5, 0.3534, 53.27)] == ["1,640,000", "1,230", "0.353", "53.3"]
+    assert drawing.legend(Scale(Lens.SCORE, 2e6, 3e6, 1e6, "FLOPs"))["labels"][1] == "average 2,000,000"
+
+
+def test_a_ranking_is_whole_up_to_a_length() -> None:
+    modules = pd.DataFrame([module(["L1"], [f"t{i}"], float(i)) for i in range(31)])
+    ranked = [len(charts.ranking_table(modules.head(n), Lens.SCORE, False, 9, "acc", whole_up_to=30)) for n in (27, 30, 31)]
+    assert ranked == [27, 30, 24] and len(charts.ranking_table(modules, Lens.SCORE, False, 9, "acc", 3, 3)) == 6
