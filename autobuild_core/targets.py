@@ -381,6 +381,12 @@ def suggest_targets(metrics: pd.DataFrame) -> list[str]:
     return [expression for expression in dict.fromkeys(wanted) if _works(expression, metrics)][:4]
 
 
+def lower_is_better(expression: str) -> bool:
+    """Whether an equation is a bare cost or loss, so that the good values are the small ones."""
+    name = expression.strip()
+    return name.isidentifier() and not ACCURACY.search(name) and bool(COST.search(name) or LOSS.search(name))
+
+
 def _works(expression: str, metrics: pd.DataFrame) -> bool:
     """The equation has values that vary."""
     try:

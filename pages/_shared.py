@@ -358,6 +358,29 @@ def progress_line(run: "pd.Series[Any]") -> None:
 # The bar at the top
 
 
+@dataclass(frozen=True)
+class Blocked:
+    """Why a data set cannot be trained on as Data's fields stand.
+
+    Args:
+        data: its id.
+        target: the equation in the box.
+        badge: the reason in two words.
+        why: the reason in a sentence.
+    """
+
+    data: str
+    target: str
+    badge: str
+    why: str
+
+
+def _blocked(name: str) -> Blocked | None:
+    """What Data said of its fields, for the bar on Data."""
+    found, dataset = st.session_state.get("blocked"), current_dataset()
+    return found if name == "data" and found is not None and dataset is not None and found.data == dataset["id"] else None
+
+
 def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
     quality = _quality(run)
     data, target = _subject(run, name)
@@ -373,10 +396,12 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         _labelled(columns[2], "Run", text, help=quality.get("verdict_why"))
         step, label = NEXT_STEPS[name]
         ready = step in ("data", "train") or (run is not None and run["state"] == "finished")
-        if name == "data" and workspace().datasets().empty:
+        blocked = _blocked(name)
+        if blocked is not None or (name == "data" and workspace().datasets().empty):
             ready = False
         with columns[3]:
-            if st.button(label, type="primary", disabled=not ready, width="stretch", key=f"next_{name}"):
+            why = None if blocked is None else blocked.why
+            if st.button(label, type="primary", disabled=not ready, width="stretch", key=f"next_{name}", help=why):
                 go_to(step)
 
 
@@ -393,12 +418,13 @@ def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str]:
     """Data set and target in words: of the run, or of the chosen data set on Data and before the first run."""
     if run is not None and name != "data":
         return plain(run["data_name"], 30), f"{'minimise' if run['minimize'] else 'maximise'} {code(run['target'], 30)}"
-    chosen = current_dataset()
-    target = recall("target")
-    how = "minimise" if recall("minimize") == "yes" else "maximise"
-    return plain(
-        chosen["name"], 30
-    ) if chosen is not None else "none yet", f"{how} {code(target, 30)}" if target and chosen is not None else "none yet"
+    chosen, blocked, target = current_dataset(), _blocked(name), recall("target")
+    if chosen is None:
+        return "none yet", "none yet"
+    how, badge = "minimise" if recall("minimize") == "yes" else "maximise", ""
+    if blocked is not None:
+        target, badge = blocked.target, f" :red-badge[{blocked.badge}]"
+    return plain(chosen["name"], 30), f"{how} {code(target, 30)}{badge}" if target else badge.strip() or "none yet"
 
 
 def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:

@@ -9,8 +9,10 @@ from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts, drawing
 from autobuild_core.records import ArchTable
 from autobuild_core.spaces import load_space
-from autobuild_core.targets import Target, suggest_targets
+from autobuild_core.targets import Target, lower_is_better, suggest_targets
 from pages import _intake, _linked, _selection, _shared
+
+WAYS = ["Maximise", "Minimise"]
 
 _shared.enter("data")
 _shared.title(
@@ -85,38 +87,47 @@ def chosen_place() -> int | None:
 
 
 def aim(table: ArchTable) -> None:
-    """The target equation with its histogram."""
+    """The target equation with its histogram; the bar at the top says what the fields say."""
     st.subheader("What to aim at", anchor=False)
+    dataset_id = str(_shared.recall("data"))
     metrics = [str(m) for m in table.metrics.columns]
     if not metrics:
-        st.warning("This file has no metric to learn from; add a column of measurements and upload it again.")
+        sentence = "This file has no metric to learn from; add a column of measurements and upload it again."
+        st.warning(sentence)
+        settle(None, None, _shared.Blocked(dataset_id, "", "no metric", sentence))
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
         suggested = suggest_targets(table.metrics) or metrics[:1]
-        box = f"target_{_shared.recall('data')}"
-        st.session_state.setdefault(box, _shared.recall("target") or suggested[0])
+        box, way_box = f"target_{dataset_id}", f"way_{dataset_id}"
+        known = _shared.recall("target")
+        minimize = _shared.recall("minimize") == "yes" if known else lower_is_better(suggested[0])
+        st.session_state.setdefault(box, known or suggested[0])
+        st.session_state.setdefault(way_box, WAYS[minimize])
         text = st.text_input("Target, an equation over the metrics", key=box, max_chars=300)
-        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(box,))
-        ways = ["Maximise", "Minimise"]
-        way = st.segmented_control(
-            "Better is",
-            ways,
-            default=ways[_shared.recall("minimize") == "yes"],
-            required=True,
-            key=f"way_{_shared.recall('data')}",
-        )
+        values, blocked = judged(text, table, dataset_id)
+        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(box, way_box))
+        way = st.segmented_control("Better is", WAYS, required=True, key=way_box)
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
-        values = evaluated(text, table.metrics)
-    unknown = _shared.recall("target") is None
-    _shared.keep(target=text, minimize="yes" if way == "Minimise" else None)
-    if unknown:
-        st.rerun()  # the bar at the top was drawn before the target was known
+    settle(known if values is None else text, "yes" if way == "Minimise" else None, blocked)
     with right:
+        if values is None:
+            still = f" Train would still learn {_shared.code(known)}." if known else ""
+            st.caption(f"The histogram is back as soon as the equation is accepted.{still}")
+            return
         histogram, marked, chosen = charts.histogram_table(values, text), linked_marks(), chosen_place()
         part = None if marked is None else charts.histogram_table(values, text, some=marked)
         named = None if chosen is None else (float(values[chosen]), f"row {int(table.source_rows[chosen])}")
         _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {text}")
+
+
+def settle(target: str | None, minimize: str | None, blocked: _shared.Blocked | None) -> None:
+    """Remembers what the fields say; where the bar at the top was drawn with anything else, it is drawn anew."""
+    said = _shared.recall("target"), _shared.recall("minimize"), st.session_state.get("blocked")
+    _shared.keep(target=target, minimize=minimize)
+    st.session_state["blocked"] = blocked
+    if said != (target, minimize, blocked):
+        st.rerun()
 
 
 def linked_marks() -> "NDArray[np.bool_] | None":
@@ -124,23 +135,24 @@ def linked_marks() -> "NDArray[np.bool_] | None":
     return None if run is None else _linked.marked(run)
 
 
-def take_suggestion(box: str) -> None:
-    """Puts the suggestion that was clicked into the target's box."""
-    if st.session_state["suggested"]:
-        st.session_state[box] = st.session_state["suggested"]
+def take_suggestion(box: str, way_box: str) -> None:
+    """Puts the suggestion that was clicked into the target's box, and the direction that goes with it."""
+    if suggestion := st.session_state["suggested"]:
+        st.session_state[box] = suggestion
+        st.session_state[way_box] = WAYS[lower_is_better(suggestion)]
 
 
-def evaluated(text: str, metrics: pd.DataFrame) -> NDArray[np.float64]:
-    """The target of every row; a mistake is marked at its place and stops the page."""
+def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.float64] | None, _shared.Blocked | None]:
+    """The target of every row, and why it cannot be trained on; a mistake is marked at its place under the box."""
     try:
         target = Target(text)
-        values = np.asarray(target.values(metrics), float)
+        values = np.asarray(target.values(table.metrics), float)
         target.check_varies(values)
     except TargetError as error:
         st.code(text + ("" if error.position is None else f"\n{' ' * error.position}^"), language=None)
         st.error(_shared.plain(error, 600))
-        st.stop()
-    return values
+        return None, _shared.Blocked(dataset_id, text, "rejected", "The equation is rejected: mend it first.")
+    return values, None
 
 
 @st.fragment
