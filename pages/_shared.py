@@ -84,6 +84,7 @@ def enter(name: str) -> None:
         st.rerun()
     if st.session_state.get("page_shown") != name:
         _forget_fragments()
+        st.session_state["visit"] = {"from": st.session_state.get("page_shown")}
         st.session_state["page_shown"] = name
     executor().poll()
     executor().keep_warm()
@@ -101,6 +102,12 @@ def _forget_fragments() -> None:
     """
     if (context := get_script_run_ctx()) is not None:
         context.fragment_storage.clear()
+
+
+def visit() -> dict[str, Any]:
+    """What holds until another page is opened; "from" is the page before."""
+    found: dict[str, Any] = st.session_state["visit"]
+    return found
 
 
 def go_to(name: str, **choices: Any) -> NoReturn:

@@ -1,5 +1,6 @@
 """From a file to a run: Data, Train, the choice of the run, and what links say of what is gone."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import chosen, open_page, texts
+from tests.app.workspaces import chosen, flat_file, open_page, set_state, texts
 
 
 def bar(app: AppTest) -> dict[str, str]:
@@ -79,3 +80,62 @@ def test_a_file_without_metrics_cannot_be_trained_on(in_state: Workspace) -> Non
     app = open_page("data")
     assert bar(app)["Target"] == ":red-badge[no metric]"
     assert button(app, "Train on this").disabled
+
+
+def form_is_open(app: AppTest) -> bool:
+    """Whether Train's form is unfolded."""
+    return bool(next(e for e in app.expander if e.label == "Start a training").proto.expanded)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_the_form_is_open_for_who_comes_from_data_and_folded_for_who_looks_at_a_run(in_state: Workspace) -> None:
+    run = in_state.runs()["id"].iloc[0]
+    assert not form_is_open(open_page("train", run=run, target="mean_acc"))
+    assert form_is_open(open_page("train", run=run, target="mean_acc", minimize="yes"))
+    assert form_is_open(open_page("train", run=run, target="params"))
+    app = open_page("data", run=run)
+    app.switch_page("pages/train.py").run()
+    assert form_is_open(app)
+    app.switch_page("pages/hops.py").run()
+    app.switch_page("pages/train.py").run()
+    assert not form_is_open(app)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_the_form_is_open_where_other_data_are_chosen_and_folds_when_a_run_starts(
+    in_state: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    run, other = in_state.runs()["id"].iloc[0], in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
+    app = open_page("train", run=run, data=other)
+    assert form_is_open(app)
+    assert "Learn from **Flat** (90 architectures) to maximise `acc_pct`" in texts(app)
+    button(app, "Start training").click().run()
+    assert not app.exception
+    assert in_state.runs()["data_name"].tolist() == ["Flat", "Test data"]
+    assert not form_is_open(app)
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_cancelling_a_queued_run_ends_it_on_the_page(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    run = in_state.add_run(in_state.datasets()["id"].iloc[0], "mean_acc", name="Waiting")
+    set_state(in_state, run, "queued")
+    app = open_page("train")
+    assert "Waiting in the queue" in str(app.get("progress")[0].proto)
+    button(app, "Cancel").click().run()
+    assert not app.exception
+    assert "was cancelled before it finished" in texts(app)
+    assert not app.get("progress")
+    assert all(b.label != "Cancel" for b in app.button)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_runs_of_one_name_are_told_apart_and_the_shown_one_is_marked(in_state: Workspace) -> None:
+    first = in_state.runs()["id"].iloc[0]
+    other = in_state.add_run(in_state.datasets()["id"].iloc[0], "mean_acc", name="First run", seed=7)
+    set_state(in_state, other, "cancelled")
+    listed = open_page("train", run=first).dataframe[0].value
+    assert listed["Run"].tolist() == ["First run", "First run"]
+    assert listed["Seed"].tolist() == ["7", "0"]
+    assert listed["Shown"].tolist() == ["", "\u25b6"]
