@@ -240,6 +240,15 @@ def architecture(run: "FinishedRun", name: str = "arch") -> Architecture:
     return Architecture("typed", parse(run, rest if kind == "typed" else text), None, "typed in")
 
 
+def missing_row(run: "FinishedRun") -> str | None:
+    """The row that is chosen, or stands beside it in a pair, and is not in the run's table."""
+    for name in ("arch", "beside") if recall("show") == "pair" else ("arch",):
+        kind, _, row = (recall(name) or "").partition(":")
+        if kind == "row" and not (row.isdigit() and (run.table.source_rows == int(row)).any()):
+            return row
+    return None
+
+
 def parse(run: "FinishedRun", text: str) -> Codes:
     """A native encoding as typed, or as JSON, in codes.
 

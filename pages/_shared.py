@@ -90,9 +90,44 @@ def enter(name: str) -> None:
     executor().keep_warm()
     st.html(STYLE)
     restore()
+    wanted = recall("run")
     run = current_run(fall_back_to_sample=name != "home")
+    if wanted is not None and (run is None or run["id"] != wanted):
+        visit()["instead"] = None if run is None else run["id"]
+    shown = run if name != "data" else _run_on_data(run)
     if run is not None or name != "home" or not workspace().datasets().empty:
-        _top_bar(name, run)
+        _top_bar(name, shown)
+    _say_what_is_gone(run, shown)
+
+
+def _run_on_data(run: "pd.Series[Any] | None") -> "pd.Series[Any] | None":
+    """The run, where it was trained on the data set that Data shows."""
+    dataset = current_dataset()
+    return run if run is not None and dataset is not None and run["data_hash"] == dataset["hash"] else None
+
+
+def _say_what_is_gone(run: "pd.Series[Any] | None", shown: "pd.Series[Any] | None") -> None:
+    """Sentences where the link names a run or a row that is not there, so that nothing else is shown in silence.
+
+    Args:
+        run: the run that the session has now.
+        shown: the same where the page shows it.
+    """
+    if "instead" in visit() and visit()["instead"] == (None if run is None else run["id"]):
+        other = "" if run is None else f'; shown is "{plain(run["name"])}"'
+        st.warning(f"The run in this link does not exist any more{other}.")
+    if shown is None or shown["state"] != "finished":
+        return
+    try:
+        found = read_run(str(shown["id"]))
+    except StudioError:
+        return  # the page says it
+    if (row := _selection.missing_row(found)) is not None:
+        visit()["row"] = row
+    elif recall("arch") is None:
+        row = visit().get("row")  # Importance has already put the best in its place
+    if row is not None:
+        st.warning(f"Row {row} of this link is not among the data of this run; shown is the best measured architecture.")
 
 
 def _forget_fragments() -> None:
@@ -156,12 +191,16 @@ def runs() -> pd.DataFrame:
 
 
 def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
-    """The run in the URL or the session, else the newest; the shipped sample only while the workspace is empty."""
+    """The run in the URL or the session, else the newest that lives or is finished, else the newest.
+
+    The shipped sample only while the workspace is empty.
+    """
     frame = runs()
-    wanted = recall("run")
-    chosen = frame[frame["id"] == wanted]
+    chosen = frame[frame["id"] == recall("run")]
     if chosen.empty:
-        chosen = frame[frame["id"] != SAMPLE_ID].head(1)
+        own = frame[frame["id"] != SAMPLE_ID]
+        useful = own[own["state"].isin([*ACTIVE_STATES, "finished"])]
+        chosen = (own if useful.empty else useful).head(1)
     if chosen.empty and fall_back_to_sample and workspace().datasets().empty:
         chosen = frame[frame["id"] == SAMPLE_ID]
     if chosen.empty:

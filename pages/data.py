@@ -36,12 +36,38 @@ def choose() -> "pd.Series[str] | None":
     names = {row["id"]: f"{row['name']}, {row['num_rows']:,} architectures" for _, row in frame.iterrows()}
     chosen = left.selectbox("Data set", ids, ids.index(current["id"]), format_func=names.__getitem__)
     if chosen != current["id"]:
-        _shared.keep(target=None, minimize=None)
+        _shared.keep(data=chosen, target=None, minimize=None, run=run_of(str(frame.loc[frame["id"] == chosen, "hash"].iloc[0])))
+        st.rerun()
     _shared.keep(data=chosen)
-    with right.popover("Add another file", width="stretch"):
-        _intake.drop_zone()
-        _intake.sample_data_button()
-    return frame[frame["id"] == chosen].iloc[0]
+    with right.container(horizontal=True):
+        with st.popover("Add another file", width="stretch", key=f"add_{st.session_state.get('drops', 0)}"):
+            _intake.drop_zone()
+            _intake.sample_data_button()
+        with st.popover("Delete", key=f"delete_{chosen}"):
+            delete(current)
+    return current
+
+
+def run_of(dataset_hash: str) -> str | None:
+    """The newest finished run of a data set, which comes with it; else the run stays as it is."""
+    frame = _shared.runs()
+    found = frame[(frame["data_hash"] == dataset_hash) & (frame["state"] == "finished")]
+    return _shared.recall("run") if found.empty else str(found["id"].iloc[0])
+
+
+def delete(dataset: "pd.Series[str]") -> None:
+    """Asks, then deletes a data set."""
+    num = int((_shared.runs()["data_hash"] == dataset["hash"]).sum())
+    kept = f" {num} run{'s' * (num != 1)} trained on it stay{'s' * (num == 1)}: a run keeps its own copy." if num else ""
+    st.write(f"The data set {_shared.plain(dataset['name'])} goes for good.{kept}")
+
+    def act() -> None:
+        _shared.workspace().delete_dataset(str(dataset["id"]))
+        _shared.keep(data=None, target=None, minimize=None)
+        st.rerun()
+
+    if st.button("Delete this data set", key=f"do_delete_{dataset['id']}"):
+        _shared.guarded(act)
 
 
 def linked_run(dataset_hash: str) -> _shared.FinishedRun | None:

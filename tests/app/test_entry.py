@@ -139,3 +139,82 @@ def test_runs_of_one_name_are_told_apart_and_the_shown_one_is_marked(in_state: W
     assert listed["Run"].tolist() == ["First run", "First run"]
     assert listed["Seed"].tolist() == ["7", "0"]
     assert listed["Shown"].tolist() == ["", "\u25b6"]
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_run_that_ended_badly_does_not_take_over(in_state: Workspace) -> None:
+    dataset = in_state.datasets()["id"].iloc[0]
+    for state in ("cancelled", "failed", "lost"):
+        set_state(in_state, in_state.add_run(dataset, "mean_acc", name=f"One that {state}"), state)
+    app = open_page("home")
+    assert bar(app)["Run"].startswith("First run")
+    assert "Most important" in texts(app)
+    ended = in_state.runs()["id"].iloc[0]
+    assert bar(open_page("home", run=ended))["Run"].startswith("One that lost")  # a link still opens it
+
+
+def warned(app: AppTest, about: str) -> list[str]:
+    """The warnings on the page about something."""
+    return [text for w in app.warning if about in (text := str(w.value).replace("\\", ""))]
+
+
+@pytest.mark.parametrize("where", ["home", "data", "train", "importance", "hops"])
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_link_to_what_is_gone_says_so_until_the_page_is_left(where: str, in_state: Workspace) -> None:
+    app = open_page(where)
+    app.query_params["run"], app.query_params["arch"] = "0" * 32, "row:99999"
+    said = [
+        'The run in this link does not exist any more; shown is "First run".',
+        "Row 99999 of this link is not among the data of this run; shown is the best measured architecture.",
+    ]
+    for _ in range(2):
+        app.run()
+        assert not app.exception
+        assert warned(app, "this link") == said
+    app.switch_page("pages/builder.py").run()
+    assert warned(app, "this link") == (said[1:] if where != "importance" else [])  # where the best was put in its place
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_links_to_what_is_there_say_nothing(in_state: Workspace) -> None:
+    for page in ("home", "importance"):
+        app = open_page(page, run=in_state.runs()["id"].iloc[0], arch="row:3", beside="worst", show="pair")
+        assert not warned(app, "this link")
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_data_names_the_run_of_the_data_that_it_shows(in_state: Workspace, tmp_path: Path) -> None:
+    first = in_state.datasets()["id"].iloc[0]
+    other = in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
+    app = open_page("data", data=other)
+    assert (bar(app)["Data set"], bar(app)["Run"]) == ("Flat", "none yet")
+    next(box for box in app.selectbox if box.label == "Data set").set_value(first).run()
+    assert bar(app)["Data set"] == "Test data"
+    assert bar(app)["Run"].startswith("First run")
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_data_set_is_deleted_and_its_run_stays(in_state: Workspace, tmp_path: Path) -> None:
+    first = in_state.datasets()["id"].iloc[0]
+    in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
+    app = open_page("data", data=first)
+    assert "1 run trained on it stays: a run keeps its own copy" in texts(app)
+    button(app, "Delete this data set").click().run()
+    assert not app.exception
+    assert in_state.datasets()["name"].tolist() == ["Flat"]
+    assert bar(app)["Data set"] == "Flat"
+    button(app, "Delete this data set").click().run()
+    assert in_state.datasets().empty
+    assert len(app.get("file_uploader")) == 1
+    assert "Most important" in texts(open_page("home"))
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_adding_a_file_closes_where_it_was_added(in_state: Workspace, tmp_path: Path) -> None:
+    app = open_page("data")
+    before = next(p for p in app.get("popover") if p.proto.popover.label == "Add another file").proto
+    app.file_uploader[0].set_value(("flat.csv", flat_file(tmp_path / "flat.csv").read_bytes(), "text/csv")).run()
+    assert not app.exception
+    assert bar(app)["Data set"] == "flat.csv"
+    after = next(p for p in app.get("popover") if p.proto.popover.label == "Add another file").proto
+    assert before.id != after.id

@@ -1,7 +1,6 @@
 """Back and Forward in real Chromium: one entry a page, however many choices the address holds."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
