@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts, drawing
 from autobuild_core.records import ArchTable
+from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.spaces import load_space
 from autobuild_core.targets import Target, lower_is_better, suggest_targets
 from pages import _intake, _linked, _selection, _shared
@@ -178,6 +179,11 @@ def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.flo
         st.code(text + ("" if error.position is None else f"\n{' ' * error.position}^"), language=None)
         st.error(_shared.plain(error, 600))
         return None, _shared.Blocked(dataset_id, text, "rejected", "The equation is rejected: mend it first.")
+    num = len(np.unique(table.networks[np.isfinite(values)]))
+    if num < MIN_NETWORKS:
+        sentence = f"Too few to train on: {num} distinct networks with a target, expected at least {MIN_NETWORKS}."
+        st.warning(sentence)
+        return values, _shared.Blocked(dataset_id, text, "too few", sentence)
     return values, None
 
 
@@ -219,13 +225,23 @@ def duplicates(table: ArchTable) -> None:
 
 def metrics_against_each_other(table: ArchTable) -> None:
     """The scatter matrix."""
-    pairs = charts.scatter_matrix_table(table.metrics, [run.config.target] if run is not None else [])
+    pairs = charts.scatter_matrix_table(table.metrics, aimed_at())
     if pairs.shape[1] <= 2:
         st.caption("It takes two metrics that vary to look at them against each other.")
     else:
         figure = charts.scatter_matrix_figure(pairs, table.source_rows, linked_marks(), chosen_place())
         names = ", ".join(str(name) for name in pairs.columns[1:])
         _shared.show(figure, pairs, "scatter_matrix", f"Scatter matrix of {names}", regions=True, on_pick=lambda: None)
+    if left_out := [_shared.code(name) for name in table.metrics.columns if name not in pairs.columns]:
+        st.caption(f"Not drawn: {', '.join(left_out)}. Five metrics at most: the target's first, repeats last, constants never.")
+
+
+def aimed_at() -> tuple[str, ...]:
+    """The metrics of the target equation."""
+    try:
+        return Target(_shared.recall("target") or "").names
+    except TargetError:
+        return ()
 
 
 def architectures(table: ArchTable) -> None:

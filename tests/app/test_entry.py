@@ -218,3 +218,23 @@ def test_adding_a_file_closes_where_it_was_added(in_state: Workspace, tmp_path: 
     assert bar(app)["Data set"] == "flat.csv"
     after = next(p for p in app.get("popover") if p.proto.popover.label == "Add another file").proto
     assert before.id != after.id
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_too_few_architectures_are_told_before_training(in_state: Workspace, tmp_path: Path) -> None:
+    in_state.add_dataset(read_table(flat_file(tmp_path / "five.csv", 5)), "Five")
+    app = open_page("data")
+    assert warned(app, "Too few") == ["Too few to train on: 5 distinct networks with a target, expected at least 10."]
+    assert button(app, "Train on this").disabled
+    assert bar(app)["Target"] == "maximise `acc_pct` :red-badge[too few]"
+    assert any(chart.proto.alt == "Histogram of acc_pct" for chart in app.get("plotly_chart"))
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_the_scatter_matrix_says_which_metrics_it_leaves_out(in_state: Workspace) -> None:
+    app = open_page("data", target="flops / params")
+    app.session_state["data_tabs"] = "Metrics against each other"
+    app.run()
+    alts = [chart.proto.alt for chart in app.get("plotly_chart")]
+    assert "Scatter matrix of flops, params, mean_acc, test_acc_1, test_acc_2" in alts
+    assert "Not drawn: `test_acc_3`, `std`." in texts(app)
