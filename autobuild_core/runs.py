@@ -23,6 +23,7 @@ from autobuild_core.records import ArchTable
 ACTIVE_STATES = ("queued", "running")
 ENDED_STATES = ("finished", "failed", "cancelled", "lost")
 STATES = ACTIVE_STATES + ENDED_STATES
+MIN_NETWORKS = 10  # distinct ones with a target; of fewer nothing is learned
 RECORDED_VERSIONS = ("torch", "numpy", "pandas", "scipy")
 
 

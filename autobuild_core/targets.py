@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any, NoReturn
@@ -379,6 +379,18 @@ def suggest_targets(metrics: pd.DataFrame) -> list[str]:
         wanted += [f"100**{exponent} / log10({cost})" for cost in costs[:1] if metrics[cost].min() > 1]
     wanted += [f"-{loss}" for loss in losses[:1]] + accuracies[1:3] + single[:3] + names[:3]
     return [expression for expression in dict.fromkeys(wanted) if _works(expression, metrics)][:4]
+
+
+def by_use(metrics: Sequence[str]) -> list[str]:
+    """Metrics in the order in which a reader wants them: accuracies, costs and losses, others, single repeats and spreads."""
+    kinds = (ACCURACY, COST, LOSS)
+    return sorted(metrics, key=lambda name: (bool(REPEAT.search(name)), not any(kind.search(name) for kind in kinds)))
+
+
+def lower_is_better(expression: str) -> bool:
+    """Whether an equation is a bare cost or loss, so that the good values are the small ones."""
+    name = expression.strip()
+    return name.isidentifier() and not ACCURACY.search(name) and bool(COST.search(name) or LOSS.search(name))
 
 
 def _works(expression: str, metrics: pd.DataFrame) -> bool:

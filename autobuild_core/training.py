@@ -15,9 +15,9 @@ from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.features import Codebook
 from autobuild_core.loss import autobuild_loss, order_losses, spearman
 from autobuild_core.model import Encoded, ModelConfig, Predictor
+from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.teaching import Taught
 
-MIN_NETWORKS = 10
 FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
 REPORT_SECONDS = 1.0
 MAX_TAUGHT_MODULES = 32  # of a step

@@ -47,15 +47,18 @@ def recall(name: str) -> str | None:
 
 
 def keep(**choices: Any) -> None:
-    """Writes choices into the URL and the session; None forgets one."""
+    """Writes choices into the URL, all at once, and the session; None forgets one."""
+    before = {name: st.query_params.get_all(name) for name in st.query_params}
+    after = dict(before)
     for name, value in choices.items():
         if value is None:
             st.session_state.pop(f"kept_{name}", None)
-            st.query_params.pop(name, None)
+            after.pop(name, None)
         else:
             st.session_state[f"kept_{name}"] = str(value)
-            if st.query_params.get(name) != str(value):
-                st.query_params[name] = str(value)
+            after[name] = [str(value)]
+    if after != before:
+        st.query_params.from_dict(after)
 
 
 def kept() -> dict[str, str]:
@@ -235,6 +238,15 @@ def architecture(run: "FinishedRun", name: str = "arch") -> Architecture:
         row = int(order[0])
         return Architecture("best", table.codes[row], row, f"the best measured, row {int(table.source_rows[row])}")
     return Architecture("typed", parse(run, rest if kind == "typed" else text), None, "typed in")
+
+
+def missing_row(run: "FinishedRun") -> str | None:
+    """The row that is chosen, or stands beside it in a pair, and is not in the run's table."""
+    for name in ("arch", "beside") if recall("show") == "pair" else ("arch",):
+        kind, _, row = (recall(name) or "").partition(":")
+        if kind == "row" and not (row.isdigit() and (run.table.source_rows == int(row)).any()):
+            return row
+    return None
 
 
 def parse(run: "FinishedRun", text: str) -> Codes:

@@ -3,6 +3,10 @@
 Streamlit's browser side takes /train for a possible base address on a deep link or a reload, asks /train/_stcore/health
 first, and the console shows two 404s. Its own setting BACKEND_BASE_URL ends the guessing; it has to stand in the page
 before its script runs.
+
+It also makes a history entry of every change of a query parameter. Here the parameters follow every click, and a link of the
+sidebar, which has none, is completed once the page is open: Back would go through them all. So an address of the same page takes
+the last one's place, and Back leads to the page before.
 """
 
 import asyncio
@@ -17,7 +21,16 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
-SCRIPT = b"<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
+SCRIPT = b"""<script>
+window.__streamlit = {BACKEND_BASE_URL: window.location.origin};
+(() => {
+  const push = history.pushState.bind(history);
+  history.pushState = (state, unused, url) => {
+    const same = url != null && new URL(url, location.href).pathname === location.pathname;
+    same ? history.replaceState(state, unused, url) : push(state, unused, url);
+  };
+})();
+</script>"""
 
 
 @asynccontextmanager

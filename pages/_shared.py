@@ -102,14 +102,50 @@ def enter(name: str) -> None:
         st.rerun()
     if st.session_state.get("page_shown") != name:
         _forget_fragments()
+        st.session_state["visit"] = {"from": st.session_state.get("page_shown")}
         st.session_state["page_shown"] = name
     executor().poll()
     executor().keep_warm()
     st.html(STYLE)
     restore()
+    wanted = recall("run")
     run = current_run(fall_back_to_sample=name != "home")
+    if wanted is not None and (run is None or run["id"] != wanted):
+        visit()["instead"] = None if run is None else run["id"]
+    shown = run if name != "data" else _run_on_data(run)
     if run is not None or name != "home" or not workspace().datasets().empty:
-        _top_bar(name, run)
+        _top_bar(name, shown)
+    _say_what_is_gone(run, shown)
+
+
+def _run_on_data(run: "pd.Series[Any] | None") -> "pd.Series[Any] | None":
+    """The run, where it was trained on the data set that Data shows."""
+    dataset = current_dataset()
+    return run if run is not None and dataset is not None and run["data_hash"] == dataset["hash"] else None
+
+
+def _say_what_is_gone(run: "pd.Series[Any] | None", shown: "pd.Series[Any] | None") -> None:
+    """Sentences where the link names a run or a row that is not there, so that nothing else is shown in silence.
+
+    Args:
+        run: the run that the session has now.
+        shown: the same where the page shows it.
+    """
+    if "instead" in visit() and visit()["instead"] == (None if run is None else run["id"]):
+        other = "" if run is None else f'; shown is "{plain(run["name"])}"'
+        st.warning(f"The run in this link does not exist any more{other}.")
+    if shown is None or shown["state"] != "finished":
+        return
+    try:
+        found = read_run(str(shown["id"]))
+    except StudioError:
+        return  # the page says it
+    if (row := _selection.missing_row(found)) is not None:
+        visit()["row"] = row
+    elif recall("arch") is None:
+        row = visit().get("row")  # Importance has already put the best in its place
+    if row is not None:
+        st.warning(f"Row {row} of this link is not among the data of this run; shown is the best measured architecture.")
 
 
 def _forget_fragments() -> None:
@@ -119,6 +155,12 @@ def _forget_fragments() -> None:
     """
     if (context := get_script_run_ctx()) is not None:
         context.fragment_storage.clear()
+
+
+def visit() -> dict[str, Any]:
+    """What holds until another page is opened; "from" is the page before."""
+    found: dict[str, Any] = st.session_state["visit"]
+    return found
 
 
 def go_to(name: str, **choices: Any) -> NoReturn:
@@ -180,12 +222,16 @@ def runs() -> pd.DataFrame:
 
 
 def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
-    """The run in the URL or the session, else the newest; the shipped sample only while the workspace is empty."""
+    """The run in the URL or the session, else the newest that lives or is finished, else the newest.
+
+    The shipped sample only while the workspace is empty.
+    """
     frame = runs()
-    wanted = recall("run")
-    chosen = frame[frame["id"] == wanted]
+    chosen = frame[frame["id"] == recall("run")]
     if chosen.empty:
-        chosen = frame[frame["id"] != SAMPLE_ID].head(1)
+        own = frame[frame["id"] != SAMPLE_ID]
+        useful = own[own["state"].isin([*ACTIVE_STATES, "finished"])]
+        chosen = (own if useful.empty else useful).head(1)
     if chosen.empty and fall_back_to_sample and workspace().datasets().empty:
         chosen = frame[frame["id"] == SAMPLE_ID]
     if chosen.empty:
@@ -389,6 +435,29 @@ def progress_line(run: "pd.Series[Any]") -> None:
 # The bar at the top
 
 
+@dataclass(frozen=True)
+class Blocked:
+    """Why a data set cannot be trained on as Data's fields stand.
+
+    Args:
+        data: its id.
+        target: the equation in the box.
+        badge: the reason in two words.
+        why: the reason in a sentence.
+    """
+
+    data: str
+    target: str
+    badge: str
+    why: str
+
+
+def _blocked(name: str) -> Blocked | None:
+    """What Data said of its fields, for the bar on Data."""
+    found, dataset = st.session_state.get("blocked"), current_dataset()
+    return found if name == "data" and found is not None and dataset is not None and found.data == dataset["id"] else None
+
+
 def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
     quality = _quality(run)
     data, target = _subject(run, name)
@@ -404,10 +473,12 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         _labelled(columns[2], "Run", text, help=quality.get("verdict_why"))
         step, label = NEXT_STEPS[name]
         ready = step in ("data", "train") or (run is not None and run["state"] == "finished")
-        if name == "data" and workspace().datasets().empty:
+        blocked = _blocked(name)
+        if blocked is not None or (name == "data" and workspace().datasets().empty):
             ready = False
         with columns[3]:
-            if st.button(label, type="primary", disabled=not ready, width="stretch", key=f"next_{name}"):
+            why = None if blocked is None else blocked.why
+            if st.button(label, type="primary", disabled=not ready, width="stretch", key=f"next_{name}", help=why):
                 go_to(step)
 
 
@@ -424,12 +495,13 @@ def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str]:
     """Data set and target in words: of the run, or of the chosen data set on Data and before the first run."""
     if run is not None and name != "data":
         return plain(run["data_name"], 30), f"{'minimise' if run['minimize'] else 'maximise'} {code(run['target'], 30)}"
-    chosen = current_dataset()
-    target = recall("target")
-    how = "minimise" if recall("minimize") == "yes" else "maximise"
-    return plain(
-        chosen["name"], 30
-    ) if chosen is not None else "none yet", f"{how} {code(target, 30)}" if target and chosen is not None else "none yet"
+    chosen, blocked, target = current_dataset(), _blocked(name), recall("target")
+    if chosen is None:
+        return "none yet", "none yet"
+    how, badge = "minimise" if recall("minimize") == "yes" else "maximise", ""
+    if blocked is not None:
+        target, badge = blocked.target, f" :red-badge[{blocked.badge}]"
+    return plain(chosen["name"], 30), f"{how} {code(target, 30)}{badge}" if target else badge.strip() or "none yet"
 
 
 def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts, drawing
 from autobuild_core.records import ArchTable
+from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.spaces import load_space
-from autobuild_core.targets import Target, suggest_targets
+from autobuild_core.targets import Target, lower_is_better, suggest_targets
 from pages import _intake, _linked, _selection, _shared
+
+WAYS = ["Maximise", "Minimise"]
 
 _shared.enter("data")
 _shared.title(
@@ -34,12 +37,38 @@ def choose() -> "pd.Series[str] | None":
     names = {row["id"]: f"{row['name']}, {row['num_rows']:,} architectures" for _, row in frame.iterrows()}
     chosen = left.selectbox("Data set", ids, ids.index(current["id"]), format_func=names.__getitem__)
     if chosen != current["id"]:
-        _shared.keep(target=None, minimize=None)
+        _shared.keep(data=chosen, target=None, minimize=None, run=run_of(str(frame.loc[frame["id"] == chosen, "hash"].iloc[0])))
+        st.rerun()
     _shared.keep(data=chosen)
-    with right.popover("Add another file", width="stretch"):
-        _intake.drop_zone()
-        _intake.sample_data_button()
-    return frame[frame["id"] == chosen].iloc[0]
+    with right.container(horizontal=True):
+        with st.popover("Add another file", width="stretch", key=f"add_{st.session_state.get('drops', 0)}"):
+            _intake.drop_zone()
+            _intake.sample_data_button()
+        with st.popover("Delete", key=f"delete_{chosen}"):
+            delete(current)
+    return current
+
+
+def run_of(dataset_hash: str) -> str | None:
+    """The newest finished run of a data set, which comes with it; else the run stays as it is."""
+    frame = _shared.runs()
+    found = frame[(frame["data_hash"] == dataset_hash) & (frame["state"] == "finished")]
+    return _shared.recall("run") if found.empty else str(found["id"].iloc[0])
+
+
+def delete(dataset: "pd.Series[str]") -> None:
+    """Asks, then deletes a data set."""
+    num = int((_shared.runs()["data_hash"] == dataset["hash"]).sum())
+    kept = f" {num} run{'s' * (num != 1)} trained on it stay{'s' * (num == 1)}: a run keeps its own copy." if num else ""
+    st.write(f"The data set {_shared.plain(dataset['name'])} goes for good.{kept}")
+
+    def act() -> None:
+        _shared.workspace().delete_dataset(str(dataset["id"]))
+        _shared.keep(data=None, target=None, minimize=None)
+        st.rerun()
+
+    if st.button("Delete this data set", key=f"do_delete_{dataset['id']}"):
+        _shared.guarded(act)
 
 
 def linked_run(dataset_hash: str) -> _shared.FinishedRun | None:
@@ -85,38 +114,47 @@ def chosen_place() -> int | None:
 
 
 def aim(table: ArchTable) -> None:
-    """The target equation with its histogram."""
+    """The target equation with its histogram; the bar at the top says what the fields say."""
     st.subheader("What to aim at", anchor=False)
+    dataset_id = str(_shared.recall("data"))
     metrics = [str(m) for m in table.metrics.columns]
     if not metrics:
-        st.warning("This file has no metric to learn from; add a column of measurements and upload it again.")
+        sentence = "This file has no metric to learn from; add a column of measurements and upload it again."
+        st.warning(sentence)
+        settle(None, None, _shared.Blocked(dataset_id, "", "no metric", sentence))
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
         suggested = suggest_targets(table.metrics) or metrics[:1]
-        box = f"target_{_shared.recall('data')}"
-        st.session_state.setdefault(box, _shared.recall("target") or suggested[0])
+        box, way_box = f"target_{dataset_id}", f"way_{dataset_id}"
+        known = _shared.recall("target")
+        minimize = _shared.recall("minimize") == "yes" if known else lower_is_better(suggested[0])
+        st.session_state.setdefault(box, known or suggested[0])
+        st.session_state.setdefault(way_box, WAYS[minimize])
         text = st.text_input("Target, an equation over the metrics", key=box, max_chars=300)
-        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(box,))
-        ways = ["Maximise", "Minimise"]
-        way = st.segmented_control(
-            "Better is",
-            ways,
-            default=ways[_shared.recall("minimize") == "yes"],
-            required=True,
-            key=f"way_{_shared.recall('data')}",
-        )
+        values, blocked = judged(text, table, dataset_id)
+        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(box, way_box))
+        way = st.segmented_control("Better is", WAYS, required=True, key=way_box)
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
-        values = evaluated(text, table.metrics)
-    unknown = _shared.recall("target") is None
-    _shared.keep(target=text, minimize="yes" if way == "Minimise" else None)
-    if unknown:
-        st.rerun()  # the bar at the top was drawn before the target was known
+    settle(known if values is None else text, "yes" if way == "Minimise" else None, blocked)
     with right:
+        if values is None:
+            still = f" Train would still learn {_shared.code(known)}." if known else ""
+            st.caption(f"The histogram is back as soon as the equation is accepted.{still}")
+            return
         histogram, marked, chosen = charts.histogram_table(values, text), linked_marks(), chosen_place()
         part = None if marked is None else charts.histogram_table(values, text, some=marked)
         named = None if chosen is None else (float(values[chosen]), f"row {int(table.source_rows[chosen])}")
         _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {text}")
+
+
+def settle(target: str | None, minimize: str | None, blocked: _shared.Blocked | None) -> None:
+    """Remembers what the fields say; where the bar at the top was drawn with anything else, it is drawn anew."""
+    said = _shared.recall("target"), _shared.recall("minimize"), st.session_state.get("blocked")
+    _shared.keep(target=target, minimize=minimize)
+    st.session_state["blocked"] = blocked
+    if said != (target, minimize, blocked):
+        st.rerun()
 
 
 def linked_marks() -> "NDArray[np.bool_] | None":
@@ -124,23 +162,29 @@ def linked_marks() -> "NDArray[np.bool_] | None":
     return None if run is None else _linked.marked(run)
 
 
-def take_suggestion(box: str) -> None:
-    """Puts the suggestion that was clicked into the target's box."""
-    if st.session_state["suggested"]:
-        st.session_state[box] = st.session_state["suggested"]
+def take_suggestion(box: str, way_box: str) -> None:
+    """Puts the suggestion that was clicked into the target's box, and the direction that goes with it."""
+    if suggestion := st.session_state["suggested"]:
+        st.session_state[box] = suggestion
+        st.session_state[way_box] = WAYS[lower_is_better(suggestion)]
 
 
-def evaluated(text: str, metrics: pd.DataFrame) -> NDArray[np.float64]:
-    """The target of every row; a mistake is marked at its place and stops the page."""
+def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.float64] | None, _shared.Blocked | None]:
+    """The target of every row, and why it cannot be trained on; a mistake is marked at its place under the box."""
     try:
         target = Target(text)
-        values = np.asarray(target.values(metrics), float)
+        values = np.asarray(target.values(table.metrics), float)
         target.check_varies(values)
     except TargetError as error:
         st.code(text + ("" if error.position is None else f"\n{' ' * error.position}^"), language=None)
         st.error(_shared.plain(error, 600))
-        st.stop()
-    return values
+        return None, _shared.Blocked(dataset_id, text, "rejected", "The equation is rejected: mend it first.")
+    num = len(np.unique(table.networks[np.isfinite(values)]))
+    if num < MIN_NETWORKS:
+        sentence = f"Too few to train on: {num} distinct networks with a target, expected at least {MIN_NETWORKS}."
+        st.warning(sentence)
+        return values, _shared.Blocked(dataset_id, text, "too few", sentence)
+    return values, None
 
 
 @st.fragment
@@ -181,13 +225,23 @@ def duplicates(table: ArchTable) -> None:
 
 def metrics_against_each_other(table: ArchTable) -> None:
     """The scatter matrix."""
-    pairs = charts.scatter_matrix_table(table.metrics, [run.config.target] if run is not None else [])
+    pairs = charts.scatter_matrix_table(table.metrics, aimed_at())
     if pairs.shape[1] <= 2:
         st.caption("It takes two metrics that vary to look at them against each other.")
     else:
         figure = charts.scatter_matrix_figure(pairs, table.source_rows, linked_marks(), chosen_place())
         names = ", ".join(str(name) for name in pairs.columns[1:])
         _shared.show(figure, pairs, "scatter_matrix", f"Scatter matrix of {names}", regions=True, on_pick=lambda: None)
+    if left_out := [_shared.code(name) for name in table.metrics.columns if name not in pairs.columns]:
+        st.caption(f"Not drawn: {', '.join(left_out)}. Five metrics at most: the target's first, repeats last, constants never.")
+
+
+def aimed_at() -> tuple[str, ...]:
+    """The metrics of the target equation."""
+    try:
+        return Target(_shared.recall("target") or "").names
+    except TargetError:
+        return ()
 
 
 def architectures(table: ArchTable) -> None:

@@ -8,7 +8,7 @@ from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
 from autobuild_core.runs import ACTIVE_STATES
 from autobuild_core.storage import SAMPLE_ID
-from autobuild_core.targets import Target, suggest_targets
+from autobuild_core.targets import Target, lower_is_better, suggest_targets
 from pages import _linked, _selection, _shared
 
 _shared.enter("train")
@@ -27,7 +27,18 @@ def start(run_name: str, dataset_id: str, target: str, minimize: bool, **setting
     run_id = store.add_run(dataset_id, target, name=run_name, minimize=minimize, **settings)
     _shared.executor().submit(run_id)
     _shared.keep(run=run_id)
+    _shared.visit()["form"] = False
     st.rerun()
+
+
+def wanted(frame: pd.DataFrame) -> bool:
+    """Whether the form opens unfolded: the reader comes from Data, or has chosen other data or another target than the run's."""
+    dataset, current, target = _shared.current_dataset(), _shared.current_run(), _shared.recall("target")
+    if _shared.visit()["from"] == "data" or current is None or (frame["id"] == SAMPLE_ID).all():
+        return True
+    aim = target is not None and (target, _shared.recall("minimize") == "yes") != (current["target"], bool(current["minimize"]))
+    data = _shared.recall("data") is not None and dataset is not None and dataset["hash"] != current["data_hash"]
+    return aim or data
 
 
 def form() -> None:
@@ -46,11 +57,11 @@ def form() -> None:
         )
         return
     first = (suggest_targets(data.metrics) or metrics)[0]
-    text, minimize = _shared.recall("target") or first, _shared.recall("minimize") == "yes"
+    text, minimize = _shared.recall("target") or "", _shared.recall("minimize") == "yes"
     try:
         Target(text, minimize).check(metrics)
-    except TargetError:
-        text = first
+    except TargetError:  # none was chosen, or for other data
+        text, minimize = first, lower_is_better(first)
     with st.form("start", border=False):
         aim = f"{'minimise' if minimize else 'maximise'} {_shared.code(text)}"
         st.markdown(f"Learn from **{_shared.plain(dataset['name'])}** ({len(data):,} architectures) to {aim}. Data changes both.")
@@ -74,19 +85,21 @@ def form() -> None:
 
 def listing(frame: pd.DataFrame) -> "pd.Series[str]":
     """All runs; a click on a line chooses one."""
+    current = _shared.current_run()
     shown = pd.DataFrame(
         {
+            "Shown": ["" if current is None or run != current["id"] else "\u25b6" for run in frame["id"]],
             "Run": frame["name"],
             "State": frame["state"],
             "Data": frame["data_name"],
             "Target": np.where(frame["minimize"].astype(bool), "minimise ", "maximise ") + frame["target"].astype(str),
+            "Seed": ["" if pd.isna(seed) else f"{seed:.0f}" for seed in frame["seed"]],
             "SRCC, held out": ["" if pd.isna(value) else f"{value:.3f}" for value in frame["srcc"]],
             "Verdict": frame["verdict"],
             "Age": [_shared.age(moment) for moment in frame["created"]],
         }
     )
-    config = {"Run": st.column_config.TextColumn(width="medium")}
-    current = _shared.current_run()
+    config = {"Run": st.column_config.TextColumn(width="medium"), "Shown": st.column_config.TextColumn(width="small")}
     picked = st.dataframe(
         shown,
         hide_index=True,
@@ -102,7 +115,7 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str]":
         st.session_state["picked_rows"] = rows
         st.rerun()
     st.session_state["picked_rows"] = rows
-    _shared.csv_button(shown, "runs")
+    _shared.csv_button(shown.drop(columns="Shown"), "runs")
     return frame.iloc[0] if current is None else current
 
 
@@ -144,8 +157,7 @@ def actions(run: "pd.Series[str]") -> None:
     run_id, own = str(run["id"]), run["id"] != SAMPLE_ID
     with st.container(horizontal=True):
         if run["state"] in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:"):
-            _shared.guarded(lambda: _shared.executor().cancel(run_id))
-            st.toast("Cancelling: the run stops at its next step, after 3 s at the latest.")
+            _shared.guarded(lambda: cancel(run_id))
         with st.popover("Repeat"):
             seed = st.number_input("Seed of the repetition", 0, 2**31 - 1, int(run["seed"]) + 1, key=f"seed_{run_id}")
             if st.button("Start", type="primary", key=f"repeat_{run_id}"):
@@ -163,6 +175,14 @@ def actions(run: "pd.Series[str]") -> None:
                     _shared.guarded(lambda: store.delete_run(run_id))
                     _shared.keep(run=None)
                     st.rerun()
+
+
+def cancel(run_id: str) -> None:
+    """Takes a run out of the queue, or asks it to end, and draws the page anew: a queued one is over at once."""
+    _shared.executor().cancel(run_id)
+    if store.run(run_id).state["state"] in ACTIVE_STATES:
+        st.toast("Cancelling: the run stops at its next step, after 3 s at the latest.")
+    st.rerun()
 
 
 def repeat(run_id: str, seed: int) -> None:
@@ -222,7 +242,8 @@ everything = _shared.runs()
 if everything.empty:
     form()
 else:
-    with st.expander("Start a training", expanded=(everything["id"] == SAMPLE_ID).all(), icon=":material/add:"):
+    unfolded = _shared.visit().setdefault("form", wanted(everything))
+    with st.expander("Start a training", expanded=unfolded, icon=":material/add:"):
         form()
     try:
         detail(listing(everything), everything)

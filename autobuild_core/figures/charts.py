@@ -15,6 +15,7 @@ from autobuild_core.errors import ArchitectureError
 from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, number, rounded, unit_of, words
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
+from autobuild_core.targets import by_use
 
 ACCENT, QUIET, SECOND = "#0f8a7e", "#8b92a0", "#b4508c"
 HOP_COLOURS = ("#8b92a0", "#4f7fb8", "#0f8a7e", "#a8861d", "#b4508c")
@@ -122,7 +123,7 @@ def scatter_matrix_table(
 ) -> pd.DataFrame:
     """A few metrics of rows spread evenly over the file: place (of the row in the table), and the metrics that vary.
 
-    Single repeats of a metric ("loss_seed0" beside "loss") come last.
+    Accuracies and costs come before others, single repeats of a metric ("loss_seed0" beside "loss") and spreads last.
 
     Args:
         metrics: a column a metric.
@@ -130,8 +131,8 @@ def scatter_matrix_table(
         num_metrics: columns kept.
         num_rows: rows kept.
     """
-    by_use = sorted(metrics.columns, key=lambda name: bool(re.search(r"_seed\d+$", str(name))))
-    names = [m for m in dict.fromkeys([*first, *by_use]) if m in metrics and metrics[m].nunique() > 1][:num_metrics]
+    ordered = dict.fromkeys([*first, *by_use([str(name) for name in metrics.columns])])
+    names = [m for m in ordered if m in metrics and metrics[m].nunique() > 1][:num_metrics]
     step = -(-len(metrics) // num_rows) if len(metrics) else 1
     table = metrics[names].iloc[::step].reset_index(drop=True)
     table.insert(0, "place", np.arange(0, len(metrics), step))

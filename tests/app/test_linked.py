@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from autobuild_core import space_map
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import open_page, texts
+from tests.app.workspaces import chosen, open_page, texts
 
 LINKED = ("home", "data", "train", "map", "hops", "builder")
 MODULE = "L1,L2=mb3_k3,mb6_k5"
@@ -22,11 +21,6 @@ EVERYTHING = "box:-1e6,-1e6,1e6,1e6"
 
 def run_of(workspace: Workspace) -> str:
     return str(workspace.runs()["id"].iloc[0])
-
-
-def chosen(app: AppTest) -> dict[str, str]:
-    """The page's URL."""
-    return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
 
 
 def layers_of(box: Any) -> list[str]:

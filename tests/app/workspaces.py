@@ -128,3 +128,8 @@ def texts(app: AppTest) -> str:
     kinds = ("markdown", "caption", "header", "subheader", "error", "info", "warning", "code", "html")
     found = "\n".join(str(element.value) for kind in kinds for element in app.get(kind) if hasattr(element, "value"))
     return found.replace("\\", "")  # users' text is escaped for Markdown
+
+
+def chosen(app: AppTest) -> dict[str, str]:
+    """The page's URL."""
+    return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}

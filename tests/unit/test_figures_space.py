@@ -143,6 +143,13 @@ class TestCharts:
         assert figure.data[0].text.tolist() == [8, 7, 9]  # what matters is drawn last
         assert figure.data[0].marker.size == (5, 5, 13)
 
+    def test_costs_come_before_repeats_and_spreads(self) -> None:
+        names = ["test_acc_0", "test_acc_1", "test_acc_2", "mean_acc", "std", "params", "flops"]
+        metrics = pd.DataFrame({name: [1.0, 2, 3] for name in names})
+        drawn = ["mean_acc", "params", "flops", "test_acc_0", "test_acc_1"]
+        assert list(charts.scatter_matrix_table(metrics).columns) == ["place", *drawn]
+        assert list(charts.scatter_matrix_table(metrics, ["std"]).columns) == ["place", "std", *drawn[:-1]]
+
     def test_a_long_file_is_thinned_out_evenly(self) -> None:
         metrics = pd.DataFrame({"a": np.arange(10.0), "b": np.arange(10.0)})
         assert charts.scatter_matrix_table(metrics, num_rows=4)["place"].tolist() == [0, 3, 6, 9]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.errors import TargetError
-from autobuild_core.targets import Target, suggest_targets
+from autobuild_core.targets import Target, lower_is_better, suggest_targets
 
 METRICS = pd.DataFrame(
     {
@@ -192,3 +192,13 @@ class TestSuggestions:
         assert suggest_targets(pd.DataFrame({"test_loss": [0.3, 0.4]}))[0] == "-test_loss"
         assert suggest_targets(pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 1.0]})) == ["x"]
         assert suggest_targets(pd.DataFrame(index=range(3))) == []
+
+
+@pytest.mark.parametrize("expression", ["params", " latency_ms ", "flops_m", "test_loss", "val_error"])
+def test_small_values_of_a_bare_cost_or_loss_are_the_good_ones(expression: str) -> None:
+    assert lower_is_better(expression)
+
+
+@pytest.mark.parametrize("expression", ["mean_acc", "-test_loss", "acc / params", "accuracy_loss_map", "x", "log(params)"])
+def test_of_anything_else_the_large_values_are(expression: str) -> None:
+    assert not lower_is_better(expression)
