@@ -76,8 +76,10 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         chosen: `line` of the module that is marked.
     """
     hops, ink = sorted(table["hop"].unique()), INK if theme == "light" else PAPER
+    first = table[table["hop"] == hops[0]]
     wrapped = {name: table[name].astype(str).map(_wrapped) for name in ("part", "module")}
-    deepest = max(int(texts.str.count("<br>").max()) for texts in wrapped.values())
+    beside = {"part": wrapped["part"][first.index], "module": wrapped["module"]}
+    deepest = max(int(texts.str.count("<br>").max()) for texts in beside.values())
     figure, notes = blank_figure(96 + (30 + 11 * deepest) * int(table["line"].nunique())), []
     for line, own in table.groupby("line", sort=True):
         marked, known = line == chosen, own.dropna(subset="value")
@@ -88,7 +90,7 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
             line={"color": ink if marked else QUIET, "width": 4 if marked else 1.8, "shape": "spline", "smoothing": 0.6},
             marker={"size": 16 if marked else 13, "color": fills, "line": {"color": edges, "width": 2 if marked else 1.4}},
             hovertemplate="hop %{x}, rank %{y}: %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
+            selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}}, cliponaxis=False,
         )  # fmt: skip
         for row, side, shift, name in ((own.iloc[0], "right", -14, "part"), (own.iloc[-1], "left", 14, "module")):
             if np.isfinite(row["rank"]):
@@ -102,7 +104,7 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         tickvals=hops, ticktext=names, side="top", showgrid=False, range=ends, title="", tickangle=0, automargin=False
     )
     figure.update_yaxes(autorange="reversed", visible=False)
-    longest = [int(texts.str.split("<br>").explode().str.len().max()) for texts in wrapped.values()]
+    longest = [int(texts.str.split("<br>").explode().str.len().max()) for texts in beside.values()]
     widths = [int(6.2 * characters) + 30 for characters in longest]
     return figure.update_layout(annotations=notes, margin={"t": 60, "b": 12, "l": min(widths[0], 170), "r": min(widths[1], 190)})
 

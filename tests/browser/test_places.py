@@ -16,7 +16,7 @@ def test_a_link_opens_at_its_section(query: str, place: str, page: Page, server:
     expect(heading).to_be_in_viewport()
     assert (heading.bounding_box() or {"y": 1e9})["y"] < 200
     page.mouse.move(640, 400)
-    page.mouse.wheel(0, -1500)
+    page.mouse.wheel(0, -5000)
     page.wait_for_timeout(1500)
     expect(page.get_by_text("How well each hop orders")).to_be_in_viewport()
     watch.assert_quiet()
