@@ -199,14 +199,14 @@ class TestBuilder:
         table = in_state.run(run_of(in_state)).table()
         app = open_page("builder", arch="row:3")
         place = int(np.flatnonzero(table.source_rows == 3)[0])
-        assert [layer for box in app.selectbox for layer in layers_of(box)] == [table.spec.tokens[c] for c in table.codes[place]]
+        assert [layer for box in app.selectbox[1:] for layer in layers_of(box)] == [table.spec.tokens[c] for c in table.codes[place]]
 
     @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
     def test_a_module_chosen_in_a_slot_is_chosen(self, in_state: Workspace) -> None:
         app = open_page("builder")
-        others = [layers_of(box) for box in app.selectbox[1:]]
-        option = app.selectbox[0].options[2]
-        app.selectbox[0].set_value(option).run()
+        others = [layers_of(box) for box in app.selectbox[2:]]
+        option = app.selectbox[1].options[2]
+        app.selectbox[1].set_value(option).run()
         assert not app.exception
-        assert chosen(app)["module"] == f"L1,L2={','.join(layers_of(app.selectbox[0]))}!"
-        assert [layers_of(box) for box in app.selectbox[1:]] == others
+        assert chosen(app)["module"] == f"L1,L2={','.join(layers_of(app.selectbox[1]))}!"
+        assert [layers_of(box) for box in app.selectbox[2:]] == others
