@@ -191,6 +191,11 @@ def test_data_names_the_run_of_the_data_that_it_shows(in_state: Workspace, tmp_p
     next(box for box in app.selectbox if box.label == "Data set").set_value(first).run()
     assert bar(app)["Data set"] == "Test data"
     assert bar(app)["Run"].startswith("First run")
+    next(box for box in app.selectbox if box.label == "Data set").set_value(other).run()
+    assert bar(app)["Run"] == "none yet"
+    app.query_params["data"] = first
+    app.query_params["run"] = in_state.add_run(other, "acc_pct")
+    assert bar(app.run())["Run"] == "none chosen"
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
