@@ -63,10 +63,6 @@ class Network:
         standard: Floats = ((structure_features(codes, self.codebook.spec) - mean) / spread).astype(np.float32)
         return standard
 
-    def category_values(self) -> Floats:
-        """(members, categories) the one number that the FE-MLP gives each category."""
-        return self._values
-
     def _category_values(self) -> Floats:
         w, feature_of = self.weights, self.codebook.feature_of
         hidden = np.maximum(w["embedding.table"], 0) * w["embedding.out"][:, feature_of]

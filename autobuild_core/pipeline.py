@@ -295,41 +295,43 @@ def _refit(
 
 
 def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTable) -> pd.DataFrame:
-    """What hop 0 attributes to one layer that has a feature's value, against that feature's average over the space.
+    """What a layer with a feature's value is worth: the mean effect of single layers that have it, as often as the space does.
 
-    A graph's norm at hop 0 is the mean over its layers of the sum of their features' numbers; the number becomes
-    target units by the slope of the prediction on that norm over the space. Signed, so a reader sees what hurts.
+    Signed, so a reader sees what hurts. The FE-MLP's own numbers are no use for this: the joint (position, layer) feature shares
+    a layer's norm with the others as each member likes, and their spread drowned every effect.
 
     Returns:
         columns feature, value, effect, effect_low, effect_high (target units), num_nodes (layers evaluated with it).
     """
-    codebook, population = predictor.network.codebook, scorer.population
+    codebook, population, spec = predictor.network.codebook, scorer.population, predictor.spec
+    effects = np.zeros((predictor.network.members, spec.num_positions, len(spec.tokens)))
+    for group in predictor.space.windows(1):
+        effects[:, group.positions[0], group.codes[:, 0]] = scorer.member_effects(group)
     drawn = np.random.default_rng(0).choice(len(population.codes), SPREAD_DRAWS, p=population.weights)
-    graphs = make_graphs(predictor.space.canonical(population.codes[drawn]), predictor.spec)
-    outputs = predictor.network.predict(predictor.space.canonical(population.codes[drawn]))
-    slopes = _slopes(outputs.graph_norms[:, 0].astype(float), predictor.expected(outputs.scores))
-    values = predictor.network.category_values().astype(float)  # (members, categories)
-    in_space = np.bincount(codebook.encode(graphs)[graphs.mask].ravel(), minlength=values.shape[1])
-    seen = np.zeros(values.shape[1], np.int64)
+    in_space, worth = _by_category(predictor, population.codes[drawn], effects)
+    seen = np.zeros(len(in_space), np.int64)
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        evaluated = make_graphs(predictor.space.canonical(rows.codes[start : start + ROWS_AT_ONCE]), predictor.spec)
-        layers = evaluated.mask & (evaluated.positions < predictor.spec.num_positions)  # sums are in every architecture
-        seen += np.bincount(codebook.encode(evaluated)[layers].ravel(), minlength=values.shape[1])
-    feature_of = codebook.feature_of
-    parts = []
-    for index, name in enumerate(codebook.names):
-        chosen = np.flatnonzero(feature_of == index)
-        average = np.average(values[:, chosen], axis=1, weights=np.maximum(in_space[chosen], 1e-9))
-        effect = (values[:, chosen] - average[:, None]) * slopes[:, None] / graphs.mask.sum(1).mean()
-        half = jackknife_half_width(effect)
-        part = pd.DataFrame({"feature": name, "value": [codebook.values[c][1] for c in chosen], "effect": effect.mean(0)})
-        part["effect_low"], part["effect_high"], part["num_nodes"] = part["effect"] - half, part["effect"] + half, seen[chosen]
-        parts.append(part[part["num_nodes"] > 0])  # what was never evaluated is not reported
-    return pd.concat(parts, ignore_index=True)
+        seen += _by_category(predictor, rows.codes[start : start + ROWS_AT_ONCE], effects[:0])[0]
+    means = worth / np.maximum(in_space, 1)
+    half = jackknife_half_width(means)
+    names, values = zip(*[(codebook.names[feature], value) for feature, value in codebook.values], strict=True)
+    frame = pd.DataFrame({"feature": names, "value": values, "effect": means.mean(0)})
+    frame["effect_low"], frame["effect_high"], frame["num_nodes"] = frame["effect"] - half, frame["effect"] + half, seen
+    return frame[(seen > 0) & (in_space > 0)].reset_index(drop=True)  # what was never evaluated is not reported
 
 
-def _slopes(norms: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(members,) least-squares slope of (members, n) targets on (members, n) norms."""
-    centred = norms - norms.mean(1, keepdims=True)
-    slopes: NDArray[np.float64] = (centred * targets).sum(1) / np.maximum((centred**2).sum(1), 1e-12)
-    return slopes
+def _by_category(
+    predictor: Predictor, codes: Codes, effects: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(categories,) layers of (n, num_positions) codes that have each; (members, categories) sums of the layers' effects.
+
+    effects is (members, num_positions, num_tokens). Sums of cells are no layers.
+    """
+    graphs, codebook = make_graphs(predictor.space.canonical(codes), predictor.spec), predictor.network.codebook
+    layers = graphs.mask & (graphs.positions < predictor.spec.num_positions)
+    categories = codebook.encode(graphs)[layers]  # (layers, features)
+    own = effects[:, graphs.positions[layers], graphs.tokens[layers]]  # (members, layers)
+    num, every = len(codebook.values), categories.ravel()
+    weights = np.repeat(own, categories.shape[1], axis=1)
+    sums = np.array([np.bincount(every, part, num) for part in weights]).reshape(len(effects), num)
+    return np.bincount(every, minlength=num), sums

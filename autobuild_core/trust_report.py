@@ -18,6 +18,7 @@ from autobuild_core import holding, registry, trust
 from autobuild_core.building import module_rows, orientation, top_modules
 from autobuild_core.inference import Predictor
 from autobuild_core.interactions import interactions
+from autobuild_core.noise import label_noise
 from autobuild_core.population import NUM_CONTEXTS, eligible_rows, exact_means, in_contexts, jackknife_half_width
 from autobuild_core.records import ArchTable, ModuleGroup, SpaceSpec
 from autobuild_core.runs import RunFolder
@@ -100,7 +101,7 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "srcc": srcc,
         "baselines": _baselines(trained, scorers),
         "cost": _cost(table, scorers),
-        "noise": trust.label_noise(rows, target, predictor.scaling),
+        "noise": label_noise(rows, target, predictor.scaling),
         "data": data,
         "units": unit_lines(trained, best),
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],

@@ -115,7 +115,7 @@ def line(run: _shared.FinishedRun, where: str) -> None:
     own = _selection.recall("arch") is not None
     said = [f"**{_shared.plain(_architecture(run))}**"] if own else []
     said += [_module(run, module)] if module is not None else []
-    said += [f"**{int(held.sum()):,} of {len(held):,}** marked on the map"] if held is not None else []
+    said += [f"**{int(held.sum()):,} of {len(held):,}** architectures marked on the map"] if held is not None else []
     if not said:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"chosen_{where}"):

@@ -22,13 +22,13 @@ def welcome() -> None:
 
 
 def findings(run: _shared.FinishedRun) -> None:
-    """The best architecture, the modules that matter most and least, the verdict."""
+    """The best architecture, the best and the worst modules, the verdict."""
     best = int(run.ranked_rows()[0])
     _shared.title(
         "What the data say",
         "the drawing is the best architecture that was measured, a box a layer: orange ones on their own make the "
         "target better than the average architecture's, violet ones worse, and faint means unsure. Below are the "
-        "modules that matter most and least, with the interval in which their effect lies. The line under the title "
+        "best and the worst modules, with the interval in which their effect lies. The line under the title "
         "says how far all of this can be trusted.",
     )
     _trust.panel(run)
@@ -43,13 +43,13 @@ def findings(run: _shared.FinishedRun) -> None:
     columns = st.columns(2, gap="large")
     ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.config.target, 3, 3)
     for column, heading, part in (
-        (columns[0], "Most important", ranking.head(3)),
-        (columns[1], "Least important", ranking.tail(3).iloc[::-1]),
+        (columns[0], "Best modules", ranking.head(3)),
+        (columns[1], "Worst modules", ranking.tail(3).iloc[::-1]),
     ):
         column.subheader(heading, anchor=False)
         for place, module in part.iterrows():
             swatch = run.scale(Lens.SCORE).fill(module["value"], module["low"], module["high"], _shared.theme())
-            note = _trust.best_note(run, module["positions"], module["layers"]) if heading == "Most important" else ""
+            note = _trust.best_note(run, module["positions"], module["layers"]) if heading == "Best modules" else ""
             card, link = column.columns([5, 1], vertical_alignment="center")
             card.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
             if link.button("Show", type="tertiary", icon=":material/arrow_forward:", key=f"show_module_{place}", help=SHOW):

@@ -189,7 +189,8 @@ def body() -> None:
         )
     st.subheader("What a feature is worth", anchor=False)
     st.caption(
-        "Hop 0, signed: above zero the value raises the target against the average value of that feature, below it lowers it."
+        "Hop 0, signed: how much a single layer with the value raises or lowers the expected target against the average "
+        "architecture; the mean over the places where the space has it."
     )
     features = charts.features_shown(run.features)
     figure = charts.features_figure(features, run.scale(Lens.SCORE), _shared.theme(), columns=5)

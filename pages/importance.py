@@ -54,13 +54,13 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
     default = "best" if name == "arch" else "worst"
     known, _, rest = (_shared.recall(name) or default).partition(":")
     names = list(CHOICES)
-    first = "" if label == "Architecture" else f"{label}: "
+    first, key = ("", name) if label == "Architecture" else (f"{label}: ", f"{name}_of_pair")  # a kept box shows its old words
     kind = left.selectbox(
         label,
         names,
         names.index(known) if known in names else 3,
         format_func=lambda one: first + CHOICES[one],
-        key=f"{name}_kind",
+        key=f"{key}_kind",
         label_visibility="collapsed",
     )
     order, table = run.ranked_rows(), run.table
@@ -69,14 +69,12 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
         best = run.space.native(table.codes[order[0]])
         written = best if isinstance(best, str) else json.dumps(best)
         text = rest if known == "typed" else "" if known in names else (_shared.recall(name) or "")
-        written = right.text_input("In the native encoding", text or written, key=f"{name}_typed", label_visibility="collapsed")
+        written = right.text_input("In the native encoding", text or written, key=f"{key}_typed", label_visibility="collapsed")
         chosen = f"typed:{written}"
     if kind == "row":
         last = int(table.source_rows.max())
         start = min(int(rest), last) if rest.isdigit() else int(table.source_rows[order[0]])
-        asked = int(
-            right.number_input("Row of the file, from 0", 0, last, start, key=f"{name}_row", label_visibility="collapsed")
-        )
+        asked = int(right.number_input("Row of the file, from 0", 0, last, start, key=f"{key}_row", label_visibility="collapsed"))
         if asked not in table.source_rows:
             st.error(f"Row {asked} was refused when the file was read; choose another one.")
             st.stop()
@@ -92,7 +90,7 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
 @st.fragment
 def instrument() -> None:
     """What to show, the graph, and the module that was clicked: only this is drawn anew by a click."""
-    show, one_kind, one_value, two_kind, two_value = st.columns([2, 1.1, 1.1, 1.1, 1.1], vertical_alignment="bottom")
+    show, one_kind, one_value, two_kind, two_value = st.columns([1.9, 1.25, 0.85, 1.25, 0.85], vertical_alignment="bottom")
     kind = what_to_show(show)
     if kind == "pair":
         pair(architecture(one_kind, one_value, "arch", "A"), architecture(two_kind, two_value, "beside", "B"))
@@ -152,8 +150,8 @@ def elsewhere(asked: _selection.Module) -> "pd.Series[Any]":
     st.info("The chosen module is not in this architecture; click a box to look at another one.")
     if row is not None and st.button("Show the best measured that has it"):
         _selection.choose_row(run, row)
-        for name in ("arch_kind", "arch_row", "arch_typed"):
-            st.session_state.pop(name, None)
+        for key in ("arch_kind", "arch_row", "arch_typed"):
+            st.session_state.pop(key, None)
         st.rerun()
     return run.modules.iloc[run.index[asked.key]]
 

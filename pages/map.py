@@ -139,7 +139,8 @@ def below(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | None)
     """What the marked architectures have in common, else the best tenth; and all of them as a table."""
     left, right = st.columns([1, 1.2], gap="large")
     with left:
-        st.subheader(f"What the {'best tenth' if region is None else 'marked ones'} have in common", anchor=False)
+        who = "the best tenth" if region is None else "the marked"
+        st.subheader(f"What {who} have in common", anchor=False)
         if region is None:
             order = points["target"].to_numpy(float) * (1 if run.config.minimize else -1)
             held_now = order <= np.quantile(order, 0.1)
@@ -149,7 +150,7 @@ def below(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | None)
             rows = points["row"].to_numpy(int)
             table = space_map.in_common(run.table.codes[rows], run.table.spec, held_now)
             _shared.show(
-                space.in_common_figure(table), table, "in_common", "Layers of the marked architectures against those of all"
+                space.in_common_figure(table, who), table, "in_common", f"Layers of {who} architectures against those of all"
             )
     with right:
         st.subheader("Architectures, best first", anchor=False)

@@ -32,6 +32,12 @@ def macro_truth(codes: Codes) -> NDArray[np.float64]:
     return 88 + MACRO_VALUES[space_named("nas_bench_macro").canonical(codes)] @ MACRO_WEIGHTS
 
 
+def table_of(codes: Codes, metrics: pd.DataFrame) -> ArchTable:
+    """Architectures of NAS-Bench-Macro with metrics."""
+    space, rows = space_named("nas_bench_macro"), np.arange(len(codes))
+    return ArchTable(space.spec, codes, space.hash_networks(codes), metrics, rows, "nas_bench_macro", len(codes))
+
+
 def macro_data(num_rows: int, seed: int = 0, noise: float = 0.03) -> ArchTable:
     """Random NAS-Bench-Macro encodings with a noisy `acc`, an `err` and whole `steps`; twins are among them."""
     space, rng = space_named("nas_bench_macro"), np.random.default_rng(seed)

@@ -26,6 +26,7 @@ SPACE_AND_DATA = ("spaces", "datasets", "reading", "targets", "graphs", "feature
 LEARNING = (
     "costs",
     "structure",
+    "noise",
     "population",
     "network",
     "readout",

@@ -504,7 +504,7 @@ def features_shown(features: pd.DataFrame, num_values: int = 12) -> pd.DataFrame
 
 
 def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", columns: int = 2) -> go.Figure:
-    """Signed effects of hop-0 feature values against the feature's average, one panel a feature.
+    """Signed effects of single layers by the value of each hop-0 feature, one panel a feature.
 
     Args:
         features: feature, value, effect, effect_low, effect_high, num_nodes.
@@ -551,7 +551,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
             col=column + 1,
         )
     figure.update_layout(template=TEMPLATE, height=70 + a_row * num_rows, showlegend=False)
-    figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1)
+    figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1, exponentformat="none")
     figure.update_yaxes(title=f"effect ({scale.unit})" if scale.unit else "effect", col=1)
     return figure
 

@@ -72,9 +72,10 @@ class Scale:
         return float(np.clip(share, -1, 1))
 
     def sureness(self, low: float, high: float) -> float:
-        """1 for a narrow interval, down to 0.3 for one as wide as half the scale."""
+        """1 for a narrow interval, down to 0.3 for one as wide as half the scale; beyond its ends colours do not differ."""
         if not (np.isfinite(low) and np.isfinite(high)):
             return 0.3
+        low, high = np.clip((low, high), *self.ends)
         return float(np.clip(1.15 - (high - low) / abs(self.better - self.worse) * 1.7, 0.3, 1.0))
 
     def fill(self, value: float, low: float, high: float, theme: str = "light") -> str:
@@ -157,11 +158,11 @@ def number(value: float) -> str:
 
 
 def digits_for(low: float, high: float) -> int:
-    """Decimals that an interval bears: two digits of its half width."""
-    half = (high - low) / 2
+    """Decimals that an interval bears: two digits of its half width, and no more than five of its ends."""
+    half, end = (high - low) / 2, max(abs(low), abs(high))
     if not (np.isfinite(half) and half > 0):
         return 3
-    return int(np.clip(1 - np.floor(np.log10(half)), 0, 9))
+    return int(np.clip(min(1 - np.floor(np.log10(half)), 4 - np.floor(np.log10(end))), 0, 9))
 
 
 def signed(value: float, digits: int) -> str:

@@ -61,7 +61,7 @@ def map_figure(
     chosen: "pd.Series[Any] | None" = None,
     brush: Brush | None = None,
     holding: "NDArray[np.bool_] | None" = None,
-    height: int = 500,
+    height: int = 430,
 ) -> go.Figure:
     """Architectures by their graph embeddings over the predictor's surface, both coloured by the target.
 
@@ -195,11 +195,12 @@ def _named(own: pd.DataFrame, num: int = 2) -> list[str]:
 # What a region has in common
 
 
-def in_common_figure(table: pd.DataFrame, num: int = 12) -> go.Figure:
-    """Shares of layers among the marked architectures beside those among all, the largest changes on top.
+def in_common_figure(table: pd.DataFrame, who: str = "the marked", num: int = 12) -> go.Figure:
+    """Shares of layers among some architectures beside those among all, the largest changes on top.
 
     Args:
         table: from `space_map.in_common`.
+        who: whose layers these are.
         num: lines shown.
     """
     top = table.head(num)
@@ -213,14 +214,14 @@ def in_common_figure(table: pd.DataFrame, num: int = 12) -> go.Figure:
             for a, b, n, shade in zip(top["share_of_all"], top["share"], names, shades, strict=True)
         ]
     )
-    hover = "%{y}<br>%{customdata[0]:.0%} of the marked, %{customdata[1]:.0%} of all<extra></extra>"
+    hover = f"%{{y}}<br>%{{customdata[0]:.0%}} of {who}, %{{customdata[1]:.0%}} of all<extra></extra>"
     custom = top[["share", "share_of_all"]]
     figure.add_scatter(
         x=top["share_of_all"], y=names, mode="markers", name="of all evaluated", customdata=custom, hovertemplate=hover,
         marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": QUIET}},
     )  # fmt: skip
     figure.add_scatter(
-        x=top["share"], y=names, mode="markers", marker={"size": 11, "color": shades}, name="of the marked", customdata=custom,
+        x=top["share"], y=names, mode="markers", marker={"size": 11, "color": shades}, name=f"of {who}", customdata=custom,
         hovertemplate=hover,
     )  # fmt: skip
     figure.update_layout(showlegend=True)

@@ -1,6 +1,6 @@
 """AutoBuild's scores: the ensemble's own expectations over the space, and the published embedding norm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.special import ndtr
 from autobuild_core.costs import CostModel
 from autobuild_core.graphs import make_graphs, module_contexts, module_sink
 from autobuild_core.inference import Predictor
+from autobuild_core.noise import label_noise
 from autobuild_core.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
@@ -24,7 +25,8 @@ from autobuild_core.population import (
 )
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.scaling import TWO_SIDED_90
-from autobuild_core.scorers import Scorer
+from autobuild_core.scorers import Scorer, count_evaluated
+from autobuild_core.targets import Target
 
 Array = NDArray[np.float64]
 CALIBRATED_ON = 160  # modules of a larger group that are put into contexts; the rest follow from their embeddings
@@ -70,7 +72,8 @@ class AutoBuildScorer(Scorer):
     space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
     same NUM_CONTEXTS random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are
     put into contexts, and the others' expectations follow from their own hop embeddings by a regression whose leave-one-out
-    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error.
+    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error, or the
+    noise of measured labels.
 
     Args:
         predictor: the trained run.
@@ -89,11 +92,14 @@ class AutoBuildScorer(Scorer):
         self.population = Population.of(predictor.space, self._rng)
         scores = predictor.member_scores(self.population.codes).astype(float)  # (members, n)
         self._targets = predictor.member_expected(scores)
+        self._label_variance: Array = np.zeros(len(self.population.codes))  # of labels, times the encodings that share one
         if table is not None:
             measured = Evaluated.of(table, predictor.space, predictor.target_name, predictor.minimize)
             lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
             scores[:, lines] = predictor.scaling.to_scores(measured.values[known])
             self._targets[:, lines] = measured.values[known]
+            noise = label_noise(table, Target(predictor.target_name, predictor.minimize), predictor.scaling)["noise_sd"]
+            self._label_variance[lines] = (noise or 0.0) ** 2 / measured.counts[known] * np.bincount(known)[known]
         self._thresholds = self._good_thresholds(scores)
         self._good = self._good_of(scores)
         self.space_means: Array = self._targets @ self.population.weights  # (members,)
@@ -121,20 +127,29 @@ class AutoBuildScorer(Scorer):
         return None
 
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
-        total, done, frames, zero = sum(map(len, groups)), 0, [], np.zeros(3)
+        total, done, frames = sum(map(len, groups)), 0, []
         for group in groups:
+            error: Sequence[Array | float] = (0.0, 0.0, 0.0)
             if self.population.exact:
-                lenses, error = self._exact(group), zero
+                lenses, labels = self._exact(group), self._label_error(group)
+                error = (labels, 0.0, labels)
             elif len(group) <= CALIBRATED_ON:
-                lenses, error = self._sampled(group, group), zero
+                lenses = self._sampled(group, group)
             else:
-                lenses, error = self._calibrated(group)
+                lenses, missed = self._calibrated(group)
+                error = missed.tolist()
             frame = self._frame(*lenses, error)
             frame.insert(0, "embedding_norm", self._norms(group))
             frames.append(frame)
             done += len(group)
             report(done / total)
         return frames
+
+    def member_effects(self, group: ModuleGroup) -> Array:
+        """(members, num_modules) expected target with each module less that of an average architecture, by every member."""
+        targets = self._exact(group)[0] if self.population.exact else self._sampled(group, group)[0]
+        effects: Array = targets - self.space_means[:, None]
+        return effects
 
     def _good_thresholds(self, scores: Array) -> Array:
         """(members,) the score above which a tenth of the space lies; with the prediction error where good is a probability."""
@@ -185,6 +200,16 @@ class AutoBuildScorer(Scorer):
         means = [exact_means(v, self.population, group, spec) for v in (self._targets, self._good, self._beyond)]
         return means[0], means[1], means[2]
 
+    def _label_error(self, group: ModuleGroup) -> Array:
+        """(num_modules,) standard error that the noise of measured labels leaves in a module's exact mean."""
+        if not self._label_variance.any():
+            return np.zeros(len(group))
+        population, spec = self.population, self.predictor.spec
+        parts = np.stack([self._label_variance * population.weights, 1 / population.weights])
+        squares, inverse = exact_means(parts, population, group, spec)  # sum of w^2 v over sum of w, and number over sum of w
+        error: Array = np.sqrt(squares * inverse / np.maximum(count_evaluated(group, spec, population.codes), 1))
+        return np.nan_to_num(error)
+
     def _sampled(self, part: ModuleGroup, group: ModuleGroup) -> tuple[Array, Array, Array]:
         """As `_exact` for some modules of a group, over random contexts.
 
@@ -231,7 +256,7 @@ class AutoBuildScorer(Scorer):
         parts = network.by_chunks(lambda codes: np.concatenate(network.pooled(make_graphs(codes, spec)), -1), alone)
         return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (network.members, *hot.shape))], -1).astype(float)
 
-    def _frame(self, target: Array, good: Array, beyond: Array, error: Array) -> pd.DataFrame:
+    def _frame(self, target: Array, good: Array, beyond: Array, error: Sequence[Array | float]) -> pd.DataFrame:
         """Means over members with 90 % intervals."""
         effect = target - self.space_means[:, None]
         lenses = {"score": (target, error[0]), "effect": (effect, error[0]), "good": (good, error[1])}

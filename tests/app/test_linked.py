@@ -36,7 +36,7 @@ def test_a_link_chooses_the_same_on_every_page(page: str, in_state: Workspace) -
     read = texts(app)
     assert "**row 3: " in read
     assert "L1 to L2: mb3 k3, mb6 k5" in read
-    assert "**90 of 90** marked on the map" in read
+    assert "**90 of 90** architectures marked on the map" in read
     assert {"arch": "row:3", "module": MODULE}.items() <= chosen(app).items()
 
 
@@ -120,7 +120,7 @@ class TestMap:
         app = open_page("map", brush=f"box:{middle},-1e6,1e6,1e6")
         read, inside = texts(app), points[points["x"] >= middle]
         assert f"**{len(inside)}** of 90 architectures" in read
-        assert "What the marked ones have in common" in read
+        assert "What the marked have in common" in read
         listed = next(f.value for f in app.dataframe if "measured" in f.value)
         assert listed["row"].tolist() == inside.sort_values("target", ascending=False, kind="stable")["source_row"].tolist()
 

@@ -131,7 +131,7 @@ def test_a_second_file_closes_the_box_that_took_it_and_a_mistake_is_seen_beside_
 def test_the_sample_leads_to_a_built_architecture(page: Page, server: str, watch: Watch) -> None:
     page.goto(server)
     page.get_by_role("button", name="Try the sample").first.click()
-    page.get_by_text("Most important").wait_for()
+    page.get_by_text("Best modules").wait_for()
     page.get_by_role("link", name="Data").click()
     expect(page.get_by_text("304 of 304")).to_be_visible()
     page.get_by_role("link", name="Builder").click()

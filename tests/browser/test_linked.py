@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
 PAGES = {
-    "": "Most important",
+    "": "Best modules",
     "data": "What to aim at",
     "train": "Compare with",
     "map": "Architectures, best first",
@@ -76,7 +76,9 @@ def test_a_brushed_region_is_everywhere_and_in_the_link(
     other = browser.new_context().new_page()  # a new session: nothing but the link
     for name in ("map", "hops", "train", "data", ""):
         other.goto(page.url.replace("/map", f"/{name}"))
-        expect(other.get_by_text(re.compile(rf"{number[0]} of 120 marked on the map"))).to_be_visible(timeout=60_000)
+        expect(other.get_by_text(re.compile(rf"{number[0]} of 120 architectures marked on the map"))).to_be_visible(
+            timeout=60_000
+        )
     other.close()
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(page.get_by_text("All evaluated", exact=True)).to_be_visible()

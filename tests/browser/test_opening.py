@@ -23,7 +23,7 @@ SHARED = "PYTEST_XDIST_WORKER" in os.environ
 VISITS, CLICKS = (1, 3) if SHARED else (3, 7)
 WARM_SECONDS, SIDEBAR_SECONDS, CLICK_MS = (7.0, 5.0, 2000) if SHARED else (2.0, 1.5, 300)
 LAST_SEEN = {
-    "": "Most important",
+    "": "Best modules",
     "data": "What to aim at",
     "train": "Compare with",
     "map": "Architectures, best first",

@@ -102,6 +102,8 @@ def test_a_wide_interval_is_fainter() -> None:
     assert UP.sureness(50, 50.1) == 1.0
     assert UP.sureness(45, 55) < UP.sureness(48, 52)
     assert UP.sureness(float("nan"), 1) == 0.3
+    assert UP.sureness(62, 75) == 1.0  # all of it past the better end: the colour is the same throughout
+    assert UP.sureness(59, 75) == UP.sureness(59, 60)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -24,7 +24,7 @@ from autobuild_core.scorers import SCORE_COLUMNS, make_scorer, score_modules, un
 from autobuild_core.spaces import load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.training import TrainConfig, split_folds
-from tests.learning import macro_data, macro_truth
+from tests.learning import MACRO_VALUES, MACRO_WEIGHTS, macro_data, macro_truth
 
 MACRO = space_named("nas_bench_macro")
 BLOCKS = pd.DataFrame({f"b{b}_{n}": v for b in range(3) for n, v in (("k", [3, 5]), ("e", [1, 6]), ("l", [1, 2]))})
@@ -107,12 +107,14 @@ class TestTrained:
         assert trained.quality["space_mean"] == pytest.approx(truth.mean(), abs=0.1)
         assert trained.quality["good_threshold"] == pytest.approx(np.quantile(truth, 0.9), abs=0.25)
 
-    def test_the_joint_feature_says_where_a_layer_helps(self, trained: Run) -> None:
+    def test_a_feature_is_worth_what_its_layers_are(self, trained: Run) -> None:
         frame = trained.folder.read_frame("features.parquet")
         assert list(frame.columns) == ["feature", "value", "effect", "effect_low", "effect_high", "num_nodes"]
         assert (frame["effect_low"] <= frame["effect"]).all() and (frame["effect"] <= frame["effect_high"]).all()
-        kernel = frame[frame["feature"] == "kernel"].set_index("value")["effect"]
-        assert kernel["5"] > kernel["0"]  # identity hurts, mb6_k5 helps
+        kernel = frame[frame["feature"] == "kernel"].set_index("value").loc[["0", "3", "5"]]
+        true = (MACRO_VALUES - MACRO_VALUES.mean()) * MACRO_WEIGHTS.mean()  # identity hurts, mb6_k5 helps
+        assert kernel["effect"].to_numpy() == pytest.approx(true, abs=0.05)
+        assert kernel["effect_high"]["0"] < 0 < kernel["effect_low"]["5"]  # and that is told from nothing
         nodes = frame.groupby("feature")["num_nodes"].sum()
         assert (nodes == 80 * 8).all() and JOINT in nodes.index
 

@@ -324,6 +324,24 @@ class TestMeasured:
                 assert row["good"] == pytest.approx(best[inside].mean(), abs=2 / inside.sum())
                 assert row["score_low"] == pytest.approx(row["score"]) == pytest.approx(row["score_high"])  # all members agree
 
+    def test_the_noise_of_labels_is_in_the_intervals_of_a_measured_space(self) -> None:
+        space, rng = chain_space(num_tokens=3, depths=(2,), num_units=2), np.random.default_rng(0)
+        codes, predictor = space.enumerate(), random_predictor(space)
+        assert codes is not None and len(codes) == 81
+        truth, rows = predictor.scaling.to_target(rng.normal(0, 1, 81)), np.repeat(np.arange(81), 2)
+        group, held, halves = space.windows(1)[0], [], []
+        for _ in range(20):
+            metrics = pd.DataFrame({"acc": truth[rows] + rng.normal(0, 0.5, 162)})
+            measured = codes[rows]
+            table = ArchTable(space.spec, measured, space.hash_networks(measured), metrics, np.arange(162), "flat", 162)
+            frame = AutoBuildScorer(predictor, table=table).score([group])[0]
+            for index, layers in enumerate(group.codes):
+                average, row = truth[codes[:, 0] == layers[0]].mean(), frame.iloc[index]
+                held.append(row["score_low"] <= average <= row["score_high"])
+                halves.append((row["score_high"] - row["score_low"]) / 2)
+        assert np.mean(halves) == pytest.approx(1.645 * 0.5 / np.sqrt(2 * 27), rel=0.05)
+        assert 0.8 <= np.mean(held) <= 0.98
+
     def test_without_a_good_architecture_good_is_exactly_nothing(self) -> None:
         predictor = random_predictor(MACRO)
         frame = AutoBuildScorer(predictor, table=self.table(predictor, 1)[0]).score([MACRO.windows(1)[0]])[0]

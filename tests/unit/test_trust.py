@@ -7,11 +7,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core import trust
-from autobuild_core.records import ArchTable
-from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named
-from autobuild_core.targets import Target
-from tests.learning import macro_data, macro_truth
+from tests.learning import macro_truth
 
 MACRO = space_named("nas_bench_macro")
 
@@ -28,10 +25,6 @@ def evolution_log(num: int, seed: int) -> np.ndarray:
         log.append(parent)
         alive = [*alive[1:], parent]
     return np.array(log, np.int16)
-
-
-def table_of(codes: np.ndarray, metrics: pd.DataFrame) -> ArchTable:
-    return ArchTable(MACRO.spec, codes, MACRO.hash_networks(codes), metrics, np.arange(len(codes)), "nas_bench_macro", len(codes))
 
 
 class TestOrder:
@@ -144,56 +137,6 @@ class TestDataShape:
         assert trust.effective_number(np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]])) == pytest.approx(
             [2.0, math.exp(-0.9 * math.log(0.9) - 0.1 * math.log(0.1))]
         )
-
-
-class TestNoise:
-    def test_ceiling_by_hand(self) -> None:
-        assert trust.srcc_ceiling(1.0) == pytest.approx(1.0)
-        assert trust.srcc_ceiling(0.0) == 0.0
-        assert trust.srcc_ceiling(0.25) == pytest.approx(6 / math.pi * math.asin(0.25))
-
-    def test_the_ceiling_is_what_the_truth_itself_reaches(self) -> None:
-        rng = np.random.default_rng(0)
-        truth = rng.normal(size=4000)
-        seeds = truth[:, None] + rng.normal(0, 0.6, (4000, 2))
-        metrics = pd.DataFrame({"acc": seeds.mean(1), "acc_seed0": seeds[:, 0], "acc_seed1": seeds[:, 1]})
-        codes = MACRO.sample(4000, rng)
-        scaling = NormalScores.fit(metrics["acc"].to_numpy(), False)
-        noise = trust.label_noise(table_of(codes, metrics), Target("acc"), scaling)
-        reached = pd.Series(truth).corr(metrics["acc"], method="spearman")
-        assert noise["ceiling"] == pytest.approx(reached, abs=0.02)
-        assert noise["noise_sd"] == pytest.approx(0.6 / math.sqrt(2), rel=0.05)
-        single = trust.label_noise(table_of(codes, metrics), Target("acc_seed0"), scaling)
-        assert single["noise_sd"] == pytest.approx(0.6, rel=0.05)
-
-    def test_twins_are_repeats(self) -> None:
-        rng = np.random.default_rng(1)
-        codes = np.repeat(MACRO.sample(200, rng), 2, axis=0)
-        acc = macro_truth(codes) + rng.normal(0, 0.2, 400)
-        scaling = NormalScores.fit(acc, False)
-        noise = trust.label_noise(table_of(codes, pd.DataFrame({"acc": acc})), Target("acc"), scaling)
-        assert noise["source"] == "rows of the same network" and noise["noise_sd"] == pytest.approx(0.2, rel=0.15)
-
-    def test_a_mean_of_another_name_and_a_column_of_deviations(self) -> None:
-        rng = np.random.default_rng(2)
-        runs = rng.normal(90, 1, (50, 1)) + rng.normal(0, 0.1, (50, 3))
-        metrics = pd.DataFrame(
-            {"mean_acc": runs.mean(1), "std": runs.std(1)} | {f"test_acc_{k + 1}": runs[:, k] for k in range(3)}
-        )
-        assert trust.repeats_of(metrics, "mean_acc") == (["test_acc_1", "test_acc_2", "test_acc_3"], 3)
-        codes = MACRO.enumerate()
-        assert codes is not None
-        codes, scaling = codes[::100][:50], NormalScores.fit(metrics["mean_acc"].to_numpy(), False)
-        noise = trust.label_noise(table_of(codes, metrics), Target("mean_acc"), scaling)
-        assert noise["noise_sd"] == pytest.approx(0.1 / math.sqrt(3), rel=0.25)
-        spread = metrics.assign(std=0.3)[["mean_acc", "std"]]
-        noise = trust.label_noise(table_of(codes, spread), Target("mean_acc"), scaling)
-        assert noise["source"] == "column std" and noise["noise_sd"] == pytest.approx(0.3)
-
-    def test_nothing_measured_twice(self) -> None:
-        table = macro_data(12)
-        scaling = NormalScores.fit(table.metrics["acc"].to_numpy(), False)
-        assert trust.label_noise(table, Target("acc"), scaling)["ceiling"] is None
 
 
 class TestPermutation:

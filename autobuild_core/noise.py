@@ -1,0 +1,98 @@
+"""The noise of the labels themselves, from repeated trainings, and the ceiling that it sets. Ours (issue 3)."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autobuild_core.records import ArchTable
+from autobuild_core.scaling import NormalScores
+from autobuild_core.targets import Target
+
+Array = NDArray[np.float64]
+Pairs = tuple[str, Array, Array, int, int]  # source, one label, another of the same network, labels averaged, networks
+REPEATED = re.compile(r"^(?P<stem>.+?)_?(?:seed|run|rep|repeat|trial)?_?(?P<number>\d+)$", re.IGNORECASE)
+
+
+def repeats_of(metrics: pd.DataFrame, name: str) -> tuple[list[str], int]:
+    """(columns that repeat a metric, how many of them it averages): acc_seed0, acc_seed1 of acc or of acc_seed0; ([], 1) if none.
+
+    A metric of another name belongs to the columns whose mean it is (mean_acc of test_acc_1 to test_acc_3).
+    """
+    groups: dict[str, list[str]] = {}
+    for column in map(str, metrics.columns):
+        if found := REPEATED.match(column):
+            groups.setdefault(found["stem"].rstrip("_"), []).append(column)
+    for stem, columns in groups.items():
+        if len(columns) < 2:
+            continue
+        if name in columns:
+            return columns, 1
+        mean, own = metrics[columns].mean(axis=1), metrics[name]
+        is_mean = bool(((mean - own).abs() <= 0.02 * max(float(own.std()), 1e-12)).mean() > 0.9)
+        if is_mean or name == stem:
+            return columns, len(columns) if is_mean else 1
+    return [], 1
+
+
+def label_noise(table: ArchTable, target: Target, scaling: NormalScores) -> dict[str, Any]:
+    """What the target's own noise is, from repeated trainings, and the ceiling that it sets on the SRCC of any predictor.
+
+    Repeats are columns of the file (several seeds), else rows of the same network, else a column of standard deviations. The
+    noise is taken on the scale of normal scores, where the target has variance 1.
+
+    Returns:
+        {"source" ("" where there are no repeats), "num" networks with repeats, "noise_sd" (target units), "reliability",
+        "ceiling" (None without repeats)}.
+    """
+    found = _repeated_columns(table, target) or _repeated_rows(table, target) or _deviation_column(table, target)
+    if found is None:
+        return {"source": "", "num": 0, "noise_sd": None, "reliability": None, "ceiling": None}
+    source, first, second, averaged, num = found
+    raw = float(np.sqrt(np.mean((first - second) ** 2) / 2 / averaged))
+    noise = float(np.mean((scaling.to_scores(first) - scaling.to_scores(second)) ** 2) / 2 / averaged)
+    reliability = float(np.clip(1 - noise, 0, 1))
+    return {"source": source, "num": num, "noise_sd": raw, "reliability": reliability, "ceiling": srcc_ceiling(reliability)}
+
+
+def srcc_ceiling(reliability: float) -> float:
+    """Spearman's correlation of noisy labels with the truth itself, for normal variables: 6/pi asin(sqrt(reliability) / 2)."""
+    return 6 / math.pi * math.asin(math.sqrt(reliability) / 2)
+
+
+def _repeated_columns(table: ArchTable, target: Target) -> Pairs | None:
+    for name in target.names:
+        columns, averaged = repeats_of(table.metrics, name)
+        if len(columns) >= 2:
+            values = np.stack([target.values(table.metrics.assign(**{name: table.metrics[c]})) for c in columns])
+            values = values[:, np.isfinite(values).all(0)]
+            if values.shape[1] >= 8:
+                pairs = [(a, b) for a in range(len(columns)) for b in range(a)]
+                first, second = (np.concatenate([values[pair[k]] for pair in pairs]) for k in (0, 1))
+                return f"repeated trainings ({', '.join(columns[:4])})", first, second, averaged, values.shape[1]
+    return None
+
+
+def _repeated_rows(table: ArchTable, target: Target) -> Pairs | None:
+    values = target.values(table.metrics)
+    frame = pd.DataFrame({"network": table.networks, "value": values}).dropna().sort_values("network", kind="stable")
+    twin = (frame["network"] == frame["network"].shift(-1)).to_numpy()[:-1]
+    first, second = frame["value"].to_numpy()[:-1][twin], frame["value"].to_numpy()[1:][twin]
+    if twin.sum() < 8 or (first == second).mean() > 0.9:  # copies of one measurement say nothing
+        return None
+    return "rows of the same network", first, second, 1, int(frame["network"].to_numpy()[:-1][twin].size)
+
+
+def _deviation_column(table: ArchTable, target: Target) -> Pairs | None:
+    for name in target.names:
+        for column in (f"{name}_std", f"{name}_sd", "std" if len(target.names) == 1 else ""):
+            if column in table.metrics and column not in target.names:
+                metric, spread = table.metrics[name], table.metrics[column].abs()
+                ends = [target.values(table.metrics.assign(**{name: metric + k * spread / math.sqrt(2)})) for k in (1, -1)]
+                known = np.isfinite(ends).all(0)
+                if known.sum() >= 8:
+                    return f"column {column}", ends[0][known], ends[1][known], 1, int(known.sum())
+    return None
