@@ -405,7 +405,7 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
     out.append(("Evidence", f"{colours.evidence(seen['seen'], seen['of'])}."))
     out += [("Bootstraps", _holds_words(found)), ("Measured", _bootstrap_words(found))]
     if best:
-        told = "; cannot be told from the best" if best["cannot_be_told"] and best["prob_best"] < 0.5 else ""
+        told = "; not ruled out by a joint test of all at 90 %" if best["cannot_be_told"] and best["prob_best"] < 0.5 else ""
         share = best["bootstrap_share"]
         held = f"; the best in {share:.0%} of the bootstraps" if share is not None else ""
         out.append(("Best of its unit", f"with probability {best['prob_best']:.0%}{held}{told}."))

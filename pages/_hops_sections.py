@@ -40,35 +40,28 @@ def scorers(run: _shared.FinishedRun) -> None:
         _shared.plain(sentence or "All scorers name the same best module in every unit.", 600)
     )
     explained = {line["scorer"]: line for line in (run.trust or {}).get("scorers", [])}
-    left, right = st.columns([1.35, 1], gap="large")
-    with left:
-        wide = trust.scorers_table(best, labels)
-        st.dataframe(wide, hide_index=True)
-        _shared.csv_button(table, "scorers")
-        missing = [f"{line['title']}: {line['why_not']}" for line in explained.values() if line["why_not"]]
-        st.caption(
-            _shared.plain(
-                f"Best module of each unit, by scorer. {'Not applicable. ' if missing else ''}{'; '.join(missing)}", 600
-            )
-        )
-    with right:
-        one, two = st.columns(2)
-        titles = dict(table[["scorer", "title"]].drop_duplicates().itertuples(index=False))
-        chosen = one.selectbox("Scorer", list(titles), format_func=titles.__getitem__, key="scorer_widget")
-        index = two.selectbox("Unit", list(labels), format_func=labels.__getitem__, key="scorer_unit")
-        if chosen in explained:
-            st.caption(_shared.plain(explained[chosen]["explained"], 300))
-        ranking = trust.scorer_ranking(table, chosen, index)
-        ranking["whole_unit"] = True
-        figure = charts.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, ranking))
-        click = _linked.module_click("plot_scorer_ranking", ranking)
-        alt = f"The best modules of {labels[index]} by {titles[chosen]}"
-        _shared.show(figure, ranking, "scorer_ranking", alt, on_pick=click)
+    st.dataframe(trust.scorers_table(best, labels), hide_index=True, height="content")
+    _shared.csv_button(table, "scorers")
+    missing = [f"{line['title']}: {line['why_not']}" for line in explained.values() if line["why_not"]]
+    not_applicable = f"Not applicable. {'; '.join(missing)}" if missing else ""
+    st.caption(_shared.plain(f"Best module of each unit, by scorer. {not_applicable}", 600))
+    one, two, _ = st.columns([1, 1, 2])
+    titles = dict(table[["scorer", "title"]].drop_duplicates().itertuples(index=False))
+    chosen = one.selectbox("Scorer", list(titles), format_func=titles.__getitem__, key="scorer_widget")
+    index = two.selectbox("Unit", list(labels), format_func=labels.__getitem__, key="scorer_unit")
+    if chosen in explained:
+        st.caption(_shared.plain(explained[chosen]["explained"], 300))
+    ranking = trust.scorer_ranking(table, chosen, index)
+    ranking["whole_unit"] = True
+    figure = charts.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, ranking))
+    click = _linked.module_click("plot_scorer_ranking", ranking)
+    alt = f"The best modules of {labels[index]} by {titles[chosen]}"
+    _shared.show(figure, ranking, "scorer_ranking", alt, on_pick=click)
 
 
 def interactions(run: _shared.FinishedRun) -> None:
     """Second differences as a heat map of places and the strongest pairs."""
-    st.subheader("Interactions", anchor=False)
+    st.subheader("Interactions", anchor="interactions")
     table = run.extra("interactions")
     if table.empty:
         st.caption(_trust.OLDER if run.trust is None else "No two places vary together.")

@@ -18,7 +18,10 @@ SAMPLE_NAME = "Fashion MBConv sample"
 def drop_zone() -> None:
     """A place to drop a file; once one is read, Data opens on it."""
     count = st.session_state.setdefault("drops", 0)
-    label = "NAS-Bench-Macro JSON, Once-for-all JSON lines, or a CSV of design choices and metrics; .gz is read as what is inside"
+    label = (
+        "NAS-Bench-Macro JSON, Once-for-all JSON lines, a CSV of design choices and metrics, or a CSV with a column arch "
+        "(also NAS-Bench-201 cells); .gz is read as what is inside"
+    )
     upload = st.file_uploader(label, type=TYPES, key=f"drop_{count}", max_upload_size=200)
     if upload is None:
         return

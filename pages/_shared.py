@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -45,6 +45,24 @@ section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !importa
   color: light-dark(#ffffff, #0d1016) !important}
 .modebar:focus-within {opacity: 1 !important}
 </style>"""
+SCROLL = """<script>(() => {
+  if (window.autobuildAt === "PLACE") return;
+  window.autobuildAt = "PLACE";
+  let last = null, still = 0, ticks = 0;
+  const end = () => { clearInterval(timer); moves.forEach((move) => removeEventListener(move, end, true)); };
+  const moves = ["wheel", "pointerdown", "keydown", "touchstart"];
+  moves.forEach((move) => addEventListener(move, end, true));
+  const timer = setInterval(() => {
+    const heading = document.getElementById("PLACE"), main = document.querySelector("[data-testid=stMain]");
+    if (++ticks > 80) return end();
+    if (!heading || !main) return;
+    const place = heading.getBoundingClientRect().top + main.scrollTop;
+    still = place === last ? still + 1 : 0;
+    last = place;
+    main.scrollTo({top: place - 56});
+    if (still > 15) end();
+  }, 150);
+})();</script>"""
 QUIET_INK = {"light": "#5a606e", "dark": "#b4b9c6"}  # words that stand back, still at a contrast of 6 to the page
 NEXT_STEPS = {
     "home": ("importance", "See what matters"),
@@ -155,6 +173,19 @@ def go_to(name: str, **choices: Any) -> NoReturn:
     keep(**choices)
     _forget_fragments()
     st.switch_page(page(name), query_params=kept())
+
+
+def scroll_to_place(places: Sequence[str]) -> None:
+    """Brings the section that a link names (`?at=ranking`) into view, once, when all above it is drawn or the reader moves.
+
+    Streamlit scrolls to a URL's #ranking as soon as the heading is there: charts drawn later push it out of view again, and
+    the fragment is lost when a choice is written into the URL.
+
+    Args:
+        places: anchors of the page's headings; any other name is no place.
+    """
+    if (place := st.query_params.get("at")) in places:
+        st.html(SCROLL.replace("PLACE", str(place)), unsafe_allow_javascript=True)
 
 
 def theme() -> str:

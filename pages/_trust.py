@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.figures import charts, trust
-from pages import _shared
+from pages import _linked, _shared
 
+DOUBT = "doubt removed so far"
 OLDER = "This run was trained before there was a full report: train it anew on Train to see calibration, baselines and stability."
 
 
@@ -43,7 +44,9 @@ def _inside(run: _shared.FinishedRun) -> None:
     st.markdown("##### Is the best module really the best?")
     st.caption(
         "Many modules are looked at, so the largest is partly luck. The probability that a module is the best of its unit counts "
-        "all of them, over the ensemble (each member leaves out a part of the data); green bars cannot be told from the best. "
+        "all of them, over the ensemble (each member leaves out a part of the data); each unit's likeliest is green. Not ruled "
+        "out: so many are within the 90 % error of all differences to the best at once, a test more cautious than the "
+        "probability. "
         "First in bootstraps: the share of a hundred samples of the evaluated networks, drawn with replacement, that name it too."
     )
     evidence = trust.evidence_table(report)
@@ -101,6 +104,7 @@ def unit_note(run: _shared.FinishedRun, unit_index: int) -> str:
     return f"{unit['unit']}: {name} is {trust.best_sentence(unit)}."
 
 
+@st.fragment
 def next_batch(run: _shared.FinishedRun) -> None:
     """What to evaluate next, with downloads."""
     table = run.extra("next")
@@ -110,16 +114,13 @@ def next_batch(run: _shared.FinishedRun) -> None:
         return
     st.caption(
         "Architectures that tell each unit's best modules apart: those on which the members' disagreement depends, "
-        "diverse, with every contending module about equally often, none of them evaluated."
+        "diverse, with every contending module about equally often, none of them evaluated. Doubt removed counts each together "
+        "with those above it."
     )
     records = [json.loads(text) for text in table["record"]]
     shown = pd.DataFrame({"arch": [charts.native_text(r["arch"]) for r in records]}).join(table.drop(columns="record"))
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=250,
-        column_config={"information": st.column_config.NumberColumn("doubt removed", format="percent")},
-    )
+    facts = table[["information", "predicted", "low", "high"]]
+    _linked.candidates(facts, records, "next", {"information": st.column_config.NumberColumn(DOUBT, format="percent")})
     with st.container(horizontal=True):
         lines = "\n".join(table["record"]) + "\n"
         st.download_button(

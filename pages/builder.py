@@ -18,62 +18,87 @@ from pages import _linked, _pins, _selection, _shared, _trust
 _shared.enter("builder")
 _shared.title(
     "Builder",
-    "choose a module for every unit: the best are listed first, each with its score, and any other can be typed in. The "
-    "architecture below and its prediction follow at once; the band is the 90 % interval among the measured architectures. What "
-    "is chosen on other pages stands in the slots when this page opens, and a module chosen here is chosen everywhere.",
+    "every unit starts with the module that is best by the score chosen on the left; the list has the next best, and any other "
+    "can be typed in. The architecture below and its prediction follow at once; the band is the 90 % interval among the measured "
+    "architectures. What is chosen on other pages stands in the slots when this page opens, and a module chosen here is chosen "
+    "everywhere.",
 )
 run = _shared.chosen_run()
 spec, config = run.table.spec, run.config
 _trust.panel(run)
 BEST_SHOWN, UNITS_A_LINE = 12, 5
-SLOT_HELP = "Choose one of the best, or type layers separated by commas."
+RESET_HELP = "Puts the best module of each unit by this score into every slot again."
+SLOT_HELP = "Choose one of the best, or type layers separated by commas: e3 k5, e6 k7 or 2 x e3 k5."
 
 
 @st.cache_data(max_entries=8, show_spinner="Ranking the modules")
-def best_modules(run_id: str) -> pd.DataFrame:
-    """The best whole-unit modules of each unit, by the lens to build from."""
+def best_modules(run_id: str, lens: Lens) -> pd.DataFrame:
+    """The best whole-unit modules of each unit, by a lens."""
     one = _shared.read_run(run_id)
-    ranked = building.top_modules(one.modules, Lens.GOOD, one.config.minimize)
+    ranked = building.top_modules(one.modules, lens, one.config.minimize)
     return ranked[ranked["rank"] <= BEST_SHOWN]
 
 
-def slot(index: int, unit: UnitSpec) -> list[int]:
-    """The choice for one unit, as codes of its layers."""
-    top = best_modules(run.id)
+def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
+    """The choice for one unit, as codes of its layers; one that was not chosen by hand is the best by the lens."""
+    top = best_modules(run.id, lens)
     best = top[top["unit_index"] == index]
     names = {
         row["layers"]: f"{row['rank']}. {charts.module_name(row['positions'], row['layers'], False)}"
         for _, row in best.iterrows()
     }
     entering = f" ({', '.join(spec.position_labels[p] for p in unit.positions)})" if spec.reads else ""
+    if index in by_reader():
+        st.session_state[slot_key(index, lens)] = slot_value(index, lens, by_reader()[index])
     picked = st.selectbox(
         _shared.plain(unit.label + entering),
         list(names),
-        key=slot_key(index),
+        key=slot_key(index, lens),
         format_func=lambda o: names.get(o, o),
         accept_new_options=True,
         on_change=slot_changed,
-        args=(index,),
+        args=(index, lens),
         help=SLOT_HELP,
     )
-    layers = json.loads(picked) if picked in names else [part.strip() for part in str(picked or "").split(",") if part.strip()]
-    unknown = [layer for layer in layers if layer not in spec.tokens]
-    if unknown:
-        example = _shared.plain(spec.tokens[unit.tokens[0]])
-        st.error(f"Unit {_shared.plain(unit.label)}: got '{_shared.plain(unknown[0], 30)}', expected layers such as {example}.")
+    try:
+        layers = layers_of(unit, str(picked or ""))
+    except StudioError as error:
+        st.error(_shared.plain(f"Unit {unit.label}: {error}", 2000))
         st.stop()
-    card(unit, layers)
+    card(unit, layers, lens)
     return [spec.tokens.index(layer) for layer in layers]
 
 
-def slot_key(index: int) -> str:
+def by_reader() -> dict[int, str]:
+    """What the reader put into slots, by the unit's index: layers as JSON, or as typed; they outlive a change of the lens."""
+    chosen: dict[int, str] = st.session_state.setdefault(f"slots_{run.id}", {})
+    return chosen
+
+
+def slot_key(index: int, lens: Lens) -> str:
     """Key of a unit's slot."""
-    return f"slot_{run.id}_{index}"
+    return f"slot_{run.id}_{lens.value}_{index}"
 
 
-def slot_value(index: int, layers: list[str]) -> str:
-    """What a slot holds for some layers: one of the best, or the layers as typed."""
-    known = best_modules(run.id).query("unit_index == @index")["layers"].tolist()
+def layers_of(unit: UnitSpec, picked: str) -> list[str]:
+    """The layers of what stands in a slot.
+
+    Raises:
+        ArchitectureError: a layer that was typed is none.
+    """
+    known: list[str] = (
+        json.loads(picked) if picked.startswith("[") else charts.layers_named(picked, [spec.tokens[t] for t in unit.tokens])
+    )
+    return known
+
+
+def slot_value(index: int, lens: Lens, picked: str) -> str:
+    """What a slot holds for a choice: one of the best, or the layers as typed."""
+    try:
+        layers = layers_of(spec.units[index], picked)
+    except StudioError:
+        return picked
+    known = best_modules(run.id, lens).query("unit_index == @index")["layers"].tolist()
     return text if (text := json.dumps(layers)) in known else ", ".join(layers)
 
 
@@ -85,38 +110,49 @@ def follow_choice() -> None:
         with suppress(StudioError):  # Importance says what is wrong with a typed one
             codes = _selection.architecture(run).codes
             for index, unit in enumerate(spec.units):
-                layers = [spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT]
-                st.session_state[slot_key(index)] = slot_value(index, layers)
+                by_reader()[index] = json.dumps([spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT])
     line = _selection.module_line(run)
     if module is not None and module.whole_unit and line is not None and seen.get("module") != (run.id, module.text):
-        index = int(line["unit_index"])
-        st.session_state[slot_key(index)] = slot_value(index, list(module.layers))
+        by_reader()[int(line["unit_index"])] = json.dumps(list(module.layers))
     seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else module.text)}
 
 
-def slot_changed(index: int) -> None:
+def slot_changed(index: int, lens: Lens) -> None:
     """The module of a slot becomes the chosen one."""
-    unit, picked = spec.units[index], str(st.session_state[slot_key(index)] or "")
-    layers = json.loads(picked) if picked.startswith("[") else [part.strip() for part in picked.split(",")]
-    if set(layers) <= set(spec.tokens) and len(layers) <= len(unit.positions):
-        places = tuple(spec.position_labels[p] for p in unit.positions[: len(layers)])
-        _selection.choose_module(_selection.Module(places, tuple(layers), True), follow=False)
-        st.session_state["builder_saw"]["module"] = (run.id, _shared.recall("module"))
+    unit, picked = spec.units[index], str(st.session_state[slot_key(index, lens)] or "")
+    by_reader()[index] = picked
+    with suppress(StudioError):  # the slot says what is wrong with a typed one
+        layers = layers_of(unit, picked)
+        if len(layers) <= len(unit.positions):
+            places = tuple(spec.position_labels[p] for p in unit.positions[: len(layers)])
+            _selection.choose_module(_selection.Module(places, tuple(layers), True), follow=False)
+            st.session_state["builder_saw"]["module"] = (run.id, _shared.recall("module"))
 
 
-def card(unit: UnitSpec, layers: list[str]) -> None:
-    """What is known about the module in a slot."""
+def reset(lens: Lens) -> None:
+    """Every slot holds its best module again."""
+    by_reader().clear()
+    best = best_modules(run.id, lens)
+    for index, layers in best.drop_duplicates("unit_index")[["unit_index", "layers"]].itertuples(index=False):
+        st.session_state[slot_key(int(index), lens)] = layers
+
+
+def card(unit: UnitSpec, layers: list[str], lens: Lens) -> None:
+    """What is known about the module in a slot, first by the score that the slots are ranked by."""
     places = json.dumps([spec.position_labels[p] for p in unit.positions[: len(layers)]])
     line = run.index.get((places, json.dumps(layers), True))
     if line is None:
         st.caption("This module was not scored by itself; the prediction below takes it into account.")
         return
     row = run.modules.iloc[line]
-    swatch = run.scale(Lens.SCORE).fill_of(row, _shared.theme())
-    rest = f"{colours.words(row, Lens.GOOD, run.unit)}, {colours.evidence(int(row['num_evaluated']), run.num_evaluated)}"
+    other = Lens.GOOD if lens is Lens.SCORE else Lens.SCORE
+    by_average = "" if other is Lens.GOOD else "on average "
+    rest = f"{by_average}{colours.words(row, other, run.unit)}, {colours.evidence(int(row['num_evaluated']), run.num_evaluated)}"
     note = _trust.best_note(run, places, row["layers"])
-    st.html(_shared.module_card(colours.words(row, Lens.SCORE, run.unit), f"{rest}; {note}" if note else rest, swatch))
-    _pins.pin(run, row, Lens.SCORE, f"builder_{unit.label}")
+    first = f"{'On average ' if lens is Lens.SCORE else ''}{colours.words(row, lens, run.unit)}"
+    swatch = run.scale(lens).fill_of(row, _shared.theme())
+    st.html(_shared.module_card(first, f"{rest}; {note}" if note else rest, swatch))
+    _pins.pin(run, row, lens, f"builder_{unit.label}")
 
 
 def assemble(choices: list[list[int]]) -> Codes:
@@ -170,18 +206,25 @@ def by_hand() -> None:
     """The slots and what they make; a choice draws only this anew."""
     _linked.line(run, "builder")
     follow_choice()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(width=260):
+            lens = _shared.lens_select("builder_lens")
+        st.button(
+            "Best of every unit", type="tertiary", icon=":material/undo:", key="reset_slots", disabled=not by_reader(),
+            help=RESET_HELP, on_click=reset, args=(lens,),
+        )  # fmt: skip
     choices: list[list[int]] = []
     for first in range(0, len(spec.units), UNITS_A_LINE):
         units = list(enumerate(spec.units))[first : first + UNITS_A_LINE]
         for column, (index, unit) in zip(st.columns(max(len(units), 3)), units, strict=False):
             with column:
-                choices.append(slot(index, unit))
+                choices.append(slot(index, unit, lens))
     predicted(assemble(choices))
 
 
 @st.cache_data(max_entries=16, show_spinner="Assembling and ranking candidates")
 def built(run_id: str, num: int, top_k: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The best candidates by the ensemble, and the reduced space they come from."""
+    """The best candidates by the ensemble, and the reduced space they come from: the modules most often among the best."""
     one = _shared.read_run(run_id)
     found = building.build(one.predictor, one.modules, one.table.networks, num, top_k)
     space = building.reduced_space(one.modules, one.table.spec, top_k, minimize=one.config.minimize)
@@ -199,7 +242,8 @@ def for_me() -> None:
         st.session_state["built"] = (run.id, num, top_k)
     if st.session_state.get("built", ("",))[0] != run.id:
         st.caption(
-            "The modules most often among the best are combined, whole architectures are predicted, unmeasured ones offered."
+            "The modules of each unit that are most often among the best 10 % are combined, whole architectures are predicted, "
+            "the best that were not measured are offered."
         )
         return
     result = _shared.guarded(lambda: built(*st.session_state["built"]))
@@ -208,15 +252,16 @@ def for_me() -> None:
         return
     records, space = result
     table = charts.built_table(records)
-    left, right = st.columns([1.2, 1], gap="large")
+    left, right = st.columns([1, 1.5], gap="large")
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
         _shared.show(
             charts.candidates_figure(table, best, config.target), table, "candidates", "Candidates with intervals, best first"
         )
     with right:
-        st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 420))
-        st.caption(f"Reduced space: {space['size']:,} of {space['full_size']:,} architectures.")
+        _linked.candidates(table.drop(columns="arch"), records, "built")
+        kept = f"Reduced space: {space['size']:,} of {space['full_size']:,} architectures"
+        st.caption(f"{kept}: the {space['top_k']} modules of each unit that are most often among the best 10 %.")
         downloads(records, space)
 
 

@@ -19,7 +19,20 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec = run.table.spec
+SHOWN_WHOLE = 30  # a ranking of more lines leaves out its middle
 _trust.panel(run)
+
+
+def beyond(last_hop: int, scored_hop: int) -> str:
+    """Why the network has hops at which no module stands on the other charts; "" where it has none."""
+    if last_hop <= scored_hop:
+        return ""
+    hops_there = f"Hop {last_hop} is" if last_hop == scored_hop + 1 else f"Hops {scored_hop + 1} to {last_hop} are"
+    layers = f"{scored_hop + 1} layer{'s' if scored_hop else ''}"
+    return (
+        f"{hops_there} of the network alone: the longest module scored has {layers} (hop {scored_hop}), so no module is ranked "
+        "there; the prediction uses every hop."
+    )
 
 
 def windows() -> "pd.Series[bool]":
@@ -84,7 +97,8 @@ def ranking(lens: Lens) -> None:
     if key.endswith(":all"):
         table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
     else:
-        table = charts.ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+        about = run.config.minimize, run.num_evaluated, run.config.target
+        table = charts.ranking_table(part, lens, *about, whole_up_to=SHOWN_WHOLE)
     with right:
         pick(table)
     unit = key.partition(":")[2]
@@ -162,6 +176,8 @@ def body() -> None:
         bars = charts.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
         alt = f"Held-out SRCC by hop, of the prediction ({run.quality['srcc']:.3f}) and of the baselines"
         _shared.show(charts.hop_srcc_figure(bars), bars, "hop_srcc", alt)
+        if note := beyond(len(run.quality["hop_srcc"]) - 1, int(run.modules["hop"].max())):
+            st.caption(note)
     with right:
         heading, choice = st.columns([2, 1], vertical_alignment="bottom")
         heading.subheader("Layer choice by position", anchor=False)
@@ -178,7 +194,7 @@ def body() -> None:
             st.caption("Rings: the larger, the more of the architectures marked on the map have the layer there.")
     left, right = st.columns([1.15, 1], gap="large")
     with left:
-        st.subheader("Ranking", anchor=False)
+        st.subheader("Ranking", anchor="ranking")
         ranking(lens)
     with right:
         st.subheader("From hop to hop", anchor=False)
@@ -200,3 +216,4 @@ def body() -> None:
 
 body()
 _hops_sections.closer(run)
+_shared.scroll_to_place(("ranking", "interactions"))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from autobuild_core import claims, report
@@ -41,13 +42,34 @@ def exports(kept: list[Pin]) -> None:
     count = f"{len(kept)} claim{'' if len(kept) == 1 else 's'}, figures" if kept else "Figures"
     right.caption(
         f"{count}, settings and hashes in one file that opens without a network. Whoever has the data "
-        "can work every number out again: `python -m autobuild_core verify review.html DATA`"
+        "can work every number out again: `.venv/bin/python -m autobuild_core verify review.html DATA`"
     )
 
 
 def save_note(one: Pin, key: str) -> None:
     """Writes a note that was edited."""
     _shared.guarded(lambda: pins.write(replace(one, note=str(st.session_state[key]).strip())))
+
+
+def forget(one: Pin) -> None:
+    """Forgets a claim; it can be put back until the next one is deleted."""
+    pins.delete(one.id)
+    st.session_state[f"deleted_{run.id}"] = one
+
+
+def undo_line() -> None:
+    """The claim that was deleted last, and the way to have it back with its note."""
+    one: Pin | None = st.session_state.get(f"deleted_{run.id}")
+    if one is None:
+        return
+
+    def put_back() -> None:
+        if _shared.guarded(lambda: pins.write(one)) is not None:
+            st.session_state.pop(f"deleted_{run.id}")
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":gray[Deleted]  **{_shared.plain(_pins.module_of(one.claim).name, 120)}**", width="content")
+        st.button("Undo", key="undo_delete", type="tertiary", icon=":material/undo:", on_click=put_back)
 
 
 def card(number: int, one: Pin) -> None:
@@ -57,7 +79,7 @@ def card(number: int, one: Pin) -> None:
             found, rivals = _pins.record_of(run, one.claim)
         except StudioError as error:
             st.error(_shared.plain(error, 400))
-            st.button("Delete", key=f"delete_{one.id}", on_click=pins.delete, args=(one.id,))
+            st.button("Delete", key=f"delete_{one.id}", on_click=forget, args=(one,))
             return
         heading, show, delete = st.columns([7, 1.5, 1], vertical_alignment="center")
         heading.subheader(_shared.plain(claims.sentence(found), 300), anchor=False)
@@ -65,9 +87,7 @@ def card(number: int, one: Pin) -> None:
             row = (found["with_it"] or {}).get("source_row")
             choices = {"module": _pins.module_of(one.claim).text, "hop": found["hop"] or None, "lens": one.claim.lens}
             _shared.go_to("importance", run=run.id, arch=None if row is None else f"row:{row}", **choices)
-        delete.button(
-            "Delete", key=f"delete_{one.id}", type="tertiary", icon=":material/delete:", on_click=pins.delete, args=(one.id,)
-        )
+        delete.button("Delete", key=f"delete_{one.id}", type="tertiary", icon=":material/delete:", on_click=forget, args=(one,))
         left, right = st.columns([1.15, 1], gap="large")
         with left:
             line = claims.effect_of(found)
@@ -107,12 +127,22 @@ def overturn(one: Pin, found: dict[str, Any]) -> None:
         if not folded.open:
             return
         st.caption(_shared.plain(claims.overturn_words(found), 300))
-        _shared.table(claims.overturn_table(found), f"overturn_{one.id}", "Every network was evaluated already.")
+        table = claims.overturn_table(found)
+        if table.empty:
+            st.caption("Every network was evaluated already.")
+            return
+        natives = [evaluation["arch"] for evaluation in found["overturn"]["evaluations"]]
+        units = [run.space.describe(np.array(run.space.parse(native), np.int16)) for native in natives]
+        parts = [[{"unit": unit, "layers": layers} for unit, layers in one] for one in units]
+        records = [{"arch": native, "modules": part} for native, part in zip(natives, parts, strict=True)]
+        _linked.candidates(table.drop(columns="arch"), records, f"overturn_{one.id}")
+        _shared.csv_button(table, f"overturn_{one.id}")
 
 
 kept = pins.all()
 exports(kept)
 _linked.line(run, "review")
+undo_line()
 if not kept:
     st.info(
         "No claim is pinned yet. Pin on Importance, Hops or Builder keeps what a module is worth, with your note; here it gets "

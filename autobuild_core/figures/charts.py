@@ -11,7 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, unit_of, words
+from autobuild_core.errors import ArchitectureError
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, number, rounded, unit_of, words
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 from autobuild_core.targets import by_use
@@ -184,14 +185,31 @@ def architectures_table(table: ArchTable, space: Space) -> pd.DataFrame:
 
 def units_table(table: ArchTable, rows: NDArray[np.intp]) -> pd.DataFrame:
     """Some architectures in short: row (of the file), and a column a unit with its layers as `module_name` names them."""
-    shown: dict[str, Any] = {"row": np.asarray(table.source_rows)[rows]}
     codes, spec = np.asarray(table.codes)[rows], table.spec
-    for unit in spec.units:
-        shown[unit.label] = [
-            module_name(json.dumps([""] * len(tokens)), json.dumps(tokens), False) if tokens else "none"
-            for tokens in ([spec.tokens[c] for c in line if c >= 0] for line in codes[:, list(unit.positions)])
-        ]
-    return pd.DataFrame(shown)
+    described = [[(u.label, [spec.tokens[c] for c in line[list(u.positions)] if c >= 0]) for u in spec.units] for line in codes]
+    return candidates_table(pd.DataFrame({"row": np.asarray(table.source_rows)[rows]}), described)
+
+
+def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> pd.DataFrame:
+    """What is known of architectures, and in short what they are: a column a unit with its layers as `module_name` names them.
+
+    Args:
+        facts: a line an architecture; where it has predicted, low and high, the ends become "90 % interval", in words.
+        described: of each, (unit label, layer tokens) of its units, as `Space.describe` gives them.
+    """
+    shown = facts.reset_index(drop=True)
+    if {"low", "high"} <= set(shown):
+        ends = [f"{number(low)} to {number(high)}" for low, high in zip(shown["low"], shown["high"], strict=True)]
+        shown.insert(shown.columns.get_loc("low"), "90 % interval", ends)
+        shown = shown.drop(columns=["low", "high"])
+    names = [
+        {
+            unit: module_name(json.dumps([""] * len(layers)), json.dumps(layers), False) if layers else "none"
+            for unit, layers in one
+        }
+        for one in described
+    ]
+    return shown.join(pd.DataFrame(names, index=shown.index))
 
 
 # Training and quality
@@ -316,7 +334,14 @@ def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:
 
 
 def ranking_table(
-    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num_best: int = 16, num_worst: int = 8
+    modules: pd.DataFrame,
+    lens: Lens,
+    minimize: bool,
+    total: int,
+    target: str,
+    num_best: int = 16,
+    num_worst: int = 8,
+    whole_up_to: int = 0,
 ) -> pd.DataFrame:
     """The modules of one hop and unit, best first, with intervals and words; the middle is left out of long rankings.
 
@@ -328,11 +353,12 @@ def ranking_table(
         target: the target equation.
         num_best: lines kept from the top.
         num_worst: lines kept from the bottom.
+        whole_up_to: a ranking of so many lines is kept whole.
     """
     ascending = minimize and lens is Lens.SCORE
     ranked = modules.sort_values(lens.value, ascending=ascending, kind="stable").reset_index(drop=True)
     ranked["rank"] = ranked.index + 1
-    if len(ranked) > num_best + num_worst:
+    if len(ranked) > max(num_best + num_worst, whole_up_to):
         ranked = pd.concat([ranked.iloc[:num_best], ranked.iloc[len(ranked) - num_worst :]])
     low, high = bounds(ranked, lens)
     unit = unit_of(target)
@@ -361,6 +387,34 @@ def module_name(positions: str, layers: str, with_place: bool = True) -> str:
         joined = all(a[-1] == b[0] for a, b in itertools.pairwise(ends))
         place = ">".join([ends[0][0], *(end[-1] for end in ends)]) if joined else ", ".join(where)
     return (f"{place}: " if with_place else "") + text.replace("_", " ")
+
+
+def layers_named(text: str, tokens: Sequence[str]) -> list[str]:
+    """Layers as they are typed or shown, "mb6_k5, mb6 k5" or "3 x e6 k5", as tokens: what `module_name` says, read back.
+
+    Args:
+        text: layers, divided by commas; a space stands for "_", a block name that all tokens share may be left out.
+        tokens: what may stand in the unit.
+
+    Raises:
+        ArchitectureError: a layer is none of the tokens.
+    """
+    short = [token.removeprefix(block_name([token])) for token in tokens]
+    spelled = {_spelling(name): token for name, token in zip(short, tokens, strict=True) if short.count(name) == 1}
+    spelled |= {_spelling(token): token for token in tokens}
+    found: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        times = re.fullmatch(r"(\d+) +x +(.+)", part)
+        layer, count = (times[2], min(int(times[1]), 1000)) if times and _spelling(part) not in spelled else (part, 1)
+        if _spelling(layer) not in spelled:
+            listed = ", ".join(name.replace("_", " ") for name in tokens)
+            raise ArchitectureError(f"got the layer '{layer[:40]}', expected some of: {listed}.")
+        found += [spelled[_spelling(layer)]] * count
+    return found
+
+
+def _spelling(layer: str) -> str:
+    return " ".join(layer.replace("_", " ").lower().split())
 
 
 def units_ranking_table(
@@ -468,7 +522,7 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
     shown = table.pivot(index="layer", columns="position", values="value").reindex(index=layers, columns=positions)
     low, high = scale.ends
     bar = {"title": {"text": axis_title(scale), "side": "right"}, "thickness": 12, "tickvals": [low, scale.centre, high]}
-    bar["ticktext"] = [f"{low:.3g}", f"average {scale.centre:.3g}", f"{high:.3g}"]
+    bar["ticktext"] = [rounded(low), f"average {rounded(scale.centre)}", rounded(high)]
     figure.add_heatmap(
         z=shown.to_numpy(), x=positions, y=layers, zmin=low, zmax=high, colorscale=scale.plotly(theme), xgap=2, ygap=2,
         hoverinfo="skip", colorbar=bar,

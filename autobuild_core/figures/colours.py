@@ -157,6 +157,12 @@ def number(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+def rounded(value: float) -> str:
+    """Three digits that matter, for the ends of a scale: thousands instead of an exponent, "1,640,000"."""
+    text = f"{value:,.3g}"
+    return f"{float(text):,.0f}" if "e" in text and abs(value) >= 1000 else text
+
+
 def digits_for(low: float, high: float) -> int:
     """Decimals that an interval bears: two digits of its half width, and no more than five of its ends."""
     half, end = (high - low) / 2, max(abs(low), abs(high))

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from autobuild_core.figures import cells
 from autobuild_core.figures.charts import blank_figure, block_name
-from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, short_values, words
+from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, rounded, short_values, words
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
@@ -226,7 +226,7 @@ def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
     """The colour legend: stops from the smaller to the larger end, and three labels in the lens's unit."""
     low, high = scale.ends
     worse_first = scale.worse < scale.better
-    form = "{:.0%}".format if scale.lens is Lens.GOOD else "{:,.3g}".format
+    form = "{:.0%}".format if scale.lens is Lens.GOOD else rounded
     names = ("worse", "better") if worse_first else ("better", "worse")
     return {
         "title": scale.lens.label,

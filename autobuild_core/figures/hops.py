@@ -1,6 +1,7 @@
 """How rankings change: from hop to hop (a bump chart), and from one target to another. Pairs `*_table`/`*_figure`."""
 
 import json
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from autobuild_core.building import orientation
 from autobuild_core.figures.charts import QUIET, blank_figure, module_name
 from autobuild_core.figures.colours import INK, PAPER, Lens, Scale, bounds, unit_of, words
 
+LABEL = 25  # characters of a line beside a bump chart
 Index = dict[tuple[str, str, bool], int]
 
 
@@ -74,7 +76,9 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         chosen: `line` of the module that is marked.
     """
     hops, ink = sorted(table["hop"].unique()), INK if theme == "light" else PAPER
-    figure, notes = blank_figure(96 + 30 * int(table["line"].nunique())), []
+    wrapped = {name: table[name].astype(str).map(_wrapped) for name in ("part", "module")}
+    deepest = max(int(texts.str.count("<br>").max()) for texts in wrapped.values())
+    figure, notes = blank_figure(96 + (30 + 11 * deepest) * int(table["line"].nunique())), []
     for line, own in table.groupby("line", sort=True):
         marked, known = line == chosen, own.dropna(subset="value")
         fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(known["value"], known["low"], known["high"], strict=True)]
@@ -88,17 +92,24 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         )  # fmt: skip
         for row, side, shift, name in ((own.iloc[0], "right", -14, "part"), (own.iloc[-1], "left", 14, "module")):
             if np.isfinite(row["rank"]):
-                text = f"{row[name]}  {row['rank']:.0f}" if side == "right" else f"{row['rank']:.0f}  {row[name]}"
+                label = wrapped[name][row.name]
+                text = f"{label}  {row['rank']:.0f}" if side == "right" else f"{row['rank']:.0f}  {label}"
                 note = {"x": row["hop"], "y": row["rank"], "text": f"<b>{text}</b>" if marked else text, "showarrow": False}
-                notes.append(note | {"xanchor": side, "xshift": shift, "font": {"color": ink}})
+                notes.append(note | {"xanchor": side, "xshift": shift, "align": side, "font": {"color": ink}})
     names = [f"hop {hop}<br>{hop + 1} layer{'s' if hop else ''}" for hop in hops]
     ends = [-0.12, max(hops) + 0.12]
     figure.update_xaxes(
         tickvals=hops, ticktext=names, side="top", showgrid=False, range=ends, title="", tickangle=0, automargin=False
     )
     figure.update_yaxes(autorange="reversed", visible=False)
-    widths = [int(6.2 * table[name].astype(str).str.len().max()) + 30 for name in ("part", "module")]
+    longest = [int(texts.str.split("<br>").explode().str.len().max()) for texts in wrapped.values()]
+    widths = [int(6.2 * characters) + 30 for characters in longest]
     return figure.update_layout(annotations=notes, margin={"t": 60, "b": 12, "l": min(widths[0], 170), "r": min(widths[1], 190)})
+
+
+def _wrapped(name: str) -> str:
+    """A long name in lines of LABEL characters, broken between words."""
+    return "<br>".join(textwrap.wrap(name, LABEL, break_long_words=False, break_on_hyphens=False)) or name
 
 
 def _short(positions: str, layers: str) -> str:

@@ -31,10 +31,14 @@ def meaning(trust: dict[str, Any]) -> str:
 
 
 def best_sentence(unit: dict[str, Any]) -> str:
-    """How sure the best module of a unit is: "the best with probability 61 %; 11 others cannot be told from it"."""
-    alike = unit["num_alike"] - 1
-    rest = "no other is as likely" if alike == 0 else f"{alike} {'other' if alike == 1 else 'others'} cannot be told from it"
-    return f"the best of {unit['num_modules']:,} with probability {unit['prob_best']:.0%}; {rest}"
+    """How sure the best module of a unit is: its probability, and how many others a joint test leaves in.
+
+    The probability is a share of draws, the test holds for all differences to the best at once (`trust.best_of`), which is more
+    cautious: a module may be unlikely to be the best and yet not be ruled out. The words say which is which.
+    """
+    left, of = unit["num_alike"] - 1, unit["num_modules"]
+    rest = "rules out all others" if left == 0 else f"does not rule out {left} {'other' if left == 1 else 'others'}"
+    return f"the best of {of:,} with probability {unit['prob_best']:.0%}; a joint test of all {of:,} at 90 % {rest}"
 
 
 def module_sentence(best: pd.DataFrame, positions: str, layers: str) -> str:
@@ -43,9 +47,7 @@ def module_sentence(best: pd.DataFrame, positions: str, layers: str) -> str:
     if found.empty:
         return ""
     line = found.iloc[0]
-    told = "cannot be told from the best" if line["cannot_be_told"] and line["rank"] > 1 else ""
-    chance = f"by the average the best of its unit with probability {line['prob_best']:.0%}"
-    return f"{chance}, {told}" if told else chance
+    return f"by the average the best of its unit with probability {line['prob_best']:.0%}"
 
 
 def noise_sentence(trust: dict[str, Any], unit: str) -> str:
@@ -161,29 +163,31 @@ def contenders_table(best: pd.DataFrame, trust: dict[str, Any], num: int = 4) ->
     """The most likely best modules of each unit.
 
     Returns:
-        unit, module, prob_best, share_of_members, bootstrap_share (where the run has it), cannot_be_told, num_evaluated.
+        unit, module, rank (by the average), prob_best, share_of_members, bootstrap_share (where the run has it), cannot_be_told
+        (from the first by the average), num_evaluated.
     """
     labels = {unit["unit_index"]: unit["unit"] for unit in trust["units"]}
     top = best.sort_values(["unit_index", "prob_best"], ascending=[True, False], kind="stable").groupby("unit_index").head(num)
     out = pd.DataFrame({"unit": top["unit_index"].map(labels)})
     out["module"] = [module_name(p, m, False) for p, m in zip(top["positions"], top["layers"], strict=True)]
-    columns = ["prob_best", "share_of_members", "bootstrap_share", "cannot_be_told", "num_evaluated"]
+    columns = ["rank", "prob_best", "share_of_members", "bootstrap_share", "cannot_be_told", "num_evaluated"]
     return out.join(top[top.columns.intersection(columns)]).reset_index(drop=True)
 
 
 def contenders_figure(table: pd.DataFrame) -> go.Figure:
-    """Probability of being the best of its unit, the likeliest modules of every unit."""
+    """Probability of being the best of its unit, the likeliest modules of every unit; accented is each unit's likeliest."""
     figure = blank_figure(70 + 23 * len(table))
     names = [f"{u}: {m}" for u, m in zip(table["unit"], table["module"], strict=True)]
-    alike = table["cannot_be_told"].to_numpy(bool)
+    likeliest = table["unit"].ne(table["unit"].shift()).to_numpy(bool)
+    left = np.where(table["cannot_be_told"].to_numpy(bool), "not ruled out", "ruled out")
     shares = [table[c].map("{:.0%}".format) for c in ("share_of_members", "bootstrap_share") if c in table]
-    stable = "; in %{customdata[2]} of bootstraps" if len(shares) == 2 else ""
+    stable = "; in %{customdata[3]} of bootstraps" if len(shares) == 2 else ""
     figure.add_bar(
         x=table["prob_best"], y=list(range(len(names))), orientation="h",
-        marker={"color": [ACCENT if a else QUIET for a in alike]}, text=[f"{p:.0%}" for p in table["prob_best"]],
-        textposition="outside", cliponaxis=False, customdata=np.stack([names, *shares], 1),
-        hovertemplate="%{customdata[0]}<br>best with probability %{x:.0%}; first with %{customdata[1]} of members" + stable
-        + "<extra></extra>",
+        marker={"color": [ACCENT if first else QUIET for first in likeliest]}, text=[f"{p:.0%}" for p in table["prob_best"]],
+        textposition="outside", cliponaxis=False, customdata=np.stack([names, left, *shares], 1),
+        hovertemplate="%{customdata[0]}<br>best with probability %{x:.0%}; first with %{customdata[2]} of members" + stable
+        + "<br>%{customdata[1]} by a joint test of all at 90 %<extra></extra>",
     )  # fmt: skip
     firsts = np.flatnonzero(table["unit"].ne(table["unit"].shift()))[1:]
     figure.update_layout(shapes=[_divider(float(i) - 0.5) for i in firsts])
@@ -210,7 +214,7 @@ def evidence_table(trust: dict[str, Any]) -> pd.DataFrame:
         line = {"unit": unit["unit"], "best module": module_name(unit["positions"], unit["layers"], False)}
         line |= {"probability": f"{unit['prob_best']:.0%}", "first with members": f"{unit['share_of_members']:.0%}"}
         line["first in bootstraps"] = f"{unit['bootstrap_share']:.0%}" if "bootstrap_share" in unit else "not known"
-        line |= {"cannot be told apart": unit["num_alike"], "modules": unit["num_modules"]}
+        line |= {"not ruled out": unit["num_alike"], "modules": unit["num_modules"]}
         lines.append(
             line
             | {"ever evaluated": f"{unit['num_seen'] / max(unit['num_modules'], 1):.0%}", "best seen in": unit["num_evaluated"]}

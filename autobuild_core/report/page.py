@@ -264,7 +264,8 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
         said = [trust.meaning(report), trust.data_sentence(report), f"Size: {trust.cost_sentence(report)}"]
         said += (f"Label noise: {trust.noise_sentence(report, unit)}", f"Permuted labels: {trust.permutation_sentence(report)}")
         words = "".join(f"<p>{escape(text.replace('`', ''))}</p>" for text in said)
-        boxes.append(f"<div><h4>The best module of each unit {_csv('units')}</h4>{_html_table(as_frame(found['units']))}</div>")
+        units = f"<h4>The best module of each unit {_csv('units')}</h4>{_html_table(as_frame(found['units']))}"
+        boxes.append(f'<div class="whole">{units}</div>')
     return f'<h2>Should I trust this?</h2>{words}<div class="two">{"".join(boxes)}</div>'
 
 
@@ -272,9 +273,10 @@ def _next(bundle: Bundle) -> str:
     found = bundle["results"]["tables"].get("next")
     if not found or not found["arch"]:
         return ""
-    table = as_frame(found).rename(columns={"information": "doubt removed"})
-    how = "These tell each unit's best modules apart; doubt removed counts each together with those above it."
-    return f'<h2>Evaluate these next {_csv("next")}</h2><p class="how">{how}</p>{_html_table(table, {"doubt removed": "{:.0%}"})}'
+    table = as_frame(found).rename(columns={"information": "doubt removed so far"})
+    how = "These tell each unit's best modules apart; doubt removed so far counts each together with those above it."
+    drawn = _html_table(table, {"doubt removed so far": "{:.0%}"})
+    return f'<h2>Evaluate these next {_csv("next")}</h2><p class="how">{how}</p>{drawn}'
 
 
 def _settings(bundle: Bundle) -> str:

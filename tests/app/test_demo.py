@@ -17,11 +17,13 @@ def test_a_link_opens_its_view(link: str) -> None:
     st.cache_resource.clear()
     parts = urlsplit(link)
     query = dict(parse_qsl(parts.query, strict_parsing=True))
-    assert query["run"] == "sample" and set(query) <= set(NAMES)
+    assert query["run"] == "sample" and set(query) <= {*NAMES, "at"}
     app = open_page(parts.path.strip("/") or "home", **query)
     assert not app.exception, [e.value for e in app.exception]
     assert not app.error, [e.value for e in app.error]
     assert "Sample: MBConv" in texts(app)
+    if "at" in query:
+        assert query["at"] in [heading.proto.anchor for heading in app.subheader]
     if "module" in query:
         module = Module.parse(query["module"])
         assert module is not None and module.whole_unit

@@ -4,7 +4,9 @@ import sys
 
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
 
+from autobuild_core.figures.colours import Lens
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import STATES, flat_file, open_page, texts, train
 
@@ -137,9 +139,9 @@ def test_hops_rank_units_single_operations_and_paths_of_a_cell(in_state: Workspa
 def test_builder_fills_the_nodes_of_a_cell(in_state: Workspace) -> None:
     app = open_page("builder")
     labels = [box.label.replace("\\", "") for box in app.selectbox]
-    assert labels == ["node 1 (0>1)", "node 2 (0>2, 1>2)", "node 3 (0>3, 1>3, 2>3)"]
-    option = next(o for o in app.selectbox[2].options[1:] if " x " not in o)  # "3. nor conv 3x3, none, skip connect"
-    app.selectbox[2].set_value(option).run()
+    assert labels == ["Score", "node 1 (0>1)", "node 2 (0>2, 1>2)", "node 3 (0>3, 1>3, 2>3)"]
+    option = next(o for o in app.selectbox[3].options[1:] if " x " not in o)  # "3. nor conv 3x3, none, skip connect"
+    app.selectbox[3].set_value(option).run()
     assert not app.exception
     layers = [name.replace(" ", "_") for name in option.partition(". ")[2].split(", ")]
     assert "|" + "".join(f"{layer}~{node}|" for node, layer in enumerate(layers)) in texts(app)
@@ -158,11 +160,69 @@ def test_a_typed_architecture_outside_the_space_is_refused(in_state: Workspace) 
 def test_builder_predicts_a_choice_and_builds(in_state: Workspace) -> None:
     app = open_page("builder")
     assert "Predicted" in texts(app)
-    app.selectbox[0].set_value(app.selectbox[0].options[2]).run()
+    app.selectbox[1].set_value(app.selectbox[1].options[2]).run()
     assert not app.exception
     next(b for b in app.button if str(b.key) == "build").click().run()
     assert not app.exception
     assert "Reduced space" in texts(app)
+
+
+def slots(app: AppTest) -> list[str]:
+    """What stands in the slots of the builder."""
+    return [str(box.value) for box in app.selectbox if box.label != "Score"]
+
+
+@pytest.mark.parametrize("lens", ["score", "good", "embedding_norm"])
+@pytest.mark.parametrize("in_state", ["finished", "finished flat"], indirect=True)
+def test_builder_starts_with_the_best_of_each_unit_by_the_lens_that_its_cards_lead_with(lens: str, in_state: Workspace) -> None:
+    app = open_page("builder", lens=lens)
+    folder = in_state.run(in_state.runs()["id"].iloc[0])
+    modules = folder.read_frame("modules.parquet").query("whole_unit")
+    sign = -1 if lens == "score" and folder.config.minimize else 1
+    best = modules.assign(by=sign * modules[lens]).sort_values(["unit_index", "by"], ascending=[True, False])
+    best = best.drop_duplicates("unit_index")
+    assert slots(app) == best["layers"].tolist()
+    leading = {"score": "On average ", "good": "among the best 10 %", "embedding_norm": "norm "}[lens]
+    cards = [str(part.value) for part in app.get("html") if "font-weight:600" in str(part.value)]
+    assert len(cards) == len(best) and all(leading in one.partition("font-weight:600")[2].partition("</div>")[0] for one in cards)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_builder_keeps_what_was_put_into_a_slot_when_the_lens_changes_and_resets(in_state: Workspace) -> None:
+    app = open_page("builder")
+    first = slots(app)
+    app.selectbox[1].set_value(app.selectbox[1].options[5]).run()
+    chosen = slots(app)[0]
+    app.selectbox[0].set_value(Lens.GOOD).run()
+    assert not app.exception and not app.error
+    assert slots(app)[0] == chosen != first[0]
+    app.selectbox[0].set_value(Lens.SCORE).run()
+    next(b for b in app.button if str(b.key) == "reset_slots").click().run()
+    assert slots(app) == first
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_builder_names_all_layers_to_one_who_typed_another(in_state: Workspace) -> None:
+    app = open_page("builder")
+    app.session_state[f"slots_{in_state.runs()['id'].iloc[0]}"] = {0: "mb6 k9"}  # AppTest itself types nothing new
+    app.run()
+    said = app.error[0].value.replace("\\", "")
+    assert "'mb6 k9'" in said and "identity, mb3 k3, mb6 k5" in said
+
+
+@pytest.mark.parametrize("in_state", ["finished flat"], indirect=True)
+def test_candidates_are_shown_by_unit_and_open_on_importance(in_state: Workspace) -> None:
+    app = open_page("builder")
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception, [e.value for e in app.exception]
+    tables = [frame.value for frame in app.dataframe if "stage1" in frame.value]
+    assert [list(t.columns[:2]) for t in tables] == [["candidate", "predicted"], ["candidate", "information"]]
+    assert all(
+        {"90 % interval", "stage1", "stage2"} < set(t) and not t.astype(str).stack().str.contains("{").any() for t in tables
+    )
+    next(b for b in app.button if str(b.key) == "open_built").click().run()
+    assert not app.exception and "Importance" in [heading.value for heading in app.header]
+    assert str(app.query_params["arch"]).replace("['", "").startswith("typed:{")
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -240,4 +300,25 @@ def test_scorers_stand_beside_each_other_and_two_targets_too(in_state: Workspace
 def test_what_to_evaluate_next_is_offered(in_state: Workspace) -> None:
     app = open_page("builder")
     assert "Evaluate these next" in texts(app)
-    assert any(len(frame.value) == 16 and "arch" in frame.value for frame in app.dataframe)
+    assert any(len(frame.value) == 16 and "information" in frame.value for frame in app.dataframe)
+
+
+@pytest.mark.parametrize(("in_state", "expected"), [("finished", False), ("finished flat", True)], indirect=["in_state"])
+def test_hops_explains_hops_at_which_no_module_is_scored(in_state: Workspace, expected: bool) -> None:
+    deepest = int(in_state.run(in_state.runs()["id"].iloc[0]).read_frame("modules.parquet")["hop"].max())
+    read = texts(open_page("hops"))
+    assert (deepest < 4) is expected or not expected
+    assert ("the longest module scored has" in read) == (deepest < 4)
+
+
+@pytest.mark.parametrize(("at", "scrolls"), [("ranking", True), ("<script>", False)])
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_only_a_place_of_the_page_is_scrolled_to(at: str, scrolls: bool, in_state: Workspace) -> None:
+    scripts = [part for part in open_page("hops", at=at).get("html") if "autobuildAt" in str(part.value)]
+    assert len(scripts) == scrolls
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_the_drop_zone_names_every_kind_of_csv(in_state: Workspace) -> None:
+    label = open_page("home").get("file_uploader")[0].label
+    assert "column arch" in label and "NAS-Bench-201" in label

@@ -99,6 +99,9 @@ def test_notes_are_edited_and_claims_deleted(in_state: Workspace) -> None:
     next(b for b in app.button if str(b.key) == f"delete_{pin.id}").click().run()
     assert not app.exception and pins.all() == []
     assert "No claim is pinned yet" in texts(app)
+    press(app, "Undo")
+    assert not app.exception and [(p.id, p.note) for p in pins.all()] == [(pin.id, "second")]
+    assert not any(button.label == "Undo" for button in app.button)
 
 
 @ONE

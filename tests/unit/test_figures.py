@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from autobuild_core.errors import ArchitectureError
 from autobuild_core.figures import charts, drawing
 from autobuild_core.figures.colours import (
     Lens,
@@ -16,6 +17,7 @@ from autobuild_core.figures.colours import (
     evidence,
     ink_on,
     number,
+    rounded,
     scale_for,
     signed,
     unit_of,
@@ -383,3 +385,35 @@ def test_built_files_are_what_build_writes() -> None:
     assert json.loads(files["built.jsonl"]) == record
     assert files["built.txt"] == "22222222\n"
     assert files["built.csv"].splitlines() == ["arch,predicted,low,high", "22222222,1.0,0.5,1.5"]
+
+
+def test_layers_are_read_as_they_are_shown_and_as_they_are_written() -> None:
+    tokens = ["identity", "mb3_k3", "mb6_k5"]
+    for text in ("mb6 k5, mb6_k5", "2 x mb6 k5", "MB6  k5,mb6 k5,"):
+        assert charts.layers_named(text, tokens) == ["mb6_k5", "mb6_k5"]
+    assert charts.layers_named("3 x e6 k5, e3 k5", ["mbconv3_e6_k5", "mbconv3_e3_k5"]) == [
+        *["mbconv3_e6_k5"] * 3,
+        "mbconv3_e3_k5",
+    ]
+    assert charts.layers_named("", tokens) == []
+    cell = ["nor_conv_3x3", "none"]
+    assert charts.layers_named(charts.module_name('["a", "b"]', json.dumps(cell), False), cell) == cell
+    with pytest.raises(ArchitectureError, match="got the layer 'mb9 k5', expected some of: identity, mb3 k3, mb6 k5"):
+        charts.layers_named("mb6_k5, mb9 k5", tokens)
+
+
+def test_candidates_in_short() -> None:
+    facts = pd.DataFrame({"predicted": [1.0], "low": [0.5], "high": [1.5]}, index=[7])
+    table = charts.candidates_table(facts, [[("A", ["mb6_k5", "mb6_k5"]), ("B", [])]])
+    assert table.to_dict("records") == [{"predicted": 1.0, "90 % interval": "0.500 to 1.50", "A": "2 x mb6 k5", "B": "none"}]
+
+
+def test_the_ends_of_a_scale_have_no_exponent() -> None:
+    assert [rounded(v) for v in (1.636e6, 1234.5, 0.3534, 53.27)] == ["1,640,000", "1,230", "0.353", "53.3"]
+    assert drawing.legend(Scale(Lens.SCORE, 2e6, 3e6, 1e6, "FLOPs"))["labels"][1] == "average 2,000,000"
+
+
+def test_a_ranking_is_whole_up_to_a_length() -> None:
+    modules = pd.DataFrame([module(["L1"], [f"t{i}"], float(i)) for i in range(31)])
+    ranked = [len(charts.ranking_table(modules.head(n), Lens.SCORE, False, 9, "acc", whole_up_to=30)) for n in (27, 30, 31)]
+    assert ranked == [27, 30, 24] and len(charts.ranking_table(modules, Lens.SCORE, False, 9, "acc", 3, 3)) == 6

@@ -70,6 +70,14 @@ class TestBump:
         assert [trace.line.width for trace in figure.data].index(4) == 2
         assert any(note.text == "<b>3  L1 to L2: 2 x b</b>" for note in figure.layout.annotations)
 
+    def test_long_names_are_wrapped_so_that_they_fit_beside_the_chart(self, modules: pd.DataFrame) -> None:
+        table = self.table(modules)
+        table["module"] = "width to act: width=64, depth=4, kernel=5, act=gelu"
+        figure = hops.bump_figure(table, SCALE)
+        beside = [note.text for note in figure.layout.annotations if "gelu" in note.text]
+        assert beside and all(max(map(len, text.split("<br>"))) <= hops.LABEL + 3 for text in beside)
+        assert figure.layout.margin.r >= 6 * max(len(line) for text in beside for line in text.split("<br>"))
+
     def test_no_module_no_line(self, modules: pd.DataFrame) -> None:
         assert hops.bump_table(modules, {}, modules.head(0), Lens.SCORE, False, 9, "acc").empty
 

@@ -8,6 +8,7 @@ import pytest
 
 from autobuild_core import comparing
 from autobuild_core.figures import trust
+from autobuild_core.figures.charts import ACCENT, QUIET
 from autobuild_core.notebook import Run
 
 
@@ -28,7 +29,8 @@ def test_average_effects_or_associations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alike", "said"), [(1, "no other is as likely"), (2, "1 other cannot be told"), (12, "11 others cannot be told from it")]
+    ("alike", "said"),
+    [(1, "rules out all others"), (2, "does not rule out 1 other"), (12, "test of all 27 at 90 % does not rule out 11 others")],
 )
 def test_the_best_comes_with_its_probability(alike: int, said: str) -> None:
     sentence = trust.best_sentence({"num_modules": 27, "prob_best": 0.61, "num_alike": alike})
@@ -86,6 +88,12 @@ def test_everything_draws_from_a_real_run(trained: Run) -> None:
         best, first["positions"], first["layers"]
     )
     assert trust.module_sentence(best, first["positions"], "[]") == ""
+    second = best[(best["rank"] > 1) & best["cannot_be_told"]]  # a small probability stands without a second test beside it
+    assert all(trust.module_sentence(best, *key).endswith("%") for key in second[["positions", "layers"]].to_numpy())
+    bars = trust.contenders_figure(contenders).data[0]
+    for _, unit in contenders.groupby("unit"):
+        colours = [bars.marker.color[i] for i in unit["prob_best"].sort_values(ascending=False, kind="stable").index]
+        assert colours == [ACCENT] + [QUIET] * (len(unit) - 1)
     ranking = trust.scorer_ranking(scorers, "norms", 1)
     assert ranking["rank"].tolist() == list(range(1, 13))
     figures = [
