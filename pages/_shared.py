@@ -124,6 +124,11 @@ def _run_on_data(run: "pd.Series[Any] | None") -> "pd.Series[Any] | None":
     return run if run is not None and dataset is not None and run["data_hash"] == dataset["hash"] else None
 
 
+def _has_runs(dataset: "pd.Series[Any] | None") -> bool:
+    """Whether any run was trained on a data set."""
+    return dataset is not None and bool((runs()["data_hash"] == dataset["hash"]).any())
+
+
 def _say_what_is_gone(run: "pd.Series[Any] | None", shown: "pd.Series[Any] | None") -> None:
     """Sentences where the link names a run or a row that is not there, so that nothing else is shown in silence.
 
@@ -465,7 +470,7 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")
         _labelled(columns[0], "Data set", data)
         _labelled(columns[1], "Target", target)
-        text = "none yet"
+        text = "none chosen" if name == "data" and _has_runs(current_dataset()) else "none yet"
         if run is not None:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])

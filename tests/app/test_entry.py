@@ -148,7 +148,7 @@ def test_a_run_that_ended_badly_does_not_take_over(in_state: Workspace) -> None:
         set_state(in_state, in_state.add_run(dataset, "mean_acc", name=f"One that {state}"), state)
     app = open_page("home")
     assert bar(app)["Run"].startswith("First run")
-    assert "Most important" in texts(app)
+    assert "Best modules" in texts(app)
     ended = in_state.runs()["id"].iloc[0]
     assert bar(open_page("home", run=ended))["Run"].startswith("One that lost")  # a link still opens it
 
@@ -191,6 +191,11 @@ def test_data_names_the_run_of_the_data_that_it_shows(in_state: Workspace, tmp_p
     next(box for box in app.selectbox if box.label == "Data set").set_value(first).run()
     assert bar(app)["Data set"] == "Test data"
     assert bar(app)["Run"].startswith("First run")
+    next(box for box in app.selectbox if box.label == "Data set").set_value(other).run()
+    assert bar(app)["Run"] == "none yet"
+    app.query_params["data"] = first
+    app.query_params["run"] = in_state.add_run(other, "acc_pct")
+    assert bar(app.run())["Run"] == "none chosen"
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -206,7 +211,7 @@ def test_a_data_set_is_deleted_and_its_run_stays(in_state: Workspace, tmp_path: 
     button(app, "Delete this data set").click().run()
     assert in_state.datasets().empty
     assert len(app.get("file_uploader")) == 1
-    assert "Most important" in texts(open_page("home"))
+    assert "Best modules" in texts(open_page("home"))
 
 
 @pytest.mark.parametrize("in_state", ["no run"], indirect=True)

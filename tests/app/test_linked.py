@@ -199,7 +199,8 @@ class TestBuilder:
         table = in_state.run(run_of(in_state)).table()
         app = open_page("builder", arch="row:3")
         place = int(np.flatnonzero(table.source_rows == 3)[0])
-        assert [layer for box in app.selectbox[1:] for layer in layers_of(box)] == [table.spec.tokens[c] for c in table.codes[place]]
+        held = [layer for box in app.selectbox[1:] for layer in layers_of(box)]
+        assert held == [table.spec.tokens[c] for c in table.codes[place]]
 
     @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
     def test_a_module_chosen_in_a_slot_is_chosen(self, in_state: Workspace) -> None:

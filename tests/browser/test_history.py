@@ -13,7 +13,7 @@ from tests.browser.conftest import Watch
 pytestmark = pytest.mark.browser
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
 SEEN = {
-    "Home": "Most important",
+    "Home": "Best modules",
     "Data": "What to aim at",
     "Train": "Compare with",
     "Hops": "What a feature is worth",

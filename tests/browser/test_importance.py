@@ -231,7 +231,7 @@ def test_the_graph_is_saved_as_svg(opened: Page) -> None:
 def test_all_of_the_first_view_fits_a_projector(opened: Page) -> None:
     wide = opened.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
     assert wide
-    for part in (".canvas", ".legend"):
+    for part in (".canvas", "div.legend"):
         box = opened.locator(part).bounding_box()
         assert box is not None and box["y"] + box["height"] < 720, part
     words = opened.locator(".node .value").first.bounding_box()

@@ -104,6 +104,30 @@ def assert_built(built: list[dict[str, object]], data: Path) -> None:
     assert sum(int(digit) for digit in str(built[0]["arch"])) >= 14  # of 16
 
 
+def test_a_second_file_closes_the_box_that_took_it_and_a_mistake_is_seen_beside_the_equation(
+    page: Page, server: str, watch: Watch, tmp_path: Path
+) -> None:
+    page.goto(server)
+    page.locator("input[type=file]").set_input_files(macro_file(tmp_path / "one.json", num=20))
+    page.get_by_text("What to aim at").wait_for()
+    page.get_by_role("button", name="Add another file").click()
+    page.locator("input[type=file]").set_input_files(macro_file(tmp_path / "two.json", num=30))
+    expect(page.get_by_text("30 of 30")).to_be_visible()
+    expect(page.locator("[data-testid=stPopoverBody]")).to_have_count(0)
+
+    equation = page.get_by_label("Target, an equation over the metrics")
+    equation.fill("mean_acc / nonsense")
+    equation.press("Enter")
+    alert = page.locator("[data-testid=stAlert]")
+    expect(alert).to_contain_text("nonsense")
+    expect(page.get_by_role("button", name="Train on this")).to_be_disabled()
+    below = alert.bounding_box(), equation.bounding_box()
+    assert below[0] is not None and below[1] is not None
+    assert 0 < below[0]["y"] - below[1]["y"] < 200
+    expect(equation).to_have_value("mean_acc / nonsense")
+    watch.assert_quiet()
+
+
 def test_the_sample_leads_to_a_built_architecture(page: Page, server: str, watch: Watch) -> None:
     page.goto(server)
     page.get_by_role("button", name="Try the sample").first.click()
