@@ -129,6 +129,14 @@ def _has_runs(dataset: "pd.Series[Any] | None") -> bool:
     return dataset is not None and bool((runs()["data_hash"] == dataset["hash"]).any())
 
 
+def known_target() -> tuple[str, bool] | None:
+    """Target and whether it is minimised: as chosen, else as in the run that is shown, where it is of the data shown."""
+    if (target := recall("target")) is not None:
+        return target, recall("minimize") == "yes"
+    run = _run_on_data(current_run())
+    return None if run is None else (str(run["target"]), bool(run["minimize"]))
+
+
 def _say_what_is_gone(run: "pd.Series[Any] | None", shown: "pd.Series[Any] | None") -> None:
     """Sentences where the link names a run or a row that is not there, so that nothing else is shown in silence.
 

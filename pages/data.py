@@ -128,8 +128,8 @@ def aim(table: ArchTable) -> None:
         suggested = suggest_targets(table.metrics) or metrics[:1]
         box, way_box = f"target_{dataset_id}", f"way_{dataset_id}"
         known = _shared.recall("target")
-        minimize = _shared.recall("minimize") == "yes" if known else lower_is_better(suggested[0])
-        st.session_state.setdefault(box, known or suggested[0])
+        target, minimize = _shared.known_target() or (suggested[0], lower_is_better(suggested[0]))
+        st.session_state.setdefault(box, target)
         st.session_state.setdefault(way_box, WAYS[minimize])
         text = st.text_input("Target, an equation over the metrics", key=box, max_chars=300)
         values, blocked = judged(text, table, dataset_id)

@@ -57,7 +57,7 @@ def form() -> None:
         )
         return
     first = (suggest_targets(data.metrics) or metrics)[0]
-    text, minimize = _shared.recall("target") or "", _shared.recall("minimize") == "yes"
+    text, minimize = _shared.known_target() or ("", False)
     try:
         Target(text, minimize).check(metrics)
     except TargetError:  # none was chosen, or for other data

@@ -38,6 +38,15 @@ def test_the_bar_on_data_says_what_the_fields_say_after_every_change(in_state: W
     assert chosen(app)["target"] == "flops - 1"
 
 
+@pytest.mark.parametrize("in_state", ["finished flat"], indirect=True)
+def test_data_and_train_begin_with_the_target_of_the_run_that_is_shown(in_state: Workspace) -> None:
+    app = open_page("data")
+    assert app.text_input[0].value == "latency_ms" and bar(app)["Target"] == "minimise `latency_ms`"
+    app.text_input[0].set_value("acc_pct").run()
+    assert bar(app)["Target"] == "minimise `acc_pct`"  # a choice stays
+    assert "to minimise `latency_ms`" in texts(open_page("train"))
+
+
 @pytest.mark.parametrize("in_state", ["no run"], indirect=True)
 def test_a_suggestion_brings_its_direction(in_state: Workspace) -> None:
     app = open_page("data")
