@@ -22,7 +22,7 @@ def test_the_arrow_keys_walk_through_a_cell(
     page.locator("[data-ready=yes]").wait_for()
     shown = page.locator("[data-testid=stHeading] h3").first
     expect(shown).to_contain_text("0>1: ")
-    legend = page.locator(".legend").bounding_box()
+    legend = page.locator("div.legend").bounding_box()
     assert legend is not None and legend["y"] + legend["height"] < 720  # in sight with the whole cell
     page.get_by_role("option").first.focus()
     page.keyboard.press("ArrowLeft")  # nothing stands before the first operation: the input is not selected

@@ -116,6 +116,7 @@ def test_a_second_file_closes_the_box_that_took_it_and_a_mistake_is_seen_beside_
     expect(page.locator("[data-testid=stPopoverBody]")).to_have_count(0)
 
     equation = page.get_by_label("Target, an equation over the metrics")
+    expect(equation).to_have_count(1)  # that of the first file is gone when the page is drawn to its end
     equation.fill("mean_acc / nonsense")
     equation.press("Enter")
     alert = page.locator("[data-testid=stAlert]")
