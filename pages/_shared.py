@@ -15,6 +15,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
@@ -166,8 +167,13 @@ def _forget_fragments() -> None:
 
     Streamlit would run a fragment that is clicked while the new page is being drawn after it, in its place: an empty page.
     """
-    if (context := get_script_run_ctx()) is not None:
-        context.fragment_storage.clear()
+    if (context := get_script_run_ctx()) is None:
+        return
+    context.fragment_storage.clear()
+    if (requests := context.script_requests) is not None:
+        with requests._lock:  # a click that waits already
+            if requests._state is ScriptRequestType.RERUN and requests._rerun_data.fragment_id_queue:
+                requests._state = ScriptRequestType.CONTINUE
 
 
 def visit() -> dict[str, Any]:

@@ -28,11 +28,11 @@ from autobuild_core.population import (
     jackknife_half_width,
 )
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
+from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer
 
 Array = NDArray[np.float64]
 MEMBERS = 5  # of a baseline: each holds out a fifth of the networks
-MIN_NETWORKS = 10
 
 
 def random_folds(num: int, num_folds: int, seed: int = 0) -> NDArray[np.int64]:

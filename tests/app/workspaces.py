@@ -60,9 +60,10 @@ def cell_file(path: Path, num: int = 90) -> Path:
     return path
 
 
-def train(workspace: Workspace, dataset: str, target: str, minimize: bool) -> str:
+def train(workspace: Workspace, dataset: str, target: str, minimize: bool, max_length: int | None = None) -> str:
     """Runs the real worker to its end."""
-    run = workspace.add_run(dataset, target, name="First run", minimize=minimize, num_members=2, num_steps=30, threads=1)
+    small = {"num_members": 2, "num_steps": 30, "threads": 1, "max_length": max_length}
+    run = workspace.add_run(dataset, target, name="First run", minimize=minimize, **small)
     executor = SubprocessExecutor(workspace)
     executor.submit(run)
     deadline = time.monotonic() + 200

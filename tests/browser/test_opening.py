@@ -20,7 +20,7 @@ from tests.browser.conftest import Watch
 pytestmark = pytest.mark.browser
 # Beside another test process that trains, a page has half of a machine of two cores.
 SHARED = "PYTEST_XDIST_WORKER" in os.environ
-VISITS, CLICKS = (1, 3) if SHARED else (3, 7)
+VISITS, CLICKS = (1, 3) if SHARED else (4, 7)  # the first of several visits is cold
 WARM_SECONDS, SIDEBAR_SECONDS, CLICK_MS = (7.0, 5.0, 2000) if SHARED else (2.0, 1.5, 300)
 LAST_SEEN = {
     "": "Best modules",
@@ -64,9 +64,10 @@ def test_a_warm_page_opens_at_once_and_a_click_answers(
     titles = ["Home", *(name.title() for name in LAST_SEEN if name)]
     for name, text in LAST_SEEN.items():
         address = f"{server}/{name}?run={run}&data={dataset}"
-        cold, *warm = [seconds_to_open(page, lambda address=address: page.goto(address), text) for _ in range(1 + VISITS)]
-        print(f"{num:7,} {name or 'home':10s} by its address: cold {cold:5.2f} s, warm {min(warm):5.2f} to {max(warm):5.2f} s")
-        assert min(warm) < WARM_SECONDS, name  # the best of three visits
+        times = [seconds_to_open(page, lambda address=address: page.goto(address), text) for _ in range(VISITS)]
+        warm = times[1:] or times
+        print(f"{num:7,} {name or 'home':10s} by its address: {times[0]:5.2f} s, then {min(warm):5.2f} to {max(warm):5.2f} s")
+        assert min(warm) < WARM_SECONDS, name  # the best visit
     links = {title: page.get_by_role("link", name=title, exact=True) for title in titles}
     for title, text in zip(titles, LAST_SEEN.values(), strict=True):
         times = []
