@@ -105,6 +105,7 @@ class AutoBuildScorer(Scorer):
         self.space_means: Array = self._targets @ self.population.weights  # (members,)
         self.space_good: Array = self._good @ self.population.weights
         self.calibration_errors: list[tuple[int, float, float]] = []  # (modules, error, spread of the scores) a calibrated group
+        self._effects: dict[tuple[int, int | None], Array] = {}  # of single layers that were scored, by position and unit
         self._by_cost = self._cost_curves()
         self._beyond = self._beyond_cost(self.population.codes, self._targets)
 
@@ -138,6 +139,8 @@ class AutoBuildScorer(Scorer):
             else:
                 lenses, missed = self._calibrated(group)
                 error = missed.tolist()
+            if len(group.positions) == 1:
+                self._effects[group.positions[0], group.unit] = lenses[0] - self.space_means[:, None]
             frame = self._frame(*lenses, error)
             frame.insert(0, "embedding_norm", self._norms(group))
             frames.append(frame)
@@ -146,10 +149,11 @@ class AutoBuildScorer(Scorer):
         return frames
 
     def member_effects(self, group: ModuleGroup) -> Array:
-        """(members, num_modules) expected target with each module less that of an average architecture, by every member."""
-        targets = self._exact(group)[0] if self.population.exact else self._sampled(group, group)[0]
-        effects: Array = targets - self.space_means[:, None]
-        return effects
+        """(members, num_modules) what single layers at a position add to the expected target, by every member."""
+        key = group.positions[0], group.unit
+        if key not in self._effects:
+            self.score([group])
+        return self._effects[key]
 
     def _good_thresholds(self, scores: Array) -> Array:
         """(members,) the score above which a tenth of the space lies; with the prediction error where good is a probability."""
