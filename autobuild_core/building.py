@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.spaces import Space
 
 PRODUCT_LIMIT = 20_000
 UNREDUCED_K = 100  # modules a unit from which the search over a whole space starts
@@ -172,9 +173,13 @@ def _best(predictor: Predictor, codes: Codes, refused: NDArray[np.uint64], num: 
 
 def built_records(built: Built, predictor: Predictor) -> list[dict[str, Any]]:
     """What `build` writes, one object an architecture: {"arch", "predicted", "low", "high", "modules"}."""
+    return architecture_records(predictor.space, built.codes, built.frame[["predicted", "low", "high"]])
+
+
+def architecture_records(space: Space, codes: Codes, facts: pd.DataFrame) -> list[dict[str, Any]]:
+    """One object an architecture: "arch" (native encoding), the numbers known of it, "modules" ([{"unit", "layers"}, ...])."""
     records = []
-    for row, values in zip(built.codes, built.frame.itertuples(), strict=True):
-        parts = [{"unit": unit, "layers": layers} for unit, layers in predictor.space.describe(row)]
-        prediction = {name: float(getattr(values, name)) for name in ("predicted", "low", "high")}
-        records.append({"arch": predictor.space.native(row)} | prediction | {"modules": parts})
+    for row, line in zip(codes, facts.to_dict("records"), strict=True):
+        modules = [{"unit": unit, "layers": layers} for unit, layers in space.describe(row)]
+        records.append({"arch": space.native(row)} | {name: float(value) for name, value in line.items()} | {"modules": modules})
     return records

@@ -20,7 +20,7 @@ from autobuild_core.inference import Predictor
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import DEFAULT_SCORER, LENSES, make_scorer, score_modules, unit_groups, window_count
-from autobuild_core.suggest import suggest, suggested_records
+from autobuild_core.suggest import suggest
 from autobuild_core.tables import content_hash
 from autobuild_core.targets import Target
 
@@ -152,7 +152,7 @@ class Run:
             ConfigError: num is not positive.
         """
         codes, frame = suggest(self.predictor, self.modules(), self.table().networks, num)
-        return pd.DataFrame(suggested_records(self.predictor, codes, frame))
+        return pd.DataFrame(building.architecture_records(self.predictor.space, codes, frame))
 
     def interactions(self) -> pd.DataFrame:
         """Second differences of the strongest pairs of modules (interactions.py)."""

@@ -4,7 +4,6 @@
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,15 +75,6 @@ def suggest(
     frame = predictor.predict(codes[chosen]).drop(columns="score")
     frame.insert(0, "information", information)
     return codes[chosen], frame
-
-
-def suggested_records(predictor: Predictor, codes: Codes, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """What `suggest` writes, one object an architecture: {"arch", "information", "predicted", "low", "high", "modules"}."""
-    records = []
-    for row, line in zip(codes, frame.to_dict("records"), strict=True):
-        parts = [{"unit": unit, "layers": layers} for unit, layers in predictor.space.describe(row)]
-        records.append({"arch": predictor.space.native(row)} | {k: float(v) for k, v in line.items()} | {"modules": parts})
-    return records
 
 
 def _deviations(scores: Array) -> Array:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import holding, registry, trust
-from autobuild_core.building import module_rows, orientation, top_modules
+from autobuild_core.building import architecture_records, module_rows, orientation, top_modules
 from autobuild_core.inference import Predictor
 from autobuild_core.interactions import interactions
 from autobuild_core.noise import label_noise
@@ -26,7 +26,7 @@ from autobuild_core.scorers import DEFAULT_SCORER, make_scorer
 from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.stability import Bootstraps
-from autobuild_core.suggest import suggest, suggested_records
+from autobuild_core.suggest import suggest
 from autobuild_core.targets import Target
 
 Array = NDArray[np.float64]
@@ -274,5 +274,5 @@ def unit_lines(trained: Trained, best: pd.DataFrame) -> list[dict[str, Any]]:
 def next_table(trained: Trained, num: int = NUM_NEXT) -> pd.DataFrame:
     """next.parquet: what to evaluate next, a line each: record (its JSON line), information, predicted, low, high."""
     codes, frame = suggest(trained.predictor, trained.modules, trained.rows.networks, num)
-    records = suggested_records(trained.predictor, codes, frame)
+    records = architecture_records(trained.predictor.space, codes, frame)
     return frame.assign(record=[json.dumps(record) for record in records])

@@ -106,7 +106,7 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
 
     Args:
         facts: a line an architecture: what is known of it.
-        records: of each its "arch" (native encoding) and "modules" ({"unit", "layers"}), as `building.built_records` has them.
+        records: of each its "arch" (native encoding) and "modules", as `building.architecture_records` has them.
         key: of the table.
         columns: how Streamlit shows columns, by name.
     """

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from autobuild_core import claims, report
+from autobuild_core import building, claims, report
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing, review
 from autobuild_core.figures.colours import Lens
@@ -131,11 +131,9 @@ def overturn(one: Pin, found: dict[str, Any]) -> None:
         if table.empty:
             st.caption("Every network was evaluated already.")
             return
-        natives = [evaluation["arch"] for evaluation in found["overturn"]["evaluations"]]
-        units = [run.space.describe(np.array(run.space.parse(native), np.int16)) for native in natives]
-        parts = [[{"unit": unit, "layers": layers} for unit, layers in one] for one in units]
-        records = [{"arch": native, "modules": part} for native, part in zip(natives, parts, strict=True)]
-        _linked.candidates(table.drop(columns="arch"), records, f"overturn_{one.id}")
+        codes = np.array([run.space.parse(evaluation["arch"]) for evaluation in found["overturn"]["evaluations"]], np.int16)
+        facts = table.drop(columns="arch")
+        _linked.candidates(facts, building.architecture_records(run.space, codes, facts[[]]), f"overturn_{one.id}")
         _shared.csv_button(table, f"overturn_{one.id}")
 
 
