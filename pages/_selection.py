@@ -240,13 +240,10 @@ def architecture(run: "FinishedRun", name: str = "arch") -> Architecture:
     return Architecture("typed", parse(run, rest if kind == "typed" else text), None, "typed in")
 
 
-def missing_row(run: "FinishedRun") -> str | None:
-    """The row that is chosen, or stands beside it in a pair, and is not in the run's table."""
-    for name in ("arch", "beside") if recall("show") == "pair" else ("arch",):
-        kind, _, row = (recall(name) or "").partition(":")
-        if kind == "row" and not (row.isdigit() and (run.table.source_rows == int(row)).any()):
-            return row
-    return None
+def named_rows() -> list[str]:
+    """The rows of the file that the link names, as written: the chosen one, and in a pair the one beside it."""
+    kept = [recall(name) or "" for name in (("arch", "beside") if recall("show") == "pair" else ("arch",))]
+    return [text.removeprefix("row:") for text in kept if text.startswith("row:")]
 
 
 def parse(run: "FinishedRun", text: str) -> Codes:

@@ -150,14 +150,14 @@ def _say_what_is_gone(run: "pd.Series[Any] | None", shown: "pd.Series[Any] | Non
         st.warning(f"The run in this link does not exist any more{other}.")
     if shown is None or shown["state"] != "finished":
         return
-    try:
-        found = read_run(str(shown["id"]))
-    except StudioError:
-        return  # the page says it
-    if (row := _selection.missing_row(found)) is not None:
-        visit()["row"] = row
-    elif recall("arch") is None:
-        row = visit().get("row")  # Importance has already put the best in its place
+    row = visit().get("row") if recall("arch") is None else None  # Importance has already put the best in its place
+    if named := _selection.named_rows():
+        try:
+            known = read_run(str(shown["id"])).table.source_rows
+        except StudioError:
+            return  # the page says it
+        if missing := [one for one in named if not (one.isdigit() and (known == int(one)).any())]:
+            row = visit()["row"] = missing[0]
     if row is not None:
         st.warning(f"Row {row} of this link is not among the data of this run; shown is the best measured architecture.")
 
@@ -484,8 +484,9 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")
         _labelled(columns[0], "Data set", data)
         _labelled(columns[1], "Target", target)
-        text = "none chosen" if name == "data" and _has_runs(current_dataset()) else "none yet"
-        if run is not None:
+        if run is None:
+            text = "none chosen" if name == "data" and _has_runs(current_dataset()) else "none yet"
+        else:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
             text = f"{plain(run['name'], 27)} :{badge[1]}-badge[{badge[0]}]"

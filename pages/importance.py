@@ -150,8 +150,8 @@ def elsewhere(asked: _selection.Module) -> "pd.Series[Any]":
     st.info("The chosen module is not in this architecture; click a box to look at another one.")
     if row is not None and st.button("Show the best measured that has it"):
         _selection.choose_row(run, row)
-        for key in ("arch_kind", "arch_row", "arch_typed"):
-            st.session_state.pop(key, None)
+        for name in ("arch_kind", "arch_row", "arch_typed"):
+            st.session_state.pop(name, None)
         st.rerun()
     return run.modules.iloc[run.index[asked.key]]
 

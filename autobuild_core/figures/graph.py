@@ -195,10 +195,11 @@ def standalone_html(graph: Graph, stop: str, lens: Lens, title: str) -> str:
         sides = len(slot["nodes"])
         step = 0.0 if sides == 1 else 1.3 * cells.RADIUS if slot["kind"] == "sum" else (data["size"]["width"] + PAIR_GAP) / 2
         value, told, look = _as_vis_node(data["records"], node["of"][number], lens)
+        title_lines = "\n".join([f"{node['id']}: {node['token']}", *told, node["note"]]).strip()
         network.add_node(
             node["id"],
             label=f"{node['text']}\n{value}",
-            title="\n".join([f"{node['id']}: {node['token']}", *told, node["note"]]).strip().replace("href", "hre\u200bf"),
+            title=title_lines.replace("href", "hre\u200bf"),  # with "href" in a title pyvis writes titles as HTML
             x=slot["x"] + (step if node["side"] == "B" else -step),
             y=slot["y"],
             shape="circle" if slot["kind"] == "sum" else "box",
