@@ -20,6 +20,19 @@ from autobuild_core.storage import Workspace
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 PATIENCE_MS = 60_000  # a busy machine of two cores draws a page in tens of seconds
+# What a finished run's page shows last.
+LAST_SEEN = {
+    "": "Best modules",
+    "data": "What to aim at",
+    "train": "Compare with",
+    "map": "Architectures, best first",
+    "importance": "Better in its place",
+    "hops": "What a feature is worth",
+    "builder": "Build for me",
+    "review": "Go to Importance",
+}
+DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 # Chromium itself says this of every page on a machine without a graphics card; it is no message of ours.
 NOT_OURS = ("GPU stall due to ReadPixels", "Automatic fallback to software WebGL")
 

@@ -8,17 +8,9 @@ from playwright.sync_api import Page, expect
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import macro_file, train
-from tests.browser.conftest import Watch
+from tests.browser.conftest import DRAWN, LAST_SEEN, Watch
 
 pytestmark = pytest.mark.browser
-DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
-SEEN = {
-    "Home": "Best modules",
-    "Data": "What to aim at",
-    "Train": "Compare with",
-    "Hops": "What a feature is worth",
-    "Builder": "Build for me",
-}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +22,7 @@ def run(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -
 
 def settled(page: Page, title: str) -> int:
     """Waits until a page is drawn and its address is whole; how many history entries there are."""
-    page.get_by_text(SEEN[title]).first.wait_for()
+    page.get_by_text(LAST_SEEN[title.lower().replace("home", "")]).first.wait_for()
     page.wait_for_function(DRAWN)
     page.wait_for_function("() => location.search.includes('run=')")
     page.wait_for_timeout(300)

@@ -12,19 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import large_file, macro_file, train
-from tests.browser.conftest import Watch
+from tests.browser.conftest import CONTRAST, DRAWN, LAST_SEEN, Watch
 
 pytestmark = pytest.mark.browser
-CONTRAST = Path(__file__).with_name("contrast.js").read_text()
-DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
-PAGES = {
-    "": "Best modules",
-    "data": "What to aim at",
-    "train": "Compare with",
-    "map": "Architectures, best first",
-    "hops": "What a feature is worth",
-    "builder": "Build for me",
-}
+PAGES = ("", "data", "train", "map", "hops", "builder")
 SMOOTH_MS = 2500  # measured: 0.4 to 0.7 s, and 1.4 s while three other processes use the two cores; the page itself takes 0.2 s
 # Where on the screen a point of a trace lies: [left, top].
 PLACE = """([chart, name, index]) => {
@@ -144,8 +135,8 @@ def test_the_mode_bar_is_reached_by_keyboard_and_saves_svg(page: Page, server: s
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_text_can_be_read(browser: Browser, server: str, watch: Watch, run: str, theme: str) -> None:
     page = browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 2400}).new_page()  # type: ignore[arg-type]
-    for name, text in PAGES.items():
-        opened(page, f"{server}/{name}", text)
+    for name in PAGES:
+        opened(page, f"{server}/{name}", LAST_SEEN[name])
         page.wait_for_timeout(1000)
         assert (name, page.evaluate(CONTRAST, 4.5)) == (name, [])
         page.get_by_role("button", name=re.compile("How to read this")).click()

@@ -15,24 +15,13 @@ from playwright.sync_api import Page
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import large_file, macro_file, train
-from tests.browser.conftest import Watch
+from tests.browser.conftest import DRAWN, LAST_SEEN, Watch
 
 pytestmark = pytest.mark.browser
 # Beside another test process that trains, a page has half of a machine of two cores.
 SHARED = "PYTEST_XDIST_WORKER" in os.environ
 VISITS, CLICKS = (1, 3) if SHARED else (4, 7)  # the first of several visits is cold
 WARM_SECONDS, SIDEBAR_SECONDS, CLICK_MS = (7.0, 5.0, 2000) if SHARED else (2.0, 1.5, 300)
-LAST_SEEN = {
-    "": "Best modules",
-    "data": "What to aim at",
-    "train": "Compare with",
-    "map": "Architectures, best first",
-    "importance": "Better in its place",
-    "hops": "What a feature is worth",
-    "builder": "Build for me",
-    "review": "Go to Importance",
-}
-DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
 # From a click on the last layer but `turn` to the first frame in which the panel names another module, in milliseconds.
 CLICKED = """async (turn) => {
   const root = [...document.querySelectorAll('*')].map((one) => one.shadowRoot?.querySelector('.graph')).find(Boolean);

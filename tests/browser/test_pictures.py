@@ -16,8 +16,7 @@ from playwright.sync_api import Page
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import SAMPLE_ID, Workspace
 from pages._shared import SAMPLE_FILE
-from tests.browser.conftest import ROOT, Watch
-from tests.browser.test_opening import DRAWN, LAST_SEEN
+from tests.browser.conftest import DRAWN, LAST_SEEN, ROOT, Watch
 
 pytestmark = pytest.mark.browser
 FOLDER = ROOT / "docs" / "pictures"

@@ -5,6 +5,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.mark.parametrize(("query", "place"), [("rank=whole:0", "ranking"), ("look=interactions", "interactions")])
 def test_a_link_opens_at_its_section(query: str, place: str, page: Page, server: str, watch: Watch) -> None:

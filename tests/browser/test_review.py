@@ -6,11 +6,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from autobuild_core.report import read_bundle
-from tests.browser.conftest import PATIENCE_MS, Watch
+from tests.browser.conftest import DRAWN, PATIENCE_MS, Watch
 
 pytestmark = pytest.mark.browser
 NOTE = "Is kernel 5 slow on the target?"
-DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
 
 
 def test_a_claim_goes_from_a_pin_to_a_file(page: Page, server: str, watch: Watch, browser: Browser, tmp_path: Path) -> None:

@@ -1,18 +1,15 @@
 """Every page in every state in real Chromium: drawn, readable, within the window, no error."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import STATES, trained, unfinished
-from tests.browser.conftest import Watch, serving
-from tests.browser.test_opening import DRAWN, LAST_SEEN
+from tests.browser.conftest import CONTRAST, DRAWN, LAST_SEEN, Watch, serving
 
 pytestmark = pytest.mark.browser
-CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 WIDER = "() => ((main) => main.scrollWidth - main.clientWidth)(document.querySelector('[data-testid=stMain]'))"
 SAID = {"no run": "none yet", "running": "running", "failed": "failed", "lost": "lost"}
 
