@@ -110,13 +110,15 @@ def test_a_second_file_closes_the_box_that_took_it_and_a_mistake_is_seen_beside_
     page.goto(server)
     page.locator("input[type=file]").set_input_files(macro_file(tmp_path / "one.json", num=20))
     page.get_by_text("What to aim at").wait_for()
+    equation = page.get_by_label("Target, an equation over the metrics")
+    before = equation.element_handle()  # the first file's box, which stands there until the page is drawn to its end
     page.get_by_role("button", name="Add another file").click()
     page.locator("input[type=file]").set_input_files(macro_file(tmp_path / "two.json", num=30))
     expect(page.get_by_text("30 of 30")).to_be_visible()
     expect(page.locator("[data-testid=stPopoverBody]")).to_have_count(0)
 
-    equation = page.get_by_label("Target, an equation over the metrics")
-    expect(equation).to_have_count(1)  # that of the first file is gone when the page is drawn to its end
+    page.wait_for_function("box => !box.isConnected", arg=before)
+    expect(equation).to_have_count(1)
     equation.fill("mean_acc / nonsense")
     equation.press("Enter")
     alert = page.locator("[data-testid=stAlert]")
