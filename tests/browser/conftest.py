@@ -31,8 +31,9 @@ LAST_SEEN = {
     "builder": "Build for me",
     "review": "Go to Importance",
 }
-DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')"
-CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"
+CONTRAST = Path(__file__).with_name("contrast.js").read_text().rstrip().removesuffix(";")
+MIN_CONTRAST = 4.5
 # Chromium itself says this of every page on a machine without a graphics card; it is no message of ours.
 NOT_OURS = ("GPU stall due to ReadPixels", "Automatic fallback to software WebGL")
 
@@ -112,6 +113,13 @@ class Watch:
         """No console error, no request to any other host."""
         assert self.complaints == []
         assert self.strangers == []
+
+
+def unreadable(page: Page) -> list[str]:
+    """Texts of too little contrast, at a moment when the page is drawn: what is being renewed is pale, and "Stop" fades in."""
+    seen = page.wait_for_function(f"(limit) => ({DRAWN})() && {{texts: ({CONTRAST})(limit)}}", arg=MIN_CONTRAST)
+    texts: list[str] = seen.json_value()["texts"]
+    return texts
 
 
 @pytest.fixture

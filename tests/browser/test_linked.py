@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import large_file, macro_file, train
-from tests.browser.conftest import CONTRAST, DRAWN, LAST_SEEN, Watch
+from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, unreadable
 
 pytestmark = pytest.mark.browser
 PAGES = ("", "data", "train", "map", "hops", "builder")
@@ -138,7 +138,7 @@ def test_every_text_can_be_read(browser: Browser, server: str, watch: Watch, run
     for name in PAGES:
         opened(page, f"{server}/{name}", LAST_SEEN[name])
         page.wait_for_timeout(1000)
-        assert (name, page.evaluate(CONTRAST, 4.5)) == (name, [])
+        assert (name, unreadable(page)) == (name, [])
         page.get_by_role("button", name=re.compile("How to read this")).click()
         expect(page.locator("[data-testid=stPopoverBody]")).to_contain_text("How to read this.")
     page.close()

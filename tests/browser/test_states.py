@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import STATES, trained, unfinished
-from tests.browser.conftest import CONTRAST, DRAWN, LAST_SEEN, Watch, serving
+from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, serving, unreadable
 
 pytestmark = pytest.mark.browser
 WIDER = "() => ((main) => main.scrollWidth - main.clientWidth)(document.querySelector('[data-testid=stMain]'))"
@@ -41,6 +41,6 @@ def test_every_page_is_drawn_and_readable(page: Page, server: str, watch: Watch,
         page.wait_for_function(DRAWN)
         page.wait_for_timeout(300)  # figures are drawn after their data arrive
         assert page.locator("[data-testid=stException]").count() == 0, name
-        assert (name, page.evaluate(CONTRAST, 4.5)) == (name, [])
+        assert (name, unreadable(page)) == (name, [])
         assert (name, page.evaluate(WIDER)) == (name, 0)
     watch.assert_quiet()
