@@ -1,7 +1,7 @@
 """Would another sample of networks have said the same of a module? The share of bootstraps in which its effect keeps its sign.
 
-`stability.py` says how the solved half's predictions move from one bootstrap sample of the networks to the next; here those moves
-become moves of every scored module's effect. Ours.
+`stability.py` says how predictions move from one bootstrap sample of the networks to the next; here those moves become moves of
+every scored module's effect. Ours.
 """
 
 import json
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from autobuild_core.building import module_rows
 from autobuild_core.population import Population, exact_means
-from autobuild_core.readout import scaled_features
 from autobuild_core.records import ModuleGroup
 from autobuild_core.scorers import count_evaluated
 from autobuild_core.scorers.autobuild import AutoBuildScorer
@@ -21,22 +20,13 @@ from autobuild_core.stability import Bootstraps
 Array = NDArray[np.float64]
 FILE = "claims.parquet"
 NUM_ARCHITECTURES, FEWEST = 2048, 12  # of the space, over which moves are averaged; that a module needs among them
-GRID = np.linspace(-4, 4, 401)  # normal scores
-
-
-def slopes(scorer: AutoBuildScorer, lines: NDArray[np.intp]) -> Array:
-    """(n,) how much the expected target of architectures of the population moves with their normal score."""
-    curve = scorer.predictor.expected(GRID)
-    order = 1 if curve[-1] >= curve[0] else -1
-    found: Array = np.interp(scorer.member_targets.mean(0)[lines], curve[::order], np.gradient(curve, GRID)[::order])
-    return found
 
 
 def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.DataFrame) -> pd.DataFrame:
     """claims.parquet: how every module's effect moves over the bootstraps.
 
     The effect in a bootstrap is that of the module table, moved by what the predictions of architectures with the module move on
-    average, less what all move. An architecture's target moves by its normal score's move times the slope there.
+    average, less what all move.
 
     Args:
         scorer: the ensemble's.
@@ -48,14 +38,11 @@ def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.D
         sign that it has), bootstrap_low, bootstrap_high (90 % of the bootstraps); NaN where fewer than FEWEST of
         NUM_ARCHITECTURES random architectures contain the module.
     """
-    predictor, rng = scorer.predictor, np.random.default_rng(0)
     everything, spec = scorer.population, scorer.predictor.spec
-    num = len(everything.codes)
-    lines = np.sort(rng.permutation(num)[:NUM_ARCHITECTURES])
+    lines = np.sort(np.random.default_rng(0).permutation(len(everything.codes))[:NUM_ARCHITECTURES])
     weights = everything.weights[lines] / everything.weights[lines].sum()
     population = Population(everything.codes[lines], weights, False)
-    moved = scaled_features(predictor.network, predictor.space.canonical(population.codes)) @ bootstraps.moves
-    targets = (moved * slopes(scorer, lines)[:, None]).T  # (bootstraps, n) in target units
+    targets = bootstraps.target_moves(population.codes)
     effects = np.full((len(targets), len(modules)), np.nan)
     codes = module_rows(modules, spec)
     keys = [modules["positions"], modules["whole_unit"], modules["unit_index"]]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.features import Codebook
 from autobuild_core.graphs import Graphs, make_graphs
+from autobuild_core.kernel import layer_coordinates, similarity
 from autobuild_core.records import Codes
 from autobuild_core.structure import structure_features
 
@@ -37,6 +38,33 @@ class Outputs:
     graph_norms: Floats
 
 
+class SolvedHalf:
+    """The Gaussian processes of an ensemble: how alike to the landmarks an architecture is, weighted.
+
+    Args:
+        random: the network with one random member whose graph embeddings are compared.
+        weights: what `readout.solve_readout` found, by its names.
+    """
+
+    def __init__(self, random: "Network", weights: dict[str, Floats]) -> None:
+        self._random = random
+        self._mean, self._weights, self._readout = (weights[SOLVED + name] for name in ("mean", "weights", "readout"))
+        squares = weights[SOLVED + "roots"] ** 2  # (members, columns)
+        self._squares = squares.T
+        self._marks = weights[SOLVED + "landmarks"].T * squares[:, :, None]  # (members, columns, landmarks)
+        self._norms = (weights[SOLVED + "landmarks"] ** 2 @ squares.T).T  # (members, landmarks)
+
+    def predict(self, codes: Codes, graphs: Graphs, structure: Floats) -> Floats:
+        """(members, graphs) predicted normal scores."""
+        columns = self._random.coordinates(codes, graphs, structure) - self._mean
+        norms = (columns**2 @ self._squares).T
+        alike = (
+            similarity(columns @ marks, *known)
+            for marks, *known in zip(self._marks, norms, self._norms, self._weights, strict=True)
+        )
+        return np.stack([a @ readout for a, readout in zip(alike, self._readout, strict=True)])
+
+
 class Network:
     """An ensemble of trained predictors, each mixed with the solved half of `readout.py` where there is one.
 
@@ -55,6 +83,7 @@ class Network:
         own = {name.removeprefix(RANDOM): w for name, w in weights.items() if name.startswith(RANDOM)}
         random_hops = sum(name.startswith("norms.") and name.endswith(".scale") for name in own)
         self.random = Network(own, codebook, random_hops) if own else None
+        self.solved = SolvedHalf(self.random, weights) if self.random is not None else None
         self._folded = [self._fold(hop) for hop in range(num_hops)]
 
     def structure(self, codes: Codes) -> Floats:
@@ -126,36 +155,24 @@ class Network:
         scores = hidden @ w["out_weight"] + w["out_bias"] + np.concatenate([*pooled, whole], -1) @ w["linear_weight"]
         return Outputs(scores[..., 0], norms)
 
-    def features(self, codes: Codes, graphs: Graphs, structure: Floats) -> list[Floats]:
-        """Groups of features that the solved readout sees, each (graphs, dim), of a network with one random member.
+    @property
+    def hop_widths(self) -> list[int]:
+        """Dimensions of the graph embeddings of hops 1..M."""
+        return [self.weights[f"hops.{hop}.bias"].shape[-1] for hop in range(self.num_hops)]
 
-        Structure, one-hot layers, the graph embeddings of hops 1..M, rectified random projections of structure and of layers.
-        """
-        spec = self.codebook.spec
-        hot = codes[:, :, None] == np.arange(len(spec.tokens))
-        layers = hot.reshape(len(codes), -1).astype(np.float32) / np.float32(np.sqrt(spec.num_positions))
+    def coordinates(self, codes: Codes, graphs: Graphs, structure: Floats) -> Floats:
+        """(graphs, columns) what the kernel compares: layers, structure, graph embeddings of hops 1..M of one random member."""
         pooled = [h[0] for h in self.pooled(graphs)[1:]] if self.num_hops else []
-        rectified = []
-        for part, name in ((structure, "structure"), (layers, "layers")):
-            projection = self.weights[f"projection_{name}"]
-            rectified.append(np.maximum(part @ projection[:-1] + projection[-1], 0))
-        return [structure, layers, *pooled, *rectified]
-
-    def _solved(self, codes: Codes, graphs: Graphs, structure: Floats) -> Floats:
-        """(members, graphs) predictions of the solved half."""
-        assert self.random is not None
-        features = np.concatenate(self.random.features(codes, graphs, structure), 1)
-        solved: Floats = (features @ self.weights[SOLVED + "readout"] + self.weights[SOLVED + "bias"]).T
-        return solved
+        return np.concatenate([layer_coordinates(codes, self.codebook.spec), structure, *pooled], 1)
 
     def _outputs(self, codes: Codes) -> Outputs:
         """Of a chunk of codes: the two halves mixed."""
         graphs, structure = make_graphs(codes, self.codebook.spec), self.structure(codes)
         outputs = self.forward(graphs, structure)
-        if self.random is None:
+        if self.solved is None:
             return outputs
         share = self.weights[SOLVED + "share"]
-        return Outputs((1 - share) * outputs.scores + share * self._solved(codes, graphs, structure), outputs.graph_norms)
+        return Outputs((1 - share) * outputs.scores + share * self.solved.predict(codes, graphs, structure), outputs.graph_norms)
 
     def by_chunks(self, work: Callable[[Codes], Any], codes: Codes) -> list[Any]:
         """What `work` makes of every chunk of (n, num_positions) codes, `threads` of them at a time."""

@@ -138,7 +138,7 @@ def _learn(
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
     scaling = NormalScores.fit(values, minimize)
     codes = load_space(rows.spec).canonical(rows.codes)
-    weights = _ensemble(codes, scaling.to_scores(values), fold, codebook, settings, report, should_stop)
+    weights = _ensemble(codes, scaling.to_scores(values), fold, codebook, settings, threads, report, should_stop)
     return Learned(settings, fold, scaling, weights, Network(weights, codebook, settings.model.num_hops, threads))
 
 
@@ -148,6 +148,7 @@ def _ensemble(
     fold: NDArray[np.int64],
     codebook: Codebook,
     settings: Any,
+    threads: int,
     report: Progress,
     should_stop: Callable[[], bool],
 ) -> dict[str, NDArray[np.float32]]:
@@ -156,13 +157,11 @@ def _ensemble(
 
     space, num_hops = load_space(codebook.spec), settings.model.num_hops
     scale = structure_scale(codes, codebook.spec)
-    num_structure, num_layers = scale.shape[1], codes.shape[1] * len(codebook.spec.tokens)
     hops = num_hops if len(codes) <= readout.MAX_HOPS_ROWS else 0
     sizes = model.ModelConfig(num_hops=hops, width=readout.RANDOM_WIDTH)
-    drawn = model.Predictor(codebook, 1, sizes, num_structure, settings.seed + 1)
+    drawn = model.Predictor(codebook, 1, sizes, scale.shape[1], settings.seed + 1)
     own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
-    own |= readout.projections(num_structure, num_layers, np.random.default_rng(settings.seed))
-    random = Network(own, codebook, hops)
+    random = Network(own, codebook, hops, threads)
     solved = readout.solve_readout(random, codes, scores, fold, settings.members, settings.seed)
     taught = None
     if settings.taught_batch:
@@ -286,7 +285,9 @@ def _refit(
 
     def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         fold = training.split_folds(networks[rows], small.members, np.random.default_rng(settings.seed))
-        weights = _ensemble(codes[rows], scores, fold, codebook, small, lambda record: None, should_stop)
+        weights = _ensemble(
+            codes[rows], scores, fold, codebook, small, predictor.network.threads, lambda record: None, should_stop
+        )
         network = Network(weights, codebook, small.model.num_hops)
         spread = network.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
         return held_out(network, codes[rows], fold)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))

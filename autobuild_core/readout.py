@@ -1,145 +1,209 @@
-"""The solved half of the ensemble: a graph network whose message passing stays random and whose readout is solved exactly.
+"""The solved half of the ensemble: a Gaussian process over architectures, beside the graph networks that are trained.
 
-Few architectures do not determine a message-passing network, but they do determine a linear readout of a random one: its
-prediction is that of a Gaussian process over graphs, whose kernel is a sum of one linear kernel a group of features
-(`Network.features`), weighted by evidence. It orders well from 50 architectures on; where there is more to learn the trained
-half is better, and their shares follow what each predicts of held-out architectures.
+Few architectures do not determine a message-passing network, but they do determine how alike architectures must be to be about as
+good (`kernel.py`), and with that every prediction in closed form. Each member has a kernel of its own, found without its fold.
 
-Source: random features (Rahimi and Recht, NIPS 2007) of a graph network at initialisation; evidence as in Rasmussen and Williams,
-"Gaussian Processes for Machine Learning", 2006, equations 5.8 and 5.9. The combination is ours.
+Source: evidence as in Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 5.8 and 5.9; beyond
+MAX_LANDMARKS architectures Nystroem's approximation, Williams and Seeger, "Using the Nystroem method to speed up kernel
+machines", NIPS 2000. The combination is ours.
 """
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from autobuild_core.graphs import make_graphs
-from autobuild_core.network import SOLVED, Floats, Network
+from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Relevances, similarity
+from autobuild_core.network import SOLVED, Floats, Network, SolvedHalf
 from autobuild_core.records import Codes
 
 Array = NDArray[np.float64]
 RANDOM_WIDTH = 64  # of the random network's node embeddings
-NUM_PROJECTIONS = 512  # rectified random projections of a group
 MAX_HOPS_ROWS = 500  # beyond this many networks the random hops add nothing to the structure and the layers (measured)
-MAX_EVIDENCE = 300  # rows from which the kernel weights are found
-BIAS_VARIANCE = 1e-2
-PRIOR_WEIGHT, PRIOR_NOISE, PRIOR_SPREAD = -1.0, -3.0, 2.0  # of the logarithms of a kernel's weight and of the noise
-LOG_WEIGHTS, LOG_NOISE = (-12.0, 6.0), (-7.0, 3.0)  # a target without noise leaves the kernel invertible
+MAX_EVIDENCE = 300  # rows from which a kernel is found
+MAX_LANDMARKS = 512  # architectures with which others are compared; up to so many, those that were learned from
+LANDMARK_NOISE = 1e-4  # of their mean variance: what makes their kernel invertible
+PRIOR_WEIGHTS, PRIOR_NOISE, PRIOR_SPREAD = (0.0, -1.0, -1.0), -3.0, 2.0  # logarithms of the kernel's weights, of the noise
+LOGS, LOG_NOISE = (-12.0, 6.0), (-7.0, 3.0)  # a target without noise leaves the kernel invertible
+MAX_STEPS, ENOUGH = 60, 1e-5  # of the search for a kernel, which ends where a step gains less of the misfit
 SHARE_GRID = np.linspace(0, 1, 21)
 EVEN = 0.25  # how far the share is drawn to one half: few held-out architectures choose it, and the mean of two is safe
 
 
-def projections(num_structure: int, num_layers: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """Random projections by the names that `Network.features` asks for, each with a bias as its last row."""
-    out = {}
-    for name, width in (("structure", num_structure), ("layers", num_layers)):
-        drawn = rng.standard_normal((width + 1, NUM_PROJECTIONS))
-        drawn[-1] *= 0.5
-        out[f"projection_{name}"] = drawn.astype(np.float32)
-    return out
-
-
-def kernel_weights(kernels: list[Array], scores: Array) -> Array:
-    """(kernels + 1,) weights of the kernels and the noise variance that maximise the evidence times a broad log-normal prior.
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A kernel as it was found.
 
     Args:
-        kernels: each (n, n).
-        scores: (n,) targets of about unit variance.
+        logs: (relevances + PARTS + 1,) logarithms: relevances, weights of the parts, noise variance.
+        relevances: which coordinates they scale.
     """
-    num = len(scores)
-    prior = np.append(np.full(len(kernels), PRIOR_WEIGHT), PRIOR_NOISE)
-    stacked = np.stack([*kernels, np.eye(num)])
+
+    logs: Array
+    relevances: Relevances
+
+    @property
+    def roots(self) -> Array:
+        """(columns,) factors of the coordinates."""
+        return np.sqrt(self.relevances.scales(self.logs[: -PARTS - 1]))
+
+    @property
+    def weights(self) -> Array:
+        """(PARTS,) of the parts."""
+        return np.exp(self.logs[-PARTS - 1 : -1])
+
+    @property
+    def noise(self) -> float:
+        """Variance of the noise."""
+        return float(np.exp(self.logs[-1]))
+
+    def between(self, left: Array, right: Array) -> Array:
+        """(n, m) of (n, columns) and (m, columns) coordinates."""
+        a, b = left * self.roots, right * self.roots
+        between: Array = similarity(a @ b.T, (a * a).sum(1), (b * b).sum(1), self.weights)
+        return between
+
+
+def find_kernel(columns: Array, scores: Array, relevances: Relevances) -> Kernel:
+    """The kernel that maximises the evidence of the scores times a log-normal prior.
+
+    Args:
+        columns: (n, columns) coordinates.
+        scores: (n,) targets of about unit variance.
+        relevances: of the coordinates.
+    """
+    prior = np.concatenate([relevances.prior, PRIOR_WEIGHTS, [PRIOR_NOISE]])
+    spread = np.append(relevances.spread, np.full(PARTS + 1, PRIOR_SPREAD))
+    identity = np.eye(len(scores))
 
     def loss(logs: Array) -> tuple[float, Array]:
-        weights = np.exp(logs)
-        factor = cho_factor(np.tensordot(weights, stacked, 1) + BIAS_VARIANCE, lower=True)
-        inverse = cho_solve(factor, np.eye(num))
+        kernel = Kernel(logs, relevances)
+        scaled, weights = columns * kernel.roots, kernel.weights
+        inner = scaled @ scaled.T
+        norms = np.diag(inner)
+        likeness = weights[0] * np.exp(-np.maximum(norms[:, None] + norms - 2 * inner, 0))
+        whole = likeness + inner * (weights[1] + weights[2] * inner) + BIAS_VARIANCE
+        factor = cho_factor(whole + kernel.noise * identity, lower=True)
+        inverse = cho_solve(factor, identity)
         dual = inverse @ scores
-        slope = 0.5 * weights * np.tensordot(stacked, inverse - np.outer(dual, dual), 2)
+        slope = 0.5 * (inverse - np.outer(dual, dual))  # of the misfit by the covariance
+        alike = slope * likeness
+        by_inner = 2 * alike + slope * (weights[1] + 2 * weights[2] * inner)
+        by_inner[np.diag_indices(len(scores))] -= 2 * alike.sum(1)
+        by_scale = ((by_inner @ scaled) * scaled).sum(0)
+        parts = [alike.sum(), weights[1] * (slope * inner).sum(), weights[2] * (slope * inner**2).sum()]
+        slopes = np.concatenate([relevances.gather(by_scale), parts, [kernel.noise * np.trace(slope)]])
         misfit = 0.5 * scores @ dual + np.log(np.diag(factor[0])).sum()
-        return misfit + 0.5 * (((logs - prior) / PRIOR_SPREAD) ** 2).sum(), slope + (logs - prior) / PRIOR_SPREAD**2
+        away = (logs - prior) / spread
+        return misfit + 0.5 * (away**2).sum(), slopes + away / spread
 
-    bounds = [LOG_WEIGHTS] * len(kernels) + [LOG_NOISE]
-    found = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
-    weights: Array = np.exp(found.x)
-    return weights
+    bounds = [LOGS] * (len(prior) - 1) + [LOG_NOISE]
+    found = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_STEPS, "ftol": ENOUGH})
+    return Kernel(found.x, relevances)
 
 
 def solve_readout(
     random: Network, codes: Codes, scores: Array, fold: NDArray[np.int64], members: int, seed: int
 ) -> dict[str, Floats]:
-    """The readout of every member, by the names that `Network` asks for.
-
-    The kernel weights are found once, on at most MAX_EVIDENCE rows of all folds; the readout of member m never sees fold m.
+    """The Gaussian process of every member, by the names that `Network` asks for; member m never sees a score of fold m.
 
     Args:
-        random: one random member.
+        random: one random member; so many kernels as it has threads are found at the same time.
         codes: (n, num_positions) canonical encodings.
         scores: (n,) targets as normal scores.
         fold: (n,) the member that does not learn from each.
         members: how many.
-        seed: draws the rows for the evidence.
+        seed: draws the rows for the evidence and the landmarks.
     """
-    features = _by_groups(random, codes)
-    means = [f.mean(0, dtype=float) for f in features]
-    sizes = [max(float(((f - mean) ** 2).sum(1).mean()), 1e-12) for f, mean in zip(features, means, strict=True)]
-    some = np.random.default_rng(seed).permutation(len(codes))[:MAX_EVIDENCE]
-    centred = [f[some] - mean for f, mean in zip(features, means, strict=True)]
-    *weights, noise = kernel_weights([f @ f.T / size for f, size in zip(centred, sizes, strict=True)], scores[some])
-    roots = np.concatenate([np.full(len(m), np.sqrt(w / size)) for w, size, m in zip(weights, sizes, means, strict=True)])
-    whole = scaled(np.concatenate(features, 1), roots, np.concatenate(means))
-    solved = _posterior_means(whole, scores, fold, members, noise)
-    readout = roots[:, None] * solved[:-1]
-    bias = np.sqrt(BIAS_VARIANCE) * solved[-1] - np.concatenate(means) @ readout
-    named = {"readout": readout, "bias": bias, "scale": np.append(roots, noise), "mean": np.concatenate(means)}
+    raw = _coordinates(random, codes)
+    relevances = Relevances.of_space(random.codebook.spec, random.hop_widths)
+    mean = raw.mean(0, dtype=float)
+    size = relevances.sizes(raw - mean)
+    columns = (raw - mean) / size
+    order = np.random.default_rng(seed).permutation(len(codes))
+    every = find_kernel(*_some(columns, scores, order), relevances)
+
+    def find(member: int) -> Kernel:
+        return find_kernel(*_some(columns, scores, order[fold[order] != member]), relevances)
+
+    with ThreadPoolExecutor(random.threads) as pool:
+        kernels = list(pool.map(find, range(members)))
+    marks = np.sort(order[:MAX_LANDMARKS])
+    readouts = [_readout(k, columns, marks, scores, fold != member) for member, k in enumerate(kernels)]
+    named = {"mean": mean, "landmarks": raw[marks] - mean, "readout": np.stack(readouts)}
+    named |= {"roots": np.stack([k.roots / size for k in kernels]), "weights": np.stack([k.weights for k in kernels])}
+    named |= {"every_roots": every.roots / size, "every_weights": np.append(every.weights, every.noise)}
     return {SOLVED + name: value.astype(np.float32) for name, value in named.items()}
 
 
-def scaled(features: Floats, roots: Array, means: Array) -> Array:
-    """(n, dim + 1) features with independent weights of variance one: centred, scaled, and the bias as the last column."""
-    whole: Array = np.empty((len(features), features.shape[1] + 1))
-    whole[:, :-1], whole[:, -1] = (features - means) * roots, np.sqrt(BIAS_VARIANCE)
-    return whole
+def _some(columns: Array, scores: Array, order: NDArray[np.intp]) -> tuple[Array, Array]:
+    """The first MAX_EVIDENCE rows in an order."""
+    return columns[order[:MAX_EVIDENCE]], scores[order[:MAX_EVIDENCE]]
 
 
-def scaled_features(network: Network, codes: Codes) -> Array:
-    """(n, dim + 1) what the solved half of an ensemble sees of (n, num_positions) canonical codes, as `scaled` has it."""
-    assert network.random is not None
-    weights = network.weights
-    features = np.concatenate(_by_groups(network.random, codes), 1)
-    return scaled(features, weights[SOLVED + "scale"][:-1].astype(float), weights[SOLVED + "mean"].astype(float))
+def _readout(kernel: Kernel, columns: Array, marks: NDArray[np.intp], scores: Array, seen: NDArray[np.bool_]) -> Array:
+    """(landmarks,) weights of the likeness to every landmark in the posterior mean, which learns from the seen rows.
 
-
-def _by_groups(random: Network, codes: Codes) -> list[Floats]:
-    """Groups of features, each (n, dim), of any number of canonical codes."""
-    spec = random.codebook.spec
-    parts = random.by_chunks(lambda chunk: random.features(chunk, make_graphs(chunk, spec), random.structure(chunk)), codes)
-    return [np.concatenate(group) for group in zip(*parts, strict=True)]
-
-
-def _posterior_means(whole: Array, scores: Array, fold: NDArray[np.int64], members: int, noise: float) -> Array:
-    """(dim, members) posterior mean of the weights of the (n, dim) features, each member's without its fold.
-
-    Solved in the smaller of the two spaces: that of the architectures or that of the features.
+    Args:
+        kernel: found for these columns.
+        columns: (n, columns) coordinates of the data.
+        marks: rows that are landmarks.
+        scores: (n,) targets.
+        seen: (n,) rows to learn from.
     """
-    num, dim = whole.shape
-    if num <= dim:
-        kernel = whole @ whole.T + noise * np.eye(num)
-        rows = [np.flatnonzero(fold != member) for member in range(members)]
-        duals = [cho_solve(cho_factor(kernel[np.ix_(seen, seen)]), scores[seen]) for seen in rows]
-        return np.stack([whole[seen].T @ dual for seen, dual in zip(rows, duals, strict=True)], 1)
-    own = [whole[fold == member] for member in range(members)]
-    grams, sums = [f.T @ f for f in own], [f.T @ scores[fold == member] for member, f in enumerate(own)]
-    total, every = sum(grams) + noise * np.eye(dim), sum(sums)
-    return np.stack([cho_solve(cho_factor(total - gram), every - part) for gram, part in zip(grams, sums, strict=True)], 1)
+    between, own = kernel.between(columns[seen], columns[marks]), scores[seen]
+    if len(marks) == len(columns):  # the posterior itself
+        dual = np.zeros(len(marks))
+        dual[seen] = cho_solve(cho_factor(between[:, seen] + kernel.noise * np.eye(len(own))), own)
+        return dual
+    root = _root(kernel.between(columns[marks], columns[marks]))
+    features = solve_triangular(root, between.T, lower=True)
+    solved = cho_solve(cho_factor(features @ features.T + kernel.noise * np.eye(len(marks))), features @ own)
+    weights: Array = solve_triangular(root, solved, lower=True, trans=1)
+    return weights
+
+
+def _root(between: Array) -> Array:
+    """(m, m) lower Cholesky factor of the kernel of the landmarks."""
+    noise = LANDMARK_NOISE * np.diag(between).mean()
+    root: Array = cholesky(between + noise * np.eye(len(between)), lower=True)
+    return root
+
+
+def solved_features(network: Network, codes: Codes) -> Array:
+    """(n, landmarks) features of (n, num_positions) canonical codes whose inner products are the kernel of all rows.
+
+    So its posterior means are those of a linear regression on them, with weights of prior variance one.
+    """
+    assert network.random is not None
+    weights = {
+        name: network.weights[SOLVED + name].astype(float) for name in ("mean", "landmarks", "every_roots", "every_weights")
+    }
+    marks = weights["landmarks"] * weights["every_roots"]
+    columns = (_coordinates(network.random, codes) - weights["mean"]) * weights["every_roots"]
+
+    def between(rows: Array) -> Array:
+        return similarity(rows @ marks.T, (rows * rows).sum(1), (marks * marks).sum(1), weights["every_weights"])
+
+    features: Array = solve_triangular(_root(between(marks)), between(columns).T, lower=True).T
+    return features
+
+
+def _coordinates(random: Network, codes: Codes) -> Floats:
+    """(n, columns) what the kernel compares of any number of canonical codes."""
+    spec = random.codebook.spec
+    return np.concatenate(random.by_chunks(lambda c: random.coordinates(c, make_graphs(c, spec), random.structure(c)), codes))
 
 
 def solved_scores(random: Network, solved: dict[str, Floats], codes: Codes) -> Array:
     """(members, n) predicted normal scores of (n, num_positions) canonical codes by the solved half alone."""
-    whole = np.concatenate(_by_groups(random, codes), 1)
-    scores: Array = (whole @ solved[SOLVED + "readout"] + solved[SOLVED + "bias"]).T.astype(float)
-    return scores
+    half = SolvedHalf(random, solved)
+    parts = random.by_chunks(lambda c: half.predict(c, make_graphs(c, random.codebook.spec), random.structure(c)), codes)
+    return np.concatenate(parts, 1).astype(float)
 
 
 def share_of_solved(solved: Array, trained: Array, scores: Array) -> float:

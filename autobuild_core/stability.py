@@ -1,8 +1,8 @@
 """Bootstraps of the networks: would another sample of the same size have named the same module the best?
 
-The solved half is refitted on every bootstrap sample; its kernel weights stay. The trained half is not trained again: it is
-taught by the solved one and taken to move along with it. All refits are one block of conjugate gradients, preconditioned with
-the fit to all data, because a hundred factorisations would cost half a minute at 3,000 architectures.
+The solved half is refitted on every bootstrap sample; the kernel, found on all data, stays. The trained half is not trained
+again: it is taught by the solved one and taken to move along with it. All refits are one block of conjugate gradients,
+preconditioned with the fit to all data, because a hundred factorisations would cost half a minute at 3,000 architectures.
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; preconditioning a system by a nearby one as in Golub
 and Van Loan, "Matrix Computations", section 11.5.
@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from autobuild_core.inference import Predictor
 from autobuild_core.network import SOLVED
-from autobuild_core.readout import scaled_features
+from autobuild_core.readout import solved_features
 from autobuild_core.records import Codes
 
 Array = NDArray[np.float64]
@@ -61,11 +61,12 @@ def refit_readouts(features: Array, scores: Array, counts: Array, noise: float) 
 
 
 class Bootstraps:
-    """How the ensemble's scores move from one bootstrap sample of the networks to the next.
+    """How the ensemble's predictions move from one bootstrap sample of the networks to the next.
 
     Args:
         predictor: the ensemble.
-        moves: (dim, num) readout of the solved half in each bootstrap sample less that of all data.
+        moves: (dim, num) readout of the solved half in each bootstrap sample less their mean: with a third of the networks
+            missing from each, all are drawn to the mean of the data, which another sample of the full size would not be.
     """
 
     def __init__(self, predictor: Predictor, moves: NDArray[np.float32]) -> None:
@@ -85,14 +86,16 @@ class Bootstraps:
             num: bootstrap samples.
             seed: draws them.
         """
-        features = scaled_features(predictor.network, codes)
+        features = solved_features(predictor.network, codes)
         counts = bootstrap_counts(networks, num, np.random.default_rng(seed))
-        every = np.column_stack([np.ones(len(codes)), counts])
-        readouts = refit_readouts(features, scores, every, float(predictor.network.weights[SOLVED + "scale"][-1]))
-        return cls(predictor, (readouts[:, 1:] - readouts[:, :1]).astype(np.float32))
+        readouts = refit_readouts(
+            features, scores, counts.astype(float), float(predictor.network.weights[SOLVED + "every_weights"][-1])
+        )
+        return cls(predictor, (readouts - readouts.mean(1, keepdims=True)).astype(np.float32))
 
-    def scores(self, codes: Codes) -> Array:
-        """(num, n) the ensemble's normal scores of (n, num_positions) codes in every bootstrap sample."""
-        moved = scaled_features(self.predictor.network, self.predictor.space.canonical(codes)) @ self.moves
-        mean: Array = self.predictor.member_scores(codes).mean(0, dtype=float)
-        return mean + moved.T
+    def target_moves(self, codes: Codes) -> Array:
+        """(num, n) how far the expected targets of (n, num_positions) codes are from the ensemble's in every bootstrap sample."""
+        predictor = self.predictor
+        moved = (solved_features(predictor.network, predictor.space.canonical(codes)) @ self.moves).T
+        own: Array = predictor.member_scores(codes).mean(0, dtype=float)
+        return predictor.expected(own + moved) - predictor.expected(own)

@@ -13,6 +13,7 @@ from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 Array = NDArray[np.float64]
 UNREACHED = 99
+PATH_NUMBERS = 7  # of every set of operations
 WEIGHT = 6.0  # of the structure beside the embeddings: root of its summed variance
 
 
@@ -39,6 +40,15 @@ def structure_features(codes: Codes, spec: SpaceSpec) -> Array:
     return np.concatenate(columns, 1)
 
 
+def structure_kinds(spec: SpaceSpec) -> list[int]:
+    """The kind of every column of `structure_features`: tokens, each attribute, depths, each number of a path."""
+    widths = [len(spec.tokens), *(len(set(values)) for values in spec.attributes.values())]
+    widths.append(sum(len(unit.depths) > 1 for unit in spec.units))
+    kinds = [kind for kind, width in enumerate(filter(None, widths)) for _ in range(width)]
+    num_paths = len(_path_subsets(spec)) if spec.reads else 0
+    return kinds + [max(kinds) + 1 + number for _ in range(num_paths) for number in range(PATH_NUMBERS)]
+
+
 def structure_scale(codes: Codes, spec: SpaceSpec) -> NDArray[np.float32]:
     """(2, dim) mean and scale of the structure features over training data; standardised by it they have norm WEIGHT."""
     features = structure_features(codes, spec)
@@ -48,7 +58,7 @@ def structure_scale(codes: Codes, spec: SpaceSpec) -> NDArray[np.float32]:
 
 
 def path_features(codes: Codes, spec: SpaceSpec) -> Array:
-    """(n, 7 * subsets) paths of cells with operations on edges, for every set of operations that do something.
+    """(n, PATH_NUMBERS * subsets) paths of cells with operations on edges, for every set of operations that do something.
 
     For each set: shortest and longest path from the input to the output over its operations alone, and the number of such paths;
     how many of its operations lie on a path at least and at most, other operations between them allowed; its operations that
@@ -57,12 +67,9 @@ def path_features(codes: Codes, spec: SpaceSpec) -> Array:
     Source: in the manner of GRAF (Kadlecova et al., "Surprisingly Strong Performance Prediction with Neural Graph Features",
     ICML 2024, section 3): path lengths and degrees per set of operations; counts along paths are ours.
     """
-    working = [t for t in range(len(spec.tokens)) if t != spec.options.get("none")]
-    largest = len(working) if len(working) <= 5 else 2
-    subsets = [s for size in range(1, largest + 1) for s in itertools.combinations(working, size)]
-    present = (codes[:, :, None] == np.array(working)).any(2)
+    present = (codes[:, :, None] == np.array(_working(spec))).any(2)
     columns = []
-    for subset in subsets:
+    for subset in _path_subsets(spec):
         inside = (codes[:, :, None] == np.array(subset)).any(2)
         shortest, longest, ways = _extremes(inside, inside, spec)
         least, most, _ = _extremes(present, inside, spec)
@@ -72,6 +79,18 @@ def path_features(codes: Codes, spec: SpaceSpec) -> Array:
         columns += [np.where(reached, shortest, len(spec.units) + 1), np.where(reached, longest, 0), ways]
         columns += [np.where(least < UNREACHED, least, -1), np.where(least < UNREACHED, most, -1), read_input, enter_output]
     return np.stack(columns, 1).astype(float)
+
+
+def _working(spec: SpaceSpec) -> list[int]:
+    """Tokens that do something."""
+    return [t for t in range(len(spec.tokens)) if t != spec.options.get("none")]
+
+
+def _path_subsets(spec: SpaceSpec) -> list[tuple[int, ...]]:
+    """The sets of working tokens whose paths are counted."""
+    working = _working(spec)
+    largest = len(working) if len(working) <= 5 else 2
+    return [s for size in range(1, largest + 1) for s in itertools.combinations(working, size)]
 
 
 def _extremes(allowed: NDArray[np.bool_], counted: NDArray[np.bool_], spec: SpaceSpec) -> tuple[Array, Array, Array]:

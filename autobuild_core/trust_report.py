@@ -214,18 +214,18 @@ def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
 
 
 def _bootstrap_share(trained: Trained, top: pd.DataFrame, bootstraps: Bootstraps) -> pd.Series:
-    """Share of the bootstraps in which each of a unit's first modules is the best, over the same contexts."""
-    spec, drawn = trained.predictor.spec, trained.predictor.space.sample(PROBES, np.random.default_rng(0))
-    scores = np.empty((bootstraps.moves.shape[1], len(top)))
+    """Share of the bootstraps in which each of a unit's first modules is the best: scores, moved as predictions with it are."""
+    predictor = trained.predictor
+    spec, drawn = predictor.spec, predictor.space.sample(PROBES, np.random.default_rng(0))
+    moves = np.full((bootstraps.moves.shape[1], len(top)), np.nan)
     for group, lines in groups_of(top, spec):
         contexts = drawn[eligible_rows(drawn, group, spec)[:STABLE_CONTEXTS]]
-        inside = (
-            bootstraps.scores(in_contexts(group, contexts, spec))
-            if len(contexts)
-            else np.full((len(scores), len(lines)), -np.inf)
-        )
-        scores[:, lines] = inside.reshape(len(scores), len(lines), -1).mean(2)
-    return pd.Series(np.bincount(scores.argmax(1), minlength=len(top)) / len(scores), top.index, name="bootstrap_share")
+        if len(contexts):
+            inside = bootstraps.target_moves(in_contexts(group, contexts, spec))
+            moves[:, lines] = inside.reshape(len(moves), len(lines), -1).mean(2)
+    scores = orientation("score", predictor.minimize) * (top["score"].to_numpy(float) + moves)
+    best = np.where(np.isnan(scores), -np.inf, scores).argmax(1)
+    return pd.Series(np.bincount(best, minlength=len(top)) / len(scores), top.index, name="bootstrap_share")
 
 
 def _members(trained: Trained, top: pd.DataFrame) -> Array:

@@ -14,7 +14,6 @@ from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import RANDOM, SOLVED, Network
 from autobuild_core.notebook import Run, train
-from autobuild_core.readout import projections
 from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import Space, load_space, space_named
@@ -121,11 +120,8 @@ def random_weights(spec: SpaceSpec, members: int = 3, seed: int = 0, width: int 
 
 
 def random_member(space: Space, width: int = 6) -> Network:
-    """One random member with its projections."""
-    weights = random_weights(space.spec, members=1, seed=3, width=width)
-    num_layers = space.spec.num_positions * len(space.spec.tokens)
-    weights |= projections(weights["structure_scale"].shape[1], num_layers, np.random.default_rng(1))
-    return Network(weights, make_codebook(space.spec), NUM_HOPS)
+    """One random member."""
+    return Network(random_weights(space.spec, members=1, seed=3, width=width), make_codebook(space.spec), NUM_HOPS)
 
 
 def solved_network(random: Network, solved: dict[str, Any], members: int) -> Network:

@@ -28,6 +28,7 @@ LEARNING = (
     "structure",
     "noise",
     "population",
+    "kernel",
     "network",
     "readout",
     "teaching",

@@ -1,5 +1,7 @@
 """The numpy forward pass against torch, and node norms in an architecture and alone."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,9 @@ import torch
 from autobuild_core import network as network_file
 from autobuild_core.features import make_codebook
 from autobuild_core.graphs import Graphs, make_graphs, module_codes, module_contexts, module_sink
+from autobuild_core.kernel import similarity
 from autobuild_core.model import Encoded, ModelConfig, Predictor
 from autobuild_core.network import RANDOM, SOLVED, Network
-from autobuild_core.readout import NUM_PROJECTIONS, projections
 from autobuild_core.records import ABSENT, ModuleGroup
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.structure import structure_features
@@ -87,37 +89,34 @@ class TestSolvedHalf:
         self.space, rng = SPACES["macro"], np.random.default_rng(0)
         spec, self.own = self.space.spec, random_weights(self.space.spec, members=1, seed=5, width=6)
         self.num_structure = self.own["structure_scale"].shape[1]
-        self.own |= projections(self.num_structure, 24, rng)
         self.trained = random_weights(spec, members=3, seed=6)
-        width = self.num_structure + 24 + 4 * 6 + 2 * NUM_PROJECTIONS
-        self.readout = {
-            SOLVED + "readout": rng.normal(0, 0.05, (width, 3)).astype(np.float32),
-            SOLVED + "bias": rng.normal(size=3).astype(np.float32),
-        }
+        columns = 8 * 11 + self.num_structure + 4 * 6
+        drawn = {"mean": columns, "roots": (3, columns), "weights": (3, 3), "landmarks": (7, columns), "readout": (3, 7)}
+        self.solved = {SOLVED + name: np.abs(rng.normal(0, 0.2, size)).astype(np.float32) for name, size in drawn.items()}
         self.codes = self.space.sample(20, rng)
 
     def network(self, share: float) -> Network:
         random = {RANDOM + name: w for name, w in self.own.items()}
-        weights = self.trained | random | self.readout | {SOLVED + "share": np.array(share, np.float32)}
+        weights = self.trained | random | self.solved | {SOLVED + "share": np.array(share, np.float32)}
         return Network(weights, make_codebook(self.space.spec), NUM_HOPS)
 
-    def test_its_features_by_hand(self) -> None:
+    def coordinates(self) -> Any:
+        random = Network(self.own, make_codebook(self.space.spec), NUM_HOPS)
+        return random.coordinates(self.codes, make_graphs(self.codes, self.space.spec), random.structure(self.codes))
+
+    def test_its_coordinates_by_hand(self) -> None:
         network, codes = Network(self.own, make_codebook(self.space.spec), NUM_HOPS), self.codes
         graphs, structure = make_graphs(codes, self.space.spec), network.structure(codes)
-        parts = network.features(codes, graphs, structure)
-        assert [p.shape for p in parts] == [
-            (20, d) for d in (self.num_structure, 24, 6, 6, 6, 6, NUM_PROJECTIONS, NUM_PROJECTIONS)
-        ]
-        assert (parts[0] == structure).all()
+        columns = network.coordinates(codes, graphs, structure)
+        assert network.hop_widths == [6, 6, 6, 6]
         for row in range(20):
-            hot = [float(codes[row, p] == t) / 8**0.5 for p in range(8) for t in range(3)]
-            np.testing.assert_allclose(parts[1][row], hot, rtol=1e-6)
+            hot = [float(codes[row, p] == t) / 2**0.5 for p in range(8) for t in range(3)]
+            np.testing.assert_allclose(columns[row, :24], hot, rtol=1e-6)
+        np.testing.assert_array_equal(columns[:, 88 : 88 + self.num_structure], structure)
         pooled = network.pooled(graphs)
         for hop in range(4):
-            np.testing.assert_allclose(parts[2 + hop], pooled[hop + 1][0], rtol=1e-6)
-        for place, (part, name) in enumerate([(structure, "structure"), (parts[1], "layers")]):
-            drawn = self.own[f"projection_{name}"]
-            np.testing.assert_allclose(parts[6 + place], np.maximum(part @ drawn[:-1] + drawn[-1], 0), rtol=1e-5, atol=1e-5)
+            start = 88 + self.num_structure + 6 * hop
+            np.testing.assert_allclose(columns[:, start : start + 6], pooled[hop + 1][0], rtol=1e-6)
 
     def test_it_is_mixed_in_by_its_share(self) -> None:
         solved, trained, mixed = (self.network(share).predict(self.codes) for share in (1, 0, 0.3))
@@ -125,12 +124,14 @@ class TestSolvedHalf:
         assert (trained.scores == alone.scores).all()
         assert (mixed.graph_norms == alone.graph_norms).all()  # norms are the trained half's
         np.testing.assert_allclose(mixed.scores, 0.3 * solved.scores + 0.7 * trained.scores, rtol=1e-5, atol=1e-6)
-        random = Network(self.own, make_codebook(self.space.spec), NUM_HOPS)
-        graphs = make_graphs(self.codes, self.space.spec)
-        features = np.concatenate(random.features(self.codes, graphs, random.structure(self.codes)), 1)
+
+    def test_its_predictions_are_likenesses_to_the_landmarks_weighted(self) -> None:
+        found, s = self.network(1).predict(self.codes).scores, {n.removeprefix(SOLVED): w for n, w in self.solved.items()}
         for member in range(3):
-            by_hand = features @ self.readout[SOLVED + "readout"][:, member] + self.readout[SOLVED + "bias"][member]
-            np.testing.assert_allclose(solved.scores[member], by_hand, rtol=1e-4, atol=1e-5)
+            a, b = (self.coordinates() - s["mean"]) * s["roots"][member], s["landmarks"] * s["roots"][member]
+            norms = (a * a).sum(1), (b * b).sum(1)
+            by_hand = similarity(a @ b.T, *norms, s["weights"][member]) @ s["readout"][member]
+            np.testing.assert_allclose(found[member], by_hand, rtol=1e-4, atol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ class TestHeldOut:
         table = macro_data(60, seed=3)
         fold = split_folds(table.networks, 3, np.random.default_rng(0))
         codes, codebook = MACRO.canonical(table.codes), make_codebook(MACRO.spec)
-        return pipeline._ensemble(codes, scores, fold, codebook, self.settings, lambda r: None, lambda: False), fold, codes
+        return pipeline._ensemble(codes, scores, fold, codebook, self.settings, 1, lambda r: None, lambda: False), fold, codes
 
     def test_the_same_seed_gives_the_same_ensemble_bitwise(self) -> None:
         scores = np.random.default_rng(0).normal(size=60)
@@ -211,8 +211,7 @@ class TestHeldOut:
         assert any(name.startswith(SOLVED) for name in first)
 
     def test_labels_of_its_fold_change_nothing_that_a_member_predicts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Kernel weights and the share of the halves are found on all folds, ten numbers: they are held fixed here."""
-        monkeypatch.setattr(readout, "kernel_weights", lambda kernels, scores: np.full(len(kernels) + 1, 0.2))
+        """The share of the halves is one number, chosen on all folds: it is held fixed here."""
         monkeypatch.setattr(readout, "share_of_solved", lambda solved, trained, scores: 0.5)
         rng = np.random.default_rng(1)
         scores = rng.normal(size=60)

@@ -62,15 +62,26 @@ class TestBootstraps:
         bootstraps = Bootstraps.draw(predictor, codes, scores, MACRO.hash_networks(codes), num=60)
         contexts = np.repeat(MACRO.sample(30, np.random.default_rng(5)), 3, axis=0)
         contexts[:, position] = np.tile(np.arange(3), 30)
-        means = bootstraps.scores(contexts).reshape(60, 30, 3).mean(1)
+        targets = predictor.expected(predictor.member_scores(contexts).mean(0)) + bootstraps.target_moves(contexts)
+        means = targets.reshape(60, 30, 3).mean(1)
         return np.bincount(means.argmax(1), minlength=3) / 60
 
     def test_a_clear_best_stays_in_every_sample_and_one_by_chance_does_not(self) -> None:
         assert self.shares(0, noise=0.1)[2] == 1.0
         assert self.shares(1, noise=1.5).max() < 0.95
 
-    def test_it_starts_from_the_ensembles_own_scores(self) -> None:
+    def test_moves_are_around_the_ensembles_own_predictions(self) -> None:
         predictor, codes, scores = self.learned(60, 0.3)
         bootstraps = Bootstraps.draw(predictor, codes, scores, MACRO.hash_networks(codes), num=20)
+        moves = bootstraps.target_moves(codes)
+        assert moves.shape == (20, 60) and 0.01 < moves.std() < 1
+        assert np.abs(moves.mean(0)).mean() < 0.4 * moves.std()  # centred before the targets bend them
         still = Bootstraps(predictor, np.zeros_like(bootstraps.moves))
-        assert still.scores(codes) == pytest.approx(np.tile(predictor.member_scores(codes).mean(0), (20, 1)), abs=1e-5)
+        assert (still.target_moves(codes) == 0).all()
+
+    def test_an_architecture_like_many_moves_less_than_one_like_none(self) -> None:
+        predictor, codes, scores = self.learned(120, 0.3)
+        bootstraps = Bootstraps.draw(predictor, codes, scores, MACRO.hash_networks(codes), num=40)
+        common = np.bincount(codes[:, 0], minlength=3).argmax()
+        moves = bootstraps.target_moves(codes).std(0)
+        assert moves[codes[:, 0] == common].mean() < moves.max()

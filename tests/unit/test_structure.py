@@ -5,7 +5,7 @@ import pytest
 
 from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
 from autobuild_core.spaces import space_named
-from autobuild_core.structure import WEIGHT, path_features, structure_features, structure_scale
+from autobuild_core.structure import WEIGHT, path_features, structure_features, structure_kinds, structure_scale
 from tests.learning import chain_space, flat_space
 
 CELL = space_named("nas_bench_201")
@@ -104,3 +104,19 @@ class TestFeatures:
         assert np.sqrt((standard**2).sum(1).mean()) == pytest.approx(WEIGHT * np.sqrt(varied.mean()), rel=1e-4)
         alone = structure_scale(codes[:1], space.spec)
         assert np.isfinite(alone).all() and (alone[1] > 0).all()
+
+
+def test_kinds_are_tokens_attributes_depths_and_each_number_of_a_path() -> None:
+    macro = space_named("nas_bench_macro").spec  # 3 tokens; operation 2, expansion 3, kernel 3 values; fixed depth
+    assert structure_kinds(macro) == [0] * 3 + [1] * 2 + [2] * 3 + [3] * 3
+    chain = chain_space().spec  # 3 tokens, 3 expansions, 2 units of variable depth
+    assert structure_kinds(chain) == [0] * 3 + [1] * 3 + [2] * 2
+    cell = structure_kinds(CELL.spec)
+    assert cell[:12] == [0] * 5 + [1] * 4 + [2] * 3 and cell[12:] == list(range(3, 10)) * 15
+
+
+@pytest.mark.parametrize("name", ["nas_bench_macro", "nas_bench_201", "ofa_mbv3", "ofa_proxyless"])
+def test_every_column_has_a_kind(name: str) -> None:
+    space = space_named(name)
+    codes = space.sample(2, np.random.default_rng(0))
+    assert len(structure_kinds(space.spec)) == structure_features(codes, space.spec).shape[1]
