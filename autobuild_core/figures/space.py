@@ -166,10 +166,10 @@ def _region(brush: Brush, ink: str) -> dict[str, Any]:
 
 
 def axis_title(about: pd.DataFrame, axis: int) -> str:
-    """The title of an axis: its share of the variance, and the two things that explain most of it."""
+    """The title of an axis: its share of the variance, and the two things that explain most of it; upright, in two lines."""
     own = about[about["axis"] == axis]
     named = "; ".join(_named(own)) or "no single choice explains it"
-    return f"{('first', 'second')[axis]} axis: {float(own['share'].iloc[0]):.0%} of the variance ({named})"
+    return f"{('first', 'second')[axis]} axis: {float(own['share'].iloc[0]):.0%} of the variance{(' ', '<br>')[axis]}({named})"
 
 
 def axes_sentence(about: pd.DataFrame, minimize: bool) -> str:

@@ -97,7 +97,7 @@ def test_the_axes_say_what_they_are_and_how_much_they_explain() -> None:
     assert "the layer at L3 0.50" in said
     assert "Bottom to top, 10% of the variance of the graph embeddings: no single choice explains it." in said
     assert space.axis_title(ABOUT, 0) == "first axis: 40% of the variance (predicted target 0.80; layer at L3 0.50)"
-    assert space.axis_title(ABOUT, 1) == "second axis: 10% of the variance (no single choice explains it)"
+    assert space.axis_title(ABOUT, 1) == "second axis: 10% of the variance<br>(no single choice explains it)"
 
 
 def test_what_is_in_common_is_drawn_largest_change_first() -> None:
