@@ -19,6 +19,7 @@ from autobuild_core.scaling import TWO_SIDED_90, NormalScores
 from autobuild_core.spaces import load_space
 
 Array = NDArray[np.float64]
+FORMAT = 2  # of a run's model; 2: the solved half is a Gaussian process
 OWN_SCALING = (
     0.25  # so that 90 % intervals of scores cover 84 to 97 % on NAS-Bench-Macro at every length and size; 1 covers 100 %
 )
@@ -99,6 +100,8 @@ class Predictor:
 
     @classmethod
     def _assembled(cls, about: dict[str, Any], weights: dict[str, NDArray[np.float32]]) -> Self:
+        if (found := about.get("format", 1)) != FORMAT:
+            raise RunError(f"model.json: got a model of format {found}, expected {FORMAT}; train the run anew.")
         spec = SpaceSpec.from_json(json.dumps(about["spec"]))
         codebook = make_codebook(spec)
         if list(codebook.names) != about["features"]:
@@ -111,6 +114,7 @@ class Predictor:
     def describe(self) -> dict[str, Any]:
         """model.json."""
         return {
+            "format": FORMAT,
             "spec": json.loads(self.spec.to_json()),
             "features": list(self.network.codebook.names),
             "num_hops": self.network.num_hops,

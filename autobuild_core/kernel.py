@@ -20,32 +20,57 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.records import Codes, SpaceSpec
+from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.structure import structure_kinds
 
 Array = NDArray[np.float64]
 BIAS_VARIANCE = 1e-2
 PARTS = 3  # weights of the sum
-# Logarithms before any data, each with its standard deviation: architectures are about 1 apart in all their layers.
-LAYERS_APART, POSITION_SPREAD = 1.8, 2.0
-TOKEN, ATTRIBUTE, KIND_SPREAD = 0.0, -1.0, 1.0
-STRUCTURE, HOP, GROUP_SPREAD = -2.0, -4.0, 2.0
+# What is believed before any data: architectures are about LAYERS_APART apart in all their layers by token; the others are
+# means of logarithms. Then the standard deviations of the logarithms.
+LAYERS_APART, TOKEN, ATTRIBUTE, STRUCTURE, HOP = 1.8, 0.0, -1.0, -2.0, -4.0
+POSITION_SPREAD, KIND_SPREAD, GROUP_SPREAD = 2.0, 1.0, 2.0
+NEGLIGIBLE = 1e-10  # variance of a group that is rounding
 
 
-def layer_kinds(spec: SpaceSpec) -> list[NDArray[np.int64]]:
-    """What layers are compared by, each (num_tokens,) the value of every token: the token itself, then each attribute."""
-    attributes = [np.unique(np.array(values), return_inverse=True)[1] for values in spec.attributes.values()]
-    return [np.arange(len(spec.tokens)), *attributes]
+class Layers:
+    """The layers of a space as coordinates: at every position one-hot by token, and by attributes that group tokens otherwise.
+
+    Args:
+        spec: the space.
+    """
+
+    def __init__(self, spec: SpaceSpec) -> None:
+        attributes = [np.unique(np.array(values), return_inverse=True)[1] for values in spec.attributes.values()]
+        kinds = [np.append(kind, ABSENT) for kind in (np.arange(len(spec.tokens)), *attributes)]  # ABSENT is the last row's, too
+        seen: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = {}
+        self._tables, of = [], []
+        for position in range(spec.num_positions):
+            unit = spec.units[spec.unit_of(position)]
+            absent = unit.positions.index(position) >= unit.depths[0]
+            allowed = (*unit.tokens, *([ABSENT] if absent else []))
+            if allowed not in seen:
+                seen[allowed] = _one_hot(kinds, np.array(allowed))
+            self._tables.append(np.concatenate([table for _, table in seen[allowed]], 1))
+            of += [(position, kind) for kind, table in seen[allowed] for _ in range(table.shape[1])]
+        self.of = np.array(of, np.int64).reshape(-1, 2)
+
+    def coordinates(self, codes: Codes) -> NDArray[np.float32]:
+        """(n, columns) of (n, num_positions) codes. Tokens that differ are 1 apart, a layer and none 0.5 (squared distances)."""
+        return np.concatenate([table[codes[:, position]] for position, table in enumerate(self._tables)], 1)
 
 
-def layer_coordinates(codes: Codes, spec: SpaceSpec) -> NDArray[np.float32]:
-    """(n, num_positions * values) one-hot layers of (n, num_positions) codes, kind by kind; two that differ are 1 apart."""
-    parts = []
-    for kind in layer_kinds(spec):
-        table = np.zeros((len(kind) + 1, kind.max() + 1), np.float32)  # ABSENT has the last row: zeros
-        table[np.arange(len(kind)), kind] = 0.5**0.5
-        parts.append(table[codes].reshape(len(codes), -1))
-    return np.concatenate(parts, 1)
+def _one_hot(kinds: list[NDArray[np.int64]], allowed: NDArray[np.int64]) -> list[tuple[int, NDArray[np.float32]]]:
+    """(kind, table from token to its coordinates) of each kind that tells some allowed tokens apart as none before it does."""
+    found, known = [], set()
+    for number, kind in enumerate(kinds):
+        values, group = np.unique(kind[allowed], return_inverse=True)
+        parts = frozenset(frozenset(allowed[group == g].tolist()) for g in range(len(values)))
+        values = values[values != ABSENT]
+        if len(parts) > 1 and parts not in known:
+            known.add(parts)
+            found.append((number, (0.5**0.5 * (kind[:, None] == values)).astype(np.float32)))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,29 +88,30 @@ class Relevances:
     spread: Array
 
     @classmethod
-    def of_space(cls, spec: SpaceSpec, hop_widths: Sequence[int]) -> Self:
+    def of_space(cls, spec: SpaceSpec, layers: Layers, hop_widths: Sequence[int]) -> Self:
         """For the columns of `Network.coordinates`.
 
         Args:
             spec: the space.
+            layers: its layers.
             hop_widths: dimensions of the graph embeddings of hops 1..M.
         """
-        num, kinds = spec.num_positions, layer_kinds(spec)
-        pairs = [(p, num + a) for a, kind in enumerate(kinds) for p in range(num) for _ in range(kind.max() + 1)]
-        groups, num_hops = structure_kinds(spec), len(hop_widths)
+        num, num_hops, kinds = spec.num_positions, len(hop_widths), np.unique(layers.of[:, 1])
+        groups = structure_kinds(spec)
         first, own = num + len(kinds), max(groups) + 1
         groups += [own + hop for hop, width in enumerate(hop_widths) for _ in range(width)]
-        prior = [np.full(num, np.log(LAYERS_APART / num)), np.full(1, TOKEN), np.full(len(kinds) - 1, ATTRIBUTE)]
+        pairs = np.stack([layers.of[:, 0], num + np.searchsorted(kinds, layers.of[:, 1])], 1)
+        of = np.concatenate([pairs, [(first + group, -1) for group in groups]])
+        prior = [np.full(num, np.log(LAYERS_APART / num)), np.where(kinds == 0, TOKEN, ATTRIBUTE)]
         prior += [np.full(own, STRUCTURE), np.full(num_hops, HOP)]
         spread = [np.full(num, POSITION_SPREAD), np.full(len(kinds), KIND_SPREAD), np.full(own + num_hops, GROUP_SPREAD)]
-        of = np.array(pairs + [(first + group, -1) for group in groups])
         return cls(of, np.concatenate(prior), np.concatenate(spread))
 
     def sizes(self, columns: NDArray[Any]) -> Array:
         """(columns,) by which (n, columns) centred coordinates are divided: roots of a group's variance; 1 for layers."""
         group, one = self.of[:, 0], self.of[:, 1] < 0
         whole = np.bincount(group, np.square(columns, dtype=float).mean(0))[group]
-        sizes: Array = np.sqrt(np.where(one & (whole > 0), whole, 1))
+        sizes: Array = np.sqrt(np.where(one & (whole > NEGLIGIBLE), whole, 1))
         return sizes
 
     def scales(self, logs: Array) -> Array:
@@ -105,8 +131,13 @@ def similarity(inner: NDArray[Any], left: NDArray[Any], right: NDArray[Any], wei
         inner: (n, m) inner products of their scaled coordinates.
         left: (n,) squared norms of the former.
         right: (m,) of the latter.
-        weights: of the parts; more than PARTS are ignored.
+        weights: (PARTS,) of the parts.
     """
     apart = np.maximum(left[:, None] + right - 2 * inner, 0)
     whole: NDArray[Any] = weights[0] * np.exp(-apart) + inner * (weights[1] + weights[2] * inner) + BIAS_VARIANCE
     return whole
+
+
+def compare(left: NDArray[Any], right: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """(n, m) the kernel of (n, columns) and (m, columns) scaled coordinates."""
+    return similarity(left @ right.T, (left * left).sum(1), (right * right).sum(1), weights)

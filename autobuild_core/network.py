@@ -7,6 +7,7 @@ norm folded to a scale and a shift.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.features import Codebook
 from autobuild_core.graphs import Graphs, make_graphs
-from autobuild_core.kernel import layer_coordinates, similarity
+from autobuild_core.kernel import Layers, similarity
 from autobuild_core.records import Codes
 from autobuild_core.structure import structure_features
 
@@ -82,7 +83,7 @@ class Network:
         self._values = self._category_values()
         own = {name.removeprefix(RANDOM): w for name, w in weights.items() if name.startswith(RANDOM)}
         random_hops = sum(name.startswith("norms.") and name.endswith(".scale") for name in own)
-        self.random = Network(own, codebook, random_hops) if own else None
+        self.random = Network(own, codebook, random_hops, threads) if own else None
         self.solved = SolvedHalf(self.random, weights) if self.random is not None else None
         self._folded = [self._fold(hop) for hop in range(num_hops)]
 
@@ -155,6 +156,11 @@ class Network:
         scores = hidden @ w["out_weight"] + w["out_bias"] + np.concatenate([*pooled, whole], -1) @ w["linear_weight"]
         return Outputs(scores[..., 0], norms)
 
+    @cached_property
+    def layers(self) -> Layers:
+        """The layers of the space as coordinates."""
+        return Layers(self.codebook.spec)
+
     @property
     def hop_widths(self) -> list[int]:
         """Dimensions of the graph embeddings of hops 1..M."""
@@ -163,7 +169,7 @@ class Network:
     def coordinates(self, codes: Codes, graphs: Graphs, structure: Floats) -> Floats:
         """(graphs, columns) what the kernel compares: layers, structure, graph embeddings of hops 1..M of one random member."""
         pooled = [h[0] for h in self.pooled(graphs)[1:]] if self.num_hops else []
-        return np.concatenate([layer_coordinates(codes, self.codebook.spec), structure, *pooled], 1)
+        return np.concatenate([self.layers.coordinates(codes), structure, *pooled], 1)
 
     def _outputs(self, codes: Codes) -> Outputs:
         """Of a chunk of codes: the two halves mixed."""

@@ -157,7 +157,7 @@ def _ensemble(
 
     space, num_hops = load_space(codebook.spec), settings.model.num_hops
     scale = structure_scale(codes, codebook.spec)
-    hops = num_hops if len(codes) <= readout.MAX_HOPS_ROWS else 0
+    hops = num_hops if len(np.unique(codes, axis=0)) <= readout.MAX_HOPS_NETWORKS else 0
     sizes = model.ModelConfig(num_hops=hops, width=readout.RANDOM_WIDTH)
     drawn = model.Predictor(codebook, 1, sizes, scale.shape[1], settings.seed + 1)
     own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
@@ -173,7 +173,7 @@ def _ensemble(
     weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
     both = weights | solved | {RANDOM + name: w for name, w in own.items()}
     alone, without = (
-        held_out(Network(both | {SOLVED + "share": np.array(s, np.float32)}, codebook, num_hops), codes, fold)["score"]
+        held_out(Network(both | {SOLVED + "share": np.array(s, np.float32)}, codebook, num_hops, threads), codes, fold)["score"]
         for s in (1, 0)
     )
     return both | {SOLVED + "share": np.array(readout.share_of_solved(alone, without, scores), np.float32)}
@@ -273,22 +273,20 @@ def _refit(
 ) -> Callable[[NDArray[np.intp], NDArray[np.float64]], tuple[NDArray[np.float64], float]]:
     """The training of the label-permutation check: as the real one, on other labels, with a few members and steps.
 
-    PERMUTED_MEMBERS members cost about (2 + PERMUTED_MEMBERS) / (2 + members) of a step of all, so the steps keep it within
-    PERMUTED_SHARE of the training time.
+    PERMUTED_MEMBERS members cost about (2 + PERMUTED_MEMBERS) / (2 + members) of a step of all, so the steps keep them within
+    PERMUTED_SHARE of the training time; kernels of so few members are added.
     """
     from autobuild_core import training
 
     share = PERMUTED_SHARE * (2 + settings.members) / (2 + PERMUTED_MEMBERS)
     small = replace(settings, members=PERMUTED_MEMBERS, steps=max(20, int(share * settings.steps)))
-    codebook = predictor.network.codebook
+    codebook, threads = predictor.network.codebook, predictor.network.threads
     probes = predictor.space.sample(PROBES, np.random.default_rng(1))
 
     def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         fold = training.split_folds(networks[rows], small.members, np.random.default_rng(settings.seed))
-        weights = _ensemble(
-            codes[rows], scores, fold, codebook, small, predictor.network.threads, lambda record: None, should_stop
-        )
-        network = Network(weights, codebook, small.model.num_hops)
+        weights = _ensemble(codes[rows], scores, fold, codebook, small, threads, lambda record: None, should_stop)
+        network = Network(weights, codebook, small.model.num_hops, threads)
         spread = network.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
         return held_out(network, codes[rows], fold)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
 

@@ -15,17 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from autobuild_core.graphs import make_graphs
-from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Relevances, similarity
+from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Relevances, compare, similarity
 from autobuild_core.network import SOLVED, Floats, Network, SolvedHalf
 from autobuild_core.records import Codes
 
 Array = NDArray[np.float64]
 RANDOM_WIDTH = 64  # of the random network's node embeddings
-MAX_HOPS_ROWS = 500  # beyond this many networks the random hops add nothing to the structure and the layers (measured)
+MAX_HOPS_NETWORKS = 500  # beyond so many the random hops add nothing to the structure and the layers (measured)
 MAX_EVIDENCE = 300  # rows from which a kernel is found
 MAX_LANDMARKS = 512  # architectures with which others are compared; up to so many, those that were learned from
+ROUNDING = 1e-12  # of the trace: what rounding may take from an eigenvalue
 LANDMARK_NOISE = 1e-4  # of their mean variance: what makes their kernel invertible
 PRIOR_WEIGHTS, PRIOR_NOISE, PRIOR_SPREAD = (0.0, -1.0, -1.0), -3.0, 2.0  # logarithms of the kernel's weights, of the noise
 LOGS, LOG_NOISE = (-12.0, 6.0), (-7.0, 3.0)  # a target without noise leaves the kernel invertible
@@ -63,8 +65,7 @@ class Kernel:
 
     def between(self, left: Array, right: Array) -> Array:
         """(n, m) of (n, columns) and (m, columns) coordinates."""
-        a, b = left * self.roots, right * self.roots
-        between: Array = similarity(a @ b.T, (a * a).sum(1), (b * b).sum(1), self.weights)
+        between: Array = compare(left * self.roots, right * self.roots, self.weights)
         return between
 
 
@@ -85,9 +86,9 @@ def find_kernel(columns: Array, scores: Array, relevances: Relevances) -> Kernel
         scaled, weights = columns * kernel.roots, kernel.weights
         inner = scaled @ scaled.T
         norms = np.diag(inner)
-        likeness = weights[0] * np.exp(-np.maximum(norms[:, None] + norms - 2 * inner, 0))
-        whole = likeness + inner * (weights[1] + weights[2] * inner) + BIAS_VARIANCE
-        factor = cho_factor(whole + kernel.noise * identity, lower=True)
+        whole = similarity(inner, norms, norms, weights)
+        likeness = whole - inner * (weights[1] + weights[2] * inner) - BIAS_VARIANCE
+        factor = cho_factor(whole + (kernel.noise + ROUNDING * np.trace(whole)) * identity, lower=True)
         inverse = cho_solve(factor, identity)
         dual = inverse @ scores
         slope = 0.5 * (inverse - np.outer(dual, dual))  # of the misfit by the covariance
@@ -120,29 +121,32 @@ def solve_readout(
         seed: draws the rows for the evidence and the landmarks.
     """
     raw = _coordinates(random, codes)
-    relevances = Relevances.of_space(random.codebook.spec, random.hop_widths)
+    relevances = Relevances.of_space(random.codebook.spec, random.layers, random.hop_widths)
     mean = raw.mean(0, dtype=float)
     size = relevances.sizes(raw - mean)
     columns = (raw - mean) / size
-    order = np.random.default_rng(seed).permutation(len(codes))
-    every = find_kernel(*_some(columns, scores, order), relevances)
-
-    def find(member: int) -> Kernel:
-        return find_kernel(*_some(columns, scores, order[fold[order] != member]), relevances)
-
-    with ThreadPoolExecutor(random.threads) as pool:
-        kernels = list(pool.map(find, range(members)))
+    order = _networks_first(codes, np.random.default_rng(seed))
     marks = np.sort(order[:MAX_LANDMARKS])
-    readouts = [_readout(k, columns, marks, scores, fold != member) for member, k in enumerate(kernels)]
+
+    def find(member: int | None) -> Kernel:
+        some = order[fold[order] != member][:MAX_EVIDENCE]
+        return find_kernel(columns[some], scores[some], relevances)
+
+    with threadpool_limits(1), ThreadPoolExecutor(random.threads) as pool:  # on small matrices more threads of BLAS only wait
+        every, *kernels = pool.map(find, (None, *range(members)))
+        readouts = [_readout(k, columns, marks, scores, fold != member) for member, k in enumerate(kernels)]
     named = {"mean": mean, "landmarks": raw[marks] - mean, "readout": np.stack(readouts)}
     named |= {"roots": np.stack([k.roots / size for k in kernels]), "weights": np.stack([k.weights for k in kernels])}
-    named |= {"every_roots": every.roots / size, "every_weights": np.append(every.weights, every.noise)}
+    named |= {"every_roots": every.roots / size, "every_weights": every.weights, "every_noise": np.array([every.noise])}
     return {SOLVED + name: value.astype(np.float32) for name, value in named.items()}
 
 
-def _some(columns: Array, scores: Array, order: NDArray[np.intp]) -> tuple[Array, Array]:
-    """The first MAX_EVIDENCE rows in an order."""
-    return columns[order[:MAX_EVIDENCE]], scores[order[:MAX_EVIDENCE]]
+def _networks_first(codes: Codes, rng: np.random.Generator) -> NDArray[np.intp]:
+    """(n,) a random order of rows in which one of every network comes before their twins."""
+    order = rng.permutation(len(codes))
+    first = np.zeros(len(codes), bool)
+    first[np.unique(codes[order], axis=0, return_index=True)[1]] = True
+    return np.concatenate([order[first], order[~first]])
 
 
 def _readout(kernel: Kernel, columns: Array, marks: NDArray[np.intp], scores: Array, seen: NDArray[np.bool_]) -> Array:

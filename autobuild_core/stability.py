@@ -88,9 +88,8 @@ class Bootstraps:
         """
         features = solved_features(predictor.network, codes)
         counts = bootstrap_counts(networks, num, np.random.default_rng(seed))
-        readouts = refit_readouts(
-            features, scores, counts.astype(float), float(predictor.network.weights[SOLVED + "every_weights"][-1])
-        )
+        noise = float(predictor.network.weights[SOLVED + "every_noise"][0])
+        readouts = refit_readouts(features, scores, counts.astype(float), noise)
         return cls(predictor, (readouts - readouts.mean(1, keepdims=True)).astype(np.float32))
 
     def target_moves(self, codes: Codes) -> Array:

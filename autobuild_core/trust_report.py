@@ -193,8 +193,8 @@ def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
 
     Returns:
         unit_index, positions, layers, rank (by the average lens), num_evaluated, score, prob_best, share_of_members,
-        cannot_be_told, bootstrap_share (of the bootstraps in which it is the best; NaN beyond the first STABLE_CONTENDERS); the
-        best, whatever cannot be told apart from it, and at least the first five.
+        cannot_be_told, bootstrap_share (of the bootstraps in which it is the best; NaN beyond the first STABLE_CONTENDERS and
+        where no random architecture could have it); the best, whatever cannot be told apart from it, and at least the first five.
     """
     predictor, parts = trained.predictor, []
     sign, whole = orientation("score", predictor.minimize), trained.whole
@@ -225,7 +225,8 @@ def _bootstrap_share(trained: Trained, top: pd.DataFrame, bootstraps: Bootstraps
             moves[:, lines] = inside.reshape(len(moves), len(lines), -1).mean(2)
     scores = orientation("score", predictor.minimize) * (top["score"].to_numpy(float) + moves)
     best = np.where(np.isnan(scores), -np.inf, scores).argmax(1)
-    return pd.Series(np.bincount(best, minlength=len(top)) / len(scores), top.index, name="bootstrap_share")
+    shares = np.bincount(best, minlength=len(top)) / len(scores)
+    return pd.Series(np.where(np.isnan(moves[0]), np.nan, shares), top.index, name="bootstrap_share")
 
 
 def _members(trained: Trained, top: pd.DataFrame) -> Array:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-WORSE, BETTER = "#5b4bc4", "#d9680b"
 ANCHORS = {
     "light": ((75, 58, 168), (155, 146, 216), (226, 227, 232), (242, 172, 102), (216, 96, 4)),
     "dark": ((150, 132, 255), (98, 88, 160), (64, 67, 77), (158, 98, 38), (255, 154, 60)),

@@ -160,6 +160,15 @@ class TestLoad:
         with pytest.raises(RunError, match="train anew"):
             Predictor.load(tmp_path)
 
+    @pytest.mark.parametrize("known", [{"format": 3}, {}])
+    def test_a_model_of_another_format(self, trained: Run, tmp_path: Path, known: dict[str, int]) -> None:
+        shutil.copy(trained.folder.path / "model.safetensors", tmp_path)
+        about = json.loads((trained.folder.path / "model.json").read_text())
+        del about["format"]
+        (tmp_path / "model.json").write_text(json.dumps(about | known))
+        with pytest.raises(RunError, match=f"got a model of format {known.get('format', 1)}, expected 2; train the run anew"):
+            Predictor.load(tmp_path)
+
     def test_describe_is_what_load_reads(self, trained: Run) -> None:
         about = json.loads((trained.folder.path / "model.json").read_text())
         assert Predictor.load(trained.folder.path).describe() == about

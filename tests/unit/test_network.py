@@ -90,7 +90,7 @@ class TestSolvedHalf:
         spec, self.own = self.space.spec, random_weights(self.space.spec, members=1, seed=5, width=6)
         self.num_structure = self.own["structure_scale"].shape[1]
         self.trained = random_weights(spec, members=3, seed=6)
-        columns = 8 * 11 + self.num_structure + 4 * 6
+        columns = 8 * 5 + self.num_structure + 4 * 6
         drawn = {"mean": columns, "roots": (3, columns), "weights": (3, 3), "landmarks": (7, columns), "readout": (3, 7)}
         self.solved = {SOLVED + name: np.abs(rng.normal(0, 0.2, size)).astype(np.float32) for name, size in drawn.items()}
         self.codes = self.space.sample(20, rng)
@@ -110,13 +110,21 @@ class TestSolvedHalf:
         columns = network.coordinates(codes, graphs, structure)
         assert network.hop_widths == [6, 6, 6, 6]
         for row in range(20):
-            hot = [float(codes[row, p] == t) / 2**0.5 for p in range(8) for t in range(3)]
-            np.testing.assert_allclose(columns[row, :24], hot, rtol=1e-6)
-        np.testing.assert_array_equal(columns[:, 88 : 88 + self.num_structure], structure)
+            hot = []
+            for p in range(8):  # by token, and by whether it is a convolution
+                hot += [float(codes[row, p] == t) for t in range(3)] + [float(codes[row, p] == 0), float(codes[row, p] > 0)]
+            np.testing.assert_allclose(columns[row, :40], np.array(hot) / 2**0.5, rtol=1e-6)
+        np.testing.assert_array_equal(columns[:, 40 : 40 + self.num_structure], structure)
         pooled = network.pooled(graphs)
         for hop in range(4):
-            start = 88 + self.num_structure + 6 * hop
+            start = 40 + self.num_structure + 6 * hop
             np.testing.assert_allclose(columns[:, start : start + 6], pooled[hop + 1][0], rtol=1e-6)
+
+    def test_both_halves_keep_to_the_threads(self) -> None:
+        random = {RANDOM + name: w for name, w in self.own.items()}
+        weights = self.trained | random | self.solved | {SOLVED + "share": np.array(1, np.float32)}
+        network = Network(weights, make_codebook(self.space.spec), NUM_HOPS, threads=1)
+        assert network.random is not None and network.random.threads == 1
 
     def test_it_is_mixed_in_by_its_share(self) -> None:
         solved, trained, mixed = (self.network(share).predict(self.codes) for share in (1, 0, 0.3))

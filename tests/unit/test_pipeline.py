@@ -262,6 +262,13 @@ class TestMinimised:
         predictions = fast.predictor.predict(FLAT.sample(50, np.random.default_rng(1)))
         assert spearmanr(predictions["score"], predictions["predicted"]).statistic < -0.99
 
+    def test_bootstraps_find_the_smallest_score_the_best(self, fast: Run) -> None:
+        best = fast.folder.read_frame("trust_best.parquet")
+        shares = best.groupby("unit_index")["bootstrap_share"]
+        assert (best.loc[shares.idxmax(), "rank"] <= 3).all() and shares.max().min() > 0.3
+        worst = best.loc[best.groupby("unit_index")["score"].idxmax()]
+        assert (worst["bootstrap_share"] < 0.1).all()
+
     @pytest.mark.parametrize("lens", ["score", "good"])
     def test_the_best_modules_are_the_cheapest(self, fast: Run, lens: str) -> None:
         ranked = top_modules(fast.modules(), lens, minimize=True)

@@ -180,7 +180,7 @@ def test_features_have_the_kernel_of_all_rows_as_inner_products(name: str) -> No
     solved = solve_readout(random, codes, planted(codes, rng), np.arange(50) % 3, 3, 0)
     features = solved_features(solved_network(random, solved, 3), codes)
     every = {SOLVED + "mean": solved[SOLVED + "mean"], SOLVED + "roots": solved[SOLVED + "every_roots"][None]}
-    kernel = kernels_of(random, every | {SOLVED + "weights": solved[SOLVED + "every_weights"][None, :3]}, codes, codes)[0]
+    kernel = kernels_of(random, every | {SOLVED + "weights": solved[SOLVED + "every_weights"][None]}, codes, codes)[0]
     assert features @ features.T == pytest.approx(kernel, abs=2e-3 * np.diag(kernel).mean())
 
 
@@ -217,6 +217,13 @@ class TestFolds:
         network = solved_network(random_member(space), self.solve(scores, fold), 3)
         predicted = network.predict(space.sample(90, np.random.default_rng(7))).scores
         assert np.abs(predicted[0, fold == 0]).max() < 5 < predicted[1:, fold == 0].min()
+
+
+def test_landmarks_and_evidence_are_networks_before_their_twins() -> None:
+    codes = np.repeat(np.arange(30, dtype=np.int16)[:, None], 4, axis=0)
+    order = readout._networks_first(codes, np.random.default_rng(0))
+    assert sorted(order) == list(range(120))
+    assert sorted(codes[order[:30], 0]) == list(range(30)) and order[:30].tolist() != sorted(order[:30])
 
 
 def test_the_same_seed_gives_the_same_readout_bitwise() -> None:

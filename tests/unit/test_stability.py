@@ -79,9 +79,14 @@ class TestBootstraps:
         still = Bootstraps(predictor, np.zeros_like(bootstraps.moves))
         assert (still.target_moves(codes) == 0).all()
 
-    def test_an_architecture_like_many_moves_less_than_one_like_none(self) -> None:
-        predictor, codes, scores = self.learned(120, 0.3)
-        bootstraps = Bootstraps.draw(predictor, codes, scores, MACRO.hash_networks(codes), num=40)
-        common = np.bincount(codes[:, 0], minlength=3).argmax()
-        moves = bootstraps.target_moves(codes).std(0)
-        assert moves[codes[:, 0] == common].mean() < moves.max()
+    def test_what_was_seldom_seen_moves_more(self) -> None:
+        """Layer 2 at position 0 is left in two of all."""
+        predictor_of, codes, scores = solved_predictor, *self.learned(150, 0.3)[1:]
+        rare = np.flatnonzero(codes[:, 0] == 2)
+        kept = np.setdiff1d(np.arange(len(codes)), rare[2:])
+        codes, scores = codes[kept], scores[kept]
+        bootstraps = Bootstraps.draw(predictor_of(codes, scores), codes, scores, MACRO.hash_networks(codes), num=60)
+        contexts = np.repeat(MACRO.sample(30, np.random.default_rng(5)), 3, axis=0)
+        contexts[:, 0] = np.tile(np.arange(3), 30)
+        seldom = bootstraps.target_moves(contexts).reshape(60, 30, 3).mean(1).std(0)
+        assert seldom[2] > 1.5 * max(seldom[0], seldom[1])
