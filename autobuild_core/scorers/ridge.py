@@ -41,12 +41,13 @@ def fit_ridge(features: Array, target: Array) -> tuple[Array, float]:
     """
     mean, level = features.mean(0), float(target.mean())
     inner = features - mean
-    squares, vectors = np.linalg.eigh(inner.T @ inner)  # of p x p: a tenth of the time of the n x p decomposition
+    wide = features.shape[1] > len(features)
+    squares, vectors = np.linalg.eigh(inner @ inner.T if wide else inner.T @ inner)  # a tenth of the time of decomposing n x p
     kept = squares > 1e-10 * max(float(squares.max(initial=0)), 1e-300)
-    s, vt = np.sqrt(squares[kept]), vectors.T[kept]
+    s, vectors = np.sqrt(squares[kept]), vectors[:, kept]
     if not len(s):
         return np.zeros(features.shape[1]), level
-    u = inner @ vt.T / s
+    u, vt = (vectors, vectors.T @ inner / s[:, None]) if wide else (inner @ vectors / s, vectors.T)
     projected, centred = u.T @ (target - level), target - level
     best, weights = np.inf, np.zeros(features.shape[1])
     for penalty in PENALTIES * float((s**2).mean()):
