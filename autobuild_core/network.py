@@ -65,6 +65,12 @@ class SolvedHalf:
         )
         return np.stack([a @ readout for a, readout in zip(alike, self._readout, strict=True)])
 
+    def scores(self, codes: Codes) -> NDArray[np.float64]:
+        """(members, n) predicted normal scores of any number of canonical codes, by this half alone."""
+        random = self._random
+        parts = random.by_chunks(lambda c: self.predict(c, make_graphs(c, random.codebook.spec), random.structure(c)), codes)
+        return np.concatenate(parts, 1).astype(float)
+
 
 class Network:
     """An ensemble of trained predictors, each mixed with the solved half of `readout.py` where there is one.

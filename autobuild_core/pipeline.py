@@ -17,7 +17,7 @@ from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.features import Codebook, make_codebook
 from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Calibration, Predictor
-from autobuild_core.network import RANDOM, SOLVED, Network
+from autobuild_core.network import RANDOM, SOLVED, Network, SolvedHalf
 from autobuild_core.population import jackknife_half_width
 from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import RunFolder
@@ -165,7 +165,7 @@ def _ensemble(
     solved = readout.solve_readout(random, codes, scores, fold, settings.members, settings.seed)
     taught = None
     if settings.taught_batch:
-        taught = teach(space, lambda c: readout.solved_scores(random, solved, c), num_hops, np.random.default_rng(settings.seed))
+        taught = teach(space, SolvedHalf(random, solved).scores, num_hops, np.random.default_rng(settings.seed))
     learned = codes if taught is None else np.concatenate([codes, taught.codes])
     structure = (structure_features(learned, codebook.spec) - scale[0]) / scale[1]
     data = model.Encoded.of(make_graphs(learned, codebook.spec), codebook, structure)

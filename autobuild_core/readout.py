@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from autobuild_core.graphs import make_graphs
 from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Relevances, compare, similarity
-from autobuild_core.network import SOLVED, Floats, Network, SolvedHalf
+from autobuild_core.network import SOLVED, Floats, Network
 from autobuild_core.records import Codes
 
 Array = NDArray[np.float64]
@@ -178,36 +178,33 @@ def _root(between: Array) -> Array:
     return root
 
 
-def solved_features(network: Network, codes: Codes) -> Array:
-    """(n, landmarks) features of (n, num_positions) canonical codes whose inner products are the kernel of all rows.
+class SolvedFeatures:
+    """Features of architectures whose inner products are the kernel of all rows.
 
     So its posterior means are those of a linear regression on them, with weights of prior variance one.
+
+    Args:
+        network: an ensemble with a solved half.
     """
-    assert network.random is not None
-    weights = {
-        name: network.weights[SOLVED + name].astype(float) for name in ("mean", "landmarks", "every_roots", "every_weights")
-    }
-    marks = weights["landmarks"] * weights["every_roots"]
-    columns = (_coordinates(network.random, codes) - weights["mean"]) * weights["every_roots"]
 
-    def between(rows: Array) -> Array:
-        return similarity(rows @ marks.T, (rows * rows).sum(1), (marks * marks).sum(1), weights["every_weights"])
+    def __init__(self, network: Network) -> None:
+        assert network.random is not None
+        names = ("mean", "landmarks", "every_roots", "every_weights")
+        self._mean, marks, self._roots, self._weights = (network.weights[SOLVED + name].astype(float) for name in names)
+        self._random, self._marks = network.random, marks * self._roots
+        self._root = _root(compare(self._marks, self._marks, self._weights))
 
-    features: Array = solve_triangular(_root(between(marks)), between(columns).T, lower=True).T
-    return features
+    def __call__(self, codes: Codes) -> Array:
+        """(n, landmarks) of (n, num_positions) canonical codes."""
+        columns = (_coordinates(self._random, codes) - self._mean) * self._roots
+        features: Array = solve_triangular(self._root, compare(columns, self._marks, self._weights).T, lower=True).T
+        return features
 
 
 def _coordinates(random: Network, codes: Codes) -> Floats:
     """(n, columns) what the kernel compares of any number of canonical codes."""
     spec = random.codebook.spec
     return np.concatenate(random.by_chunks(lambda c: random.coordinates(c, make_graphs(c, spec), random.structure(c)), codes))
-
-
-def solved_scores(random: Network, solved: dict[str, Floats], codes: Codes) -> Array:
-    """(members, n) predicted normal scores of (n, num_positions) canonical codes by the solved half alone."""
-    half = SolvedHalf(random, solved)
-    parts = random.by_chunks(lambda c: half.predict(c, make_graphs(c, random.codebook.spec), random.structure(c)), codes)
-    return np.concatenate(parts, 1).astype(float)
 
 
 def share_of_solved(solved: Array, trained: Array, scores: Array) -> float:

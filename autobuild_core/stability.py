@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from autobuild_core.inference import Predictor
 from autobuild_core.network import SOLVED
-from autobuild_core.readout import solved_features
+from autobuild_core.readout import SolvedFeatures
 from autobuild_core.records import Codes
 
 Array = NDArray[np.float64]
@@ -71,6 +71,7 @@ class Bootstraps:
 
     def __init__(self, predictor: Predictor, moves: NDArray[np.float32]) -> None:
         self.predictor, self.moves = predictor, moves
+        self._features = SolvedFeatures(predictor.network)
 
     @classmethod
     def draw(
@@ -86,7 +87,7 @@ class Bootstraps:
             num: bootstrap samples.
             seed: draws them.
         """
-        features = solved_features(predictor.network, codes)
+        features = SolvedFeatures(predictor.network)(codes)
         counts = bootstrap_counts(networks, num, np.random.default_rng(seed))
         noise = float(predictor.network.weights[SOLVED + "every_noise"][0])
         readouts = refit_readouts(features, scores, counts.astype(float), noise)
@@ -95,6 +96,6 @@ class Bootstraps:
     def target_moves(self, codes: Codes) -> Array:
         """(num, n) how far the expected targets of (n, num_positions) codes are from the ensemble's in every bootstrap sample."""
         predictor = self.predictor
-        moved = (solved_features(predictor.network, predictor.space.canonical(codes)) @ self.moves).T
+        moved = (self._features(predictor.space.canonical(codes)) @ self.moves).T
         own: Array = predictor.member_scores(codes).mean(0, dtype=float)
         return predictor.expected(own + moved) - predictor.expected(own)

@@ -11,17 +11,17 @@ from scipy.stats import multivariate_normal
 from autobuild_core import readout
 from autobuild_core.graphs import make_graphs
 from autobuild_core.kernel import BIAS_VARIANCE, Relevances
-from autobuild_core.network import SOLVED, Network
+from autobuild_core.network import SOLVED, Network, SolvedHalf
 from autobuild_core.readout import (
     LOG_NOISE,
     PRIOR_NOISE,
     PRIOR_SPREAD,
     PRIOR_WEIGHTS,
     Kernel,
+    SolvedFeatures,
     find_kernel,
     share_of_solved,
     solve_readout,
-    solved_features,
 )
 from autobuild_core.spaces import space_named
 from tests.learning import flat_space, random_member, solved_network
@@ -178,7 +178,7 @@ def test_features_have_the_kernel_of_all_rows_as_inner_products(name: str) -> No
     space, rng = SPACES[name], np.random.default_rng(3)
     random, codes = random_member(space), space.sample(50, rng)
     solved = solve_readout(random, codes, planted(codes, rng), np.arange(50) % 3, 3, 0)
-    features = solved_features(solved_network(random, solved, 3), codes)
+    features = SolvedFeatures(solved_network(random, solved, 3))(codes)
     every = {SOLVED + "mean": solved[SOLVED + "mean"], SOLVED + "roots": solved[SOLVED + "every_roots"][None]}
     kernel = kernels_of(random, every | {SOLVED + "weights": solved[SOLVED + "every_weights"][None]}, codes, codes)[0]
     assert features @ features.T == pytest.approx(kernel, abs=2e-3 * np.diag(kernel).mean())
@@ -189,7 +189,7 @@ def test_its_own_predictions_are_those_of_the_network_that_mixes_it() -> None:
     random, codes = random_member(space), space.sample(50, rng)
     solved = solve_readout(random, codes, rng.normal(size=50), np.arange(50) % 3, 3, 0)
     probes = space.sample(300, rng)  # two chunks
-    alone = readout.solved_scores(random, solved, probes)
+    alone = SolvedHalf(random, solved).scores(probes)
     assert alone == pytest.approx(solved_network(random, solved, 3).predict(probes).scores, abs=1e-4)
 
 

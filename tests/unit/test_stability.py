@@ -81,11 +81,11 @@ class TestBootstraps:
 
     def test_what_was_seldom_seen_moves_more(self) -> None:
         """Layer 2 at position 0 is left in two of all."""
-        predictor_of, codes, scores = solved_predictor, *self.learned(150, 0.3)[1:]
+        _, codes, scores = self.learned(150, 0.3)
         rare = np.flatnonzero(codes[:, 0] == 2)
         kept = np.setdiff1d(np.arange(len(codes)), rare[2:])
         codes, scores = codes[kept], scores[kept]
-        bootstraps = Bootstraps.draw(predictor_of(codes, scores), codes, scores, MACRO.hash_networks(codes), num=60)
+        bootstraps = Bootstraps.draw(solved_predictor(codes, scores), codes, scores, MACRO.hash_networks(codes), num=60)
         contexts = np.repeat(MACRO.sample(30, np.random.default_rng(5)), 3, axis=0)
         contexts[:, 0] = np.tile(np.arange(3), 30)
         seldom = bootstraps.target_moves(contexts).reshape(60, 30, 3).mean(1).std(0)
