@@ -44,14 +44,14 @@ class Layers:
         attributes = [np.unique(np.array(values), return_inverse=True)[1] for values in spec.attributes.values()]
         kinds = [np.append(kind, ABSENT) for kind in (np.arange(len(spec.tokens)), *attributes)]  # ABSENT is the last row's, too
         seen: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = {}
-        self._tables, of = [], []
+        self._tables, of, nothing = [], [], np.zeros((len(spec.tokens) + 1, 0), np.float32)
         for position in range(spec.num_positions):
             unit = spec.units[spec.unit_of(position)]
             absent = unit.positions.index(position) >= unit.depths[0]
             allowed = (*unit.tokens, *([ABSENT] if absent else []))
             if allowed not in seen:
                 seen[allowed] = _one_hot(kinds, np.array(allowed))
-            self._tables.append(np.concatenate([table for _, table in seen[allowed]], 1))
+            self._tables.append(np.concatenate([nothing, *(table for _, table in seen[allowed])], 1))
             of += [(position, kind) for kind, table in seen[allowed] for _ in range(table.shape[1])]
         self.of = np.array(of, np.int64).reshape(-1, 2)
 

@@ -10,7 +10,7 @@ from autobuild_core.records import ABSENT
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.structure import structure_kinds
-from tests.learning import flat_space, random_member
+from tests.learning import chain_space, flat_space, random_member
 
 SPACES = {"macro": space_named("nas_bench_macro"), "flat": flat_space(3), "cell": space_named("nas_bench_201")}
 EVERY = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
@@ -56,6 +56,15 @@ class TestLayers:
         space = load_space(infer_spec(table, list(table.columns)))
         assert space.spec.num_positions == 60
         assert len(Layers(space.spec).of) == 60 * 4
+
+    def test_where_no_layer_can_differ_there_is_no_coordinate(self) -> None:
+        space = chain_space(num_tokens=1, depths=(2,))
+        codes = space.sample(4, np.random.default_rng(0))
+        layers = Layers(space.spec)
+        assert layers.coordinates(codes).shape == (4, 0) and layers.of.shape == (0, 2)
+        random = random_member(space)
+        columns = random.coordinates(codes, make_graphs(codes, space.spec), random.structure(codes))
+        assert len(Relevances.of_space(space.spec, layers, random.hop_widths).of) == columns.shape[1]
 
 
 class TestRelevances:
