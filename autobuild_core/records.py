@@ -5,7 +5,7 @@ Architectures are rows of int16 codes, one column a position of the space, -1 wh
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +26,7 @@ class UnitSpec:
         depths: numbers of layers it may have, increasing; one value when the depth is fixed.
         tokens: indices of the tokens allowed at its positions.
         tied: all its layers share one token.
+        loose: no data flow enters or leaves it: a column of a table that stands beside the others by chance.
     """
 
     label: str
@@ -33,6 +34,25 @@ class UnitSpec:
     depths: tuple[int, ...]
     tokens: tuple[int, ...]
     tied: bool = False
+    loose: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A unit that has layers exactly where another unit holds one of some tokens.
+
+    The unit's `depths` contain 0; where the condition holds, one of its other depths is taken. Several conditions on one unit
+    must all hold. A parent comes before its child in the order of units.
+
+    Args:
+        unit: index of the conditional unit.
+        parent: index of the unit that decides.
+        tokens: tokens of the parent with which the unit is there.
+    """
+
+    unit: int
+    parent: int
+    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +70,11 @@ class SpaceSpec:
         reads: the data flow of a cell with operations on edges: per position the index of the unit whose sum it reads,
             ABSENT for the cell's input; a unit's positions are the operations that enter its sum. Empty for a chain
             along the positions.
+        numbers: attribute -> coordinate of each token in 0..1 (of the value itself, of its logarithm where values span a factor
+            of 100), NaN where a token has no number; only of attributes that are ordered numbers.
+        conditions: which units are there only where another holds certain tokens.
+        forbidden: clauses of (unit index, tokens): an architecture in which every unit of a clause has one of its tokens at one
+            of its positions is not valid; the token ABSENT stands for a unit without layers.
     """
 
     name: str
@@ -60,6 +85,9 @@ class SpaceSpec:
     attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     reads: tuple[int, ...] = ()
+    numbers: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+    forbidden: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...] = ()
 
     @property
     def num_states(self) -> int:
@@ -81,21 +109,34 @@ class SpaceSpec:
         return next(i for i, unit in enumerate(self.units) if position in unit.positions)
 
     def to_json(self) -> str:
-        """One JSON object; `from_json` is its inverse. Chains leave `reads` out."""
+        """One JSON object; `from_json` is its inverse. What a space does not have is left out."""
         raw = asdict(self)
-        return json.dumps(raw if self.reads else {name: value for name, value in raw.items() if name != "reads"})
+        for unit in raw["units"]:
+            if not unit["loose"]:
+                del unit["loose"]
+        for name in ("reads", "numbers", "conditions", "forbidden"):
+            if not raw[name]:
+                del raw[name]
+        for name, values in raw.get("numbers", {}).items():
+            raw["numbers"][name] = [None if value != value else value for value in values]
+        return json.dumps(raw)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The spec that `to_json` wrote."""
         raw = json.loads(text)
         units = tuple(
-            UnitSpec(u["label"], tuple(u["positions"]), tuple(u["depths"]), tuple(u["tokens"]), u["tied"]) for u in raw["units"]
+            UnitSpec(*(u["label"], *map(tuple, (u["positions"], u["depths"], u["tokens"])), u["tied"], u.get("loose", False)))
+            for u in raw["units"]
         )
         attributes = {name: tuple(values) for name, values in raw["attributes"].items()}
         labels, tokens = tuple(raw["position_labels"]), tuple(raw["tokens"])
         reads = tuple(raw.get("reads", ()))
-        return cls(raw["name"], raw["title"], labels, tokens, units, attributes, raw["options"], reads)
+        numbers = {n: tuple(np.nan if v is None else float(v) for v in values) for n, values in raw.get("numbers", {}).items()}
+        conditions = tuple(Condition(c["unit"], c["parent"], tuple(c["tokens"])) for c in raw.get("conditions", ()))
+        forbidden = tuple(tuple((unit, tuple(tokens)) for unit, tokens in clause) for clause in raw.get("forbidden", ()))
+        given = (raw["name"], raw["title"], labels, tokens, units, attributes, raw["options"], reads)
+        return cls(*given, numbers, conditions, forbidden)
 
 
 @dataclass(frozen=True)
@@ -104,6 +145,33 @@ class Rejection:
 
     row: int
     reason: str
+
+
+ROLES = ("architecture", "choice", "context", "metric", "ignored")
+CONTEXT_KINDS = ("setting", "task", "fidelity", "seed")
+
+
+@dataclass(frozen=True)
+class ColumnRole:
+    """How a column of a file is read, and the evidence that decided it.
+
+    Args:
+        name: its header without a prefix that gives its role.
+        role: one of ROLES.
+        kind: "number", "whole number", "text", "list", "object", "boolean", "architecture"; of a context one of CONTEXT_KINDS.
+        num_values: distinct values, absence counting as one.
+        why: one clause for people.
+        examples: a few values as written.
+        histogram: counts in equal bins of a number's range, or of the most frequent values.
+    """
+
+    name: str
+    role: str
+    kind: str
+    num_values: int
+    why: str
+    examples: tuple[str, ...] = ()
+    histogram: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +188,12 @@ class ArchTable:
         num_read: rows in the file.
         rejected: the rows refused, each with its reason.
         notes: sentences a reader should know (columns ignored, ...).
+        contexts: num_rows x contexts, what varied beside the architecture: float64 columns, or texts; NaN or "" where unknown.
+        context_kinds: one of CONTEXT_KINDS for every column of `contexts`.
+        censored: (num_rows,) NaN where the target was measured; of a stopped trial the quantile of the completed rows' target
+            than which it is known to be worse (0.5: their median). Its metrics are NaN.
+        columns: how the file's columns were read; empty where the format gives every field its role.
+        warnings: what should be looked at before training, each with its remedy.
     """
 
     spec: SpaceSpec
@@ -131,27 +205,52 @@ class ArchTable:
     num_read: int = 0
     rejected: tuple[Rejection, ...] = ()
     notes: tuple[str, ...] = ()
+    contexts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    context_kinds: dict[str, str] = field(default_factory=dict)
+    censored: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    columns: tuple[ColumnRole, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.censored):
+            object.__setattr__(self, "censored", np.full(len(self.codes), np.nan))
+        if not self.contexts.shape[1]:
+            object.__setattr__(self, "contexts", pd.DataFrame(index=pd.RangeIndex(len(self.codes))))
 
     def __len__(self) -> int:
         return len(self.codes)
 
     @property
     def num_duplicates(self) -> int:
-        """Rows whose network an earlier row has already."""
-        return len(self) - len(np.unique(self.networks))
+        """Rows whose network an earlier row has already in the same context."""
+        return len(self) - len(np.unique(self.evaluations))
+
+    @property
+    def num_censored(self) -> int:
+        """Stopped trials, known only to be worse than a bound."""
+        return int(np.isfinite(self.censored).sum())
+
+    @property
+    def evaluations(self) -> NDArray[np.uint64]:
+        """(num_rows,) hash of network and context; rows that differ only in their seed are repeats and share it."""
+        seen = [name for name in self.contexts.columns if self.context_kinds[name] != "seed"]
+        if not seen or not len(self):
+            return self.networks
+        frame = self.contexts[seen].assign(**{"": self.networks})
+        hashes: NDArray[np.uint64] = pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64)
+        return hashes
 
     def take(self, index: NDArray[Any]) -> "ArchTable":
         """The rows at `index` (integers or a mask), with the same report."""
-        return ArchTable(
-            self.spec,
-            self.codes[index],
-            self.networks[index],
-            self.metrics.iloc[np.arange(len(self))[index]].reset_index(drop=True),
-            self.source_rows[index],
-            self.format,
-            self.num_read,
-            self.rejected,
-            self.notes,
+        rows = np.arange(len(self))[index]
+        return replace(
+            self,
+            codes=self.codes[rows],
+            networks=self.networks[rows],
+            metrics=self.metrics.iloc[rows].reset_index(drop=True),
+            source_rows=self.source_rows[rows],
+            contexts=self.contexts.iloc[rows].reset_index(drop=True),
+            censored=self.censored[rows],
         )
 
 

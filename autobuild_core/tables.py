@@ -1,7 +1,8 @@
 """Tables of architectures on disk, and the atomic writes that everything on disk goes through.
 
 A saved table is a folder: table.parquet holds what has a value a row (codes "c0", "c1", ..., "network", "source_row", each metric
-as "m:<name>"), table.json the space, the report of what was refused, and the content hash. Parquet and JSON only, never pickle.
+as "m:<name>", each context as "x:<name>", "censored" where trials were stopped), table.json the space, how columns were read,
+what was refused, and the content hash. Parquet and JSON only, never pickle.
 """
 
 import hashlib
@@ -19,10 +20,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyarrow import csv
 
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable, Rejection, SpaceSpec
+from autobuild_core.records import ArchTable, ColumnRole, Rejection, SpaceSpec
 
 SCHEMA_VERSION = 1
 
@@ -92,6 +94,11 @@ def content_hash(table: ArchTable) -> str:
     for name in table.metrics.columns:
         digest.update(f"m:{name}".encode())
         digest.update(table.metrics[name].to_numpy(np.float64).tobytes())
+    for name, kind in table.context_kinds.items():
+        digest.update(f"x:{name}:{kind}".encode())
+        digest.update(pd.util.hash_pandas_object(table.contexts[name], index=False).to_numpy().tobytes())
+    if table.num_censored:
+        digest.update(b"censored" + table.censored.tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -106,6 +113,9 @@ def save_table(table: ArchTable, folder: Path) -> None:
     columns: dict[str, Any] = {f"c{i}": table.codes[:, i] for i in range(table.codes.shape[1])}
     columns |= {"network": table.networks, "source_row": table.source_rows}
     columns |= {f"m:{name}": table.metrics[name].to_numpy(np.float64) for name in table.metrics.columns}
+    columns |= {f"x:{name}": pa.array(table.contexts[name], from_pandas=True) for name in table.context_kinds}
+    if table.num_censored:
+        columns["censored"] = table.censored
     with replacing(folder / "table.parquet") as part:
         pq.write_table(pa.table(columns), part, compression="zstd")
     about = {
@@ -118,6 +128,10 @@ def save_table(table: ArchTable, folder: Path) -> None:
         "num_read": table.num_read,
         "rejected": [asdict(r) for r in table.rejected],
         "notes": list(table.notes),
+        "contexts": table.context_kinds,
+        "num_censored": table.num_censored,
+        "columns": [asdict(column) for column in table.columns],
+        "warnings": list(table.warnings),
         "hash": content_hash(table),
     }
     write_json(folder / "table.json", about)
@@ -156,9 +170,24 @@ def load_table(folder: Path) -> ArchTable:
         for position in range(spec.num_positions):
             codes[:, position] = columns[f"c{position}"]
         metrics = pd.DataFrame({name: columns[f"m:{name}"] for name in facts["metrics"]}, index=range(arrow.num_rows))
+        contexts = pd.DataFrame({name: _context(columns[f"x:{name}"]) for name in facts.get("contexts", {})}, index=metrics.index)
         networks, source_rows = columns["network"].astype(np.uint64), columns["source_row"].astype(np.int64)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise DataError(f"{path}: got a damaged or missing file ({error}), expected a saved table.") from error
     rejected = tuple(Rejection(r["row"], r["reason"]) for r in facts["rejected"])
-    notes = tuple(facts["notes"])
-    return ArchTable(spec, codes, networks, metrics, source_rows, facts["format"], facts["num_read"], rejected, notes)
+    roles = tuple(_column_role(raw) for raw in facts.get("columns", ()))
+    censored, warnings = columns.get("censored", np.zeros(0)), tuple(facts.get("warnings", ()))
+    read = (spec, codes, networks, metrics, source_rows, facts["format"], facts["num_read"], rejected, tuple(facts["notes"]))
+    return ArchTable(*read, contexts, facts.get("contexts", {}), censored, roles, warnings)
+
+
+def _column_role(raw: dict[str, Any]) -> ColumnRole:
+    """A column's role as it was saved."""
+    return ColumnRole(**raw | {name: tuple(raw[name]) for name in ("examples", "histogram")})
+
+
+def _context(values: NDArray[Any]) -> pd.Series:
+    """A context as it was saved: numbers as float64, texts with "" where there is none."""
+    if values.dtype == object:
+        return pd.Series(["" if value is None else str(value) for value in values], dtype="str")
+    return pd.Series(values.astype(np.float64))
