@@ -3,11 +3,17 @@
 StudioError
   DataError            a file, or one row of it, cannot be read
     ArchitectureError  an architecture is not in its search space
+    MappingError       the columns of a table do not make a space; `.columns` says how each was read
   TargetError          a target equation is refused; `.position` is the faulty character
   RunError             a run is missing, unfinished, or was written by another version
   ConfigError          a setting is out of range
   ReportError          a review report is none, is damaged, or says what cannot be worked out again
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autobuild_core.records import ColumnRole
 
 
 class StudioError(Exception):
@@ -20,6 +26,19 @@ class DataError(StudioError):
 
 class ArchitectureError(DataError):
     """An architecture is not in its search space."""
+
+
+class MappingError(DataError):
+    """The columns of a table do not make a search space.
+
+    Args:
+        message: what is wrong and what was expected.
+        columns: how each column was read (records.ColumnRole).
+    """
+
+    def __init__(self, message: str, columns: "tuple[ColumnRole, ...]" = ()) -> None:
+        super().__init__(message)
+        self.columns = columns
 
 
 class TargetError(StudioError):

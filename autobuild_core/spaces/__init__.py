@@ -54,6 +54,10 @@ class Space(ABC):
     def native(self, row: Codes) -> Any:
         """A row of codes (num_positions,) in the native encoding, ready for JSON."""
 
+    def context_of(self, native: Any) -> dict[str, Any]:
+        """What a native encoding says beside the architecture: {context: value}, such as an input resolution."""
+        return {}
+
     def canonical(self, codes: Codes) -> Codes:
         """(n, num_positions) codes with every network in one representative encoding. By default each is its own."""
         return codes
@@ -220,6 +224,16 @@ class Space(ABC):
                 else:
                     out[row, columns[int(rng.integers(depth))]] = rng.choice(unit.tokens)
         return out
+
+
+def unit_facts(spec: SpaceSpec) -> list[dict[str, Any]]:
+    """One object a unit: {"unit", "positions" (labels), "num_modules"}."""
+    space = load_space(spec)
+    labels = spec.position_labels
+    return [
+        {"unit": unit.label, "positions": [labels[p] for p in unit.positions], "num_modules": space.unit_size(unit)}
+        for unit in spec.units
+    ]
 
 
 def load_space(spec: SpaceSpec) -> Space:

@@ -224,6 +224,10 @@ class Flat(Space):
                         out[column] = entry["separator"].join(map(str, out[column]))
         return out
 
+    def values_of(self, index: int, token: int) -> tuple[str, ...]:
+        """The values of the attributes of a unit's token."""
+        return self._values(self.spec.units[index], self.spec.options["columns"][index], token)
+
     def _values(self, unit: UnitSpec, entry: dict[str, Any], token: int) -> tuple[str, ...]:
         """The values of a token's attributes."""
         if unit.loose:
