@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -116,7 +117,7 @@ def _judge(status: int, output: str, errors: str, name: str, max_bytes: int) -> 
     if kind:
         raise DataError(message)
     last = (errors.strip().splitlines() or ["no message"])[-1]
-    raise DataError(f"{name}: the reader broke off with status {status} ({last[:200]}).")
+    raise DataError(f"{name}: the reader broke off with status {status} ({textwrap.shorten(last, 200, placeholder=' ...')}).")
 
 
 def _limit_memory(max_bytes: int) -> None:

@@ -42,7 +42,7 @@ def test_format_and_space_reach_the_reader(tmp_path: Path) -> None:
 def test_its_errors_are_those_of_reading(tmp_path: Path) -> None:
     path = tmp_path / "photo.csv"
     path.write_bytes(b"\x89PNG\0\0")
-    with pytest.raises(DataError, match=r"photo\.csv: got binary content"):
+    with pytest.raises(DataError, match=r"photo\.csv: got a PNG image: expected a table of results"):
         read_guarded(path)
 
 
