@@ -127,11 +127,15 @@ def read_head(path: Path) -> bytes:
 
 
 def encoding_note(path: Path) -> str | None:
-    """The sentence for the reader of a text file that is not in UTF-8, None for one that is.
+    """The sentence for the reader of a text file that is not in UTF-8, None for one that is, or that is no text.
 
     Raises:
         DataError: see `read_head`.
     """
+    with open_bytes(path) as file:
+        kind = described(file.read(HEAD_BYTES))
+    if kind and not kind.remedy:
+        return None
     encoding = _encoding(path)
     if encoding == UTF8:
         return None

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._inference import Inference, with_values
 from autobuild_core.datasets._lists import list_form, native_cell
-from autobuild_core.datasets._roles import ARCH_ROOTS, PREFIXES, Evidence, Found, describe
+from autobuild_core.datasets._roles import ARCH_ROOTS, ONE_VALUE, PREFIXES, Evidence, Found, describe
 from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.datasets._table import MAX_METRICS, is_missing, known_space, metric_name, shorten
 from autobuild_core.datasets._trackers import COMPLETE, STOPPED, Tracker, tracker_of
-from autobuild_core.errors import ArchitectureError, DataError, MappingError
+from autobuild_core.errors import ArchitectureError, DataError, MappingError, listed
 from autobuild_core.records import ABSENT, ArchTable, Codes, ColumnRole, Rejection
 from autobuild_core.spaces import Space
 from autobuild_core.spaces._declared import Declared, as_text, make_spec
-from autobuild_core.spaces.flat import Flat
+from autobuild_core.spaces.flat import Flat, block_columns
 
 CHUNK_ROWS = 20_000
 NUM_PEEKED = 1000
@@ -123,16 +123,23 @@ class _Architectures:
         return np.concatenate(self._parts) if self._parts else np.zeros((0, self.space.spec.num_positions), np.int16)
 
 
-def space_of(cells: Iterable[Any], given: Space | None) -> Space | None:
-    """The known space in which most of some cells lie: the given one, or any that needs no data; None where they lie in none."""
+def space_of(cells: Iterable[Any], given: Space | None, named: bool = False) -> Space | None:
+    """The known space in which most of some cells lie: the given one, or any that needs no data; None where they lie in none.
+
+    Args:
+        cells: of one column.
+        given: the space that they must lie in.
+        named: the column is called like one of architectures, so that one that lies in a space is enough.
+    """
     tried = [native_cell(cell) if isinstance(cell, str) else cell for cell in itertools.islice(cells, NUM_TRIED)]
     tried = [native for native in tried if not is_missing(native) and not isinstance(native, int | float)]
     if not tried:
         return None
     if given is not None:
-        return given if sum(_lies_in(given, native) for native in tried) * 2 > len(tried) else None
+        inside = sum(_lies_in(given, native) for native in tried)
+        return given if inside * 2 > len(tried) or (named and inside) else None
     found = Counter(space.spec.name for native in tried if (space := known_space(native)))
-    if not found or found.total() * 2 <= len(tried):
+    if not found or (found.total() * 2 <= len(tried) and not named):
         return None
     return next(s for native in tried if (s := known_space(native)) and s.spec.name == found.most_common(1)[0][0])
 
@@ -166,7 +173,7 @@ def collect_cells(header: list[str], rows: Iterator[list[str]], request: Request
         known = request.space if request.space is not None and not isinstance(request.space, Flat) else None
         if request.space is not None and known is None:
             break
-        if space := space_of((row[place] for row in even if row[place].strip()), known):
+        if space := space_of((row[place] for row in even if row[place].strip()), known, snake_root(name) in ARCH_ROOTS):
             table.architectures[name] = space.spec.title
             parser = parser or _Architectures(space, name)
     if parser is None and request.space is not None and not isinstance(request.space, Flat):
@@ -286,9 +293,8 @@ def _take_objects(table: Rows, chunk: list[Row], path: tuple[str, ...] | None, p
                 native = _at(row, path)
                 if native is None:
                     native = DataError()
-                    table.refused.setdefault(
-                        number, f"got no {'.'.join(path)}, expected it beside {shorten(', '.join(row) or 'the metrics')}."
-                    )
+                    beside = listed(row) or "the metrics"
+                    table.refused.setdefault(number, f"got no {'.'.join(path)}, expected it beside {beside}.")
             try:
                 leaves = dict(_leaves(row, path))
             except RecursionError:
@@ -360,7 +366,8 @@ def _architecture_field(peeked: list[Row], request: Request) -> tuple[tuple[str,
     for path in sorted(paths, key=lambda p: (p[-1] not in ARCH_ROOTS, len(p))):
         if said_otherwise(request.roles, ".".join(path)):
             continue
-        if space := space_of((value for row in objects if (value := _at(row, path)) is not None), request.space):
+        values = (value for row in objects if (value := _at(row, path)) is not None)
+        if space := space_of(values, request.space, path[-1] in ARCH_ROOTS):
             return path, space
     if request.space is not None:
         return next((p for p in paths if p[-1] in ARCH_ROOTS), ("arch",)), request.space
@@ -397,6 +404,7 @@ class _Assembly:
         self._refuse_unknown_roles()
         self.names = _plain_names(rows.columns, evidence)
         self.found: dict[str, Found] = {h: evidence.role(c, self.names[h]) for h, c in rows.columns.items()}
+        self._keep_blocks_whole()
         self.roles = tuple(self._described(header) for header in rows.columns)
         self.reasons = dict(rows.refused)
         self.censored: NDArray[np.float64] = np.full(rows.num_rows, np.nan)
@@ -407,8 +415,19 @@ class _Assembly:
         known |= {h.removeprefix(p) for h in self.rows.columns for p in ("params_", "Param ", "params.", "config/", "config.")}
         known |= {column.path[-1] for column in self.rows.columns.values() if column.path}
         if self.request.space is None and (unknown := [c for c in self.request.roles if c not in known]):
-            shown = shorten(", ".join(self.rows.columns), 200)
+            shown = listed(self.rows.columns)
             raise DataError(f"{self.request.name}: got a role for column {unknown[0]}, expected one of {shown}.")
+
+    def _keep_blocks_whole(self) -> None:
+        """Makes choices of block columns of one value whose block has another choice: they describe its layers."""
+        constant = [h for h, f in self.found.items() if f.why.startswith(ONE_VALUE) and self.rows.columns[h].counts]
+        choices = [self.names[h] for h, f in self.found.items() if f.role == "choice"]
+        header_of = {self.names[h]: h for h in constant}
+        for block, columns in block_columns([*choices, *header_of]).items():
+            chosen = [name for name in columns if name in choices]
+            for name in columns if chosen else ():
+                if name in header_of:
+                    self.found[header_of[name]] = Found("choice", f"one value, but part of the block {block}")
 
     def _described(self, header: str) -> ColumnRole:
         column, found = self.rows.columns[header], self.found[header]
@@ -573,9 +592,12 @@ class _Assembly:
 
     def _no_choice(self) -> str:
         """What to do where nothing is a design choice."""
-        constant = [r.name for r in self.roles if r.why.startswith("one value in every row")]
-        only = f" ({', '.join(constant[:5])} has one value in every row)" if constant else ""
-        shown = shorten(", ".join(r.name for r in self.roles), 160).strip("'")
+        constant = [r.name for r in self.roles if r.why.startswith(ONE_VALUE)]
+        have = "has" if len(constant) == 1 else "have"
+        only = f" ({', '.join(constant[:5])} {have} one value in every row)" if constant else ""
+        if not self.roles:
+            return f"{self.request.name}: got rows without a field, expected design choices and what was measured."
+        shown = listed(r.name for r in self.roles)
         remedy = "say which columns are, or write design: before their names"
         return f"{self.request.name}: got no design choice among {shown}{only}; {remedy}."
 
@@ -592,7 +614,7 @@ class _Assembly:
                     choices[column] = Column(column, (column,))
                     choices[column].pad(self.rows.num_rows)
         if missing := [c for c in missing if c not in choices]:
-            shown = ", ".join(missing[:5])
+            shown = listed(missing)
             raise DataError(f"{self.request.name}: got no column {shown}, expected every design column of the run's space.")
 
     @staticmethod
@@ -611,7 +633,7 @@ class _Assembly:
             inside = len(column.path) > 1 and column.path[0] in ARCH_ROOTS
             if inside and column.path[-1] not in space.columns and column.choices is not None:
                 for row in np.flatnonzero(~column.absent).tolist():
-                    expected = shorten(", ".join(space.columns), 200).strip("'")
+                    expected = listed(space.columns)
                     self.reasons.setdefault(row, f"{column.path[0]}: got {shorten(column.path[-1])}, expected only {expected}.")
 
     def _parse(self, space: Flat, choices: dict[str, Column]) -> Codes:

@@ -20,8 +20,9 @@ from autobuild_core.spaces.flat import list_of
 
 PREFIXES = {"design:": "choice", "choice:": "choice", "context:": "context", "metric:": "metric", "ignore:": "ignored"}
 SPOKEN = {"ignore": "ignored", "design": "choice"} | {role: role for role in ROLES}
-MAX_FEW, MAX_WHOLE_EXEMPT = 12, 4
+MAX_FEW, MAX_WHOLE_EXEMPT, MIN_RUNNING = 12, 4, 4
 NUM_BINS, NUM_EXAMPLES = 12, 4
+ONE_VALUE = "one value in every row"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -132,7 +133,7 @@ class Evidence:
             if found:
                 return found
         if column.num_values <= 1:
-            return Found("ignored", "one value in every row" if column.counts or column.num_numbers else "empty in every row")
+            return Found("ignored", ONE_VALUE if column.counts or column.num_numbers else "empty in every row")
         if column.path[:1] and column.path[0].lower() in ARCH_ROOTS and not self.architectures:
             return Found("choice", f"stands inside {column.path[0]}")
         found = self._named(column, name) or self._by_values(column, name)
@@ -266,7 +267,7 @@ def holds_number_lists(column: Column) -> bool:
 def _is_running(column: Column) -> bool:
     """Whole numbers from 0 or 1 on, each once."""
     numbers = np.sort(column.numbers[~np.isnan(column.numbers)])
-    return len(numbers) >= 2 and bool(numbers[0] in (0, 1) and (np.diff(numbers) == 1).all())
+    return len(numbers) >= MIN_RUNNING and bool(numbers[0] in (0, 1) and (np.diff(numbers) == 1).all())
 
 
 def describe(column: Column, name: str, found: Found) -> ColumnRole:

@@ -98,7 +98,7 @@ class TestCells:
         space, data, run = space_named("nas_bench_201"), tmp_path / "cells.csv", tmp_path / "run"
         data.write_text(cell_csv(80))
         said = ask(capsys, "inspect", data)[1]
-        assert (said["format"], said["space"]) == ("arch_csv", "nas_bench_201")
+        assert (said["format"], said["space"]) == ("csv_table", "nas_bench_201")
         assert (said["num_accepted"], said["num_duplicates"]) == (80, 0)
         assert said["metrics"] == ["acc", "flops"]
         few = ("--members", 4, "--steps", 120, "--threads", 1)

@@ -24,7 +24,7 @@ def upload(tmp_path: Path) -> Path:
 def test_it_hands_over_the_whole_table(upload: Path) -> None:
     inside, guarded = read_table(upload), read_guarded(upload)
     assert guarded.spec == inside.spec and guarded.rejected == inside.rejected and guarded.notes == inside.notes
-    assert (guarded.num_read, guarded.format) == (4, "flat_csv")
+    assert (guarded.num_read, guarded.format) == (4, "csv_table")
     assert np.array_equal(guarded.codes, inside.codes) and np.array_equal(guarded.networks, inside.networks)
     assert np.array_equal(guarded.source_rows, inside.source_rows)
     assert np.array_equal(guarded.metrics.to_numpy(), inside.metrics.to_numpy(), equal_nan=True)
