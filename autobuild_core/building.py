@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.spaces import Space
+from autobuild_core.spaces import Space, load_space
 
 PRODUCT_LIMIT = 20_000
 UNREDUCED_K = 100  # modules a unit from which the search over a whole space starts
@@ -86,7 +86,7 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
 
     Where there are more, those with the largest sum of effects: unit by unit only the PRODUCT_LIMIT best beginnings
     are kept, which is exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may
-    have no layer may stay empty too.
+    have no layer may stay empty too; what breaks a rule of the space is left out.
 
     Args:
         modules: modules.parquet.
@@ -97,7 +97,7 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
     """
     ranked = top_modules(modules, lens, minimize)
     kept = ranked[ranked["rank"] <= (top_k or UNREDUCED_K)]
-    codes, sums = np.full((1, spec.num_positions), ABSENT, np.int16), np.zeros(1)
+    codes, sums, rules = np.full((1, spec.num_positions), ABSENT, np.int16), np.zeros(1), load_space(spec).rules
     for index, unit in enumerate(spec.units):
         part = kept[kept["unit_index"] == index]
         layers = module_rows(part, spec)[:, list(unit.positions)]
@@ -106,7 +106,10 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
             layers = np.concatenate([layers, np.full((1, len(unit.positions)), ABSENT, np.int16)])
             effects = np.append(effects, 0.0)
         total = (sums[:, None] + effects).ravel()
+        if rules:
+            total[~rules.fits(codes, index, layers).ravel()] = -np.inf
         best = np.argsort(-total, kind="stable")[:PRODUCT_LIMIT]
+        best = best[total[best] > -np.inf]
         before, module = np.divmod(best, len(effects))
         codes, sums = codes[before].copy(), total[best]
         codes[:, list(unit.positions)] = layers[module]

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.building import module_rows
-from autobuild_core.population import Population, exact_means
+from autobuild_core.population import Population, exact_means, mean_beside
 from autobuild_core.records import ModuleGroup
 from autobuild_core.scorers import count_evaluated
 from autobuild_core.scorers.autobuild import AutoBuildScorer
@@ -26,7 +26,7 @@ def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.D
     """claims.parquet: how every module's effect moves over the bootstraps.
 
     The effect in a bootstrap is that of the module table, moved by what the predictions of architectures with the module move on
-    average, less what all move.
+    average, less what all move (of a unit with conditions: all in which they hold).
 
     Args:
         scorer: the ensemble's.
@@ -43,7 +43,7 @@ def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.D
     weights = everything.weights[lines] / everything.weights[lines].sum()
     population = Population(everything.codes[lines], weights, False)
     targets = bootstraps.target_moves(population.codes)
-    effects = np.full((len(targets), len(modules)), np.nan)
+    effects, beside = np.full((len(targets), len(modules)), np.nan), np.empty((len(targets), len(modules)))
     codes = module_rows(modules, spec)
     keys = [modules["positions"], modules["whole_unit"], modules["unit_index"]]
     for (positions, whole, unit), places in modules.groupby(keys, sort=False).indices.items():
@@ -51,7 +51,8 @@ def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.D
         group = ModuleGroup(columns, codes[places][:, list(columns)], int(unit) if whole else None)
         enough = count_evaluated(group, spec, population.codes) >= FEWEST
         effects[:, places] = np.where(enough, exact_means(targets, population, group, spec), np.nan)
-    effects += modules["effect"].to_numpy(float) - (targets @ weights)[:, None]
+        beside[:, places] = mean_beside(targets, population, group, spec)[:, None]
+    effects += modules["effect"].to_numpy(float) - beside
     same = (np.sign(effects) == np.sign(modules["effect"].to_numpy(float))).mean(0)
     low, high = np.quantile(effects, [0.05, 0.95], axis=0)
     found = modules[["positions", "layers", "whole_unit"]].assign(holds=np.where(np.isnan(low), np.nan, same))

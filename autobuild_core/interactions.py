@@ -99,6 +99,7 @@ def second_differences(predictor: Ensemble, first: Place, second: Place, context
     """(members, m, k) f(a, b) - f(a) - f(b) + f() in target units, averaged over contexts.
 
     All four share their contexts: where a module is not put, the context keeps its own. So an additive function gives exactly 0.
+    Where the space has rules, a pair's contexts are those in which all four keep to them; NaN where there is none.
 
     Args:
         predictor: the ensemble.
@@ -109,7 +110,18 @@ def second_differences(predictor: Ensemble, first: Place, second: Place, context
     m, k, c = len(first.codes), len(second.codes), len(contexts)
     with_first = [contexts, *(first.put(contexts, a) for a in range(m))]
     codes = np.concatenate([part for base in with_first for part in (base, *(second.put(base, b) for b in range(k)))])
-    values = predictor.member_expected(predictor.member_scores(codes)).reshape(-1, m + 1, k + 1, c).mean(3)
+    values = predictor.member_expected(predictor.member_scores(codes)).reshape(-1, m + 1, k + 1, c)
+    if not predictor.space.rules:
+        return _differences(values.mean(3))
+    valid = predictor.space.valid(codes).reshape(m + 1, k + 1, c)
+    all_four = valid[1:, 1:] & valid[1:, :1] & valid[:1, 1:] & valid[:1, :1]
+    by_context = np.where(all_four, _differences(values), 0).sum(3)
+    counts = all_four.sum(2)
+    return np.where(counts, by_context / np.maximum(counts, 1), np.nan)
+
+
+def _differences(values: Array) -> Array:
+    """(members, m, k, ...) second differences of (members, m + 1, k + 1, ...) values, those with a module left out first."""
     differences: Array = values[:, 1:, 1:] - values[:, 1:, :1] - values[:, :1, 1:] + values[:, :1, :1]
     return differences
 
@@ -192,5 +204,5 @@ def _lines(kind: str, first: Place, second: Place, values: Array, spec: SpaceSpe
     frame = pd.DataFrame({"kind": kind, "first": first.label, "first_module": [name(first, a) for a, _ in grid]})
     frame["second"], frame["second_module"] = second.label, [name(second, b) for _, b in grid]
     frame["value"], frame["low"], frame["high"] = mean.ravel(), (mean - half).ravel(), (mean + half).ravel()
-    frame["strength"] = float(np.sqrt((mean**2).mean()))
-    return frame
+    frame["strength"] = float(np.sqrt(np.nanmean(mean**2))) if np.isfinite(mean).any() else 0.0
+    return frame[np.isfinite(mean.ravel())]

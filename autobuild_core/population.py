@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
-from autobuild_core.spaces import Space
+from autobuild_core.spaces import Space, load_space
 from autobuild_core.targets import Target
 
 Array = NDArray[np.float64]
@@ -132,10 +132,31 @@ def eligible_rows(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> NDArray[
     return np.flatnonzero(inside)
 
 
+def active_rows(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.bool_]:
+    """(n,) rows in which every conditional unit that the modules lie in is there: what their effects are compared with."""
+    there = np.ones(len(codes), bool)
+    for index in {condition.unit for condition in spec.conditions}:
+        columns = list(spec.units[index].positions)
+        if not set(columns).isdisjoint(group.positions):
+            there &= (codes[:, columns] != ABSENT).any(1)
+    return there
+
+
+def mean_beside(values: Array, population: Population, group: ModuleGroup, spec: SpaceSpec) -> Array:
+    """(members,) weighted mean of (members, n) values over the `active_rows` of a group: without conditions over all."""
+    weights = population.weights
+    if spec.conditions:
+        weights = np.where(active_rows(population.codes, group, spec), weights, 0)
+        weights = weights / max(float(weights.sum()), 1e-300)
+    mean: Array = values @ weights
+    return mean
+
+
 def in_contexts(group: ModuleGroup, contexts: Codes, spec: SpaceSpec) -> Codes:
     """(num_modules * contexts, num_positions) every module of a group put into every context, contexts inside.
 
-    The other layers of tied units that a window lies in get the window's layer.
+    The other layers of tied units that a window lies in get the window's layer. Where the space has rules, what does not go with
+    a module is drawn anew; a context in which a module cannot be gives way to another one of the same module.
     """
     codes = np.tile(contexts, (len(group), 1))
     codes[:, list(group.positions)] = np.repeat(group.codes, len(contexts), axis=0)
@@ -144,7 +165,19 @@ def in_contexts(group: ModuleGroup, contexts: Codes, spec: SpaceSpec) -> Codes:
         if unit.tied and inside and group.unit is None:
             columns = list(unit.positions)
             codes[:, columns] = np.where(codes[:, columns] == ABSENT, ABSENT, codes[:, inside[:1]])
-    return codes
+    return _mended(codes, group, spec) if spec.conditions or spec.forbidden else codes
+
+
+def _mended(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> Codes:
+    """Rows of `in_contexts` that keep to the rules of their space."""
+    kept = np.isin(np.arange(spec.num_positions), group.positions)
+    mended, valid = load_space(spec).complete(codes, kept, np.random.default_rng(0))
+    num = len(codes) // len(group)
+    for start in range(0, len(codes), num):
+        good, bad = (start + np.flatnonzero(one) for one in (valid[start : start + num], ~valid[start : start + num]))
+        if len(good) and len(bad):
+            mended[bad] = mended[np.resize(good, len(bad))]
+    return mended
 
 
 def jackknife_half_width(values: Array) -> Array:

@@ -95,6 +95,8 @@ def _pool(
             put, which = rng.random(POOL) < 0.6, rng.choice(own, POOL)
             columns = list(unit.positions)
             codes[:, columns] = np.where(put[:, None], rows[which][:, columns], codes[:, columns])
+    codes, valid = space.complete(codes, np.zeros(codes.shape[1], bool), rng)
+    codes = codes[valid]
     networks = space.hash_networks(codes)
     first = np.unique(networks, return_index=True)[1]
     return codes[first[~np.isin(networks[first], evaluated)]]
@@ -114,10 +116,11 @@ def _contrasts(predictor: Predictor, rows: Codes, owner: NDArray[np.int64], rng:
     """(members, contrasts) deviations of the differences between each unit's best module and its rivals, over shared contexts."""
     spec = predictor.spec
     contexts = predictor.space.sample(CONTEXTS, rng)
-    codes = np.tile(contexts, (len(rows), 1))
+    codes, kept = np.tile(contexts, (len(rows), 1)), np.zeros((len(rows) * CONTEXTS, spec.num_positions), bool)
     for number, unit in enumerate(owner):
-        columns = list(spec.units[unit].positions)
-        codes[number * CONTEXTS : (number + 1) * CONTEXTS, columns] = rows[number, columns]
+        columns, own = list(spec.units[unit].positions), slice(number * CONTEXTS, (number + 1) * CONTEXTS)
+        codes[own, columns], kept[own, columns] = rows[number, columns], True
+    codes = predictor.space.complete(codes, kept, rng)[0]
     means = predictor.member_scores(codes).astype(float).reshape(-1, len(rows), CONTEXTS).mean(2)
     parts = [means[:, owner == unit][:, :1] - means[:, owner == unit][:, 1:] for unit in np.unique(owner)]
     return _deviations(np.concatenate(parts, axis=1))
@@ -209,7 +212,7 @@ def _put(codes: Codes, row: Codes, unit: int | None, predictor: Predictor) -> Co
         columns = list(predictor.spec.units[unit].positions)
         whole = codes.copy()
         whole[:, columns] = row[columns]
-        return whole
+        return _mended(whole, columns, predictor)
     columns = np.flatnonzero(row != ABSENT).tolist()
     put: Codes = codes[(codes[:, columns] != ABSENT).all(1)]
     for own in predictor.spec.units:
@@ -218,4 +221,11 @@ def _put(codes: Codes, row: Codes, unit: int | None, predictor: Predictor) -> Co
             layers = list(own.positions)
             put[:, layers] = np.where(put[:, layers] == ABSENT, ABSENT, row[inside[0]])
     put[:, columns] = row[columns]
-    return put
+    return _mended(put, columns, predictor)
+
+
+def _mended(codes: Codes, columns: list[int], predictor: Predictor) -> Codes:
+    """Those of the codes that keep to the rules of the space once all but some columns may be drawn anew."""
+    kept = np.isin(np.arange(codes.shape[1]), columns)
+    mended, valid = predictor.space.complete(codes, kept, np.random.default_rng(0))
+    return mended[valid]

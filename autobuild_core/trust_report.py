@@ -204,7 +204,8 @@ def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
         )
         members = _members(trained, top)
         width = (top["effect_high"] - top["effect_low"]).to_numpy(float) / 2
-        own = jackknife_half_width(members - trained.scorer.space_means[:, None])
+        beside = trained.scorer.means_beside(groups_of(top, predictor.spec)[0][0])
+        own = jackknife_half_width(members - beside[:, None])
         scale = float(np.median(width / np.maximum(own, 1e-12))) if np.isfinite(width).all() else 1.0
         found = top[["unit_index", "positions", "layers", "rank", "num_evaluated", "score"]]
         found = found.join(trust.best_of(members, sign, float(np.clip(scale, 0.2, 5.0))))

@@ -26,6 +26,7 @@ from autobuild_core.population import (
     exact_means,
     in_contexts,
     jackknife_half_width,
+    mean_beside,
 )
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.runs import MIN_NETWORKS
@@ -137,9 +138,9 @@ class LearnedScorer(DataScorer):
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
         total, done, frames = sum(map(len, groups)), 0, []
         population, targets, _, _ = self._space
-        means = targets @ population.weights
         for group in groups:
             score, good = self._exact(group) if population.exact else self._sampled(group)
+            means = mean_beside(targets, population, group, self.predictor.spec)
             lenses = {"score": score, "effect": score - means[:, None], "good": good}
             unknown = 0.0 if self.has_intervals else np.nan
             frame = {name: around(v, jackknife_half_width(v) + unknown) for name, v in lenses.items()}

@@ -22,6 +22,7 @@ from autobuild_core.population import (
     exact_means,
     in_contexts,
     jackknife_half_width,
+    mean_beside,
 )
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.scaling import TWO_SIDED_90
@@ -124,6 +125,10 @@ class AutoBuildScorer(Scorer):
         """The target that the best tenth of the space is expected to reach."""
         return float(self.predictor.scaling.to_target(self._thresholds).mean())
 
+    def means_beside(self, group: ModuleGroup) -> Array:
+        """(members,) expected target that the modules' effects are differences from: of the space, where they can be at all."""
+        return mean_beside(self._targets, self.population, group, self.predictor.spec)
+
     def supports(self, predictor: Predictor) -> str | None:
         return None
 
@@ -140,8 +145,8 @@ class AutoBuildScorer(Scorer):
                 lenses, missed = self._calibrated(group)
                 error = missed.tolist()
             if len(group.positions) == 1:
-                self._effects[group.positions[0], group.unit] = lenses[0] - self.space_means[:, None]
-            frame = self._frame(*lenses, error)
+                self._effects[group.positions[0], group.unit] = lenses[0] - self.means_beside(group)[:, None]
+            frame = self._frame(group, *lenses, error)
             frame.insert(0, "embedding_norm", self._norms(group))
             frames.append(frame)
             done += len(group)
@@ -260,9 +265,11 @@ class AutoBuildScorer(Scorer):
         parts = network.by_chunks(lambda codes: np.concatenate(network.pooled(make_graphs(codes, spec)), -1), alone)
         return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (network.members, *hot.shape))], -1).astype(float)
 
-    def _frame(self, target: Array, good: Array, beyond: Array, error: Sequence[Array | float]) -> pd.DataFrame:
+    def _frame(
+        self, group: ModuleGroup, target: Array, good: Array, beyond: Array, error: Sequence[Array | float]
+    ) -> pd.DataFrame:
         """Means over members with 90 % intervals."""
-        effect = target - self.space_means[:, None]
+        effect = target - self.means_beside(group)[:, None]
         lenses = {"score": (target, error[0]), "effect": (effect, error[0]), "good": (good, error[1])}
         if self.cost is not None:
             lenses["equal_cost"] = beyond, error[2]

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 import pandas as pd
 
-from autobuild_core.population import GOOD_SHARE, group_keys, key_columns, module_keys
+from autobuild_core.population import GOOD_SHARE, active_rows, group_keys, key_columns, module_keys
 from autobuild_core.records import Codes, ModuleGroup
 from autobuild_core.scaling import TWO_SIDED_90
 from autobuild_core.scorers._learned import Array, DataScorer, score_frame
@@ -50,7 +50,9 @@ class SampleMean(DataScorer):
         good = (sign * values >= np.quantile(sign * values, 1 - GOOD_SHARE)).astype(float)
         frames = []
         for number, group in enumerate(groups):
-            score, effect = self._lens(group, values), self._lens(group, values, float(values.mean()))
+            beside = values[active_rows(self._written[0], group, self.predictor.spec)]
+            usual = float((beside if len(beside) else values).mean())
+            score, effect = self._lens(group, values), self._lens(group, values, usual)
             share = tuple(np.clip(part, 0, 1) for part in self._lens(group, good))
             frames.append(score_frame(score=score, effect=effect, good=(share[0], share[1], share[2])))
             report((number + 1) / len(groups))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.graphs import module_contexts, module_sink
-from autobuild_core.population import eligible_rows, jackknife_half_width
+from autobuild_core.population import active_rows, eligible_rows, jackknife_half_width
 from autobuild_core.records import ModuleGroup
 from autobuild_core.scorers._learned import Array, DataScorer, around, score_frame
 
@@ -46,7 +46,8 @@ class PublishedNorms(DataScorer):
             rows = eligible_rows(self.evaluated.codes, group, self.predictor.spec)
             alike = values[rows] if len(rows) > 1 else values
             score = float(alike.mean()) + self.predictor.scaling.sign * float(alike.std()) * standard
-            lenses = {"score": score, "effect": score - float(values.mean())}
+            beside = values[active_rows(self.evaluated.codes, group, self.predictor.spec)]
+            lenses = {"score": score, "effect": score - float((beside if len(beside) else values).mean())}
             frame = score_frame(**{name: around(v, jackknife_half_width(v)) for name, v in lenses.items()})
             frame["embedding_norm"] = standard.mean(0)
             frames.append(frame)

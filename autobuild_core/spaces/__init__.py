@@ -1,12 +1,15 @@
 """Search spaces: one file each. This base holds all that follows from a `SpaceSpec`; a space adds its encoding.
 
 Averages over a space are uniform over encodings as written: with variable depth, depth uniform per unit, then
-layers uniform. Folding equal networks never changes an encoding that the user gave.
+layers uniform. Where a unit has conditions, its parents are drawn first; forbidden combinations are drawn again. Folding
+equal networks never changes an encoding that the user gave.
 """
 
 import itertools
 import math
 from abc import ABC, abstractmethod
+from fractions import Fraction
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,8 +19,13 @@ from numpy.typing import NDArray
 from autobuild_core import registry
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec, UnitSpec
+from autobuild_core.spaces._rules import Mask, Rules
 
 ENUMERATION_LIMIT = 50_000
+BEGINNINGS = 4  # times as many unfinished rows are held while a space with rules is enumerated
+REDRAWS, SHARE_DRAWS = 200, 20_000  # rounds of drawing forbidden rows again; draws that tell which share of them is valid
+COMPLETIONS, LOCAL = 150, 50  # rounds of mending a row; those in which only units that break a rule are drawn anew
+PROBES = 8  # architectures into which a module is put to see whether it can be there at all
 
 
 class Space(ABC):
@@ -32,6 +40,7 @@ class Space(ABC):
     def __init__(self, spec: SpaceSpec | None = None) -> None:
         self.spec = spec or self.default_spec()
         self.token_index = {token: i for i, token in enumerate(self.spec.tokens)}
+        self.rules = Rules(self.spec)
 
     @classmethod
     def default_spec(cls) -> SpaceSpec:
@@ -72,7 +81,7 @@ class Space(ABC):
         return hashes
 
     def check(self, row: list[int]) -> list[int]:
-        """The row itself when every unit has an allowed depth and allowed tokens without gaps.
+        """The row itself when every unit has an allowed depth and allowed tokens without gaps, and all rules are kept.
 
         Raises:
             ArchitectureError: naming the unit, what it got and what it expects.
@@ -91,7 +100,22 @@ class Space(ABC):
                     raise ArchitectureError(f"unit {unit.label}: got {self.spec.tokens[layer]}, expected one of {allowed}.")
             if unit.tied and len(set(layers[:depth])) > 1:
                 raise ArchitectureError(f"unit {unit.label}: got different layers, expected all alike.")
+        if self.rules and (complaint := self.rules.complaint(row)):
+            raise ArchitectureError(complaint)
         return row
+
+    def valid(self, codes: Codes) -> Mask:
+        """(n,) which rows of (n, num_positions) codes `check` accepts."""
+        valid: Mask = ~np.asarray(self.rules.blamed(codes).any(1), bool)
+        for unit in self.spec.units:
+            layers = codes[:, list(unit.positions)]
+            there = layers != ABSENT
+            depth = there.sum(1)
+            valid &= np.isin(depth, unit.depths) & (there == (np.arange(layers.shape[1]) < depth[:, None])).all(1)
+            valid &= (np.isin(layers, unit.tokens) | ~there).all(1)
+            if unit.tied:
+                valid &= ((layers == layers[:, :1]) | ~there).all(1)
+        return valid
 
     def describe(self, row: Codes) -> list[tuple[str, list[str]]]:
         """(unit label, its layer tokens) of every unit, for people."""
@@ -106,17 +130,48 @@ class Space(ABC):
 
     @property
     def size(self) -> int:
-        """Number of encodings."""
-        return math.prod(self.unit_size(unit) for unit in self.spec.units)
+        """Number of encodings; of a space with rules that is too large to enumerate, as random draws estimate it."""
+        if self._valid_codes is not None:
+            return len(self._valid_codes)
+        product = math.prod(self.unit_size(unit) for unit in self.spec.units)
+        return round(product * self._size_share) if self.rules else product
+
+    @cached_property
+    def _size_share(self) -> Fraction:
+        """Estimated share of the product of all units' modules that is valid."""
+        drawn = self._draw(SHARE_DRAWS, np.random.default_rng(0))
+        shares = np.where(self.rules.clauses(drawn).any(1), 0.0, 1.0)  # valid, over the draw's probability times the product
+        for index, unit in enumerate(self.spec.units):
+            shares /= self._unit_probability(drawn, index) * self.unit_size(unit)
+        return Fraction(float(shares.mean()))
 
     def unit_modules(self, unit_index: int) -> list[ModuleGroup]:
-        """Every module of the unit, one group a depth (a depth of 0 has no layer and is left out)."""
+        """Every module of the unit, one group a depth (a depth of 0 has no layer and is left out).
+
+        Modules that no valid architecture has are left out.
+        """
         unit = self.spec.units[unit_index]
         groups = []
         for depth in unit.depths:
             if depth:
                 groups.append(ModuleGroup(unit.positions[:depth], self._layers(unit, depth), unit_index))
-        return groups
+        return self._possible(groups)
+
+    def _possible(self, groups: list[ModuleGroup]) -> list[ModuleGroup]:
+        """The groups without modules that no valid architecture has."""
+        if not self.rules:
+            return groups
+        found, rng = [], np.random.default_rng(0)
+        for group in groups:
+            codes = self._draw(PROBES * len(group), rng)
+            kept = np.isin(np.arange(self.spec.num_positions), group.positions)
+            if group.unit is not None:
+                codes[:, list(self.spec.units[group.unit].positions)] = ABSENT
+            codes[:, list(group.positions)] = np.repeat(group.codes, PROBES, axis=0)
+            there = self.complete(codes, kept, rng)[1].reshape(-1, PROBES).any(1)
+            if there.any():
+                found.append(ModuleGroup(group.positions, group.codes[there], group.unit))
+        return found
 
     @staticmethod
     def _layers(unit: UnitSpec, length: int) -> Codes:
@@ -128,7 +183,7 @@ class Space(ABC):
     def window_positions(self, length: int) -> list[tuple[int, ...]]:
         """Where windows of a length stand: at consecutive positions, in a cell at operations joined head to tail by data flow.
 
-        Where the depth varies they stay within a unit.
+        Where the depth varies they stay within a unit. A loose unit has none but its single layers.
         """
         owners = [self.spec.unit_of(p) for p in range(self.spec.num_positions)]
         if self.spec.reads:
@@ -136,9 +191,14 @@ class Space(ABC):
             for _ in range(length - 1):
                 paths = [(*path, p) for path in paths for p, read in enumerate(self.spec.reads) if read == owners[path[-1]]]
             return paths
-        starts = range(self.spec.num_positions + 1 - length)
-        crossing = self.spec.fixed_depth
-        return [tuple(range(s, s + length)) for s in starts if crossing or len(set(owners[s : s + length])) == 1]
+        found = []
+        crossing = all(unit.loose or unit.depths == (len(unit.positions),) for unit in self.spec.units)
+        for start in range(self.spec.num_positions + 1 - length):
+            inside = set(owners[start : start + length])
+            loose = any(self.spec.units[owner].loose for owner in inside)
+            if length == 1 or (not loose and (crossing or len(inside) == 1)):
+                found.append(tuple(range(start, start + length)))
+        return found
 
     def windows(self, length: int) -> list[ModuleGroup]:
         """Every module at the `window_positions` of a length."""
@@ -148,7 +208,7 @@ class Space(ABC):
             whole = [i for i, u in enumerate(self.spec.units) if u.positions == positions and u.depths == (length,)]
             unit = whole[0] if whole and not self.spec.reads else None  # a cell's unit is scored at its sum, a window is not
             groups.append(ModuleGroup(positions, self._window_layers(owners), unit))
-        return groups
+        return self._possible(groups)
 
     def group_size(self, positions: tuple[int, ...]) -> int:
         """Number of modules that can stand at these positions, all of them present."""
@@ -166,54 +226,170 @@ class Space(ABC):
         return np.array([sum(combination, ()) for combination in itertools.product(*parts)], np.int16)
 
     def sample(self, num: int, rng: np.random.Generator) -> Codes:
-        """(num, num_positions) independent draws, uniform over encodings (depth uniform, then layers uniform)."""
+        """(num, num_positions) independent draws, uniform over encodings (depth uniform, then layers uniform).
+
+        Raises:
+            ConfigError: the forbidden combinations leave nothing that random draws would find.
+        """
+        codes = self._draw(num, rng)
+        left = np.flatnonzero(self.rules.clauses(codes).any(1))
+        for _ in range(REDRAWS):
+            if not len(left):
+                return codes
+            codes[left] = self._draw(len(left), rng)
+            left = left[self.rules.clauses(codes[left]).any(1)]
+        every = self._valid_codes
+        if every is None or not len(every):
+            got = f"{num * REDRAWS:,} forbidden combinations in as many random draws"
+            raise ConfigError(f"space: got {got}, expected some that are allowed; look at the forbidden combinations.")
+        codes[left] = every[rng.choice(len(every), len(left), p=self.weights(every))]
+        return codes
+
+    def _draw(self, num: int, rng: np.random.Generator, active: bool = False) -> Codes:
+        """(num, num_positions) draws in which conditions hold and forbidden combinations occur.
+
+        Args:
+            num: how many.
+            rng: draws them.
+            active: units with conditions have layers everywhere, as where their conditions hold.
+        """
         codes = np.full((num, self.spec.num_positions), ABSENT, np.int16)
-        for unit in self.spec.units:
+        for index, unit in enumerate(self.spec.units):
             width = len(unit.positions)
             layers = rng.choice(np.array(unit.tokens, np.int16), size=(num, 1 if unit.tied else width))
-            depth = rng.choice(np.array(unit.depths), size=(num, 1))
+            depth = rng.choice(np.array(self._drawn_depths(index)), size=(num, 1))
             inside = np.arange(width) < depth
+            if index in self.rules.conditions and not active:
+                inside &= self.rules.active(codes, index)[:, None]
             codes[:, list(unit.positions)] = np.where(inside, np.broadcast_to(layers, (num, width)), ABSENT)
         return codes
 
+    def _drawn_depths(self, index: int) -> tuple[int, ...]:
+        """The depths that a unit is drawn with: where it has conditions and they hold, those with layers."""
+        depths = self.spec.units[index].depths
+        return tuple(depth for depth in depths if depth) if index in self.rules.conditions else depths
+
     def enumerate(self) -> Codes | None:
         """(size, num_positions) every encoding; None where there are more than ENUMERATION_LIMIT."""
+        if self.rules:
+            return None if self._valid_codes is None else self._valid_codes.copy()
         if self.size > ENUMERATION_LIMIT:
             return None
-        blocks = []
-        for index, unit in enumerate(self.spec.units):
-            rows = []
-            for group in self.unit_modules(index):
-                block = np.full((len(group), len(unit.positions)), ABSENT, np.int16)
-                block[:, : len(group.positions)] = group.codes
-                rows.append(block)
-            if 0 in unit.depths:
-                rows.append(np.full((1, len(unit.positions)), ABSENT, np.int16))
-            blocks.append(np.concatenate(rows))
+        blocks = [self._fillings(index) for index in range(len(self.spec.units))]
         grid = np.indices([len(block) for block in blocks]).reshape(len(blocks), -1)
         codes = np.empty((self.size, self.spec.num_positions), np.int16)
         for unit, block, modules in zip(self.spec.units, blocks, grid, strict=True):
             codes[:, list(unit.positions)] = block[modules]
         return codes
 
+    def _fillings(self, index: int) -> Codes:
+        """(m, positions of the unit) every module of a unit, and no layers at all where that may be."""
+        unit, rows = self.spec.units[index], []
+        for depth in filter(None, unit.depths):
+            layers = self._layers(unit, depth)
+            block = np.full((len(layers), len(unit.positions)), ABSENT, np.int16)
+            block[:, :depth] = layers
+            rows.append(block)
+        if 0 in unit.depths:
+            rows.append(np.full((1, len(unit.positions)), ABSENT, np.int16))
+        return np.concatenate(rows)
+
+    @cached_property
+    def _valid_codes(self) -> Codes | None:
+        """Every encoding of a space with rules, unit by unit; None where they are too many, or there are no rules."""
+        if not self.rules:
+            return None
+        codes = np.full((1, self.spec.num_positions), ABSENT, np.int16)
+        for index, unit in enumerate(self.spec.units):
+            if self.unit_size(unit) > ENUMERATION_LIMIT or len(codes) * self.unit_size(unit) > BEGINNINGS**2 * ENUMERATION_LIMIT:
+                return None
+            block = self._fillings(index)
+            before, after = np.nonzero(self.rules.fits(codes, index, block))
+            if len(before) > BEGINNINGS * ENUMERATION_LIMIT:
+                return None
+            codes = codes[before]
+            codes[:, list(unit.positions)] = block[after]
+        return codes if len(codes) <= ENUMERATION_LIMIT else None
+
     def weights(self, codes: Codes) -> NDArray[np.float64]:
-        """(n,) probability of each encoding under `sample`, summing to one over `enumerate()`."""
+        """(n,) probability of each valid encoding under `sample`, summing to one over `enumerate()`."""
+        weights = self._probability(codes)
+        return weights / self._valid_share if self.spec.forbidden else weights
+
+    @cached_property
+    def _valid_share(self) -> float:
+        """Share of the draws that no clause forbids."""
+        if self._valid_codes is not None:
+            return float(self._probability(self._valid_codes).sum())
+        drawn = self._draw(SHARE_DRAWS, np.random.default_rng(0))
+        return max(float((~self.rules.clauses(drawn).any(1)).mean()), 1 / SHARE_DRAWS)
+
+    def _probability(self, codes: Codes) -> NDArray[np.float64]:
+        """(n,) probability of each encoding under `_draw`."""
         weight = np.ones(len(codes))
-        for unit in self.spec.units:
-            depths = (codes[:, list(unit.positions)] != ABSENT).sum(1)
-            per_depth = {d: 1 if unit.tied or not d else len(unit.tokens) ** (d - 1) for d in unit.depths}
-            choices = np.array([len(unit.tokens) * per_depth.get(d, 1) if d else 1 for d in range(len(unit.positions) + 1)])
-            weight /= len(unit.depths) * choices[depths]
+        for index in range(len(self.spec.units)):
+            weight *= self._unit_probability(codes, index)
         return weight
 
+    def _unit_probability(self, codes: Codes, index: int) -> NDArray[np.float64]:
+        """(n,) probability of each encoding's layers in a unit, those of earlier units given, under `_draw`."""
+        unit, drawn = self.spec.units[index], self._drawn_depths(index)
+        depths = (codes[:, list(unit.positions)] != ABSENT).sum(1)
+        per_depth = {d: 1 if unit.tied or not d else len(unit.tokens) ** (d - 1) for d in unit.depths}
+        choices = np.array([len(unit.tokens) * per_depth.get(d, 1) if d else 1 for d in range(len(unit.positions) + 1)])
+        alike = np.where(depths > 0, len(drawn), 1) if index in self.rules.conditions else len(drawn)
+        probability: NDArray[np.float64] = 1 / (alike * choices[depths])
+        return probability
+
+    def complete(self, codes: Codes, kept: Mask, rng: np.random.Generator) -> tuple[Codes, Mask]:
+        """Mends rows after modules were put into them, so that they keep to all rules.
+
+        Units with layers against their conditions lose them, units without layers although their conditions hold are drawn; then
+        units that have a part in a broken rule are drawn anew, and at last all of them. What is kept is never changed.
+
+        Args:
+            codes: (n, num_positions).
+            kept: (num_positions,), or (n, num_positions), what was put in; its whole unit is kept.
+            rng: draws what is missing.
+
+        Returns:
+            (codes, (n,) which rows are mended); rows that cannot be mended are as they were given.
+        """
+        mended: Mask = ~np.asarray(self.rules.blamed(codes).any(1), bool)
+        if mended.all():
+            return codes, mended
+        out, units = codes.copy(), [list(unit.positions) for unit in self.spec.units]
+        left = np.flatnonzero(~mended)
+        rows = codes[left]
+        held = np.stack([np.broadcast_to(kept, codes.shape)[left][:, columns].any(1) for columns in units], 1)
+        for attempt in range(COMPLETIONS):
+            fresh = self._draw(len(left), rng, active=True)
+            anew = (self.rules.blamed(rows) if attempt <= LOCAL else np.ones_like(held)) & ~held & (attempt > 0)
+            for index, columns in enumerate(units):
+                rows[:, columns] = np.where(anew[:, [index]], fresh[:, columns], rows[:, columns])
+                if index in self.rules.conditions:
+                    wrong = self.rules.misplaced(rows, index) & ~held[:, index]
+                    there = self.rules.active(rows, index)[:, None]
+                    right = np.where(there, fresh[:, columns], ABSENT)
+                    rows[:, columns] = np.where(wrong[:, None], right, rows[:, columns])
+            done = ~self.rules.blamed(rows).any(1)
+            out[left[done]], mended[left[done]] = rows[done], True
+            left, rows, held = left[~done], rows[~done], held[~done]
+            if not len(left):
+                break
+        return out, mended
+
     def mutate(self, codes: Codes, rng: np.random.Generator) -> Codes:
-        """(n, num_positions) neighbours: in one random unit of each row one layer, or the depth, is drawn anew."""
-        fresh, out = self.sample(len(codes), rng), codes.copy()
+        """(n, num_positions) neighbours: in one random unit of each row one layer, or the depth, is drawn anew.
+
+        Where rules connect it with other units, these follow; a unit whose conditions do not hold stays empty.
+        """
+        fresh, out = self._draw(len(codes), rng, active=True), codes.copy()
         chosen = rng.integers(len(self.spec.units), size=len(codes))
         change_depth = rng.random(len(codes)) < 1 / 3
         for index, unit in enumerate(self.spec.units):
             columns = list(unit.positions)
-            for row in np.flatnonzero(chosen == index):
+            for row in np.flatnonzero((chosen == index) & self.rules.active(codes, index)):
                 depth = int((codes[row, columns] != ABSENT).sum())
                 new_depth = int((fresh[row, columns] != ABSENT).sum())
                 if unit.tied or not depth or not new_depth:
@@ -223,7 +399,9 @@ class Space(ABC):
                     out[row, columns] = np.where(np.arange(len(columns)) < new_depth, layers, ABSENT)
                 else:
                     out[row, columns[int(rng.integers(depth))]] = rng.choice(unit.tokens)
-        return out
+        kept = np.array([self.spec.unit_of(p) for p in range(self.spec.num_positions)]) == chosen[:, None]
+        mended, valid = self.complete(out, kept, rng)
+        return np.where(valid[:, None], mended, codes)
 
 
 def unit_facts(spec: SpaceSpec) -> list[dict[str, Any]]:
