@@ -101,12 +101,11 @@ def _pool(
 
 
 def _contains(codes: Codes, rows: Codes, owner: NDArray[np.int64], predictor: Predictor) -> NDArray[np.bool_]:
-    """(n, contending) which codes have which contending module in its unit, as equal networks have it."""
-    canonical, modules = predictor.space.canonical(codes), predictor.space.canonical(rows)
+    """(n, contending) which codes have which contending module in its unit, as written."""
     out = np.empty((len(codes), len(rows)), bool)
     for number, unit in enumerate(owner):
         columns = list(predictor.spec.units[unit].positions)
-        out[:, number] = (canonical[:, columns] == modules[number, columns]).all(1)
+        out[:, number] = (codes[:, columns] == rows[number, columns]).all(1)
     return out
 
 
