@@ -86,7 +86,10 @@ def _deviations(scores: Array) -> Array:
 def _pool(
     predictor: Predictor, rows: Codes, owner: NDArray[np.int64], evaluated: NDArray[np.uint64], rng: np.random.Generator
 ) -> Codes:
-    """(n, num_positions) distinct networks, none evaluated: random ones with a contending module in about half of the units."""
+    """(n, num_positions) distinct networks, none evaluated: random ones with a contending module in about half of the units.
+
+    Where those were all evaluated, every network that is left of a space that can be enumerated.
+    """
     space, units = predictor.space, predictor.spec.units
     codes = space.sample(POOL, rng)
     for index, unit in enumerate(units):
@@ -95,7 +98,13 @@ def _pool(
             put, which = rng.random(POOL) < 0.6, rng.choice(own, POOL)
             columns = list(unit.positions)
             codes[:, columns] = np.where(put[:, None], rows[which][:, columns], codes[:, columns])
-    networks = space.hash_networks(codes)
+    left = _new(predictor, codes, evaluated)
+    return left if len(left) or (every := space.enumerate()) is None else _new(predictor, every, evaluated)
+
+
+def _new(predictor: Predictor, codes: Codes, evaluated: NDArray[np.uint64]) -> Codes:
+    """(n, num_positions) the distinct networks among codes that were not evaluated."""
+    networks = predictor.space.hash_networks(codes)
     first = np.unique(networks, return_index=True)[1]
     return codes[first[~np.isin(networks[first], evaluated)]]
 
