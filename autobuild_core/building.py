@@ -86,8 +86,9 @@ def reduced_space(
 def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: str, minimize: bool) -> Codes:
     """(n, num_positions) the combinations of the top modules of the units, at most PRODUCT_LIMIT; UNREDUCED_LIMIT without top_k.
 
-    Where there are more, those with the largest sum of effects: unit by unit only so many best beginnings are kept, which is exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may
-    have no layer may stay empty too.
+    Where there are more, those with the largest sum of effects: unit by unit only so many best beginnings are kept, which is
+    exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may have no layer may stay empty
+    too.
 
     Args:
         modules: modules.parquet.
