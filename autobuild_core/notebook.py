@@ -155,9 +155,13 @@ class Run:
         """Which architectures to evaluate next to learn most: arch (native encoding), information, predicted, low, high, modules.
 
         Raises:
-            ConfigError: num is not positive.
+            ConfigError: num is not positive, or every network was evaluated already.
         """
-        codes, frame = suggest(self.predictor, self.modules(), self.table().networks, num)
+        networks = self.table().networks
+        codes, frame = suggest(self.predictor, self.modules(), networks, num)
+        if not len(codes):
+            said = building.nothing_left(self.predictor.space, networks)
+            raise ConfigError(f"{said}, expected a space with networks left to evaluate.")
         return pd.DataFrame(building.architecture_records(self.predictor.space, codes, frame))
 
     def interactions(self) -> pd.DataFrame:
@@ -186,23 +190,33 @@ class Run:
     ) -> pd.DataFrame:
         """The best distinct networks by the ensemble: arch (native encoding), predicted, low, high, modules.
 
+        A space too large to be enumerated is searched from the best modules and from the best measured architectures.
+
         Raises:
-            ConfigError: num or top_k is not positive.
+            ConfigError: num or top_k is not positive, or every network was evaluated already and those are not allowed.
         """
         if num < 1:
             raise ConfigError(f"num: got {num}, expected at least 1.")
         if top_k is not None and top_k < 1:
             raise ConfigError(f"top k: got {top_k}, expected at least 1.")
+        table = self.table()
+        values = Target(self.config.target).values(table.metrics)
         built = building.build(
             self.predictor,
             self.modules(),
-            self.table().networks,
+            table.networks,
             num,
             top_k,
             lens,
             allow_evaluated,
             report=lambda share: report({"phase": "building", "share": share}),
+            start=building.best_measured(table.codes, table.networks, values, self.config.minimize),
         )
+        if not len(built.codes):
+            said, kept = building.nothing_left(self.predictor.space, table.networks), ""
+            if top_k is not None and not said.startswith("All"):
+                kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
+            raise ConfigError(f"{said}{kept or ';'} allow evaluated ones (--allow-evaluated) to rank those.")
         return pd.DataFrame(building.built_records(built, self.predictor))
 
 

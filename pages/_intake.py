@@ -40,8 +40,9 @@ def sample_button() -> None:
     if st.button("Try the sample", type="primary", key="try_sample"):
         if trained:
             store = _shared.workspace()
-            dataset_id = _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
-            _shared.go_to("home", run=SAMPLE_ID, data=dataset_id)
+            _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
+            _shared.choose_run(SAMPLE_ID)
+            _shared.go_to("home")
         _take_in(_shared.SAMPLE_FILE, SAMPLE_NAME)
 
 
@@ -63,4 +64,5 @@ def _take_in(path: Path, name: str) -> None:
             st.write(_shared.plain(error, 1200))
             return
     st.session_state["drops"] = st.session_state.get("drops", 0) + 1
-    _shared.go_to("data", data=dataset_id, target=None, minimize=None)
+    _shared.choose_data(dataset_id)
+    _shared.go_to("data")

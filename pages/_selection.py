@@ -34,6 +34,18 @@ NAMES = (
     *("rank", "look", "other", "view", "brush"),
     *("show", "beside"),
 )
+OF_THE_DATA = (
+    "target",
+    "minimize",
+    "arch",
+    "beside",
+    "show",
+    "module",
+    "unit",
+    "other",
+    "view",
+    "brush",
+)  # of one data set alone
 PLAIN = " >.-_~()"  # what stands in the URL as it is; "," "=" "!" divide a module's parts
 
 
@@ -67,7 +79,12 @@ def kept() -> dict[str, str]:
 
 
 def restore() -> None:
-    """Session and URL alike: a link's choices outlive the page that it opens, and every page's URL is a whole link."""
+    """Session and URL alike: a link's choices outlive the page that it opens, and every page's URL is a whole link.
+
+    Run and data are one choice: a link to data alone forgets the run that was chosen before.
+    """
+    if "data" in st.query_params and "run" not in st.query_params:
+        st.session_state.pop("kept_run", None)
     keep(**kept())
 
 

@@ -111,49 +111,32 @@ def enter(name: str) -> None:
     restore()
     wanted = recall("run")
     run = current_run(fall_back_to_sample=name != "home")
-    if wanted is not None and (run is None or run["id"] != wanted):
+    if wanted is not None and not (runs()["id"] == wanted).any():
         visit()["instead"] = None if run is None else run["id"]
-    shown = run if name != "data" else _run_on_data(run)
     if run is not None or name != "home" or not workspace().datasets().empty:
-        _top_bar(name, shown)
-    _say_what_is_gone(run, shown)
-
-
-def _run_on_data(run: "pd.Series[Any] | None") -> "pd.Series[Any] | None":
-    """The run, where it was trained on the data set that Data shows."""
-    dataset = current_dataset()
-    return run if run is not None and dataset is not None and run["data_hash"] == dataset["hash"] else None
-
-
-def _has_runs(dataset: "pd.Series[Any] | None") -> bool:
-    """Whether any run was trained on a data set."""
-    return dataset is not None and bool((runs()["data_hash"] == dataset["hash"]).any())
+        _top_bar(name, run)
+    _say_what_is_gone(run)
 
 
 def known_target() -> tuple[str, bool] | None:
-    """Target and whether it is minimised: as chosen, else as in the run that is shown, where it is of the data shown."""
+    """Target and whether it is minimised: as chosen, else as in the run that is shown."""
     if (target := recall("target")) is not None:
         return target, recall("minimize") == "yes"
-    run = _run_on_data(current_run())
+    run = current_run()
     return None if run is None else (str(run["target"]), bool(run["minimize"]))
 
 
-def _say_what_is_gone(run: "pd.Series[Any] | None", shown: "pd.Series[Any] | None") -> None:
-    """Sentences where the link names a run or a row that is not there, so that nothing else is shown in silence.
-
-    Args:
-        run: the run that the session has now.
-        shown: the same where the page shows it.
-    """
+def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
+    """Sentences where the link names a run or a row that is not there, so that nothing else than `run` is shown in silence."""
     if "instead" in visit() and visit()["instead"] == (None if run is None else run["id"]):
         other = "" if run is None else f'; shown is "{plain(run["name"])}"'
         st.warning(f"The run in this link does not exist any more{other}.")
-    if shown is None or shown["state"] != "finished":
+    if run is None or run["state"] != "finished":
         return
     row = visit().get("row") if recall("arch") is None else None  # Importance has already put the best in its place
     if named := _selection.named_rows():
         try:
-            known = read_run(str(shown["id"])).table.source_rows
+            known = read_run(str(run["id"])).table.source_rows
         except StudioError:
             return  # the page says it
         if missing := [one for one in named if not (one.isdigit() and (known == int(one)).any())]:
@@ -240,23 +223,82 @@ def runs() -> pd.DataFrame:
     return workspace().runs()
 
 
-def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
-    """The run in the URL or the session, else the newest that lives or is finished, else the newest.
+def current_pair(fall_back_to_sample: bool = True) -> "tuple[pd.Series[Any] | None, pd.Series[Any] | None]":
+    """The chosen run and the data set that it was trained on: one choice, so that they never come apart.
 
-    The shipped sample only while the workspace is empty.
+    A run takes its data along, None where the workspace has them no more (the run keeps its own copy). Data without a run have
+    the newest that was trained on them. Where neither is chosen it is the newest run that lives or is finished, else the newest,
+    and the shipped sample where its data are in the workspace, or nothing else is; without any run, the newest data set.
+
+    Args:
+        fall_back_to_sample: the sample may be it while the workspace is empty.
     """
-    frame = runs()
-    chosen = frame[frame["id"] == recall("run")]
-    if chosen.empty:
-        own = frame[frame["id"] != SAMPLE_ID]
-        useful = own[own["state"].isin([*ACTIVE_STATES, "finished"])]
-        chosen = (own if useful.empty else useful).head(1)
-    if chosen.empty and fall_back_to_sample and workspace().datasets().empty:
-        chosen = frame[frame["id"] == SAMPLE_ID]
-    if chosen.empty:
-        return None
-    keep(run=chosen.iloc[0]["id"])
-    return chosen.iloc[0]
+    frame, sets = runs(), workspace().datasets()
+    run = _one(frame[frame["id"] == recall("run")])
+    dataset = _one(sets[sets["id"] == recall("data")])
+    if run is None and dataset is not None:
+        run = _most_useful(frame[frame["data_hash"] == dataset["hash"]])
+    elif run is None:
+        sample = frame["id"] == SAMPLE_ID
+        tried = frame["data_hash"].isin(sets["hash"]) | (fall_back_to_sample and sets.empty)
+        run = _most_useful(frame[~sample | tried])
+    if run is None:
+        return None, dataset if dataset is not None else _one(sets)
+    if dataset is None or dataset["hash"] != run["data_hash"]:
+        own = sets[sets["hash"] == run["data_hash"]]
+        dataset = _one(own.sort_values("name", key=lambda names: names != run["data_name"], kind="stable"))
+    return run, dataset
+
+
+def _one(frame: pd.DataFrame) -> "pd.Series[Any] | None":
+    """The first line, None where there is none."""
+    return None if frame.empty else frame.iloc[0]
+
+
+def _most_useful(frame: pd.DataFrame) -> "pd.Series[Any] | None":
+    """The newest run that lives or is finished, else the newest; an own one before the sample."""
+    own = frame[frame["id"] != SAMPLE_ID]
+    useful = own[own["state"].isin([*ACTIVE_STATES, "finished"])]
+    found = _one(useful) if len(useful) else _one(own)
+    return _one(frame) if found is None else found
+
+
+def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
+    """The run of `current_pair`; both are kept, so that every page's URL holds the pair."""
+    run, dataset = current_pair(fall_back_to_sample)
+    if run is not None:
+        keep(run=run["id"], data=None if dataset is None else dataset["id"])
+    return run
+
+
+def current_dataset() -> "pd.Series[Any] | None":
+    """The data set of `current_pair`."""
+    return current_pair()[1]
+
+
+def choose_run(run_id: str) -> None:
+    """Chooses a run, and with it its data."""
+    _choose(run=run_id, data=None)
+
+
+def choose_data(dataset_id: str | None) -> None:
+    """Chooses a data set, and with it the newest run that was trained on it, if any; None forgets both."""
+    _choose(run=None, data=dataset_id)
+
+
+def _choose(**choice: str | None) -> None:
+    """Chooses the pair anew; what was chosen in other data, and their target, are let go."""
+    before = _hash_of(*current_pair())
+    keep(**choice)
+    run, dataset = current_pair()
+    after = {"run": None if run is None else run["id"], "data": None if dataset is None else dataset["id"]}
+    keep(**after, **(dict.fromkeys(_selection.OF_THE_DATA) if _hash_of(run, dataset) != before else {}))
+
+
+def _hash_of(run: "pd.Series[Any] | None", dataset: "pd.Series[Any] | None") -> str | None:
+    """Hash of the data of a pair."""
+    known = run["data_hash"] if run is not None else None if dataset is None else dataset["hash"]
+    return None if known is None else str(known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -407,7 +449,7 @@ def _no_run() -> NoReturn:
         if st.button("Go to Data", type="primary"):
             go_to("data")
     else:
-        st.info("Nothing to show yet: no run has been trained on this data.")
+        st.info("Nothing to show yet: no run has been trained on these data.")
         if st.button("Go to Train", type="primary"):
             go_to("train")
     st.stop()
@@ -485,7 +527,7 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         _labelled(columns[0], "Data set", data)
         _labelled(columns[1], "Target", target)
         if run is None:
-            text = "none chosen" if name == "data" and _has_runs(current_dataset()) else "none yet"
+            text = "none yet" if workspace().datasets().empty else "none trained on these data"
         else:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
@@ -512,8 +554,8 @@ def _quality(run: "pd.Series[Any] | None") -> dict[str, Any]:
 
 
 def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str]:
-    """Data set and target in words: of the run, or of the chosen data set on Data and before the first run."""
-    if run is not None and name != "data":
+    """Data set and target in words: of the run, or as Data's fields say and before the first run."""
+    if run is not None and (name != "data" or current_dataset() is None):
         return plain(run["data_name"], 30), f"{'minimise' if run['minimize'] else 'maximise'} {code(run['target'], 30)}"
     chosen, blocked, target = current_dataset(), _blocked(name), recall("target")
     if chosen is None:
@@ -526,14 +568,6 @@ def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str]:
 
 def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:
     column.markdown(f":gray[{label}]  \n{text}", help=help)
-
-
-def current_dataset() -> "pd.Series[Any] | None":
-    """The data set in the URL or the session, else the newest."""
-    frame = workspace().datasets()
-    chosen = frame[frame["id"] == recall("data")]
-    chosen = frame.head(1) if chosen.empty else chosen
-    return None if chosen.empty else chosen.iloc[0]
 
 
 # Pieces of a page

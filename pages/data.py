@@ -27,33 +27,42 @@ _shared.title(
 
 def choose() -> "pd.Series[str] | None":
     """The data set to look at, and the ways to add one."""
-    frame, current = _shared.workspace().datasets(), _shared.current_dataset()
-    if current is None:
+    frame, (chosen_run, current) = _shared.workspace().datasets(), _shared.current_pair()
+    if frame.empty:
         _intake.drop_zone()
         _intake.sample_data_button()
         return None
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     ids = frame["id"].tolist()
     names = {row["id"]: f"{row['name']}, {row['num_rows']:,} architectures" for _, row in frame.iterrows()}
-    chosen = left.selectbox("Data set", ids, ids.index(current["id"]), format_func=names.__getitem__)
-    if chosen != current["id"]:
-        _shared.keep(data=chosen, target=None, minimize=None, run=run_of(str(frame.loc[frame["id"] == chosen, "hash"].iloc[0])))
+    at = None if current is None else ids.index(current["id"])
+    chosen = left.selectbox("Data set", ids, at, format_func=names.__getitem__, placeholder="Choose another one")
+    if chosen is not None and (current is None or chosen != current["id"]):
+        _shared.choose_data(chosen)
         st.rerun()
-    _shared.keep(data=chosen)
     with right.container(horizontal=True):
         with st.popover("Add another file", width="stretch", key=f"add_{st.session_state.get('drops', 0)}"):
             _intake.drop_zone()
             _intake.sample_data_button()
-        with st.popover("Delete", key=f"delete_{chosen}"):
-            delete(current)
+        if current is not None:
+            with st.popover("Delete", key=f"delete_{chosen}"):
+                delete(current)
+    if current is None and chosen_run is not None:
+        gone(chosen_run)
     return current
 
 
-def run_of(dataset_hash: str) -> str | None:
-    """The newest finished run of a data set, which comes with it; else the run stays as it is."""
-    frame = _shared.runs()
-    found = frame[(frame["data_hash"] == dataset_hash) & (frame["state"] == "finished")]
-    return _shared.recall("run") if found.empty else str(found["id"].iloc[0])
+def gone(run: "pd.Series[str]") -> None:
+    """The run that is chosen was trained on data that are not in the workspace; its own copy can be put back."""
+    st.info(f'The data of the run "{_shared.plain(run["name"])}" are not in the workspace any more; the run keeps its own copy.')
+    store = _shared.workspace()
+
+    def act() -> None:
+        store.add_dataset(store.run(str(run["id"])).table(), str(run["data_name"]))
+        st.rerun()
+
+    if st.button("Put them back", key="put_back"):
+        _shared.guarded(act)
 
 
 def delete(dataset: "pd.Series[str]") -> None:
@@ -64,23 +73,23 @@ def delete(dataset: "pd.Series[str]") -> None:
 
     def act() -> None:
         _shared.workspace().delete_dataset(str(dataset["id"]))
-        _shared.keep(data=None, target=None, minimize=None)
+        left = _shared.workspace().datasets()
+        _shared.choose_data(None if left.empty else str(left["id"].iloc[0]))
         st.rerun()
 
     if st.button("Delete this data set", key=f"do_delete_{dataset['id']}"):
         _shared.guarded(act)
 
 
-def linked_run(dataset_hash: str) -> _shared.FinishedRun | None:
-    """The run at the top, where it was trained on this very data: what is chosen in it can be shown here."""
+def linked_run() -> _shared.FinishedRun | None:
+    """The run at the top, once it is finished: what is chosen in it can be shown here."""
     current = _shared.current_run()
     if current is None or current["state"] != "finished":
         return None
     try:
-        found = _shared.read_run(str(current["id"]))
+        return _shared.read_run(str(current["id"]))
     except StudioError:
         return None
-    return found if found.config.data_hash == dataset_hash else None
 
 
 def report(table: ArchTable, row: "pd.Series[str]") -> None:
@@ -113,10 +122,9 @@ def chosen_place() -> int | None:
     return _selection.chosen_row(run) if run is not None and _shared.recall("arch") else None
 
 
-def aim(table: ArchTable) -> None:
+def aim(table: ArchTable, dataset_id: str) -> None:
     """The target equation with its histogram; the bar at the top says what the fields say."""
     st.subheader("What to aim at", anchor=False)
-    dataset_id = str(_shared.recall("data"))
     metrics = [str(m) for m in table.metrics.columns]
     if not metrics:
         sentence = "This file has no metric to learn from; add a column of measurements and upload it again."
@@ -268,9 +276,9 @@ if dataset is not None:
     except StudioError as problem:
         st.error(_shared.plain(problem, 600))
         st.stop()
-    run = linked_run(str(dataset["hash"]))
+    run = linked_run()
     if run is not None:
         _linked.line(run, "data")
     report(data, dataset)
-    aim(data)
+    aim(data, str(dataset["id"]))
     details(data)

@@ -26,26 +26,27 @@ def start(run_name: str, dataset_id: str, target: str, minimize: bool, **setting
     """Makes a run, queues it and opens it."""
     run_id = store.add_run(dataset_id, target, name=run_name, minimize=minimize, **settings)
     _shared.executor().submit(run_id)
-    _shared.keep(run=run_id)
+    _shared.choose_run(run_id)
     _shared.visit()["form"] = False
     st.rerun()
 
 
 def wanted(frame: pd.DataFrame) -> bool:
-    """Whether the form opens unfolded: the reader comes from Data, or has chosen other data or another target than the run's."""
-    dataset, current, target = _shared.current_dataset(), _shared.current_run(), _shared.recall("target")
+    """Whether the form opens unfolded: the reader comes from Data, no run is of these data, or another target is chosen."""
+    current, target = _shared.current_run(), _shared.recall("target")
     if _shared.visit()["from"] == "data" or current is None or (frame["id"] == SAMPLE_ID).all():
         return True
-    aim = target is not None and (target, _shared.recall("minimize") == "yes") != (current["target"], bool(current["minimize"]))
-    data = _shared.recall("data") is not None and dataset is not None and dataset["hash"] != current["data_hash"]
-    return aim or data
+    return target is not None and (target, _shared.recall("minimize") == "yes") != (current["target"], bool(current["minimize"]))
 
 
 def form() -> None:
     """Name and seed; the rest is chosen for the reader."""
     dataset = _shared.current_dataset()
     if dataset is None:
-        st.info("There is no data to train on yet: upload evaluated architectures, or take the sample.")
+        if store.datasets().empty:
+            st.info("There is no data to train on yet: upload evaluated architectures, or take the sample.")
+        else:
+            st.info("The data of this run are not in the workspace any more: put them back on Data, or choose others there.")
         if st.button("Go to Data", type="primary"):
             _shared.go_to("data")
         return
@@ -83,8 +84,8 @@ def form() -> None:
             _shared.guarded(act)
 
 
-def listing(frame: pd.DataFrame) -> "pd.Series[str]":
-    """All runs; a click on a line chooses one."""
+def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
+    """All runs, and the chosen one; a click on a line chooses one and its data."""
     current = _shared.current_run()
     shown = pd.DataFrame(
         {
@@ -111,12 +112,12 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str]":
     )
     rows = picked["selection"]["rows"]
     if rows and rows != st.session_state.get("picked_rows"):
-        _shared.keep(run=frame.iloc[rows[0]]["id"])
+        _shared.choose_run(str(frame.iloc[rows[0]]["id"]))
         st.session_state["picked_rows"] = rows
         st.rerun()
     st.session_state["picked_rows"] = rows
     _shared.csv_button(shown.drop(columns="Shown"), "runs")
-    return frame.iloc[0] if current is None else current
+    return current
 
 
 def live(run_id: str) -> None:
@@ -246,6 +247,12 @@ else:
     with st.expander("Start a training", expanded=unfolded, icon=":material/add:"):
         form()
     try:
-        detail(listing(everything), everything)
+        shown = listing(everything)
+        if shown is None:
+            st.caption(
+                "No run was trained on the chosen data; a click on a line chooses a run and the data that it was trained on."
+            )
+        else:
+            detail(shown, everything)
     except StudioError as problem:
         st.error(_shared.plain(problem, 600))

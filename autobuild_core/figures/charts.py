@@ -693,8 +693,8 @@ def prediction_figure(targets: NDArray[np.float64], predicted: float, low: float
     return figure.update_layout(margin={"t": 26})
 
 
-def candidates_figure(built: pd.DataFrame, best_measured: float, target: str) -> go.Figure:
-    """Built architectures with their intervals, best first, against the best that was measured."""
+def candidates_figure(built: pd.DataFrame, best_measured: float, target: str, on_screen: float) -> go.Figure:
+    """Built architectures with their intervals, best first, against the best that was measured and the one on the screen."""
     figure = blank_figure(80 + 24 * len(built))
     names = [f"candidate {i + 1}" for i in range(len(built))]
     error = {
@@ -714,6 +714,10 @@ def candidates_figure(built: pd.DataFrame, best_measured: float, target: str) ->
     figure.add_annotation(
         x=best_measured, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"best measured {best_measured:.4g}"
     )
+    figure.add_vline(x=on_screen, line={"color": ACCENT, "dash": "dot", "width": 2})
+    note = {"yref": "paper", "yanchor": "bottom", "yshift": 16, "showarrow": False}
+    figure.add_annotation(x=on_screen, y=1, text=f"on the screen {on_screen:.4g}", **note)
+    figure.update_layout(margin={"t": 46}, height=98 + 24 * len(built))
     figure.update_yaxes(autorange="reversed")
     return figure.update_xaxes(title=_axis("predicted", target))
 

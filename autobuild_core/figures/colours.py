@@ -156,6 +156,11 @@ def number(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+def amount(value: float, unit: str) -> str:
+    """A number with its unit, which may be empty: nothing is left behind the number then."""
+    return f"{number(value)} {unit}".strip()
+
+
 def rounded(value: float) -> str:
     """Three digits that matter, for the ends of a scale: thousands instead of an exponent, "1,640,000"."""
     text = f"{value:,.3g}"

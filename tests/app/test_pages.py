@@ -1,14 +1,20 @@
 """Every page in every state, entered by app.py."""
 
+import json
+import re
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from autobuild_core.datasets import read_table
 from autobuild_core.figures.colours import Lens
+from autobuild_core.notebook import Run
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import STATES, flat_file, open_page, texts, train
+from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
 RESULTS = ("map", "importance", "hops", "builder", "review")
@@ -147,7 +153,7 @@ def test_builder_fills_the_nodes_of_a_cell(in_state: Workspace) -> None:
     assert "|" + "".join(f"{layer}~{node}|" for node, layer in enumerate(layers)) in texts(app)
     next(b for b in app.button if str(b.key) == "build").click().run()
     assert not app.exception
-    assert "Reduced space" in texts(app)
+    assert "All 15,625 architectures of the space were predicted." in texts(app)
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -164,7 +170,69 @@ def test_builder_predicts_a_choice_and_builds(in_state: Workspace) -> None:
     assert not app.exception
     next(b for b in app.button if str(b.key) == "build").click().run()
     assert not app.exception
-    assert "Reduced space" in texts(app)
+    assert "All 6,561 architectures of the space were predicted." in texts(app)
+
+
+def built_lines(app: AppTest) -> pd.DataFrame:
+    """The table of what was built."""
+    return next(frame.value for frame in app.dataframe if "against the screen" in frame.value)
+
+
+def on_screen(app: AppTest) -> float:
+    """The prediction of the architecture on the screen, as printed."""
+    found = re.search(r"Predicted \*\*([\d.,]+)", texts(app))
+    assert found is not None
+    return float(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("in_state", ["finished", "finished flat"], indirect=True)
+def test_build_for_me_offers_what_is_better_than_the_screen_first_and_says_where_nothing_is(in_state: Workspace) -> None:
+    app = open_page("builder")
+    one = in_state.run(in_state.runs()["id"].iloc[0])
+    sign = -1 if one.config.minimize else 1
+    app.selectbox[1].set_value(app.selectbox[1].options[-1]).run()  # a worse module in the first slot
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception and not app.info
+    lines, now = built_lines(app), on_screen(app)
+    assert lines["against the screen"].str.endswith("better").all()
+    assert "All are predicted better than the architecture on the screen" in texts(app)
+    assert (sign * (lines["predicted"] - now) > -1e-2).all() and (np.diff(sign * lines["predicted"]) <= 1e-9).all()
+    best = Run(one.path).build(10)
+    assert lines["predicted"].to_numpy() == pytest.approx(best["predicted"].to_numpy(), rel=1e-5)  # as the command
+
+    parts = Run(one.path).build(1, allow_evaluated=True)["modules"].iloc[0]
+    run = in_state.runs()["id"].iloc[0]
+    for index, part in enumerate(parts):
+        app.session_state[f"slots_{run}"] = dict(app.session_state[f"slots_{run}"]) | {index: json.dumps(part["layers"])}
+    app.run()
+    assert not app.exception
+    said = [str(i.value).replace("\\", "") for i in app.info]
+    assert len(said) == 1 and said[0].startswith("Nothing unmeasured was found that is predicted better than the architecture on")
+    assert built_lines(app)["against the screen"].str.endswith(("worse", "on the screen", "alike")).all()
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_keeping_the_best_modules_is_an_option_that_is_off(in_state: Workspace) -> None:
+    app = open_page("builder")
+    assert not app.toggle[0].value and all(box.label != "Modules kept a unit" for box in app.number_input)
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert "Reduced space" not in texts(app)
+    app.toggle[0].set_value(True).run()
+    next(box for box in app.number_input if box.label == "Modules kept a unit").set_value(2).run()
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert "Reduced space: 8 of 6,561 architectures: the 2 modules of each unit" in texts(app)
+    assert len(built_lines(app)) <= 8
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_space_of_which_every_network_was_measured_is_said(in_state: Workspace) -> None:
+    run = train(in_state, in_state.add_dataset(read_table(grid_file(in_state.path / "grid.csv")), "Grid"), "acc", False)
+    app = open_page("builder", run=run)
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert [i.value for i in app.info] == ["All 27 networks of this space were evaluated already: there is nothing to build."]
+    assert "Every network was evaluated already" in texts(app)  # of what to evaluate next
 
 
 def slots(app: AppTest) -> list[str]:
