@@ -88,8 +88,8 @@ def recognise(path: Path) -> str:
     fits = {format_name: load_format(format_name).supports(head, name) for format_name in registry.names("datasets")}
     best = max(fits, key=lambda format_name: fits[format_name].sure)
     if not fits[best].sure:
-        titles = "; ".join(f"{load_format(n).title}: {fit.why}" for n, fit in fits.items())
-        raise DataError(f"{Path(path).name}: got no table of architectures that is known ({titles}).")
+        reasons = "; ".join(f"{load_format(n).title}: {fit.why}" for n, fit in fits.items())
+        raise DataError(f"{Path(path).name}: got no table of architectures that is known ({reasons}).")
     return best
 
 

@@ -15,8 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from autobuild_core.datasets._encodings import UTF8, WIDE, as_utf8, narrow_encoding, title, transcoded, wide_encoding
-from autobuild_core.datasets._encodings import UTF8_BOM as UTF8_BOM
+from autobuild_core.datasets._encodings import UTF8, UTF8_BOM, WIDE, as_utf8, narrow_encoding, title, transcoded, wide_encoding
 from autobuild_core.datasets._kinds import described
 from autobuild_core.errors import ConfigError, DataError
 

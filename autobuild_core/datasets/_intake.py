@@ -28,7 +28,7 @@ from autobuild_core.spaces import Space
 from autobuild_core.spaces._declared import Declared, as_text, make_spec
 from autobuild_core.spaces.flat import Flat, block_columns
 
-CHUNK_ROWS = 20_000
+CHUNK_ROWS, CHUNK_CELLS = 20_000, 1_000_000
 NUM_PEEKED = 1000
 NUM_TRIED = 40  # cells of a column that are tried in the known spaces
 MAX_COLUMNS = 10_000
@@ -178,8 +178,8 @@ def collect_cells(header: list[str], rows: Iterator[list[str]], request: Request
             parser = parser or _Architectures(space, name)
     if parser is None and request.space is not None and not isinstance(request.space, Flat):
         parser = _fallback(table, header, request)
-    every = itertools.chain(peeked, rows)
-    while chunk := list(itertools.islice(every, CHUNK_ROWS)):
+    every, at_once = itertools.chain(peeked, rows), max(1, min(CHUNK_ROWS, CHUNK_CELLS // len(header)))
+    while chunk := list(itertools.islice(every, at_once)):
         for index, row in enumerate(chunk):
             if len(row) != len(header):
                 reason = f"got {len(row)} fields, expected {len(header)} as in the header."

@@ -73,8 +73,8 @@ WANDB = Tracker(
     params=re.compile(r"^config[./](?P<name>.+)$"),
     metrics=re.compile(r"^summary[./](?P<name>.+)$"),
     ignored=re.compile(
-        r"^(Name|ID|State|Notes|User|Tags|Created|Updated|End Time|Start Time|Heartbeat|Sweep|Group|Job Type|Host(name)?|Commit"
-        r"|GitHub|GPU (Type|Count)|Description|Project|Entity|_step|_timestamp|_wandb(\..+)?|run_?id|wandb_version)$"
+        r"^(Name|name|ID|id|State|state|Notes|User|Tags|Created|Updated|End Time|Start Time|Heartbeat|Sweep|Group|Job Type|Host(name)?|Commit"
+        r"|GitHub|GPU (Type|Count)|Description|Project|Entity|run_?id|wandb_version|(summary\.)?(_step|_timestamp|_wandb(\..+)?))$"
     ),
     runtime=frozenset({"Runtime", "_runtime"}),
     state="State",

@@ -55,7 +55,8 @@ class JsonLines(Dataset):
         objects = [found for line in lines if isinstance(found := read_line(line), dict)]
         if len(objects) >= 2:
             return Fit(0.9, "several lines that are JSON objects each")
-        if objects and objects[0] and ("arch" in objects[0] or not any(isinstance(value, dict) for value in objects[0].values())):
+        nested = any(isinstance(value, dict | list) for value in objects[0].values()) if objects else True
+        if objects and objects[0] and ("arch" in objects[0] or not nested):
             return Fit(0.7, "a line that is a JSON object")
         cut = len(lines) == 1 and lines[0].lstrip().startswith(b'{"arch"')  # longer than the head: said better when it is read
         return Fit(0.6, "begins with an object that has arch") if cut else Fit(0, "has no line that is a JSON object of its own")

@@ -12,7 +12,7 @@ from autobuild_core.datasets._table import shorten
 from autobuild_core.errors import DataError
 from autobuild_core.records import ArchTable
 
-KEY = "arch"
+KEY, MIN_KEY = "arch", 8  # shorter whole numbers are numbers of rows
 RECORD_LISTS = ("runs", "trials", "results", "records", "data", "rows", "architectures", "experiments")
 
 
@@ -50,6 +50,9 @@ def rows_of(found: Any, name: str) -> Callable[[], Iterator[Row]]:
     """
     pairs = list(found) if isinstance(found, Repeated) else list(found.items()) if isinstance(found, dict) else []
     values = [value for _, value in pairs]
+    by_key = dict(pairs)
+    if isinstance(by_key.get("columns"), list) and isinstance(by_key.get("data"), list):  # pandas, orient="split"
+        return lambda: (dict(zip(by_key["columns"], row, strict=False)) for row in by_key["data"])
     if values and all(isinstance(value, list) for value in values) and len(set(map(len, values))) == 1 and len(values) > 1:
         return lambda: (dict(zip((k for k, _ in pairs), row, strict=True)) for row in zip(*values, strict=True))
     objects = [value for value in values if isinstance(value, dict)]
@@ -78,5 +81,5 @@ def _keyed(pairs: list[tuple[str, Any]]) -> Iterator[Row]:
             got = "a metric twice" if isinstance(value, Repeated) else shorten(value)
             yield DataError(f"key {shorten(key)}: got {got}, expected an object of metrics.")
         else:
-            yield {KEY: key} | {k: v for k, v in value.items() if k != KEY} if KEY not in value else value
+            yield value if KEY in value or (key.isdigit() and len(key) < MIN_KEY) else {KEY: key} | value
         first.setdefault(key, row)

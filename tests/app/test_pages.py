@@ -1,6 +1,7 @@
 """Every page in every state, entered by app.py."""
 
 import json
+import pickle
 import re
 import sys
 
@@ -10,10 +11,13 @@ import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from autobuild_core.datasets import read_table
+from autobuild_core import registry
+from autobuild_core.datasets import load_format, read_table
+from autobuild_core.datasets.csv_table import CsvTable
 from autobuild_core.figures.colours import Lens
 from autobuild_core.notebook import Run
 from autobuild_core.storage import Workspace
+from pages import _intake
 from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
@@ -384,7 +388,57 @@ def test_only_a_place_of_the_page_is_scrolled_to(at: str, scrolls: bool, in_stat
     assert len(scripts) == scrolls
 
 
+class Invented(CsvTable):
+    """A format that no file of the project holds."""
+
+    title = "Invented_format *1*"
+    example = b'{"a": 1}\n{"a": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("page", "in_state"), [("home", "no data"), ("data", "no data"), ("data", "no run")], indirect=["in_state"]
+)
+def test_an_example_of_every_format_can_be_had_a_new_one_too(
+    page: str, in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, load = registry.names("datasets"), registry.load
+    monkeypatch.setattr("autobuild_core.registry.names", lambda folder: (*known, "invented") if folder == "datasets" else known)
+    monkeypatch.setattr("autobuild_core.registry.load", lambda *a: Invented if a[1] == "invented" else load(*a))
+    app = open_page(page)
+    assert not app.exception
+    read, offered = texts(app), [button.proto.id for button in app.get("download_button") if button.proto.label == "Example"]
+    assert [name for name in (*known, "invented") if any(f"example_{name}" in key for key in offered)] == [*known, "invented"]
+    for name in (*known, "invented"):
+        assert f"**{load_format(name).title}**" in read
+    assert "Every page in every state" in read  # the first paragraph at the top of the invented format's file: this one
+    assert not [name for name in known if f"{name} " in read or f"{name}:" in read]
+
+
+@pytest.mark.parametrize(
+    ("example", "ending"),
+    [
+        (b"a,b\n1,2\n", "csv"),
+        (b'{"a": 1}', "json"),
+        (b'{"a": 1}\n{"a": 2}\n', "jsonl"),
+        (b"[1,\n2]", "json"),
+        (b"PAR1\x15\0", "parquet"),
+    ],
+)
+def test_an_example_is_named_after_its_title_and_content(monkeypatch: pytest.MonkeyPatch, example: bytes, ending: str) -> None:
+    monkeypatch.setattr(Invented, "example", example)
+    assert _intake._file_name(Invented()) == f"invented_format_1.{ending}"
+
+
+@pytest.mark.parametrize("name", registry.names("datasets"))
+def test_what_a_format_is_about_is_a_clause_for_readers(name: str) -> None:
+    sentence = load_format(name).about
+    assert 20 < len(sentence) < 400 and sentence.endswith((".", "}", "]", "..."))
+
+
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
-def test_the_drop_zone_names_every_kind_of_csv(in_state: Workspace) -> None:
-    label = open_page("home").get("file_uploader")[0].label
-    assert "column arch" in label and "NAS-Bench-201" in label
+@pytest.mark.parametrize("name", ["study.pkl", "table.xlsx", "no_ending"])
+def test_a_file_of_any_name_can_be_dropped_and_is_told_by_its_content(in_state: Workspace, name: str) -> None:
+    app = open_page("data")
+    app.file_uploader[0].set_value((name, pickle.dumps({"acc": 1}), "")).run()
+    assert not app.exception and in_state.datasets().empty
+    assert f"{name}: got a pickle: not read, it can run code; export it as CSV or JSON lines" in texts(app)
