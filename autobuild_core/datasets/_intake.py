@@ -392,7 +392,7 @@ class _Assembly:
 
     def __init__(self, rows: Rows, request: Request) -> None:
         self.rows, self.request = rows, request
-        self.tracker: Tracker | None = tracker_of(rows.columns)
+        self.tracker: Tracker | None = tracker_of({*rows.columns, *(c.path[0] for c in rows.columns.values() if c.path)})
         self.notes: list[str] = []
         _explode(rows)
         design = frozenset(request.space.columns) if isinstance(request.space, Flat) else None

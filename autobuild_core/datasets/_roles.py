@@ -169,11 +169,12 @@ class Evidence:
         tracker = self.tracker
         if tracker is None:
             return None
-        if any(map(tracker.ignored.match, (column.name, ".".join(column.path)))):
+        written = column.name, ".".join(column.path)
+        if any(map(tracker.ignored.match, written)):
             return Found("ignored", f"{tracker.title}'s own bookkeeping")
         if column.name in tracker.runtime and column.num_numbers and column.num_values > 1:
             return Found("metric", f"{tracker.title}'s own measure of time")
-        if tracker.metrics and tracker.metrics.match(column.name) and column.is_numeric and column.num_values > 1:
+        if tracker.metrics and any(map(tracker.metrics.match, written)) and column.is_numeric and column.num_values > 1:
             return Found("metric", f"a result in {tracker.title}'s table")
         return None
 
