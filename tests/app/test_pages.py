@@ -388,3 +388,50 @@ def test_only_a_place_of_the_page_is_scrolled_to(at: str, scrolls: bool, in_stat
 def test_the_drop_zone_names_every_kind_of_csv(in_state: Workspace) -> None:
     label = open_page("home").get("file_uploader")[0].label
     assert "column arch" in label and "NAS-Bench-201" in label
+
+
+def faulty_bold(app: AppTest) -> list[str]:
+    """Bold parts that begin or end with a space: Markdown shows the stars of "**45.41 **"."""
+    kinds = ("markdown", "caption", "header", "subheader", "error", "info", "warning")
+    written = [str(element.value) for kind in kinds for element in app.get(kind)]
+    return [part for text in written for part in re.sub("`[^`]*`", "", text).split("**")[1::2] if part != part.strip()]
+
+
+def called(workspace: Workspace, **changes: str) -> None:
+    """The finished run as if it had been trained on another target of the same values."""
+    folder = workspace.run(workspace.runs()["id"].iloc[0])
+    about = folder.about
+    about["config"] |= changes
+    folder.write_json("config.json", about)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_target_without_a_unit_leaves_no_raw_markdown(page: str, in_state: Workspace) -> None:
+    called(in_state, target="mean_acc + 0")
+    chosen = {} if page == "builder" else {"arch": "row:3"}  # AppTest cannot click beside a slot with typed layers
+    app = open_page(page, module="L1,L2=mb6_k5,mb6_k5!", brush="box:-1e5,-1e5,1e5,1e5", **chosen)
+    if page == "builder":
+        next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert faulty_bold(app) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_named_target_is_called_by_its_name_and_unit(page: str, in_state: Workspace) -> None:
+    called(in_state, target="mean_acc + 0", target_name="Accuracy*", target_unit="% right")
+    app = open_page(page, arch="row:3", module="L1,L2=mb6_k5,mb6_k5!", brush="box:-1e5,-1e5,1e5,1e5")
+    assert not app.exception
+    top = [m for m in app.markdown if str(m.value).startswith(":gray[Target]")]
+    assert [str(m.value).partition("\n")[2] for m in top] == ["maximise Accuracy\\*"]
+    assert top[0].help == "`mean_acc + 0`"
+    figures = " ".join(json.dumps(json.loads(chart.proto.spec), ensure_ascii=False) for chart in app.get("plotly_chart"))
+    if page in ("data", "train", "map", "importance", "builder"):
+        assert "Accuracy* (% right)" in figures
+    assert "measured mean_acc + 0" not in figures
+    if page not in ("data", "train"):
+        assert "% right" in texts(app)
+    if page == "train":
+        assert app.dataframe[0].value["Target"].tolist() == ["maximise Accuracy*"]
+        assert "`mean_acc + 0`" in texts(app)
