@@ -110,11 +110,22 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set()), signal.signal(signal.SIGINT, interrupt)
     data_name = Path(options.data).name
-    name = options.name or f"{data_name}: {options.target}"
+    name = options.name or f"{data_name}: {options.target_name or options.target}"
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    called = {"target_name": options.target_name, "target_unit": options.target_unit}
     try:
         run = notebook.train(
-            table, options.target, options.out, options.minimize, options.seed, name, data_name, progress, stop.is_set, **settings
+            table,
+            options.target,
+            options.out,
+            options.minimize,
+            options.seed,
+            name,
+            data_name,
+            progress,
+            stop.is_set,
+            **settings,
+            **called,
         )
     finally:
         signal.signal(signal.SIGTERM, before[0])
@@ -245,6 +256,8 @@ def make_parser() -> argparse.ArgumentParser:
         if command.get_default("run_command") is inspect:
             command.add_argument("--write-space", metavar="FILE", help="writes the space as space.json, to be edited")
     command.add_argument("--target", required=True, help="equation over the file's metrics")
+    command.add_argument("--target-name", default="", help="what charts and texts call the target; its equation unless given")
+    command.add_argument("--target-unit", default="", help="unit of the target's values")
     command.add_argument("--out", required=True, help="new folder for the run")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
     command.add_argument("--seed", type=int, default=0)

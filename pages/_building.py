@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autobuild_core import building
 from autobuild_core.building import Built
-from autobuild_core.figures import charts, colours
+from autobuild_core.figures import charts
 from autobuild_core.records import Codes
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from pages import _linked, _shared
@@ -108,7 +108,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     left, right = st.columns([1, 1.5], gap="large")
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
-        figure = charts.candidates_figure(table, best, run.config.target, now)
+        figure = charts.candidates_figure(table, best, run.label.axis, now)
         _shared.show(figure, table, "candidates", "Candidates with intervals, best first")
     with right:
         facts = table.drop(columns="arch")
@@ -120,7 +120,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
 
 def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
     """One sentence: whether anything is predicted better than what is on the screen."""
-    screen = f"the architecture on the screen ({_shared.plain(colours.amount(now, run.unit))})"
+    screen = f"the architecture on the screen ({_shared.plain(run.amount(now))})"
     if not num_better:
         st.info(f"Nothing unmeasured was found that is predicted better than {screen}. None of the networks below is.")
         return
