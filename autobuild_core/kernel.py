@@ -36,6 +36,8 @@ NEGLIGIBLE = 1e-10  # variance of a group that is rounding
 class Layers:
     """The layers of a space as coordinates: at every position one-hot by token, and by attributes that group tokens otherwise.
 
+    Ordered numbers are coordinates themselves, one a position, from 0 to 1.
+
     Args:
         spec: the space.
     """
@@ -50,7 +52,7 @@ class Layers:
             absent = unit.positions.index(position) >= unit.depths[0]
             allowed = (*unit.tokens, *([ABSENT] if absent else []))
             if allowed not in seen:
-                seen[allowed] = _one_hot(kinds, np.array(allowed))
+                seen[allowed] = _one_hot(kinds, np.array(allowed)) + _numbers(spec, len(kinds), unit.tokens)
             self._tables.append(np.concatenate([nothing, *(table for _, table in seen[allowed])], 1))
             of += [(position, kind) for kind, table in seen[allowed] for _ in range(table.shape[1])]
         self.of = np.array(of, np.int64).reshape(-1, 2)
@@ -70,6 +72,17 @@ def _one_hot(kinds: list[NDArray[np.int64]], allowed: NDArray[np.int64]) -> list
         if len(parts) > 1 and parts not in known:
             known.add(parts)
             found.append((number, (0.5**0.5 * (kind[:, None] == values)).astype(np.float32)))
+    return found
+
+
+def _numbers(spec: SpaceSpec, first: int, tokens: tuple[int, ...]) -> list[tuple[int, NDArray[np.float32]]]:
+    """(kind, table from token to its number) of each attribute with at least three numbers; without one, their middle."""
+    found = []
+    for number, values in enumerate(spec.numbers.values(), first):
+        own = np.array([values[token] for token in tokens])
+        if len(np.unique(own[np.isfinite(own)])) > 2:  # of two, one-hot says the same
+            table = np.append(np.array(values), np.nan)[:, None]
+            found.append((number, np.where(np.isnan(table), (np.nanmin(own) + np.nanmax(own)) / 2, table).astype(np.float32)))
     return found
 
 

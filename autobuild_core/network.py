@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.features import Codebook
-from autobuild_core.graphs import Graphs, make_graphs
+from autobuild_core.graphs import MEAN, Graphs, make_graphs
 from autobuild_core.kernel import Layers, similarity
-from autobuild_core.records import Codes
+from autobuild_core.records import ABSENT, Codes
 from autobuild_core.structure import structure_features
 
 Floats = NDArray[np.float32]
 NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU
 NORM_EPS = 1e-5
-CHUNK = 256  # graphs at a time: their node embeddings stay in the processor's cache
+CHUNK, CHUNK_NODES = 256, 6144  # graphs, and nodes, at a time: their embeddings stay in the processor's cache
 RANDOM, SOLVED = "random.", "solved."  # prefixes of the weights of the solved half
 
 
@@ -37,6 +37,12 @@ class Outputs:
 
     scores: Floats
     graph_norms: Floats
+
+
+def _shares(graphs: Graphs) -> Floats:
+    """(num_graphs, 1, num_nodes) share of every node in the mean over its graph."""
+    share: Floats = (graphs.mask / np.maximum(graphs.mask.sum(1, keepdims=True), 1)).astype(np.float32)[:, None]
+    return share
 
 
 class SolvedHalf:
@@ -101,7 +107,12 @@ class Network:
 
     def _category_values(self) -> Floats:
         w, feature_of = self.weights, self.codebook.feature_of
-        hidden = np.maximum(w["embedding.table"], 0) * w["embedding.out"][:, feature_of]
+        entering = w["embedding.table"]
+        if "embedding.slope" in w:
+            numbers = self.codebook.numbers.astype(np.float32)[:, None]
+            line = np.nan_to_num(numbers) * w["embedding.slope"][:, feature_of] + w["embedding.offset"][:, feature_of]
+            entering = np.where(np.isnan(numbers), entering, line)
+        hidden = np.maximum(entering, 0) * w["embedding.out"][:, feature_of]
         raw = hidden.sum(-1) + w["embedding.bias"][:, feature_of]
         softplus: Floats = np.logaddexp(0, raw).astype(np.float32)
         return softplus
@@ -113,15 +124,22 @@ class Network:
         shift = w[name + "shift"] + (w[f"hops.{hop}.bias"] - w[name + "mean"]) * factor
         return factor.astype(np.float32), shift.astype(np.float32)
 
-    def _gat(self, hop: int, h: Floats, sources: NDArray[np.intp], present: NDArray[np.bool_]) -> Floats:
-        """One GATv2 layer without its bias; h (members, nodes, dim), sources and present (nodes, degree)."""
+    def _gat(self, hop: int, h: Floats, sources: NDArray[np.intp], present: NDArray[np.bool_], share: Floats | None) -> Floats:
+        """One GATv2 layer without its bias; h (members, nodes, dim), sources and present (nodes, degree).
+
+        With a share (graphs, 1, nodes of a graph) of each node in its graph's mean, sources beyond the nodes are these means.
+        """
         w, name = self.weights, f"hops.{hop}."
         source = h @ w[name + "weight_source"] + w[name + "bias_source"]
         target = h @ w[name + "weight_target"] + w[name + "bias_target"]
+        every = source
+        if share is not None:
+            nodes = source.reshape(len(source), len(share), -1, source.shape[2])
+            every = np.concatenate([source, np.matmul(share, nodes)[:, :, 0]], 1)
         logits = np.empty((*h.shape[:2], sources.shape[1]), np.float32)
         heard = []
         for k in range(sources.shape[1]):
-            heard.append(source if k == 0 else source[:, sources[:, k]])
+            heard.append(source if k == 0 else every[:, sources[:, k]])
             mixed = heard[k] + target
             np.maximum(mixed, NEGATIVE_SLOPE * mixed, out=mixed)
             logits[..., k] = (mixed @ w[name + "attention"])[..., 0]
@@ -136,21 +154,22 @@ class Network:
         num_graphs, num_nodes = graphs.positions.shape
         categories = self.codebook.encode(graphs).reshape(num_graphs * num_nodes, -1)
         sources = graphs.sources.astype(np.intp)
-        present = (sources >= 0).reshape(num_graphs * num_nodes, -1)
-        offset = (np.arange(num_graphs) * num_nodes)[:, None, None]
-        flat = (np.maximum(sources, 0) + offset).reshape(num_graphs * num_nodes, -1)
+        present = (sources != ABSENT).reshape(num_graphs * num_nodes, -1)
+        graph = np.arange(num_graphs)[:, None, None]
+        flat = np.where(sources == MEAN, num_graphs * num_nodes + graph, np.maximum(sources, 0) + graph * num_nodes)
+        flat, share = flat.reshape(num_graphs * num_nodes, -1), _shares(graphs) if (sources == MEAN).any() else None
         h = self._values[:, categories]
         out = [h]
         for hop in range(self.num_hops if last_hop is None else last_hop):
             factor, shift = self._folded[hop]
-            fresh = np.maximum(self._gat(hop, h, flat, present) * factor + shift, 0)
+            fresh = np.maximum(self._gat(hop, h, flat, present, share) * factor + shift, 0)
             h = fresh + h if hop else fresh
             out.append(h)
         return [x.reshape(self.members, num_graphs, num_nodes, -1) for x in out]
 
     def pooled(self, graphs: Graphs) -> list[Floats]:
         """Graph embeddings at hops 0..M, each (members, graphs, dim): means over the nodes of each graph."""
-        share = (graphs.mask / np.maximum(graphs.mask.sum(1, keepdims=True), 1)).astype(np.float32)[:, None]
+        share = _shares(graphs)
         return [np.matmul(share, h)[:, :, 0] for h in self.node_embeddings(graphs)]
 
     def forward(self, graphs: Graphs, structure: Floats) -> Outputs:
@@ -166,6 +185,11 @@ class Network:
     def layers(self) -> Layers:
         """The layers of the space as coordinates."""
         return Layers(self.codebook.spec)
+
+    @property
+    def _chunk(self) -> int:
+        """Architectures at a time."""
+        return max(min(CHUNK, CHUNK_NODES // self.codebook.spec.num_positions), 1)
 
     @property
     def hop_widths(self) -> list[int]:
@@ -188,7 +212,7 @@ class Network:
 
     def by_chunks(self, work: Callable[[Codes], Any], codes: Codes) -> list[Any]:
         """What `work` makes of every chunk of (n, num_positions) codes, `threads` of them at a time."""
-        chunks = [codes[start : start + CHUNK] for start in range(0, len(codes), CHUNK)]
+        chunks = [codes[start : start + self._chunk] for start in range(0, len(codes), self._chunk)]
         if len(chunks) < 2 or self.threads < 2:
             return [work(chunk) for chunk in chunks]
         with ThreadPoolExecutor(self.threads) as pool:
@@ -215,6 +239,6 @@ class Network:
             part[:, rows, graphs.positions[rows, nodes]] = norms[:, rows, nodes]
             return part
 
-        for start, part in zip(range(0, len(codes), CHUNK), self.by_chunks(place, codes), strict=True):
-            out[:, start : start + CHUNK] = part
+        for start, part in zip(range(0, len(codes), self._chunk), self.by_chunks(place, codes), strict=True):
+            out[:, start : start + self._chunk] = part
         return out

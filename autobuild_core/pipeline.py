@@ -15,7 +15,7 @@ from autobuild_core import readout, tables
 from autobuild_core.curve import learn_enough
 from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.features import Codebook, make_codebook
-from autobuild_core.graphs import make_graphs
+from autobuild_core.graphs import hops_that_differ, make_graphs
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import RANDOM, SOLVED, Network, SolvedHalf
 from autobuild_core.population import jackknife_half_width
@@ -135,6 +135,8 @@ def _learn(
     from autobuild_core import training
 
     settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
+    num_hops = hops_that_differ(rows.spec, settings.model.num_hops)
+    settings = replace(settings, model=replace(settings.model, num_hops=num_hops))
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
     scaling = NormalScores.fit(values, minimize)
     codes = load_space(rows.spec).canonical(rows.codes)

@@ -21,7 +21,7 @@ from autobuild_core.teaching import Taught
 FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
 REPORT_SECONDS = 1.0
 MAX_TAUGHT_MODULES = 32  # of a step
-MAX_HELD_OUT_SHOWN = 500  # held-out architectures that the members are judged on while they train
+MAX_HELD_OUT_SHOWN, MAX_NODES_SHOWN = 500, 10_000  # held-out architectures, and nodes, that members are judged on in training
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -240,7 +240,8 @@ def _ranks(targets: NDArray[np.float64]) -> Tensor:
 def _held_out_srcc(model: Predictor, data: Encoded, scores: NDArray[np.float64], fold: NDArray[np.int64]) -> dict[str, Any]:
     """{"srcc", "hop_srcc"}: means over members of the Spearman correlation on (a part of) each one's own fold."""
     held = [np.flatnonzero(fold == member) for member in range(model.members)]
-    size = min(MAX_HELD_OUT_SHOWN // model.members, *(len(rows) for rows in held))
+    most = min(MAX_HELD_OUT_SHOWN, MAX_NODES_SHOWN // data.mask.shape[1])
+    size = min(most // model.members, *(len(rows) for rows in held))
     if size < 3:
         return {"srcc": None, "hop_srcc": []}
     index = np.concatenate([rows[:size] for rows in held])
