@@ -43,6 +43,7 @@ class RunConfig:
         num_steps: training steps.
         max_length: longest module scored that crosses units.
         threads: threads that the training may use.
+        drop_stopped: stopped trials are left out, not learned as worse than their bound.
     """
 
     id: str
@@ -56,6 +57,7 @@ class RunConfig:
     num_steps: int | None = None
     max_length: int | None = None
     threads: int = 2
+    drop_stopped: bool = False
 
     def __post_init__(self) -> None:
         """Checks the numbers.

@@ -22,7 +22,7 @@ PACKAGE = "autobuild_core"
 # Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
 LOW = ("version", "errors", "memory", "registry", "records", "tables", "runs", "storage", "pins")
-SPACE_AND_DATA = ("spaces", "datasets", "reading", "targets", "graphs", "features", "scaling")
+SPACE_AND_DATA = ("spaces", "datasets", "reading", "targets", "graphs", "features", "scaling", "contexts")
 LEARNING = (
     "costs",
     "structure",
@@ -31,6 +31,7 @@ LEARNING = (
     "kernel",
     "network",
     "readout",
+    "stopped",
     "teaching",
     "model",
     "loss",
@@ -41,6 +42,7 @@ LEARNING = (
     "stability",
     "space_map",
     "scorers",
+    "overlap",
     "building",
     "comparing",
     "suggest",
@@ -69,6 +71,7 @@ MAY_BE_HEAVY = (
     "holding",
     "scorers",
     "interactions",
+    "overlap",
     "trust",
     "trust_report",
     "evaluators",
