@@ -46,6 +46,7 @@ class RunConfig:
         threads: threads that the training may use.
         target_name: what the target is called; "" = its equation.
         target_unit: unit of its values; "" = what follows from equation and name.
+        drop_stopped: stopped trials are left out, not learned as worse than their bound.
     """
 
     id: str
@@ -61,6 +62,7 @@ class RunConfig:
     threads: int = 2
     target_name: str = ""
     target_unit: str = ""
+    drop_stopped: bool = False
 
     def __post_init__(self) -> None:
         """Checks numbers and names.

@@ -23,7 +23,7 @@ PACKAGE = "autobuild_core"
 # Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
 LOW = ("version", "errors", "memory", "registry", "records", "targets", "tables", "runs", "storage", "pins")
-SPACE_AND_DATA = ("spaces", "datasets", "reading", "graphs", "features", "scaling")
+SPACE_AND_DATA = ("spaces", "datasets", "reading", "graphs", "features", "scaling", "contexts")
 LEARNING = (
     "costs",
     "structure",
@@ -32,6 +32,7 @@ LEARNING = (
     "kernel",
     "network",
     "readout",
+    "stopped",
     "teaching",
     "model",
     "loss",
@@ -42,6 +43,7 @@ LEARNING = (
     "stability",
     "space_map",
     "scorers",
+    "overlap",
     "building",
     "comparing",
     "suggest",
@@ -70,6 +72,7 @@ MAY_BE_HEAVY = (
     "holding",
     "scorers",
     "interactions",
+    "overlap",
     "trust",
     "trust_report",
     "evaluators",
