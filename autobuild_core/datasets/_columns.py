@@ -221,6 +221,8 @@ class NumberStyle:
         return parts[0], parts[1] if len(parts) > 1 and not math.isnan(parts[0]) else math.nan
 
     def _number(self, text: str) -> float:
+        if "_" in text:
+            return math.nan
         if "," in text:
             if not self.comma_is_point and GROUPS.match(text):
                 text = text.replace(",", "")
