@@ -26,7 +26,7 @@ Values = NDArray[np.float64]
 MAX_CHARACTERS = 500
 MAX_DEPTH = 100
 OVERFLOW = 1e100
-LONGEST_NAME, LONGEST_UNIT, LONGEST_TITLE = 60, 18, 48  # characters: of a name, of a unit, of an axis title
+LONGEST_NAME, LONGEST_UNIT, LONGEST_TITLE = 60, 18, 28  # characters: of a name, of a unit, of an axis title
 ONE_ARGUMENT: dict[str, Callable[..., Any]] = {
     "log": np.log,
     "log2": np.log2,
@@ -152,7 +152,7 @@ class Label:
 
     @property
     def axis(self) -> str:
-        """Title and unit, for an axis; a long equation is cut."""
+        """Title and unit, for an axis; a long one is cut."""
         short = self.title if len(self.title) <= LONGEST_TITLE else f"{self.title[: LONGEST_TITLE - 1]}\u2026"
         return short if self.unit in ("", self.title) else f"{short} ({self.unit})"
 

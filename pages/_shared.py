@@ -78,6 +78,7 @@ NEXT_STEPS = {
 }
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
+LONGEST_IN_BAR = 30  # characters of a name
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -153,12 +154,12 @@ class Aim:
     @property
     def words(self) -> str:
         """Direction and name, for Markdown; without a name the equation."""
-        return f"{self.direction} {plain(self.name, 30) if self.name else code(self.target, 30)}"
+        return f"{self.direction} {plain(self.name, LONGEST_IN_BAR) if self.name else code(self.target, LONGEST_IN_BAR)}"
 
     @property
     def equation(self) -> str | None:
-        """The equation of one that has a name, for Markdown; else None."""
-        return code(self.target, 300) if self.name else None
+        """The equation, for Markdown, where `words` do not have it whole; else None."""
+        return code(self.target, 300) if self.name or len(self.target) > LONGEST_IN_BAR else None
 
 
 def known_aim() -> Aim | None:
