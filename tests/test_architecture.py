@@ -24,8 +24,8 @@ PACKAGE = "autobuild_core"
 LOW = ("version", "errors", "memory", "registry", "records", "tables", "runs", "storage", "pins")
 SPACE_AND_DATA = ("spaces", "datasets", "reading", "targets", "graphs", "features", "scaling")
 LEARNING = (
-    "costs",
     "structure",
+    "costs",
     "noise",
     "population",
     "kernel",

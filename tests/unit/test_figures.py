@@ -25,6 +25,7 @@ from autobuild_core.figures.colours import (
 )
 from autobuild_core.records import ArchTable
 from autobuild_core.spaces import space_named
+from tests.flat_spaces import loose_space, mixed_space
 
 UP = Scale(Lens.SCORE, 50.0, 40.0, 60.0, "points")
 DOWN = Scale(Lens.SCORE, 50.0, 60.0, 40.0, "ms")
@@ -181,6 +182,35 @@ def test_an_absent_layer_is_not_drawn() -> None:
     row = space.sample(1, np.random.default_rng(0))[0]
     nodes = drawing.architecture_table(space.spec, row)
     assert nodes["position"].tolist() == np.flatnonzero(row >= 0).tolist()
+
+
+class TestCards:
+    def test_loose_choices_are_a_grid_without_arrows_and_frames(self) -> None:
+        space = loose_space(10)
+        nodes = drawing.architecture_table(space.spec, space.sample(1, np.random.default_rng(0))[0])
+        assert nodes["loose"].all() and not any(nodes["after"])
+        assert nodes["y"].nunique() == 2 and nodes["x"].nunique() == 5 and not nodes.duplicated(["x", "y"]).any()
+        token, text = nodes.loc[1, ["token", "text"]]
+        assert token == f"c1={text}"  # the column's name stands over the card
+        figure = drawing.architecture_figure(nodes)
+        assert len(figure.layout.shapes) == 10 and not any(note.showarrow for note in figure.layout.annotations)
+        assert {"c0", "c9"} <= {note.text for note in figure.layout.annotations}
+
+    def test_chains_stand_above_with_their_arrows(self) -> None:
+        spec = mixed_space().spec
+        row = np.array([0, 2, 3, -1, 4, -1, 6, 7, 6, 9], np.int16)
+        nodes = drawing.architecture_table(spec, row).set_index("label")
+        assert nodes.loc[["head", "act"], "y"].min() > nodes.drop(["head", "act"])["y"].max()
+        assert nodes["after"].map(list).to_dict() == {
+            "head": [],
+            "mlp.L1": [],
+            "mlp.L2": ["mlp.L1"],
+            "block.L1": ["mlp.L2"],
+            "list.L1": ["block.L1"],
+            "list.L2": ["list.L1"],
+            "list.L3": ["list.L2"],
+            "act": [],
+        }
 
 
 def test_a_hop_takes_the_module_that_ends_at_the_layer(table: ArchTable, modules: pd.DataFrame) -> None:
