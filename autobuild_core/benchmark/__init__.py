@@ -162,7 +162,7 @@ def _columns(run_path: Path, num: int, common: Result, threads: int) -> Result:
     options = common | {"columns": num, "rows": COLUMN_ROWS, "target": "acc", "seed": 0, "run": str(run_path)}
     trained = measure("train", threads, **options)
     shutil.rmtree(run_path)
-    kept = {name: trained[name] for name in ("train_s", "run_s", "peak_mib")}
+    kept = {name: trained[name] for name in ("train_s", "run_s", "run_cpu_s", "peak_mib")}
     return {"columns": num, "rows": COLUMN_ROWS, **kept, "srcc": trained["held_srcc"]}
 
 
@@ -204,7 +204,8 @@ def markdown(found: dict[str, list[Result]], threads: int) -> str:
         parts.append(show.table("Against the number of architectures", found["scale"], note))
         parts.append(show.table("Against the number of modules", found["modules"]))
     if found["columns"]:
-        note = "Loose columns of 2 to 8 values; train_s learns, run_s is a whole training with scores and trust report."
+        note = "Loose columns of 2 to 8 values; train_s learns, run_s is a whole training with scores and trust report, "
+        note += "run_cpu_s the processor time of it, all threads together."
         parts.append(show.table("Against the number of columns", found["columns"], note))
     if found["start"]:
         rows = [{k: v for k, v in row.items() if k != "peak_mib"} for row in found["start"]]

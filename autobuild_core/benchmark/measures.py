@@ -115,7 +115,8 @@ def measure_train(options: Result) -> Result:
         table = columns_table(options["columns"], options["rows"]) if options.get("columns") else read(options)[0]
     if options.get("size"):
         table = table.take(draw(table, options["size"], options["seed"])[0])
-    begun = last = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
+    last = begun
 
     def report(record: Result) -> None:
         nonlocal last
@@ -127,6 +128,7 @@ def measure_train(options: Result) -> Result:
         table, options["target"], options["run"], options["minimize"], options["seed"], report=report, **settings
     )
     result |= {"train_s": last - begun, "run_s": time.perf_counter() - begun, "num": len(table)}
+    result["run_cpu_s"] = time.process_time() - used  # of all threads: what a busy machine does not stretch
     wanted = ("num_networks", "ensemble_size", "learning_curve", "srcc", "hop_srcc")
     return result | {f"held_{name}" if "srcc" in name else name: run.quality.get(name) for name in wanted}
 
