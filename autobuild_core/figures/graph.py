@@ -322,11 +322,14 @@ class _Drawing:
         any_one = next(iter(here.values()))
         wider = (2 * PAIR_WIDTH + PAIR_GAP + drawing.GAP_X + 4) / (drawing.NODE_WIDTH + drawing.GAP_X)
         stretch = wider if len(self.sides) == 2 else 1.0
+        down = 1.0
+        if any_one["loose"] and len(self.sides) == 2:  # pairs of cards stay apart, and below a pair is the change
+            stretch, down = 1.12 * wider, 1.25
         return {
             "id": str(any_one["label"]),
             "unit": str(any_one["unit"]),
             "x": float(any_one["x"]) * stretch,
-            "y": float(any_one["y"]),
+            "y": float(any_one["y"]) * down,
             "kind": any_one["kind"],
             "after": list(any_one["after"]),
             "loose": any_one["loose"],

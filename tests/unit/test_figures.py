@@ -23,7 +23,7 @@ from autobuild_core.figures.colours import (
     unit_of,
     words,
 )
-from autobuild_core.records import ArchTable
+from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import loose_space, mixed_space
 
@@ -447,3 +447,20 @@ def test_a_ranking_is_whole_up_to_a_length() -> None:
     modules = pd.DataFrame([module(["L1"], [f"t{i}"], float(i)) for i in range(31)])
     ranked = [len(charts.ranking_table(modules.head(n), Lens.SCORE, False, 9, "acc", whole_up_to=30)) for n in (27, 30, 31)]
     assert ranked == [27, 30, 24] and len(charts.ranking_table(modules, Lens.SCORE, False, 9, "acc", 3, 3)) == 6
+
+
+def test_a_heat_map_of_loose_columns_has_a_line_for_their_first_second_and_third_values() -> None:
+    modules = pd.DataFrame([module(["a"], [f"a={v}"], v) for v in (1, 2, 3)] + [module(["b"], [f"b={v}"], 0.5) for v in "xy"])
+    spec = SpaceSpec("flat", "two", ("a", "b"), ("a=1", "a=2", "a=3", "b=x", "b=y"), ())
+    table = charts.heat_table(modules, spec, Lens.SCORE, 9, "points")
+    figure = charts.heat_figure(table, UP, chosen=4)
+    assert list(figure.data[0].y) == ["1", "2", "3"] and np.isnan(figure.data[0].z[2][1])
+    assert list(figure.data[2].text) == ["a=1", "a=2", "a=3", "b=x", "b=y"] and list(figure.data[2].y) == [
+        "1",
+        "2",
+        "3",
+        "1",
+        "2",
+    ]
+    assert [note.text for note in figure.layout.annotations] == ["1", "2", "3", "x", "y"]
+    assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (0.5, 0.5)
