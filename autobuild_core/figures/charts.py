@@ -572,7 +572,8 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         for place, line, layer, fill in zip(table["position"], table["line"], table["layer"], fills, strict=True):
             font = {"color": ink_on(fill), "size": 11}
             text = layer.removeprefix(f"{place}=")[:NAMED_LETTERS]
-            figure.add_annotation(x=place, y=line, text=text, showarrow=False, font=font)
+            here = positions.index(place), layers.index(line)  # by number: a category that is one is taken for its place
+            figure.add_annotation(x=here[0], y=here[1], text=text, showarrow=False, font=font)
     title = ("value, in order", "column") if own else ("layer", "position")
     figure.update_yaxes(autorange="reversed", title=title[0], showgrid=False, type="category")
     return figure.update_xaxes(title=title[1], showgrid=False, type="category")

@@ -462,5 +462,6 @@ def test_a_heat_map_of_loose_columns_has_a_line_for_their_first_second_and_third
         "1",
         "2",
     ]
-    assert [note.text for note in figure.layout.annotations] == ["1", "2", "3", "x", "y"]
+    named = [(note.x, note.y, note.text) for note in figure.layout.annotations]
+    assert named == [(0, 0, "1"), (0, 1, "2"), (0, 2, "3"), (1, 0, "x"), (1, 1, "y")]
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (0.5, 0.5)
