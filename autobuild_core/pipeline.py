@@ -558,7 +558,9 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     names, values = zip(*[(codebook.names[feature], value) for feature, value in codebook.values], strict=True)
     frame = pd.DataFrame({"feature": names, "value": values, "effect": means.mean(0)})
     frame["effect_low"], frame["effect_high"], frame["num_nodes"] = frame["effect"] - half, frame["effect"] + half, seen
-    return frame[(seen > 0) & (in_space > 0)].reset_index(drop=True)  # what was never evaluated is not reported
+    mixed = frame.loc[frame.duplicated(["feature", "value"]), "feature"]  # one number, of columns that mean other things by it
+    kept = (seen > 0) & (in_space > 0) & ~frame["feature"].isin(mixed)
+    return frame[kept].reset_index(drop=True)  # what was never evaluated is not reported
 
 
 def _by_category(

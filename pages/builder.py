@@ -163,7 +163,7 @@ def assemble(choices: list[list[int]]) -> Codes:
                 row[position] = layer
             if len(layers) > len(unit.positions):
                 raise StudioError(f"unit {unit.label}: got {len(layers)} layers, expected at most {len(unit.positions)}.")
-        return np.array(run.space.check(row), np.int16)
+        return np.array(run.space.check(run.space.rules.settled(row)), np.int16)
     except StudioError as error:
         st.error(_shared.plain(error, 600))
         st.stop()

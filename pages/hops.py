@@ -38,10 +38,11 @@ def beyond(last_hop: int, scored_hop: int) -> str:
 def windows() -> "pd.Series[bool]":
     """Lines of modules that are windows.
 
-    Where the depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one; in a
+    Where its depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one; in a
     cell it is scored at its sum.
     """
-    return (spec.fixed_depth and not spec.reads) | ~run.modules["whole_unit"]
+    fixed = [i for i, unit in enumerate(spec.units) if unit.depths == (len(unit.positions),) and not spec.reads]
+    return run.modules["unit_index"].isin(fixed) | ~run.modules["whole_unit"]
 
 
 def groups() -> dict[str, tuple[int, str]]:
@@ -209,6 +210,9 @@ def body() -> None:
         "architecture; the mean over the places where the space has it."
     )
     features = charts.features_shown(run.features)
+    if features.empty:
+        st.caption("No feature here has few enough values for a panel: the heat map shows every layer.")
+        return
     figure = charts.features_figure(features, run.scale(Lens.SCORE), _shared.theme(), columns=5)
     names = ", ".join(dict.fromkeys(features["feature"]))
     _shared.show(figure, run.features, "features", f"Signed effects of the values of hop-0 features: {names}")

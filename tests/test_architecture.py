@@ -25,8 +25,8 @@ PACKAGE = "autobuild_core"
 LOW = ("version", "errors", "memory", "registry", "records", "targets", "tables", "runs", "storage", "pins")
 SPACE_AND_DATA = ("spaces", "datasets", "reading", "graphs", "features", "scaling", "contexts")
 LEARNING = (
-    "costs",
     "structure",
+    "costs",
     "noise",
     "population",
     "kernel",

@@ -12,12 +12,26 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, number, rounded, with_unit, words
+from autobuild_core.figures.colours import (
+    INK,
+    PAGE,
+    PAPER,
+    Lens,
+    Scale,
+    bounds,
+    evidence,
+    ink_on,
+    number,
+    rounded,
+    with_unit,
+    words,
+)
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 from autobuild_core.targets import by_use
 
 ACCENT, QUIET, SECOND = "#0f8a7e", "#8b92a0", "#b4508c"
+NAMED_COLUMNS, NAMED_LETTERS = 10, 8  # a heat map of so many loose columns has values in its cells, cut to so many letters
 HOP_COLOURS = ("#8b92a0", "#4f7fb8", "#0f8a7e", "#a8861d", "#b4508c")
 TEMPLATE = go.layout.Template(
     layout={
@@ -513,11 +527,15 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         theme: "light" or "dark".
         chosen: line of the table that is marked. The third trace has a mark a line, to be clicked.
 
-    With a column `marked` (share of some architectures that have the layer there) each cell has a ring of that size.
+    With a column `marked` (share of some architectures that have the layer there) each cell has a ring of that size. Where every
+    position has layers of its own, as loose columns have, a line holds their first, second, ... values.
     """
-    positions, layers = list(dict.fromkeys(table["position"])), list(dict.fromkeys(table["layer"]))
+    own = all(layer.startswith(f"{position}=") for position, layer in zip(table["position"], table["layer"], strict=True))
+    table = table.assign(line=table.groupby("position").cumcount().add(1).astype(str) if own else table["layer"])
+    positions, layers = list(dict.fromkeys(table["position"])), sorted(set(table["line"]), key=int) if own else []
+    layers = layers or list(dict.fromkeys(table["layer"]))
     figure = blank_figure(max(150 + 26 * len(layers), 240))
-    shown = table.pivot(index="layer", columns="position", values="value").reindex(index=layers, columns=positions)
+    shown = table.pivot(index="line", columns="position", values="value").reindex(index=layers, columns=positions)
     low, high = scale.ends
     bar = {"title": {"text": axis_title(scale), "side": "right"}, "thickness": 12, "tickvals": [low, scale.centre, high]}
     bar["ticktext"] = [rounded(low), f"average {rounded(scale.centre)}", rounded(high)]
@@ -526,27 +544,37 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         hoverinfo="skip", colorbar=bar,
     )  # fmt: skip
     table = table.assign(veil=[1 - scale.sureness(a, b) for a, b in zip(table["low"], table["high"], strict=True)])
-    veil = table.pivot(index="layer", columns="position", values="veil").reindex(index=layers, columns=positions)
+    veil = table.pivot(index="line", columns="position", values="veil").reindex(index=layers, columns=positions)
     page = ",".join(map(str, PAGE[theme]))
     fading = [[0, f"rgba({page},0)"], [1, f"rgba({page},1)"]]
     cover = {"zmin": 0, "zmax": 1, "colorscale": fading, "showscale": False, "hoverinfo": "skip", "xgap": 2, "ygap": 2}
     figure.add_heatmap(z=veil.to_numpy(), x=positions, y=layers, **cover)
     unseen = {"symbol": "square", "size": 22, "color": "rgba(0,0,0,0)"}
     figure.add_scatter(
-        x=table["position"], y=table["layer"], mode="markers", marker=unseen, customdata=table["words"],
-        hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
+        x=table["position"], y=table["line"], mode="markers", marker=unseen, customdata=table["words"], text=table["layer"],
+        hovertemplate="%{x}: %{text}<br>%{customdata}<extra></extra>",
     )  # fmt: skip
     if "marked" in table:
         there = table[table["marked"] > 0]
         size = (3 + 22 * there["marked"].to_numpy(float)).round(1)
         rings = {"symbol": "circle-open", "size": size, "line": {"width": 1.8}, "color": INK if theme == "light" else PAPER}
-        figure.add_scatter(x=there["position"], y=there["layer"], mode="markers", marker=rings, hoverinfo="skip")
+        figure.add_scatter(x=there["position"], y=there["line"], mode="markers", marker=rings, hoverinfo="skip")
     if chosen is not None:
-        x, y = positions.index(table["position"].iloc[chosen]), layers.index(table["layer"].iloc[chosen])
+        x, y = positions.index(table["position"].iloc[chosen]), layers.index(table["line"].iloc[chosen])
         frame = {"color": INK if theme == "light" else PAPER, "width": 3}
         figure.add_shape(type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5, line=frame)
-    figure.update_yaxes(autorange="reversed", title="layer", showgrid=False, type="category")
-    return figure.update_xaxes(title="position", showgrid=False, type="category")
+    if own and len(positions) <= NAMED_COLUMNS:
+        fills = [
+            scale.fill(value, low, high, theme) for value, low, high in table[["value", "low", "high"]].itertuples(index=False)
+        ]
+        for place, line, layer, fill in zip(table["position"], table["line"], table["layer"], fills, strict=True):
+            font = {"color": ink_on(fill), "size": 11}
+            text = layer.removeprefix(f"{place}=")[:NAMED_LETTERS]
+            here = positions.index(place), layers.index(line)  # by number: a category that is one is taken for its place
+            figure.add_annotation(x=here[0], y=here[1], text=text, showarrow=False, font=font)
+    title = ("value, in order", "column") if own else ("layer", "position")
+    figure.update_yaxes(autorange="reversed", title=title[0], showgrid=False, type="category")
+    return figure.update_xaxes(title=title[1], showgrid=False, type="category")
 
 
 def features_shown(features: pd.DataFrame, num_values: int = 12) -> pd.DataFrame:
