@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from autobuild_core import notebook, registry, tables
+from autobuild_core import notebook, registry, tables, targets
 from autobuild_core.errors import Cancelled, ConfigError, StudioError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
@@ -157,6 +157,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     """Measures speed, memory and held-out quality, beside the published recipe if asked."""
     from autobuild_core import benchmark as bench
 
+    if options.truths is not None:
+        return _truths(options, progress)
     if options.data is None and options.scale is None:
         raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, or --scale.")
     if options.data is not None and not options.target:
@@ -178,6 +180,28 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     if options.chart and found["scale"]:
         _write(options.chart, bench.chart(found))
     return found
+
+
+def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Made truths about contexts and stopped trials, over the architectures of NAS-Bench-Macro."""
+    from autobuild_core.benchmark import truths
+
+    world = truths.World.made()
+    if options.data is not None:
+        table = notebook.read(options.data)
+        world = truths.World.of(table, targets.Target(options.target, options.minimize).values(table.metrics))
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    cases = [(name, seed) for name in options.truths or truths.TRUTHS for seed in options.seeds]
+    found = []
+    for number, (name, seed) in enumerate(cases):
+        progress({"phase": f"{name}, draw {seed}", "share": number / len(cases)})
+        found.append(truths.measure(name, world, seed, **settings))
+    text = truths.markdown(found)
+    if options.out_md:
+        _write(options.out_md, text)
+    else:
+        print(text, file=sys.stderr)
+    return {"truths": found}
 
 
 def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -279,6 +303,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, nargs="+", default=[0], help="means are over these")
     command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
     command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
+    names = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes")
+    command.add_argument(
+        "--truths", nargs="*", choices=names, help="made truths about contexts and stopped trials; all unless named"
+    )
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
