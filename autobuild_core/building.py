@@ -35,17 +35,22 @@ def orientation(lens: str, minimize: bool) -> int:
 
 
 def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
-    """Whole-unit modules, ranked within their unit by a lens (ties by `score`).
+    """Whole-unit modules that have a score, ranked within their unit by a lens (ties by `score`).
 
     Args:
-        modules: modules.parquet.
+        modules: modules.parquet; what cannot be told from a context has no score.
         lens: column to rank by: "score", "good" or "embedding_norm".
         minimize: smaller targets are better.
 
     Returns:
-        The whole-unit rows that have a score, with `rank` from 1, sorted by unit and rank.
+        The whole-unit rows with `rank` from 1, sorted by unit and rank.
     """
-    whole = modules[modules["whole_unit"] & modules["score"].notna()].copy()
+    return ranked_modules(modules[modules["score"].notna()], lens, minimize)
+
+
+def ranked_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
+    """As `top_modules`, with those that have no score behind the others."""
+    whole = modules[modules["whole_unit"]].copy()
     whole["_lens"] = whole[lens] * orientation(lens, minimize)
     whole["_score"] = whole["score"] * orientation("score", minimize)
     whole = whole.sort_values(["unit_index", "_lens", "_score"], ascending=[True, False, False], kind="stable")

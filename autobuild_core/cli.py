@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from autobuild_core import notebook, registry, tables
+from autobuild_core import notebook, registry, tables, targets
 from autobuild_core.errors import Cancelled, ConfigError, StudioError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.records import ArchTable
@@ -113,6 +113,7 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     name = options.name or f"{data_name}: {options.target_name or options.target}"
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
     called = {"target_name": options.target_name, "target_unit": options.target_unit}
+    settings["drop_stopped"] = options.drop_stopped
     try:
         run = notebook.train(
             table,
@@ -137,41 +138,68 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Predicts every row of a file."""
     from autobuild_core.datasets import read_table
 
-    run = notebook.Run(options.run)
+    run = _held_run(options)
     frame = run.predict(read_table(Path(options.data), options.format, run.predictor.spec, run.roles))
     _write(options.out, tables.to_csv(frame))
-    return {"num": len(frame), "num_refused": int(frame["predicted"].isna().sum()), "path": str(options.out)}
+    found = {"num": len(frame), "num_refused": int(frame["predicted"].isna().sum()), "path": str(options.out)}
+    return found | _where(run)
 
 
 def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Scores modules."""
-    run = notebook.Run(options.run)
+    run = _held_run(options)
     frame = run.scores("score", options.max_length, options.units, options.cost, progress, options.scorer)
     _write(options.out, tables.to_csv(frame.drop(columns=["whole_unit", "unit_index", "first_position"])))
-    return {"num": len(frame), "path": str(options.out)}
+    found: dict[str, Any] = {"num": len(frame), "path": str(options.out)}
+    if "confounded_with" in frame:
+        found["num_without_number"] = int((frame["confounded_with"] != "").sum())
+    return found | _where(run)
 
 
 def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Assembles architectures."""
-    run = notebook.Run(options.run)
+    run = _held_run(options)
     frame = run.build(options.num, options.top_k, options.lens, options.allow_evaluated, progress)
     lines = [json.dumps(record) for record in frame.to_dict("records")]
     _write(options.out, "".join(line + "\n" for line in lines))
-    return {"num": len(frame), "path": str(options.out)}
+    return {"num": len(frame), "path": str(options.out)} | _where(run)
 
 
 def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Says which architectures to evaluate next to tell the best modules apart."""
-    frame = notebook.Run(options.run).suggest(options.num)
+    run = _held_run(options)
+    frame = run.suggest(options.num)
     _write(options.out, "".join(json.dumps(record) + "\n" for record in frame.to_dict("records")))
     removed = float(frame["information"].iloc[-1]) if len(frame) else 0.0
-    return {"num": len(frame), "path": str(options.out), "information": removed}
+    return {"num": len(frame), "path": str(options.out), "information": removed} | _where(run)
+
+
+def _held_run(options: argparse.Namespace) -> notebook.Run:
+    """The run, held at what --context says.
+
+    Raises:
+        ConfigError: it is not NAME=VALUE, or the data have no such context.
+    """
+    chosen: dict[str, str | float] = {}
+    for given in options.context or []:
+        name, equals, value = given.partition("=")
+        if not equals or not name or not value:
+            raise ConfigError(f"--context: got '{given}', expected NAME=VALUE.")
+        chosen[name] = value
+    return notebook.Run(options.run, chosen)
+
+
+def _where(run: notebook.Run) -> dict[str, Any]:
+    """{"context": what the result holds at}, where contexts vary."""
+    return {"context": run.holds_at} if run.holds_at else {}
 
 
 def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Measures speed, memory and held-out quality, beside the published recipe if asked."""
     from autobuild_core import benchmark as bench
 
+    if options.truths is not None:
+        return _truths(options, progress)
     if options.data is None and options.scale is None and not options.columns:
         raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale or --columns.")
     if options.data is not None and not options.target:
@@ -194,6 +222,28 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     if options.chart and found["scale"]:
         _write(options.chart, bench.chart(found))
     return found
+
+
+def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Made truths about contexts and stopped trials, over the architectures of NAS-Bench-Macro."""
+    from autobuild_core.benchmark import truths
+
+    world = truths.World.made()
+    if options.data is not None:
+        table = notebook.read(options.data)
+        world = truths.World.of(table, targets.Target(options.target, options.minimize).values(table.metrics))
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    cases = [(name, seed) for name in options.truths or truths.TRUTHS for seed in options.seeds]
+    found = []
+    for number, (name, seed) in enumerate(cases):
+        progress({"phase": f"{name}, draw {seed}", "share": number / len(cases)})
+        found.append(truths.measure(name, world, seed, **settings))
+    text = truths.markdown(found)
+    if options.out_md:
+        _write(options.out_md, text)
+    else:
+        print(text, file=sys.stderr)
+    return {"truths": found}
 
 
 def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -266,22 +316,29 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
     command.add_argument("--threads", type=int, default=2)
+    command.add_argument("--drop-stopped", action="store_true", help="stopped trials are left out, not learned as worse")
+    context: dict[str, Any] = {"action": "append", "metavar": "NAME=VALUE"}
+    context["help"] = "hold at this context; what is not named is averaged over as it was observed"
     command = add(predict, "run", "data")
+    command.add_argument("--context", **context)
     command.add_argument("--format")
     command.add_argument("--out", required=True, help="CSV")
     command = add(score, "run")
+    command.add_argument("--context", **context)
     command.add_argument("--out", required=True, help="CSV")
     command.add_argument("--max-length", type=int, default=1, help="every run of up to so many positions, in cells head to tail")
     command.add_argument("--units", action="store_true", help="whole-unit modules instead")
     command.add_argument("--cost", metavar="METRIC", help="adds equal_cost: the score beyond what this metric explains")
     command.add_argument("--scorer", default=DEFAULT_SCORER, help=f"one of {', '.join(registry.names('scorers'))}")
     command = add(build, "run")
+    command.add_argument("--context", **context)
     command.add_argument("--num", type=int, default=10)
     command.add_argument("--out", required=True, help="JSON lines")
     command.add_argument("--top-k", type=int, help="only combine the best K modules of each unit")
     command.add_argument("--lens", choices=["score", "good", "embedding_norm"], default="good", help="ranks the modules")
     command.add_argument("--allow-evaluated", action="store_true", help="evaluated networks may be among them")
     command = add(suggest, "run")
+    command.add_argument("--context", **context)
     command.add_argument("--num", type=int, default=16)
     command.add_argument("--out", required=True, help="JSON lines")
     command = add(report, "run")
@@ -298,6 +355,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
     command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
     command.add_argument("--columns", type=int, nargs="+", default=[], help="columns of a synthetic flat table of 200 rows")
+    names = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes")
+    command.add_argument(
+        "--truths", nargs="*", choices=names, help="made truths about contexts and stopped trials; all unless named"
+    )
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")

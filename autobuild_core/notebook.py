@@ -13,13 +13,25 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core import building, comparing
+from autobuild_core.contexts import Chosen
 from autobuild_core.costs import fit_cost
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ArchTable
+from autobuild_core.overlap import mark_confounded
+from autobuild_core.records import ArchTable, ModuleGroup
 from autobuild_core.runs import RunConfig, RunFolder
-from autobuild_core.scorers import DEFAULT_SCORER, LENSES, make_scorer, score_modules, unit_groups, window_count
+from autobuild_core.scorers import (
+    DEFAULT_SCORER,
+    LENSES,
+    Scorer,
+    default_groups,
+    further_units,
+    make_scorer,
+    score_modules,
+    unit_groups,
+    window_count,
+)
 from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.suggest import suggest
 from autobuild_core.tables import content_hash
@@ -38,15 +50,32 @@ class Run:
 
     Args:
         path: the folder.
+        context: what its predictions, scores and builds hold at, by the names of the data's contexts; averages go on over what is
+            not named.
 
     Raises:
         RunError: it holds no finished run.
+        ConfigError: a context that the data do not have, or a text that was not observed.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, context: Chosen | None = None) -> None:
         self.folder = RunFolder(path)
         self.config = self.folder.config
-        self.predictor = Predictor.load(path)
+        self.context = context or {}
+        self.predictor = Predictor.load(path).at(self.context)
+
+    def at(self, **context: str | float) -> "Run":
+        """The same run, held at a chosen context.
+
+        Raises:
+            ConfigError: a context that the data do not have, or a text that was not observed.
+        """
+        return Run(self.folder.path, self.context | context)
+
+    @property
+    def holds_at(self) -> dict[str, Any]:
+        """What all numbers hold at: {"chosen", "words", "points", "weights", "warnings"}; {} where no context varies."""
+        return {} if self.predictor.held is None else self.predictor.held.facts()
 
     @property
     def quality(self) -> dict[str, Any]:
@@ -64,8 +93,23 @@ class Run:
         return {column.name: column.role for column in self.folder.table().columns}
 
     def modules(self) -> pd.DataFrame:
-        """The modules the training scored, with scores, intervals and evidence."""
-        return self.folder.read_frame("modules.parquet")
+        """The modules the training scored, with scores, intervals and evidence; in a chosen context they are scored anew."""
+        if not self.context:
+            return self.folder.read_frame("modules.parquet")
+        for task in self.quality.get("tasks", []):
+            if task["context"] == (self.predictor.held.chosen if self.predictor.held else {}):
+                return self.folder.read_frame(task["file"])
+        scorer, space = make_scorer(DEFAULT_SCORER, self.predictor), self.predictor.space
+        windows = default_groups(space, self.config.max_length)
+        return self._scored(scorer, windows + further_units(space, windows))
+
+    def _scored(self, scorer: Scorer, groups: list[ModuleGroup], report: Progress = _silent) -> pd.DataFrame:
+        """Modules by a scorer; those without a number say why, where contexts vary."""
+        table = self.table()
+        table = table.take(np.isfinite(Target(self.config.target).values(table.metrics)))  # evidence is what was learned from
+        frame = score_modules(scorer, groups, table, lambda share: report({"phase": "scoring", "share": share}))
+        held = self.predictor.held
+        return frame if held is None else mark_confounded(frame, table, held.contexts)
 
     def scores(
         self,
@@ -99,7 +143,7 @@ class Run:
         if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
-            return self._ordered(building.top_modules(self.modules()).drop(columns="rank"), lens)
+            return self._ordered(building.ranked_modules(self.modules()).drop(columns="rank"), lens)
         groups = unit_groups(space) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         table = self.table()
         learned = np.isfinite(Target(self.config.target).values(table.metrics))  # evidence is what was learned from
@@ -109,7 +153,7 @@ class Run:
         maker = make_scorer(scorer, self.predictor, fit_cost(table, space, cost) if cost else None, table)
         if why_not := maker.supports(self.predictor):
             raise ConfigError(f"scorer '{scorer}': it does not apply to this run: {why_not}.")
-        frame = score_modules(maker, groups, table, lambda share: report({"phase": "scoring", "share": share}))
+        frame = self._scored(maker, groups, report)
         if frame[lens].isna().all():
             raise ConfigError(f"lens: got '{lens}', which the scorer '{scorer}' cannot tell; choose another lens or scorer.")
         return self._ordered(frame, lens)
@@ -117,7 +161,7 @@ class Run:
     def _ordered(self, frame: pd.DataFrame, lens: str) -> pd.DataFrame:
         """Modules, best first by a lens."""
         better = building.orientation(lens, self.config.minimize)
-        return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True)
+        return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True).assign(**self._where())
 
     def predict(self, data: ArchTable | Path | str) -> pd.DataFrame:
         """One line for every row of a file: row, predicted, low, high; empty where refused.
@@ -135,9 +179,13 @@ class Run:
             raise RunError(
                 f"data: got architectures of {table.spec.title} with other units or layers than the run's ({own.title})."
             )
-        out = self.predictor.predict(table.codes)[["predicted", "low", "high"]]
+        out = self.predictor.predict(table.codes)[["predicted", "low", "high"]].assign(**self._where())
         out.index = pd.Index(table.source_rows, name="row")
         return out.reindex(pd.RangeIndex(max(table.num_read, len(table)), name="row")).reset_index()
+
+    def _where(self) -> dict[str, str]:
+        """A column that says what a table holds at, where contexts vary."""
+        return {} if self.predictor.held is None else {"context": self.predictor.held.words}
 
     @property
     def trust(self) -> dict[str, Any]:
@@ -162,7 +210,7 @@ class Run:
         if not len(codes):
             said = building.nothing_left(self.predictor.space, networks)
             raise ConfigError(f"{said}, expected a space with networks left to evaluate.")
-        return pd.DataFrame(building.architecture_records(self.predictor.space, codes, frame))
+        return pd.DataFrame(building.architecture_records(self.predictor.space, codes, frame)).assign(**self._where())
 
     def interactions(self) -> pd.DataFrame:
         """Second differences of the strongest pairs of modules (interactions.py)."""
@@ -217,7 +265,7 @@ class Run:
             if top_k is not None and not said.startswith("All"):
                 kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
             raise ConfigError(f"{said}{kept or ';'} allow evaluated ones (--allow-evaluated) to rank those.")
-        return pd.DataFrame(building.built_records(built, self.predictor))
+        return pd.DataFrame(building.built_records(built, self.predictor)).assign(**self._where())
 
 
 def read(

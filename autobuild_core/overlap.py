@@ -10,8 +10,6 @@ import json
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from autobuild_core.contexts import ContextColumn, Contexts, texts
 from autobuild_core.records import ABSENT, ArchTable, SpaceSpec
@@ -51,10 +49,13 @@ def apart(choices: NDArray[np.int64], context: NDArray[np.int64], number: bool) 
     if len(found) < 2:
         return found[:0]
     num_levels = int(context.max()) + 1
-    edges = coo_array((np.ones(len(choice)), (choice, len(found) + context)), shape=(len(found) + num_levels,) * 2)
-    part = connected_components(edges, directed=False)[1]
+    part = np.arange(len(found))  # of each choice: the lowest one that it hangs together with
+    for _ in found:
+        of_level = np.full(num_levels, len(found))
+        np.minimum.at(of_level, context, part[choice])
+        np.minimum.at(part, choice, of_level[context])
     main = np.bincount(part[choice]).argmax()
-    alone = part[: len(found)] != main
+    alone = part != main
     if alone.any() and (~alone).sum() == 1:
         alone[:] = True
     if number and not alone.all():

@@ -24,7 +24,7 @@ from autobuild_core.population import jackknife_half_width
 from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scaling import NormalScores
-from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
+from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.space_map import write_map
 from autobuild_core.spaces import load_space
@@ -112,7 +112,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     sizes |= {"num_without_target": len(table) - len(evidence) - int(was_stopped.sum()), "num_evidence": len(evidence)}
     quality["calibration"] = [dict(zip(("num_modules", "error", "spread"), c, strict=True)) for c in scorer.calibration_errors]
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
-    quality |= sizes | lenses | {"learning_curve": curve}
+    quality |= sizes | lenses | {"learning_curve": curve} | _about_stopped(learned, predictor, codes, int(was_stopped.sum()))
     report({"phase": "checking", "share": 0.0, "seconds": time.monotonic() - start, "seconds_left": None})
     write_map(folder, predictor, table)
     trained = Trained(predictor, scorer, rows, values, held["score"][lines], fold, predictions, modules)
@@ -398,6 +398,48 @@ def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: ND
     }
 
 
+def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: int) -> dict[str, Any]:
+    """What quality.json says of stopped trials: how many, and what leaving them out would change; {} where there are none.
+
+    Without them the solved half is found anew, alone; compared are the mean predictions of random architectures with each layer.
+
+    Returns:
+        {"num_censored", "stopped": {"dropped", "correlation" and "slope" of the layers' effects without them by those with them,
+        "best_changed" (positions whose best layer is another), "num_positions"}}.
+    """
+    if not num:
+        return {}
+    problem, spec = learned.problem, predictor.spec
+    if problem.measured.all():
+        return {"num_censored": num, "stopped": {"dropped": True}}
+    lines = np.flatnonzero(problem.measured)
+    left = problem.take(lines)
+    random, _ = _random_network(codes[lines], predictor.network.codebook, learned.settings, predictor.network.threads)
+    beside, nobody = left.beside(np.arange(len(lines))), np.full(len(lines), -1)
+    where = beside.own, beside.groups
+    solved = readout.solve_readout(random, codes[lines], left.scores, nobody, 1, learned.settings.seed, *where)
+    probes = predictor.space.sample(PROBES, np.random.default_rng(1))
+    half, canonical = SolvedHalf(random, solved), predictor.space.canonical(probes)
+    if beside.points is None or beside.shares is None or predictor.held is None:
+        alone = left.scalings[0].to_target(half.scores(canonical)[0])
+    else:
+        at_points = [half.scores(canonical, point[None, None])[0] for point in beside.points]
+        alone = Mixed(beside.shares, predictor.held.own_scalings, predictor.scaling).targets(np.stack(at_points))
+    effects = []
+    for targets in (predictor.expected(predictor.member_scores(probes).mean(0)), alone):
+        parts = [
+            [targets[column == token].mean() if (column == token).any() else np.nan for token in range(len(spec.tokens))]
+            for column in probes.T
+        ]
+        effects.append(np.array(parts) - targets.mean())
+    known = np.isfinite(effects[0])
+    with_them, without = (e[known] for e in effects)
+    best = [np.nanargmax(predictor.scaling.sign * np.where(known, e, np.nan), axis=1) for e in effects]
+    about = {"correlation": float(spearmanr(with_them, without).statistic), "num_positions": spec.num_positions}
+    about |= {"slope": float(without @ with_them / (with_them @ with_them)), "best_changed": int((best[0] != best[1]).sum())}
+    return {"num_censored": num, "stopped": {"dropped": False} | about}
+
+
 def _judge_apart(
     predictor: Predictor, held: dict[str, NDArray[np.float64]], adjusted: NDArray[np.float64], predictions: pd.DataFrame
 ) -> dict[str, Any]:
@@ -457,8 +499,7 @@ def _score(
     """Writes and returns the table of modules: windows, then the whole units that are no window."""
     space = scorer.predictor.space
     groups = default_groups(space, max_length)
-    windows = {group.positions for group in groups if group.unit is not None}
-    groups += [group for group in unit_groups(space) if group.positions not in windows]
+    groups += further_units(space, groups)
     begun = reported = time.monotonic()
 
     def progress(share: float) -> None:

@@ -83,7 +83,9 @@ def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
     """What a table is, and the hash that only the same content has."""
     counts = {"num_rows": len(table), "num_duplicates": table.num_duplicates, "num_rejected": len(table.rejected)}
     about = {"name": name, "hash": tables.content_hash(table), "format": table.format, "space": table.spec.title}
-    return about | counts | {"num_positions": table.spec.num_positions, "metrics": list(table.metrics.columns)}
+    beside: dict[str, Any] = {"contexts": table.context_kinds} if table.context_kinds else {}
+    beside |= {"num_stopped": table.num_censored} if table.num_censored else {}
+    return about | counts | beside | {"num_positions": table.spec.num_positions, "metrics": list(table.metrics.columns)}
 
 
 def results(folder: RunFolder, facts: Facts, pins: list[Pin]) -> dict[str, Any]:

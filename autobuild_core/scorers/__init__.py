@@ -93,6 +93,12 @@ def unit_groups(space: Space) -> list[ModuleGroup]:
     return [group for index in range(len(space.spec.units)) for group in space.unit_modules(index)]
 
 
+def further_units(space: Space, groups: list[ModuleGroup]) -> list[ModuleGroup]:
+    """Every whole-unit module that is none of these groups."""
+    there = {group.positions for group in groups if group.unit is not None}
+    return [group for group in unit_groups(space) if group.positions not in there]
+
+
 def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -> pd.DataFrame:
     """What modules are, without their scores: the left-hand columns of modules.parquet.
 
