@@ -6,9 +6,10 @@ import streamlit as st
 
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
+from autobuild_core.mapping import is_minimized
 from autobuild_core.runs import ACTIVE_STATES
 from autobuild_core.storage import SAMPLE_ID
-from autobuild_core.targets import Target, lower_is_better, suggest_targets
+from autobuild_core.targets import Target, suggest_targets
 from pages import _linked, _selection, _shared
 
 _shared.enter("train")
@@ -62,7 +63,7 @@ def form() -> None:
     try:
         Target(text, minimize).check(metrics)
     except TargetError:  # none was chosen, or for other data
-        text, minimize = first, lower_is_better(first)
+        text, minimize = first, is_minimized(data, first)
     with st.form("start", border=False):
         aim = f"{'minimise' if minimize else 'maximise'} {_shared.code(text)}"
         st.markdown(f"Learn from **{_shared.plain(dataset['name'])}** ({len(data):,} architectures) to {aim}. Data changes both.")
