@@ -13,7 +13,7 @@ from autobuild_core.records import BETTER, CONTEXT_KINDS, ArchTable, ColumnRole
 from autobuild_core.targets import lower_is_better
 
 ROLE_NAMES = {"architecture": "Architecture", "choice": "Choice"}
-ROLE_NAMES |= {f"metric:{way}": f"Metric, {way} is better" for way in BETTER}
+ROLE_NAMES |= {f"metric:{way}": f"Metric, {good} is good" for way, good in zip(BETTER, ("high", "low"), strict=True)}
 ROLE_NAMES |= {kind: f"Context, {kind}" for kind in CONTEXT_KINDS} | {"ignored": "Ignored"}
 
 

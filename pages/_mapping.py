@@ -226,7 +226,7 @@ def _unit(spec: SpaceSpec, index: int) -> str:
     shown = ", ".join(tokens[:MOST_TOKENS]) + (f" and {len(tokens) - MOST_TOKENS:,} more" if len(tokens) > MOST_TOKENS else "")
     facts = []
     if unit.depths[-1] > 1:
-        facts.append(f"{' or '.join(map(str, unit.depths))} layers, {space.unit_size(unit):,} modules")
+        facts.append(f"{_depths(unit.depths)} layers, {space.unit_size(unit):,} modules")
     elif unit.depths[0] == 0:
         facts.append("may be absent")
     for condition in spec.conditions:
@@ -235,6 +235,13 @@ def _unit(spec: SpaceSpec, index: int) -> str:
             values = [spec.tokens[t].removeprefix(f"{parent.label}=") for t in condition.tokens if t >= 0]
             facts.append(f"only where {parent.label} is {' or '.join(values[:MOST_TOKENS])}")
     return UNIT.format(*(escape(text) for text in (unit.label, shown, "; ".join(facts))))
+
+
+def _depths(depths: tuple[int, ...]) -> str:
+    """Numbers of layers in words."""
+    if len(depths) > 1 and depths[-1] - depths[0] == len(depths) - 1:
+        return f"{depths[0]} to {depths[-1]}"
+    return " or ".join(map(str, depths))
 
 
 def architectures(table: ArchTable, chosen: int | None = None) -> None:

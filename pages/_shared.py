@@ -557,11 +557,11 @@ def _blocked(name: str) -> Blocked | None:
 
 
 def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
-    quality = _quality(run)
-    data, target = _subject(run, name)
     drop = dropped() if name == "data" else None
     if drop is not None:
-        data, target, run = f"{plain(drop.name, 30)} :gray-badge[not stored]", "none yet", None
+        run = None
+    quality = _quality(run)
+    data, target = _subject(run, name) if drop is None else (f"{plain(drop.name, 22)} :gray-badge[not stored]", "none yet")
     with st.container(border=True, key="top_bar"):
         columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")
         _labelled(columns[0], "Data set", data)
