@@ -166,11 +166,11 @@ def test_where_no_choice_is_found_the_step_opens_all_the_same(in_state: Workspac
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
 def test_a_role_that_cannot_be_keeps_the_table_and_says_why(in_state: Workspace) -> None:
-    content = "name,kernel,acc\n" + "".join(f"n{i:06},{3 + 2 * (i % 3)},{60 + i % 50}\n" for i in range(6000))
-    app = say(drop(content), in_state, name="setting")
-    assert "too many values" in app.warning[0].value
+    content = "a b,a_b,kernel\n" + "".join(f"{i},{0.37 * i:.3f},{3 + 2 * (i % 3)}\n" for i in range(30))
+    app = say(drop(content), in_state, **{"a b": "metric:lower"})
+    assert "two columns that equations would call a_b" in app.warning[0].value.replace("\\", "")
     assert app.button(key="use_columns").disabled
-    assert table_of(app)["name"]["role"] == "setting" and table_of(app)["name"]["said"]
+    assert table_of(app)["a b"]["role"] == "metric:lower" and table_of(app)["a b"]["said"]
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
