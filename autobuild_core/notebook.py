@@ -90,7 +90,7 @@ class Run:
     @property
     def roles(self) -> dict[str, str]:
         """{column: role} of the data that it was trained on."""
-        return {column.name: column.role for column in self.folder.table().columns}
+        return {column.name: column.spoken for column in self.folder.table().columns}
 
     def modules(self) -> pd.DataFrame:
         """The modules the training scored, with scores, intervals and evidence; in a chosen context they are scored anew."""

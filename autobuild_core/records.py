@@ -153,6 +153,7 @@ class Rejection:
 
 ROLES = ("architecture", "choice", "context", "metric", "ignored")
 CONTEXT_KINDS = ("setting", "task", "fidelity", "seed")
+BETTER = ("higher", "lower")
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,8 @@ class ColumnRole:
         why: one clause for people.
         examples: a few values as written.
         histogram: counts in equal bins of a number's range, or of the most frequent values.
+        better: of a metric one of BETTER, else "".
+        said: a reader said its role, so that the evidence did not decide.
     """
 
     name: str
@@ -176,6 +179,15 @@ class ColumnRole:
     why: str
     examples: tuple[str, ...] = ()
     histogram: tuple[int, ...] = ()
+    better: str = ""
+    said: bool = False
+
+    @property
+    def spoken(self) -> str:
+        """Its role as `--role` takes it: a context by its kind, a metric with its direction."""
+        if self.role == "context":
+            return self.kind
+        return f"{self.role}:{self.better}" if self.better else self.role
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +210,7 @@ class ArchTable:
             than which it is known to be worse (0.5: their median). Its metrics are NaN.
         columns: how the file's columns were read; empty where the format gives every field its role.
         warnings: what should be looked at before training, each with its remedy.
+        declared: the space was declared by a reader, not inferred from the rows.
     """
 
     spec: SpaceSpec
@@ -214,6 +227,7 @@ class ArchTable:
     censored: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     columns: tuple[ColumnRole, ...] = ()
     warnings: tuple[str, ...] = ()
+    declared: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.censored):

@@ -1,13 +1,16 @@
-"""The workspace: data sets and runs in folders, and an SQLite registry of what they are called and how they stand.
+"""The workspace: data sets, runs and uploads in folders, and an SQLite registry of what they are called and how they stand.
 
     datasets/<id>/   a saved table (tables.py)
     runs/<id>/       a run folder (runs.py)
+    uploads/<id>/    a file whose columns are being looked at, and mapping.json: what was said of them so far
+    mappings/<key>.json  what was said of the columns of files with one header (mapping.header_key)
     registry.sqlite  names, states and the job queue; WAL, a busy timeout, a short connection a call
 
 Ids are 128 random bits in hex: knowing one is the right to open it. The run that ships in sample_data/run is offered too, as a
 read-only run of id "sample".
 """
 
+import json
 import os
 import re
 import secrets
@@ -15,7 +18,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +44,14 @@ __all__ = [
     "save_table",
 ]
 
+KINDS = {"datasets": "data set", "runs": "run", "uploads": "upload"}
 SAMPLE_ID = "sample"
 SAMPLE_RUN = Path(__file__).resolve().parent.parent / "sample_data" / "run"
 DEFAULT_CAP_GB = 5.0
 LONGEST_NAME = 120
 BUSY_SECONDS = 20.0
+UPLOAD_SECONDS = 86_400.0
+LONGEST_FILE_NAME = 200  # bytes
 TEXTS = ("id", "name", "state", "data_name", "data_hash", "target", "target_name", "target_unit", "verdict", "phase", "error")
 TIMES = ("created", "started", "finished")
 NUMBERS = ("seed", "threads", "seconds", "srcc", "kendall", "mae", "step", "num_steps", "loss", "seconds_left")
@@ -89,6 +95,12 @@ def _clean_name(name: str, what: str) -> str:
     return clean
 
 
+def _file_name(name: str) -> str:
+    """A name that a file can have here: its end, where it is long."""
+    safe = Path(name.replace("\0", "")).name.lstrip(".")
+    return safe.encode()[-LONGEST_FILE_NAME:].decode(errors="ignore") or "file"
+
+
 def _moment(seconds: Any) -> Any:
     """Seconds since 1970 as a UTC timestamp, None as NaT."""
     return pd.NaT if seconds is None else pd.Timestamp(seconds, unit="s", tz="UTC").floor("s")
@@ -105,7 +117,7 @@ class Workspace:
     def __init__(self, path: Path | str, cap_gb: float | None = None) -> None:
         self.path = Path(path).resolve()
         self.cap_gb = _cap_setting() if cap_gb is None else cap_gb
-        for name in ("datasets", "runs"):
+        for name in (*KINDS, "mappings"):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         with self.connect() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -133,7 +145,7 @@ class Workspace:
     # Data sets
 
     def add_dataset(self, table: ArchTable, name: str) -> str:
-        """Saves a table; the same content under the same name is kept once.
+        """Saves a table; the same content, read in the same way, is kept once under the same name.
 
         Returns:
             The id of the data set.
@@ -144,9 +156,10 @@ class Workspace:
         name, digest = _clean_name(name, "data set"), content_hash(table)
         query = "SELECT id FROM datasets WHERE hash = ? AND name = ?"
         with self.connect() as connection:
-            known = connection.execute(query, (digest, name)).fetchone()
-        if known:
-            return str(known["id"])
+            known = [str(entry["id"]) for entry in connection.execute(query, (digest, name)).fetchall()]
+        for dataset_id in known:
+            if self.dataset(dataset_id).columns == table.columns:
+                return dataset_id
         dataset_id = _new_id()
         with self._new_folder("datasets", dataset_id) as folder:
             save_table(table, folder)
@@ -296,11 +309,86 @@ class Workspace:
             trash = self._to_trash("runs", run_id)
         shutil.rmtree(trash, ignore_errors=True)
 
+    # Uploads, and what is remembered of their columns
+
+    def add_upload(self, content: memoryview | bytes, name: str, mapping: dict[str, Any]) -> str:
+        """Keeps a file until it is stored as a data set or dropped; what nobody came back to in a day goes.
+
+        Args:
+            content: of the file.
+            name: that it had.
+            mapping: what was said of its columns, as `set_mapping` keeps it.
+
+        Returns:
+            The id of the upload.
+
+        Raises:
+            ConfigError: the disk cap would be passed.
+        """
+        for folder in (self.path / "uploads").iterdir():
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > UPLOAD_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+        upload_id = _new_id()
+        with self._new_folder("uploads", upload_id) as folder:
+            (folder / "file").mkdir(parents=True)
+            (folder / "file" / _file_name(name)).write_bytes(content)
+            tables.write_json(folder / "mapping.json", mapping | {"name": Path(name).name})
+        return upload_id
+
+    def upload(self, upload_id: str) -> tuple[Path, dict[str, Any]]:
+        """(the file, {"name", and what was said of its columns}).
+
+        Raises:
+            RunError: there is none of that id.
+        """
+        folder = self._folder("uploads", upload_id)
+        try:
+            mapping: dict[str, Any] = json.loads((folder / "mapping.json").read_text(encoding="utf-8"))
+            return next((folder / "file").iterdir()), mapping
+        except (OSError, ValueError, StopIteration) as error:
+            raise RunError(f"upload {upload_id[:8]}: got a damaged folder, expected a file; drop it again.") from error
+
+    def set_mapping(self, upload_id: str, mapping: dict[str, Any]) -> None:
+        """Keeps what is said of an upload's columns now.
+
+        Raises:
+            RunError: there is none of that id.
+        """
+        tables.write_json(self._folder("uploads", upload_id) / "mapping.json", mapping)
+
+    def delete_upload(self, upload_id: str) -> None:
+        """Deletes an upload; one that is gone already is none."""
+        with suppress(RunError):
+            shutil.rmtree(self._folder("uploads", upload_id), ignore_errors=True)
+
+    def remember_roles(self, key: str, roles: dict[str, str], name: str) -> None:
+        """Keeps what a reader said of the columns of a file for the next one with the same header; {} forgets it.
+
+        Args:
+            key: `mapping.header_key`.
+            roles: {column: role} that differ from the found ones.
+            name: of the file.
+        """
+        path = self.path / "mappings" / f"{key}.json"
+        if roles:
+            tables.write_json(path, {"name": name, "roles": roles})
+        else:
+            path.unlink(missing_ok=True)
+
+    def remembered_roles(self, key: str) -> tuple[str, dict[str, str]]:
+        """(the file of which they were said, {column: role}); ("", {}) where nothing is remembered."""
+        try:
+            found = json.loads((self.path / "mappings" / f"{key}.json").read_text(encoding="utf-8"))
+            return str(found["name"]), dict(found["roles"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return "", {}
+
     # Disk
 
     def size_gb(self) -> float:
-        """What data sets and runs take now, in GB (10^9 bytes)."""
-        return sum(_folder_bytes(self.path / name) for name in ("datasets", "runs")) / 1e9
+        """What data sets, runs and uploads take now, in GB (10^9 bytes)."""
+        return sum(_folder_bytes(self.path / name) for name in KINDS) / 1e9
 
     @contextmanager
     def _new_folder(self, kind: str, new_id: str) -> Iterator[Path]:
@@ -334,7 +422,7 @@ class Workspace:
         Raises:
             RunError: there is none.
         """
-        what = "data set" if kind == "datasets" else "run"
+        what = KINDS[kind]
         if not re.fullmatch(r"[0-9a-f]{32}", some_id):
             raise RunError(f"{what}: got the id '{some_id[:40]}', expected 32 hex digits.")
         folder = self.path / kind / some_id

@@ -132,6 +132,7 @@ def save_table(table: ArchTable, folder: Path) -> None:
         "num_censored": table.num_censored,
         "columns": [asdict(column) for column in table.columns],
         "warnings": list(table.warnings),
+        "declared": table.declared,
         "hash": content_hash(table),
     }
     write_json(folder / "table.json", about)
@@ -178,7 +179,7 @@ def load_table(folder: Path) -> ArchTable:
     roles = tuple(column_role(raw) for raw in facts.get("columns", ()))
     censored, warnings = columns.get("censored", np.zeros(0)), tuple(facts.get("warnings", ()))
     read = (spec, codes, networks, metrics, source_rows, facts["format"], facts["num_read"], rejected, tuple(facts["notes"]))
-    return ArchTable(*read, contexts, facts.get("contexts", {}), censored, roles, warnings)
+    return ArchTable(*read, contexts, facts.get("contexts", {}), censored, roles, warnings, facts.get("declared", False))
 
 
 def column_role(raw: dict[str, Any]) -> ColumnRole:

@@ -7,6 +7,7 @@ the training, which carries that on: `tolerance` then allows a share of each col
 (suggested architectures) or words around a number.
 """
 
+import json
 import math
 import tempfile
 from collections import defaultdict
@@ -17,11 +18,13 @@ from typing import Any
 
 from autobuild_core import notebook, report
 from autobuild_core.claims import Facts, plain
+from autobuild_core.datasets import read_table
 from autobuild_core.errors import DataError, ReportError
 from autobuild_core.pins import Pin
 from autobuild_core.records import ArchTable
 from autobuild_core.report.page import page, plotly_version
 from autobuild_core.runs import RunConfig, RunFolder, run_versions
+from autobuild_core.spaces._declared import from_json
 from autobuild_core.version import VERSION
 
 EXACT = 1e-5
@@ -156,14 +159,16 @@ def check_data(bundle: report.Bundle, path: Path) -> tuple[ArchTable, list[Check
         DataError: the file cannot be read, or holds other data.
     """
     said = bundle["data"]
-    table = notebook.read(path, said["format"])
+    declared = None if said.get("declared") is None else from_json(json.dumps(said["declared"]))
+    table = read_table(path, said["format"], None, said.get("roles"), declared)
     found = report.data_facts(table, said["name"])
     if found["hash"] != said["hash"]:
         raise DataError(
             f"{path}: got data of hash {found['hash']} ({len(table):,} architectures), expected {said['hash']} "
             f"({said['num_rows']:,}), which the report was made from."
         )
-    return table, compare({"data": said}, {"data": plain(found)})
+    older = {name for name in ("format_title", "columns", "roles", "declared") if name not in said}
+    return table, compare({"data": said}, {"data": {name: part for name, part in plain(found).items() if name not in older}})
 
 
 def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.0, say: Progress = lambda _: None) -> list[Check]:

@@ -1,36 +1,56 @@
 """Taking in a file: the drop zone and the sample, read in a guarded process, kept in the workspace. For Home and Data."""
 
 import re
-import tempfile
-from pathlib import Path
+from collections.abc import Callable
 
 import streamlit as st
 
-from autobuild_core import registry
+from autobuild_core import mapping, registry
 from autobuild_core.datasets import Dataset, load_format
 from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
-from autobuild_core.errors import StudioError
+from autobuild_core.errors import DataError, StudioError
 from autobuild_core.reading import read_guarded
 from autobuild_core.storage import SAMPLE_ID
-from pages import _shared
+from pages import _mapping, _shared
 
-MAX_SECONDS = 120.0
 ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}
 SAMPLE_NAME = "Fashion MBConv sample"
 
 
 def drop_zone() -> None:
-    """A place to drop a file; once one is read, Data opens on it."""
+    """A place to drop a file; once one is read, Data opens on it, or on how its columns are read."""
     count = st.session_state.setdefault("drops", 0)
     label = "A file of evaluated architectures, plain or packed with gzip; its format is recognised by its content"
     upload = st.file_uploader(label, key=f"drop_{count}", max_upload_size=200)
     _examples()
     if upload is None:
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(upload.name).name
-        path.write_bytes(upload.getbuffer())
-        _take_in(path, upload.name)
+    _take_in(upload.name, lambda: _kept(upload.getbuffer(), upload.name))
+
+
+def _kept(content: memoryview, name: str) -> str | None:
+    """Keeps a dropped file as a data set, or as an upload where its columns are to be looked at first.
+
+    Returns:
+        The data set's id; None for an upload, which is then the one that Data shows.
+
+    Raises:
+        StudioError: the file cannot be read, or there is no room for it.
+    """
+    store, before = _shared.workspace(), _shared.recall("drop")
+    drop = _shared.Drop(store.add_upload(content, name, _shared.NOTHING_SAID))
+    found = _mapping.read(drop.path)
+    if mapping.worth_a_look(found.table) if found.table is not None else found.columns:
+        like, roles = store.remembered_roles(mapping.header_key(found.columns))
+        drop.say(like=like, roles=roles)
+        if before is not None:
+            store.delete_upload(before)
+        _shared.keep(drop=drop.id)
+        return None
+    store.delete_upload(drop.id)
+    if found.table is None:
+        raise DataError(found.sentence)
+    return store.add_dataset(found.table, drop.name)
 
 
 def _examples() -> None:
@@ -73,26 +93,37 @@ def sample_button() -> None:
             _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
             _shared.choose_run(SAMPLE_ID)
             _shared.go_to("home")
-        _take_in(_shared.SAMPLE_FILE, SAMPLE_NAME)
+        _take_in(SAMPLE_NAME, _sample)
 
 
 def sample_data_button() -> None:
     """Takes the sample's data in, to train on it."""
     if _shared.SAMPLE_FILE.exists() and st.button("Take the sample's data", key="take_sample"):
-        _take_in(_shared.SAMPLE_FILE, SAMPLE_NAME)
+        _take_in(SAMPLE_NAME, _sample)
 
 
-def _take_in(path: Path, name: str) -> None:
-    """Reads a file, saves it as a data set and opens Data on it; an error stays on the page as its sentence."""
+def _take_in(name: str, act: Callable[[], str | None]) -> None:
+    """Takes a file in and opens Data on it; an error stays on the page as its sentence.
+
+    Args:
+        name: of the file.
+        act: gives the id of its data set, None where its columns are looked at first.
+    """
     with st.status(f"Reading {_shared.plain(name)} in a process of its own", expanded=False) as status:
         try:
-            table = read_guarded(path, max_seconds=MAX_SECONDS)
-            status.update(label=f"Saving {len(table):,} architectures")
-            dataset_id = _shared.workspace().add_dataset(table, name)
+            dataset = act()
         except StudioError as error:
             status.update(label="This file could not be read", state="error", expanded=True)
             st.write(_shared.plain(error, 1200))
             return
     st.session_state["drops"] = st.session_state.get("drops", 0) + 1
-    _shared.choose_data(dataset_id)
+    if dataset is not None:
+        _shared.keep(drop=None)
+        _shared.choose_data(dataset)
     _shared.go_to("data")
+
+
+def _sample() -> str:
+    """Reads the sample's data and keeps them: the id of the data set."""
+    table = read_guarded(_shared.SAMPLE_FILE, max_seconds=_mapping.MAX_SECONDS)
+    return _shared.workspace().add_dataset(table, SAMPLE_NAME)

@@ -79,6 +79,7 @@ NEXT_STEPS = {
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
 LONGEST_IN_BAR = 30  # characters of a name
+NOTHING_SAID: dict[str, Any] = {"roles": {}, "like": "", "declared": "", "declared_name": "", "turn": 0}
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -318,6 +319,42 @@ def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
 def current_dataset() -> "pd.Series[Any] | None":
     """The data set of `current_pair`."""
     return current_pair()[1]
+
+
+class Drop:
+    """A dropped file whose columns are being looked at: kept in the workspace, so that a reload loses nothing that was said.
+
+    Args:
+        upload_id: of the workspace's upload.
+
+    Raises:
+        RunError: there is none of that id.
+    """
+
+    def __init__(self, upload_id: str) -> None:
+        self.id = upload_id
+        self.path, self.mapping = workspace().upload(upload_id)
+
+    @property
+    def name(self) -> str:
+        """What the file is called."""
+        return str(self.mapping["name"])
+
+    def say(self, **changes: Any) -> None:
+        """Keeps changes of its mapping, which has the keys of NOTHING_SAID."""
+        self.mapping = self.mapping | changes
+        workspace().set_mapping(self.id, self.mapping)
+
+
+def dropped() -> Drop | None:
+    """The dropped file whose columns are being looked at; None where there is none any more."""
+    if (wanted := recall("drop")) is None:
+        return None
+    try:
+        return Drop(wanted)
+    except StudioError:
+        keep(drop=None)
+        return None
 
 
 def choose_run(run_id: str) -> None:
@@ -573,14 +610,19 @@ def _blocked(name: str) -> Blocked | None:
 
 
 def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
+    drop = dropped() if name == "data" else None
+    if drop is not None:
+        run = None
     quality = _quality(run)
     data, target, equation = _subject(run, name)
+    if drop is not None:
+        data, target, equation = f"{plain(drop.name, 22)} :gray-badge[not stored]", "none yet", None
     with st.container(border=True, key="top_bar"):
         columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")
         _labelled(columns[0], "Data set", data)
         _labelled(columns[1], "Target", target, help=equation)
         if run is None:
-            text = "none yet" if workspace().datasets().empty else "none trained on these data"
+            text = "none yet" if workspace().datasets().empty or drop is not None else "none trained on these data"
         else:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
@@ -589,11 +631,18 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         step, label = NEXT_STEPS[name]
         ready = step in ("data", "train") or (run is not None and run["state"] == "finished")
         blocked = _blocked(name)
-        if blocked is not None or (name == "data" and workspace().datasets().empty):
+        if blocked is not None or drop is not None or (name == "data" and workspace().datasets().empty):
             ready = False
         with columns[3]:
-            why = None if blocked is None else blocked.why
-            if st.button(label, type="primary", disabled=not ready, width="stretch", key=f"next_{name}", help=why):
+            why = "Use these columns first" if drop is not None else None if blocked is None else blocked.why
+            if st.button(
+                label,
+                type="primary" if drop is None else "secondary",
+                disabled=not ready,
+                width="stretch",
+                key=f"next_{name}",
+                help=why,
+            ):
                 go_to(step)
 
 

@@ -5,13 +5,15 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from autobuild_core.datasets import title_of
 from autobuild_core.errors import StudioError, TargetError
-from autobuild_core.figures import charts, drawing
+from autobuild_core.figures import charts
+from autobuild_core.mapping import is_minimized
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.spaces import load_space
-from autobuild_core.targets import LONGEST_NAME, LONGEST_UNIT, Label, Target, lower_is_better, suggest_targets
-from pages import _intake, _linked, _selection, _shared
+from autobuild_core.targets import LONGEST_NAME, LONGEST_UNIT, Label, Target, suggest_targets
+from pages import _intake, _linked, _mapping, _selection, _shared
 
 WAYS = ["Maximise", "Minimise"]
 
@@ -92,29 +94,24 @@ def linked_run() -> _shared.FinishedRun | None:
         return None
 
 
-def report(table: ArchTable, row: "pd.Series[str]") -> None:
-    """Format, space, counts, three architectures."""
+def report(table: ArchTable) -> None:
+    """Format, space, counts, warnings, three architectures."""
     facts = {
-        "Format": row["format"].replace("_", " "),
+        "Format": title_of(table.format),
         "Space": table.spec.title,
         "Accepted": f"{len(table):,} of {table.num_read:,}",
         "Refused": f"{len(table.rejected):,}",
         "Duplicates": f"{table.num_duplicates:,}",
         "Metrics": f"{table.metrics.shape[1]}",
     }
-    for column, (name, value) in zip(st.columns([2, 3, 2, 1.2, 1.4, 1.2]), facts.items(), strict=True):
+    facts |= {"Contexts": f"{len(table.context_kinds)}"} if table.context_kinds else {}
+    facts |= {"Stopped trials": f"{table.num_censored:,}"} if table.num_censored else {}
+    for column, (name, value) in zip(st.columns([2.6, 2.4, 2, *[1.3] * (len(facts) - 3)]), facts.items(), strict=True):
         column.markdown(f":gray[{name}]  \n**{_shared.plain(value)}**")
+    _mapping.warnings(table)
     for note in table.notes:
         st.caption(_shared.plain(note, 400))
-    places, first = sorted({0, len(table) // 2, len(table) - 1}), chosen_place()
-    places = places if first is None else [first, *(place for place in places if place != first)][:3]
-    for number, (column, index) in enumerate(zip(st.columns(3, gap="medium"), places, strict=False)):
-        with column:
-            row = int(table.source_rows[index])
-            st.caption(f"Architecture of row {row}{', chosen' if index == first else ''}")
-            drawn = drawing.architecture_table(table.spec, table.codes[index])
-            figure = drawing.architecture_figure(drawn, _shared.theme()).update_layout(height=230)
-            _shared.show(figure, _shared.drawing_facts(drawn), f"architecture_{number}", f"Architecture of row {row}")
+    _mapping.architectures(table, chosen_place())
 
 
 def chosen_place() -> int | None:
@@ -136,12 +133,12 @@ def aim(table: ArchTable, dataset_id: str) -> None:
         suggested = suggest_targets(table.metrics) or metrics[:1]
         boxes = [f"{kind}_{dataset_id}" for kind in ("target", "way", "called", "in_unit")]
         known = _shared.recall("target")
-        aimed = _shared.known_aim() or _shared.Aim(suggested[0], lower_is_better(suggested[0]))
+        aimed = _shared.known_aim() or _shared.Aim(suggested[0], is_minimized(table, suggested[0]))
         for box, value in zip(boxes, (aimed.target, WAYS[aimed.minimize], aimed.name, aimed.unit), strict=True):
             st.session_state.setdefault(box, value)
         text = st.text_input("Target, an equation over the metrics", key=boxes[0], max_chars=300)
         values, blocked = judged(text, table, dataset_id)
-        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(boxes,))
+        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(table, boxes))
         way = st.segmented_control("Better is", WAYS, required=True, key=boxes[1])
         name, unit = called(text, boxes[2], boxes[3])
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
@@ -190,10 +187,10 @@ def linked_marks() -> "NDArray[np.bool_] | None":
     return None if run is None else _linked.marked(run)
 
 
-def take_suggestion(boxes: list[str]) -> None:
+def take_suggestion(table: ArchTable, boxes: list[str]) -> None:
     """Puts the suggestion that was clicked into the target's box, and the direction that goes with it; it has no name yet."""
     if suggestion := st.session_state["suggested"]:
-        for box, value in zip(boxes, (suggestion, WAYS[lower_is_better(suggestion)], "", ""), strict=True):
+        for box, value in zip(boxes, (suggestion, WAYS[is_minimized(table, suggestion)], "", ""), strict=True):
             st.session_state[box] = value
 
 
@@ -224,6 +221,7 @@ def details(table: ArchTable) -> None:
         f"Refused rows ({len(table.rejected):,})": refused,
         f"Duplicates ({table.num_duplicates:,})": duplicates,
         "Architectures": architectures,
+        "How the columns were read": _mapping.how_read,
     }
     for tab, part in zip(st.tabs(list(parts), on_change="rerun", key="data_tabs"), parts.values(), strict=True):
         if tab.open:
@@ -289,6 +287,10 @@ def architectures(table: ArchTable) -> None:
     _shared.csv_button(frame, "architectures")
 
 
+drop = _shared.dropped()
+if drop is not None:
+    _mapping.step(drop)
+    st.stop()
 dataset = choose()
 if dataset is not None:
     try:
@@ -299,6 +301,6 @@ if dataset is not None:
     run = linked_run()
     if run is not None:
         _linked.line(run, "data")
-    report(data, dataset)
+    report(data)
     aim(data, str(dataset["id"]))
     details(data)

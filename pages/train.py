@@ -6,9 +6,10 @@ import streamlit as st
 
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
+from autobuild_core.mapping import is_minimized
 from autobuild_core.runs import ACTIVE_STATES
 from autobuild_core.storage import SAMPLE_ID
-from autobuild_core.targets import Target, lower_is_better, suggest_targets
+from autobuild_core.targets import Target, suggest_targets
 from pages import _linked, _selection, _shared
 
 _shared.enter("train")
@@ -63,7 +64,7 @@ def form() -> None:
     try:
         Target(aim.target, aim.minimize).check(metrics)
     except TargetError:  # none was chosen, or for other data
-        aim = _shared.Aim(first, lower_is_better(first))
+        aim = _shared.Aim(first, is_minimized(data, first))
     with st.form("start", border=False):
         called = f"{_shared.strong(aim.name)}, {aim.equation}" if aim.name else _shared.code(aim.target)
         data_name = _shared.strong(dataset["name"])

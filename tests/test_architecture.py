@@ -23,7 +23,7 @@ PACKAGE = "autobuild_core"
 # Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
 LOW = ("version", "errors", "memory", "registry", "records", "targets", "tables", "runs", "storage", "pins")
-SPACE_AND_DATA = ("spaces", "datasets", "reading", "graphs", "features", "scaling", "contexts")
+SPACE_AND_DATA = ("spaces", "datasets", "reading", "mapping", "graphs", "features", "scaling", "contexts")
 LEARNING = (
     "structure",
     "costs",
@@ -316,7 +316,7 @@ def tree(tmp_path: Path) -> Path:
 PLANTED: list[tuple[Callable[[Path], object], str, str]] = [
     (unlisted, f"{PACKAGE}/utils.py", "X = 1"),
     (upward, f"{PACKAGE}/records.py", "from autobuild_core.storage import Workspace"),
-    (upward, f"{PACKAGE}/spaces/__init__.py", "def f():\n    from autobuild_core import targets"),
+    (upward, f"{PACKAGE}/spaces/__init__.py", "def f():\n    from autobuild_core import scaling"),
     (upward, f"{PACKAGE}/spaces/flat.py", "from ..jobs import poll"),
     (upward, f"{PACKAGE}/runs.py", "import importlib\nimportlib.import_module('autobuild_core.worker')"),
     (streamlit_in_core, f"{PACKAGE}/spaces/flat.py", "def f():\n    import streamlit as st"),

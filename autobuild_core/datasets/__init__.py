@@ -14,7 +14,7 @@ from typing import ClassVar
 from autobuild_core import registry
 from autobuild_core.datasets._files import encoding_note, inner_name, read_head
 from autobuild_core.datasets._intake import Request
-from autobuild_core.errors import DataError
+from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._declared import Declared
@@ -76,6 +76,14 @@ def load_format(name: str) -> Dataset:
         ConfigError: there is none of that name.
     """
     return registry.load("datasets", name, Dataset)()  # type: ignore[type-abstract]
+
+
+def title_of(name: str) -> str:
+    """What a reader calls a format, also one that is not there any more."""
+    try:
+        return load_format(name).title
+    except ConfigError:
+        return name.replace("_", " ")
 
 
 def recognise(path: Path) -> str:

@@ -401,8 +401,8 @@ class _Assembly:
                 slot.depth for slot in request.declared.slots if slot.depth
             }
         evidence = Evidence(request.roles, self.tracker, rows.num_rows, rows.architectures, design)
-        self._refuse_unknown_roles()
         self.names = _plain_names(rows.columns, evidence)
+        self._refuse_unknown_roles()
         self.found: dict[str, Found] = {h: evidence.role(c, self.names[h]) for h, c in rows.columns.items()}
         self._keep_blocks_whole()
         self._keep_numbered_together()
@@ -412,7 +412,7 @@ class _Assembly:
 
     def _refuse_unknown_roles(self) -> None:
         """Raises: DataError: a role was said of a column that the file does not have."""
-        known = {n for h in self.rows.columns for n in (h, *(h.removeprefix(p) for p in PREFIXES))}
+        known = {n for h in self.rows.columns for n in (h, *(h.removeprefix(p) for p in PREFIXES))} | set(self.names.values())
         known |= {h.removeprefix(p) for h in self.rows.columns for p in ("params_", "Param ", "params.", "config/", "config.")}
         known |= {column.path[-1] for column in self.rows.columns.values() if column.path}
         if self.request.space is None and (unknown := [c for c in self.request.roles if c not in known]):
@@ -446,7 +446,7 @@ class _Assembly:
         column, found = self.rows.columns[header], self.found[header]
         if found.role == "architecture":
             num = len(np.unique(self.rows.codes, axis=0)) if self.rows.codes is not None and len(self.rows.codes) else 0
-            return ColumnRole(self.names[header], "architecture", "architecture", num, found.why)
+            return ColumnRole(self.names[header], "architecture", "architecture", num, found.why, said=found.said)
         return describe(column, self.names[header], found)
 
     def _of_role(self, role: str) -> dict[str, Column]:
@@ -480,7 +480,7 @@ class _Assembly:
         if self.request.space is not None:
             return table
         self._require_rows(table)
-        return replace(table, warnings=warnings_of(table))
+        return replace(table, warnings=warnings_of(table), declared=self.request.declared is not None)
 
     def _require_rows(self, table: ArchTable) -> None:
         """Raises: MappingError: every row was refused; the message gives the first reason."""

@@ -12,11 +12,13 @@ import numpy as np
 
 from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import list_form, looks_like_date
+from autobuild_core.datasets._table import metric_name
 from autobuild_core.datasets._trackers import Tracker
 from autobuild_core.errors import ConfigError
-from autobuild_core.records import CONTEXT_KINDS, ROLES, ColumnRole
+from autobuild_core.records import BETTER, CONTEXT_KINDS, ROLES, ColumnRole
 from autobuild_core.spaces._declared import is_number
 from autobuild_core.spaces.flat import list_of
+from autobuild_core.targets import lower_is_better
 
 PREFIXES = {"design:": "choice", "choice:": "choice", "context:": "context", "metric:": "metric", "ignore:": "ignored"}
 SPOKEN = {"ignore": "ignored", "design": "choice"} | {role: role for role in ROLES}
@@ -88,11 +90,21 @@ def names_metric(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Found:
-    """A role, the kind of a context, and the evidence."""
+    """A role and the evidence.
+
+    Args:
+        role: one of ROLES.
+        why: the evidence.
+        context: kind of a context.
+        better: direction of a metric that a reader gave, else "".
+        said: a reader said the role.
+    """
 
     role: str
     why: str
     context: str = "setting"
+    better: str = ""
+    said: bool = False
 
 
 class Evidence:
@@ -145,7 +157,7 @@ class Evidence:
     def _said(self, column: Column, name: str) -> Found | None:
         """What a reader said, or a prefix in the header."""
         said = self.given.get(column.name, self.given.get(name))
-        why = "as you said"
+        why, by_reader = "as you said", said is not None
         if said is None:
             said = next((role for prefix, role in PREFIXES.items() if column.name.startswith(prefix)), None)
             why = "the prefix in its header says so"
@@ -154,16 +166,19 @@ class Evidence:
         if said is None:
             return None
         if said in CONTEXT_KINDS:
-            return Found("context", why, said)
-        if said not in SPOKEN:
-            expected = ", ".join([*ROLES, *CONTEXT_KINDS])
+            return Found("context", why, said, said=by_reader)
+        said, _, better = said.partition(":")
+        if said not in SPOKEN or (better and (said != "metric" or better not in BETTER)):
+            expected = ", ".join([*ROLES, *CONTEXT_KINDS, *(f"metric:{way}" for way in BETTER)])
+            said = f"{said}:{better}" if better else said
             raise ConfigError(f"role of {column.name}: got '{said}', expected one of {expected}.")
         role = SPOKEN[said]
         if role in ("choice", "architecture") and column.name in self.architectures:
-            return Found("architecture", f"{why}; its cells are architectures of {self.architectures[column.name]}")
+            parsed = f"{why}; its cells are architectures of {self.architectures[column.name]}"
+            return Found("architecture", parsed, said=by_reader)
         if role == "architecture" and self.design is None:
             role = "choice"
-        return Found(role, why, CONTEXT_NAMES.get(snake(name), "setting"))
+        return Found(role, why, CONTEXT_NAMES.get(snake(name), "setting"), better, by_reader)
 
     def _tracked(self, column: Column, name: str) -> Found | None:
         """A tracker's own columns."""
@@ -285,7 +300,9 @@ def describe(column: Column, name: str, found: Found) -> ColumnRole:
     values = [value for value in column.values if value][:NUM_EXAMPLES]
     if not values:
         values = [f"{number:g}" for number in column.numbers[np.isfinite(column.numbers)][:NUM_EXAMPLES]]
-    return ColumnRole(name, found.role, kind, column.num_values, found.why, tuple(v[:60] for v in values), histogram)
+    better = found.better or BETTER[lower_is_better(metric_name(name))] if found.role == "metric" else ""
+    shown = tuple(v[:60] for v in values)
+    return ColumnRole(name, found.role, kind, column.num_values, found.why, shown, histogram, better, found.said)
 
 
 def _in_order(column: Column) -> list[int]:

@@ -6,7 +6,8 @@ The JSON value is the report; the page is a function of it (page.py), so that wh
     kind, schema     what it is
     made             when and with which versions; not worked out again
     run              name, date, settings (`RunConfig`), versions
-    data             name, hash, format, space, counts
+    data             name, hash, format, space, counts; how the columns were read, the roles that a reader gave, the space where
+                     a reader declared it
     pins             claims and notes, as pinned
     results          quality (quality.json), scales, tables, architectures, claims (`claims.record` of each pin)
 """
@@ -22,14 +23,16 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core import claims, tables
+from autobuild_core import claims, mapping, tables
 from autobuild_core.claims import Facts, plain
+from autobuild_core.datasets import title_of
 from autobuild_core.errors import ReportError
 from autobuild_core.figures import charts, colours, drawing, review, trust
 from autobuild_core.figures.colours import Lens
 from autobuild_core.pins import Pin, Pins
 from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import RunFolder
+from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.version import VERSION
 
 KIND, SCHEMA = "autobuild-review", 1
@@ -80,12 +83,25 @@ def processor() -> str:
 
 
 def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
-    """What a table is, and the hash that only the same content has."""
-    counts = {"num_rows": len(table), "num_duplicates": table.num_duplicates, "num_rejected": len(table.rejected)}
-    about = {"name": name, "hash": tables.content_hash(table), "format": table.format, "space": table.spec.title}
+    """What a table is and how it was read, and the hash that only the same content has."""
+    declared = json.loads(declared_json(table.spec)) if table.declared else None
     beside: dict[str, Any] = {"contexts": table.context_kinds} if table.context_kinds else {}
     beside |= {"num_stopped": table.num_censored} if table.num_censored else {}
-    return about | counts | beside | {"num_positions": table.spec.num_positions, "metrics": list(table.metrics.columns)}
+    return beside | {
+        "name": name,
+        "hash": tables.content_hash(table),
+        "format": table.format,
+        "format_title": title_of(table.format),
+        "space": table.spec.title,
+        "num_rows": len(table),
+        "num_duplicates": table.num_duplicates,
+        "num_rejected": len(table.rejected),
+        "num_positions": table.spec.num_positions,
+        "metrics": list(table.metrics.columns),
+        "columns": as_columns(mapping.columns_table(table.columns)),
+        "roles": mapping.said(table.columns),
+        "declared": declared,
+    }
 
 
 def results(folder: RunFolder, facts: Facts, pins: list[Pin]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def page(bundle: Bundle) -> str:
             _rankings(bundle, figures),
             _trust(bundle, figures),
             _next(bundle),
+            _columns(bundle),
             _settings(bundle),
             "</main>",
         )
@@ -287,10 +288,23 @@ def _next(bundle: Bundle) -> str:
     return f'<h2>Evaluate these next {_csv("next")}</h2><p class="how">{how}</p>{drawn}'
 
 
+def _columns(bundle: Bundle) -> str:
+    """How the columns of the file were read; nothing where its format gives every field its role."""
+    columns = bundle["data"].get("columns")
+    if not columns or not columns["column"]:
+        return ""
+    said, declared = bundle["data"]["roles"], bundle["data"]["declared"]
+    how = f"A reader changed {len(said)} of {len(columns['column'])} roles. " if said else ""
+    how += "The space was declared in a file." if declared else "The space follows from the rows." if how else ""
+    return f'<h2>How the columns were read</h2><p class="how">{how}</p>{_html_table(as_frame(columns))}'
+
+
 def _settings(bundle: Bundle) -> str:
     run, data, made = bundle["run"], bundle["data"], bundle["made"]
     lines = {f"setting {name}": value for name, value in run["settings"].items() if name != "id"}
-    lines |= {f"data {name}": value for name, value in data.items()}
+    apart = ("columns", "roles", "declared", "format_title")
+    shown = {name: value for name, value in data.items() if name not in apart}
+    lines |= {f"data {name}": value for name, value in (shown | {"format": data.get("format_title", data["format"])}).items()}
     lines |= {f"trained with {name}": value for name, value in run["versions"].items()} | {"trained": run["created"]}
     lines |= {f"report {name}": value for name, value in made.items()}
     texts = [", ".join(map(str, v)) if isinstance(v, list) else "default" if v is None else str(v) for v in lines.values()]

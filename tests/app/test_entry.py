@@ -232,6 +232,7 @@ def test_adding_a_file_closes_where_it_was_added(in_state: Workspace, tmp_path: 
     app = open_page("data")
     before = next(p for p in app.get("popover") if p.proto.popover.label == "Add another file").proto
     app.file_uploader[0].set_value(("flat.csv", flat_file(tmp_path / "flat.csv").read_bytes(), "text/csv")).run()
+    button(app, "Use these columns").click().run()
     assert not app.exception
     assert bar(app)["Data set"] == "flat.csv"
     after = next(p for p in app.get("popover") if p.proto.popover.label == "Add another file").proto
@@ -294,6 +295,7 @@ def test_an_upload_drops_the_run_on_every_page_and_a_run_of_it_comes_back_with_i
     app = open_page("data", arch="row:3", brush="0,0,1,1")
     assert pair(app, in_state) == ("First run", "Test data")
     app.file_uploader[0].set_value(("flat.csv", flat_file(tmp_path / "flat.csv").read_bytes(), "text/csv")).run()
+    button(app, "Use these columns").click().run()
     assert not app.exception
     assert {"run", "arch", "brush"}.isdisjoint(chosen(app))
     for page in ("data", "train", "home", "importance", "builder", "review"):

@@ -84,6 +84,7 @@ def test_an_uploaded_file_is_read_and_shown(in_state: Workspace, tmp_path) -> No
     app = open_page("data")
     content = flat_file(tmp_path / "designs.csv").read_text() + "3,1,9,3,1,1,oops,1\n"
     app.file_uploader[0].set_value(("designs.csv", content.encode(), "text/csv")).run()
+    app.button(key="use_columns").click().run()
     assert not app.exception
     assert in_state.datasets()["name"].tolist() == ["designs.csv"]
     read = texts(app)

@@ -48,6 +48,11 @@ def test_every_example_is_taken_as_it_was_downloaded(
         if number:
             page.get_by_role("button", name="Add another file").click()
         page.locator("input[type=file]").set_input_files(file)
+        use, stored = page.get_by_role("button", name="Use these columns"), page.get_by_text("Accepted")
+        use.or_(stored).wait_for()
+        if use.is_visible():
+            use.click()
+        stored.wait_for()
         expect(page.locator("p", has_text="Data set").filter(has_text=file.stem[:20])).to_be_visible()
         expect(page.get_by_text("2 of 2")).to_be_visible()
     assert sorted(server_workspace.datasets()["name"]) == sorted(file.name for file in files)
