@@ -15,8 +15,10 @@ from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.spaces import Space, load_space
 
 PRODUCT_LIMIT = 20_000
-UNREDUCED_K = 100  # modules a unit from which the search over a whole space starts
+UNREDUCED_K, UNREDUCED_LIMIT = 100, 4_000  # modules a unit, and their combinations, from which the search of a whole space starts
 IMPROVE_ROUNDS, IMPROVE_PARENTS, IMPROVE_CHILDREN = 30, 64, 8
+PREDICTED_AT_ONCE = 2048  # between two reports
+STARTS = 16  # best measured networks that the search begins from too
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,9 @@ def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = Fals
         minimize: smaller targets are better.
 
     Returns:
-        The whole-unit rows with `rank` from 1, sorted by unit and rank.
+        The whole-unit rows that have a score, with `rank` from 1, sorted by unit and rank.
     """
-    whole = modules[modules["whole_unit"]].copy()
+    whole = modules[modules["whole_unit"] & modules["score"].notna()].copy()
     whole["_lens"] = whole[lens] * orientation(lens, minimize)
     whole["_score"] = whole["score"] * orientation("score", minimize)
     whole = whole.sort_values(["unit_index", "_lens", "_score"], ascending=[True, False, False], kind="stable")
@@ -82,11 +84,11 @@ def reduced_space(
 
 
 def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: str, minimize: bool) -> Codes:
-    """(n, num_positions) the combinations of the top modules of the units, n at most PRODUCT_LIMIT.
+    """(n, num_positions) the combinations of the top modules of the units, at most PRODUCT_LIMIT; UNREDUCED_LIMIT without top_k.
 
-    Where there are more, those with the largest sum of effects: unit by unit only the PRODUCT_LIMIT best beginnings
-    are kept, which is exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may
-    have no layer may stay empty too; what breaks a rule of the space is left out.
+    Where there are more, those with the largest sum of effects: unit by unit only so many best beginnings are kept, which is
+    exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may have no layer may stay empty
+    too; what breaks a rule of the space is left out.
 
     Args:
         modules: modules.parquet.
@@ -95,7 +97,7 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
         lens: ranks them.
         minimize: smaller targets are better.
     """
-    ranked = top_modules(modules, lens, minimize)
+    ranked, limit = top_modules(modules, lens, minimize), UNREDUCED_LIMIT if top_k is None else PRODUCT_LIMIT
     kept = ranked[ranked["rank"] <= (top_k or UNREDUCED_K)]
     codes, sums, rules = np.full((1, spec.num_positions), ABSENT, np.int16), np.zeros(1), load_space(spec).rules
     for index, unit in enumerate(spec.units):
@@ -108,12 +110,30 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
         total = (sums[:, None] + effects).ravel()
         if rules:
             total[~rules.fits(codes, index, layers).ravel()] = -np.inf
-        best = np.argsort(-total, kind="stable")[:PRODUCT_LIMIT]
+        best = np.argsort(-total, kind="stable")[:limit]
         best = best[total[best] > -np.inf]
         before, module = np.divmod(best, len(effects))
         codes, sums = codes[before].copy(), total[best]
         codes[:, list(unit.positions)] = layers[module]
     return codes
+
+
+def best_measured(
+    codes: Codes, networks: NDArray[np.uint64], values: NDArray[np.float64], minimize: bool, num: int = STARTS
+) -> Codes:
+    """(at most num, num_positions) the measured architectures with the best targets, one a network, best first.
+
+    Args:
+        codes: (n, num_positions) the data.
+        networks: (n,) their canonical hashes.
+        values: (n,) their targets, NaN where there is none.
+        minimize: smaller targets are better.
+        num: how many.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known] if minimize else -values[known], kind="stable")]
+    first = np.sort(np.unique(networks[order], return_index=True)[1])
+    return codes[order[first[:num]]]
 
 
 def build(
@@ -126,12 +146,13 @@ def build(
     allow_evaluated: bool = False,
     seed: int = 0,
     report: Callable[[float], None] = lambda share: None,
+    start: Codes | None = None,
 ) -> Built:
     """The best distinct networks by the ensemble's prediction.
 
     With `top_k`: within the product of the top K modules of each unit (AutoBuild's reduced space). Without: the
-    whole space where it can be enumerated; else the product of the top modules, improved by local search over the
-    whole space with the predictor as judge (ours: unit scores ignore interaction, method.md, weakness 6).
+    whole space where it can be enumerated; else the product of the top modules and `start`, improved by local search over
+    the whole space with the predictor as judge (ours: unit scores ignore interaction, method.md, weakness 6).
 
     Args:
         predictor: the run.
@@ -143,35 +164,66 @@ def build(
         allow_evaluated: evaluated networks may be returned.
         seed: of the local search.
         report: hears the share that is done.
+        start: (n, num_positions) architectures whose neighbourhoods are searched too, whether they were evaluated or not.
     """
     space, spec = predictor.space, predictor.spec
     refused = np.zeros(0, np.uint64) if allow_evaluated else np.unique(evaluated)
     if top_k is not None:
-        return _best(predictor, product_codes(modules, spec, top_k, lens, predictor.minimize), refused, num)
+        return _best(predictor, product_codes(modules, spec, top_k, lens, predictor.minimize), refused, num, report)
     codes = space.enumerate()
     if codes is not None:
-        return _best(predictor, codes, refused, num)
-    start = product_codes(modules, spec, None, lens, predictor.minimize)
-    best = _best(predictor, start, refused, max(num, IMPROVE_PARENTS))
-    rng = np.random.default_rng(seed)
+        return _best(predictor, codes, refused, num, report)
+    product = product_codes(modules, spec, None, lens, predictor.minimize)
+    begun = product[:0] if start is None else start
+    kept, begun_with = max(num, IMPROVE_PARENTS), np.concatenate([product, begun])
+    best = _best(predictor, begun_with, refused, kept, lambda share: report(share / 2))
+    rng, known = np.random.default_rng(seed), np.concatenate([refused, space.hash_networks(begun_with)])
     for step in range(IMPROVE_ROUNDS):
-        children = np.repeat(best.codes, IMPROVE_CHILDREN, axis=0)
+        children = np.repeat(np.concatenate([best.codes, begun]), IMPROVE_CHILDREN, axis=0)
         for _ in range(1 + step % 2):  # one change a child, and two in every other round
             children = space.mutate(children, rng)
-        better = _best(predictor, np.concatenate([best.codes, children]), refused, max(num, IMPROVE_PARENTS))
-        report((step + 1) / IMPROVE_ROUNDS)
-        best = better
+        best = _better_of(best, _best(predictor, children, known, kept), kept)
+        known = np.union1d(known, space.hash_networks(children))
+        report((1 + (step + 1) / IMPROVE_ROUNDS) / 2)
     return Built(best.codes[:num], best.frame.head(num))
 
 
-def _best(predictor: Predictor, codes: Codes, refused: NDArray[np.uint64], num: int) -> Built:
+def _best(
+    predictor: Predictor,
+    codes: Codes,
+    refused: NDArray[np.uint64],
+    num: int,
+    report: Callable[[float], None] = lambda share: None,
+) -> Built:
     """The `num` best-predicted distinct networks among codes, none of them refused."""
     networks = predictor.space.hash_networks(codes)
     first = np.unique(networks, return_index=True)[1]
     first = first[~np.isin(networks[first], refused)]
-    frame = predictor.predict(codes[first])
+    parts = []
+    for start in range(0, max(len(first), 1), PREDICTED_AT_ONCE):
+        parts.append(predictor.predict(codes[first[start : start + PREDICTED_AT_ONCE]]))
+        report(min((start + PREDICTED_AT_ONCE) / max(len(first), 1), 1.0))
+    return _ordered(codes[first], pd.concat(parts, ignore_index=True), num)
+
+
+def _better_of(one: Built, other: Built, num: int) -> Built:
+    """The `num` best of two sets without a network in common."""
+    return _ordered(np.concatenate([one.codes, other.codes]), pd.concat([one.frame, other.frame], ignore_index=True), num)
+
+
+def _ordered(codes: Codes, frame: pd.DataFrame, num: int) -> Built:
+    """The `num` best-predicted of networks and their predictions."""
     order = np.argsort(-frame["score"].to_numpy(), kind="stable")[:num]
-    return Built(codes[first][order], frame.iloc[order].reset_index(drop=True))
+    return Built(codes[order], frame.iloc[order].reset_index(drop=True))
+
+
+def nothing_left(space: Space, evaluated: NDArray[np.uint64]) -> str:
+    """Why there is no network to offer that was not evaluated, as a sentence."""
+    every = space.enumerate()
+    networks = np.zeros(0, np.uint64) if every is None else np.unique(space.hash_networks(every))
+    if every is not None and np.isin(networks, evaluated).all():
+        return f"All {len(networks):,} networks of this space were evaluated already"
+    return "No network was found that was not evaluated already"
 
 
 def built_records(built: Built, predictor: Predictor) -> list[dict[str, Any]]:

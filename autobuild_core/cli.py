@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ import numpy as np
 from autobuild_core import notebook, registry, tables
 from autobuild_core.errors import Cancelled, ConfigError, StudioError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
+from autobuild_core.records import ArchTable
 from autobuild_core.scorers import DEFAULT_SCORER
+from autobuild_core.spaces import unit_facts
+from autobuild_core.spaces._configspace import declared_json
 
 USER_ERROR, INTERRUPTED = 2, 130
 LINE_SECONDS = 3.0
@@ -52,8 +55,10 @@ class Progress:
 
 
 def inspect(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Reads and checks a file."""
-    table = notebook.read(options.data, options.format, options.space)
+    """Reads and checks a file: how each column is read and why, the units that follow, what to look at before training."""
+    table = _read(options)
+    if options.write_space:
+        _write(options.write_space, declared_json(table.spec))
     nodes = (table.codes >= 0).sum(1)
     spread = (nodes.min(), np.median(nodes), nodes.max()) if len(table) else (0, 0, 0)
     return {
@@ -65,13 +70,38 @@ def inspect(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "rejected": [{"row": r.row, "reason": r.reason} for r in table.rejected],
         "metrics": list(table.metrics.columns),
         "num_nodes": dict(zip(("min", "median", "max"), map(float, spread), strict=True)),
+        "columns": [{name: getattr(c, name) for name in ("name", "role", "kind", "num_values", "why")} for c in table.columns],
+        "units": unit_facts(table.spec),
+        "contexts": table.context_kinds,
+        "num_censored": table.num_censored,
+        "warnings": list(table.warnings),
         "notes": list(table.notes),
     }
 
 
+def _read(options: argparse.Namespace) -> ArchTable:
+    """The table of --format, --space and --role."""
+    return notebook.read(options.data, options.format, options.space, roles_of(options.role))
+
+
+def roles_of(given: Iterable[str]) -> dict[str, str]:
+    """{column: role} of COLUMN=ROLE; a column's name may have "=" in it.
+
+    Raises:
+        ConfigError: one is not of that form.
+    """
+    roles = {}
+    for text in given:
+        column, equals, role = text.rpartition("=")
+        if not (column and equals and role):
+            raise ConfigError(f"--role: got '{text}', expected COLUMN=ROLE.")
+        roles[column] = role
+    return roles
+
+
 def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Trains the ensemble into a new run folder."""
-    table = notebook.read(options.data, options.format, options.space)
+    table = _read(options)
     stop = threading.Event()
 
     def interrupt(*_: Any) -> None:
@@ -80,11 +110,22 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set()), signal.signal(signal.SIGINT, interrupt)
     data_name = Path(options.data).name
-    name = options.name or f"{data_name}: {options.target}"
+    name = options.name or f"{data_name}: {options.target_name or options.target}"
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    called = {"target_name": options.target_name, "target_unit": options.target_unit}
     try:
         run = notebook.train(
-            table, options.target, options.out, options.minimize, options.seed, name, data_name, progress, stop.is_set, **settings
+            table,
+            options.target,
+            options.out,
+            options.minimize,
+            options.seed,
+            name,
+            data_name,
+            progress,
+            stop.is_set,
+            **settings,
+            **called,
         )
     finally:
         signal.signal(signal.SIGTERM, before[0])
@@ -97,7 +138,7 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from autobuild_core.datasets import read_table
 
     run = notebook.Run(options.run)
-    frame = run.predict(read_table(Path(options.data), options.format, run.predictor.spec))
+    frame = run.predict(read_table(Path(options.data), options.format, run.predictor.spec, run.roles))
     _write(options.out, tables.to_csv(frame))
     return {"num": len(frame), "num_refused": int(frame["predicted"].isna().sum()), "path": str(options.out)}
 
@@ -207,8 +248,17 @@ def make_parser() -> argparse.ArgumentParser:
 
     for command in (add(inspect, "data"), add(train, "data")):
         command.add_argument("--format", help="file format; recognised by content unless given")
-        command.add_argument("--space", help="search space; follows from the format unless given")
+        command.add_argument(
+            "--space", metavar="NAME|FILE", help="search space by name, or a space.json that declares the table's"
+        )
+        command.add_argument(
+            "--role", action="append", default=[], metavar="COLUMN=ROLE", help="how a column is read; repeatable"
+        )
+        if command.get_default("run_command") is inspect:
+            command.add_argument("--write-space", metavar="FILE", help="writes the space as space.json, to be edited")
     command.add_argument("--target", required=True, help="equation over the file's metrics")
+    command.add_argument("--target-name", default="", help="what charts and texts call the target; its equation unless given")
+    command.add_argument("--target-unit", default="", help="unit of the target's values")
     command.add_argument("--out", required=True, help="new folder for the run")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
     command.add_argument("--seed", type=int, default=0)

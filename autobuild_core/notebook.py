@@ -5,7 +5,7 @@ The command line is thin over it.
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from autobuild_core.inference import Predictor
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import DEFAULT_SCORER, LENSES, make_scorer, score_modules, unit_groups, window_count
+from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.suggest import suggest
 from autobuild_core.tables import content_hash
 from autobuild_core.targets import Target
@@ -56,6 +57,11 @@ class Run:
     def table(self) -> ArchTable:
         """The evaluated architectures it was trained on."""
         return self.folder.table()
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """{column: role} of the data that it was trained on."""
+        return {column.name: column.role for column in self.folder.table().columns}
 
     def modules(self) -> pd.DataFrame:
         """The modules the training scored, with scores, intervals and evidence."""
@@ -124,7 +130,7 @@ class Run:
             RunError: the table is of another space.
         """
         own = self.predictor.spec
-        table = data if isinstance(data, ArchTable) else read_table(Path(data), space=own)
+        table = data if isinstance(data, ArchTable) else read_table(Path(data), space=own, roles=self.roles)
         if (table.spec.name, table.spec.tokens, table.spec.units) != (own.name, own.tokens, own.units):
             raise RunError(
                 f"data: got architectures of {table.spec.title} with other units or layers than the run's ({own.title})."
@@ -149,9 +155,13 @@ class Run:
         """Which architectures to evaluate next to learn most: arch (native encoding), information, predicted, low, high, modules.
 
         Raises:
-            ConfigError: num is not positive.
+            ConfigError: num is not positive, or every network was evaluated already.
         """
-        codes, frame = suggest(self.predictor, self.modules(), self.table().networks, num)
+        networks = self.table().networks
+        codes, frame = suggest(self.predictor, self.modules(), networks, num)
+        if not len(codes):
+            said = building.nothing_left(self.predictor.space, networks)
+            raise ConfigError(f"{said}, expected a space with networks left to evaluate.")
         return pd.DataFrame(building.architecture_records(self.predictor.space, codes, frame))
 
     def interactions(self) -> pd.DataFrame:
@@ -180,40 +190,59 @@ class Run:
     ) -> pd.DataFrame:
         """The best distinct networks by the ensemble: arch (native encoding), predicted, low, high, modules.
 
+        A space too large to be enumerated is searched from the best modules and from the best measured architectures.
+
         Raises:
-            ConfigError: num or top_k is not positive.
+            ConfigError: num or top_k is not positive, or every network was evaluated already and those are not allowed.
         """
         if num < 1:
             raise ConfigError(f"num: got {num}, expected at least 1.")
         if top_k is not None and top_k < 1:
             raise ConfigError(f"top k: got {top_k}, expected at least 1.")
+        table = self.table()
+        values = Target(self.config.target).values(table.metrics)
         built = building.build(
             self.predictor,
             self.modules(),
-            self.table().networks,
+            table.networks,
             num,
             top_k,
             lens,
             allow_evaluated,
             report=lambda share: report({"phase": "building", "share": share}),
+            start=building.best_measured(table.codes, table.networks, values, self.config.minimize),
         )
+        if not len(built.codes):
+            said, kept = building.nothing_left(self.predictor.space, table.networks), ""
+            if top_k is not None and not said.startswith("All"):
+                kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
+            raise ConfigError(f"{said}{kept or ';'} allow evaluated ones (--allow-evaluated) to rank those.")
         return pd.DataFrame(building.built_records(built, self.predictor))
 
 
-def read(path: Path | str, format: str | None = None, space: str | None = None) -> ArchTable:
+def read(
+    path: Path | str,
+    format: str | None = None,
+    space: str | Path | None = None,
+    roles: Mapping[str, str] | None = None,
+) -> ArchTable:
     """Reads a file of evaluated architectures; its format is recognised by content.
 
     Args:
         path: the file; .gz is read as what is inside.
         format: file in datasets/, where recognition is not wanted.
-        space: file in spaces/ that the architectures must belong to.
+        space: file in spaces/ that the architectures must belong to, or the path of a space.json that declares the flat space of
+            the table (ConfigSpace's JSON is read too).
+        roles: {column: "architecture", "choice", "context", "metric" or "ignored"}; others are found by evidence.
 
     Raises:
+        MappingError: its columns do not make a space.
         DataError: it cannot be read, or is of another space.
-        ConfigError: no such format.
+        ConfigError: no such format or role.
     """
-    table = read_table(Path(path), format)
-    if space and table.spec.name != space:
+    declared = read_declared(Path(space)) if space and str(space).endswith(".json") else None
+    table = read_table(Path(path), format, roles=roles, declared=declared)
+    if space and declared is None and table.spec.name != space:
         raise DataError(f"{path}: got architectures of {table.spec.name}, expected {space}.")
     return table
 

@@ -1,6 +1,6 @@
 """Reads a file that a user handed in within a process of its own, with bounded memory and time.
 
-    python -m autobuild_core.reading IN OUT [--format F] [--space SPEC.json] [--max-bytes N] [--max-seconds N]
+    python -m autobuild_core.reading IN OUT [--request REQUEST.json] [--max-bytes N] [--max-seconds N]
 
 The result comes back as a saved dataset folder (columns and JSON), never as pickled objects.
 """
@@ -13,10 +13,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-from autobuild_core.errors import ConfigError, DataError, StudioError
+from autobuild_core.errors import ConfigError, DataError, MappingError, StudioError
 from autobuild_core.records import ArchTable, SpaceSpec
+from autobuild_core.spaces import _declared
+from autobuild_core.spaces._declared import Declared
+from autobuild_core.tables import column_role
 
 DEFAULT_BYTES = 4 * 1024**3
 DEFAULT_SECONDS = 300.0
@@ -28,6 +34,8 @@ def read_guarded(
     path: Path,
     format: str | None = None,
     space: SpaceSpec | None = None,
+    roles: Mapping[str, str] | None = None,
+    declared: Declared | None = None,
     max_bytes: int = DEFAULT_BYTES,
     max_seconds: float = DEFAULT_SECONDS,
 ) -> ArchTable:
@@ -37,10 +45,13 @@ def read_guarded(
         path: the file, plain or gzipped.
         format: its format; None to recognise it.
         space: the space it must lie in; None to infer it.
+        roles: {column: role} that a reader said.
+        declared: the flat space of its design columns, where a reader declared it.
         max_bytes: memory that reading may take beyond that of the bare process.
         max_seconds: wall time that it may take.
 
     Raises:
+        MappingError: its columns do not make a space.
         DataError: the file cannot be read, needs too much memory, or takes too long.
         ConfigError: there is no such format.
     """
@@ -51,11 +62,10 @@ def read_guarded(
         out = Path(scratch) / "table"
         command = [sys.executable, "-m", "autobuild_core.reading", str(path.resolve()), str(out)]
         command += ["--max-bytes", str(int(max_bytes)), "--max-seconds", str(max_seconds)]
-        if format:
-            command += ["--format", format]
-        if space:
-            (Path(scratch) / "space.json").write_text(space.to_json())
-            command += ["--space", str(Path(scratch) / "space.json")]
+        asked = {"format": format, "roles": dict(roles or {}), "space": space.to_json() if space else None}
+        asked["declared"] = _declared.to_json(declared) if declared else None
+        (Path(scratch) / "request.json").write_text(json.dumps(asked), encoding="utf-8")
+        command += ["--request", str(Path(scratch) / "request.json")]
         _run(command, path.name, max_bytes, max_seconds)
         return load_table(out)
 
@@ -92,7 +102,9 @@ def _judge(status: int, output: str, errors: str, name: str, max_bytes: int) -> 
     try:
         report = json.loads(output.strip().splitlines()[-1])
         kind, message = str(report["error"]), str(report["message"])
+        columns = tuple(column_role(raw) for raw in report.get("columns", ()))
     except (IndexError, ValueError, KeyError, TypeError):
+        columns = ()
         kind, message = ("MemoryError", "") if status < 0 or "MemoryError" in errors else ("", "")
     if status == -signal.SIGXCPU:
         raise DataError(f"{name}: takes too much processor time to read, expected a smaller file.")
@@ -100,10 +112,12 @@ def _judge(status: int, output: str, errors: str, name: str, max_bytes: int) -> 
         raise DataError(f"{name}: needs more than {max_bytes / 2**20:,.0f} MiB to read, expected a smaller file.")
     if kind == "ConfigError":
         raise ConfigError(message)
+    if kind == "MappingError":
+        raise MappingError(message, columns)
     if kind:
         raise DataError(message)
     last = (errors.strip().splitlines() or ["no message"])[-1]
-    raise DataError(f"{name}: the reader broke off with status {status} ({last[:200]}).")
+    raise DataError(f"{name}: the reader broke off with status {status} ({textwrap.shorten(last, 200, placeholder=' ...')}).")
 
 
 def _limit_memory(max_bytes: int) -> None:
@@ -122,9 +136,11 @@ def _read_and_save(options: argparse.Namespace) -> None:
     from autobuild_core.datasets import read_table
     from autobuild_core.storage import save_table
 
-    spec = SpaceSpec.from_json(options.space.read_text()) if options.space else None
+    asked = json.loads(options.request.read_text(encoding="utf-8")) if options.request else {}
+    spec = SpaceSpec.from_json(asked["space"]) if asked.get("space") else None
+    declared = _declared.from_json(asked["declared"]) if asked.get("declared") else None
     _limit_memory(options.max_bytes)
-    table = read_table(options.source, options.format, spec)
+    table = read_table(options.source, asked.get("format"), spec, asked.get("roles"), declared)
     _limit_memory(LIBRARY_BYTES + options.max_bytes)
     save_table(table, options.out)
 
@@ -134,8 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m autobuild_core.reading", description="Reads a file into a dataset folder.")
     parser.add_argument("source", type=Path, help="file of evaluated architectures")
     parser.add_argument("out", type=Path, help="folder to write")
-    parser.add_argument("--format", help="file in datasets/; recognised by content when left out")
-    parser.add_argument("--space", type=Path, help="JSON of the space that it must lie in")
+    parser.add_argument("--request", type=Path, help="JSON with format, space, roles and declared; each may be null")
     parser.add_argument("--max-bytes", type=int, default=DEFAULT_BYTES, help="memory beyond that of the bare process")
     parser.add_argument(
         "--max-seconds", type=float, default=DEFAULT_SECONDS, help="processor time (the caller watches the clock)"
@@ -146,10 +161,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _read_and_save(options)
     except StudioError as error:
-        kind = "ConfigError" if isinstance(error, ConfigError) else "DataError"
-        report = {"error": kind, "message": str(error)}
+        kinds = (MappingError, ConfigError)
+        kind = next((k.__name__ for k in kinds if isinstance(error, k)), "DataError")
+        columns = [asdict(column) for column in error.columns] if isinstance(error, MappingError) else []
+        report = {"error": kind, "message": str(error), "columns": columns}
     except MemoryError:
-        report = {"error": "MemoryError", "message": "out of memory"}
+        report = {"error": "MemoryError", "message": "out of memory", "columns": []}
     else:
         return 0
     print(json.dumps(report))

@@ -89,6 +89,10 @@ class SpaceSpec:
     conditions: tuple[Condition, ...] = ()
     forbidden: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...] = ()
 
+    def __post_init__(self) -> None:
+        one_nan = {name: tuple(np.nan if v != v else v for v in values) for name, values in self.numbers.items()}
+        object.__setattr__(self, "numbers", one_nan)  # NaN equals only itself: equal specs hold one and the same
+
     @property
     def num_states(self) -> int:
         """Nodes that a graph has beside its layers: a cell's sums, one a unit; none on chains."""

@@ -46,7 +46,7 @@ SAMPLE_RUN = Path(__file__).resolve().parent.parent / "sample_data" / "run"
 DEFAULT_CAP_GB = 5.0
 LONGEST_NAME = 120
 BUSY_SECONDS = 20.0
-TEXTS = ("id", "name", "state", "data_name", "data_hash", "target", "verdict", "phase", "error")
+TEXTS = ("id", "name", "state", "data_name", "data_hash", "target", "target_name", "target_unit", "verdict", "phase", "error")
 TIMES = ("created", "started", "finished")
 NUMBERS = ("seed", "threads", "seconds", "srcc", "kendall", "mae", "step", "num_steps", "loss", "seconds_left")
 FLAGS = ("minimize", "read_only")
@@ -209,9 +209,9 @@ class Workspace:
         Args:
             dataset_id: the data; the run keeps its own copy.
             target: equation over the metrics; checked by the caller (targets.py).
-            name: "" = data set and target.
+            name: "" = data set and what the target is called.
             minimize: smaller targets are better.
-            settings: other fields of `RunConfig`: seed, num_members, num_steps, max_length, threads.
+            settings: other fields of `RunConfig`: seed, num_members, num_steps, max_length, threads, target_name, target_unit.
 
         Returns:
             The id of the run.
@@ -221,7 +221,7 @@ class Workspace:
             ConfigError: the name is too long, a setting is unknown, or the disk cap would be passed.
         """
         table, data_name = self.dataset(dataset_id), self.dataset_name(dataset_id)
-        name = _clean_name(name or f"{data_name}: {target}"[:LONGEST_NAME], "run")
+        name = _clean_name(name or f"{data_name}: {settings.get('target_name') or target}"[:LONGEST_NAME], "run")
         run_id, digest = _new_id(), content_hash(table)
         try:
             config = RunConfig(run_id, name, data_name, digest, target, minimize, **settings)
@@ -392,7 +392,7 @@ def _run_row(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
     started, ended = state.get("started"), state.get("ended")
     created = pd.Timestamp(folder.about["created"]).timestamp()
     row: dict[str, Any] = {name: getattr(config, name) for name in ("name", "data_name", "data_hash")}
-    row |= {name: getattr(config, name) for name in ("target", "minimize", "seed", "threads")}
+    row |= {name: getattr(config, name) for name in ("target", "target_name", "target_unit", "minimize", "seed", "threads")}
     row |= {name: progress.get(name) for name in ("step", "num_steps", "loss", "phase", "seconds_left")}
     row |= {name: quality.get(name) for name in ("srcc", "kendall", "mae", "verdict")}
     row |= {"id": entry["id"], "name": entry.get("name", config.name), "state": state["state"], "error": state["error"]}

@@ -86,7 +86,10 @@ def _deviations(scores: Array) -> Array:
 def _pool(
     predictor: Predictor, rows: Codes, owner: NDArray[np.int64], evaluated: NDArray[np.uint64], rng: np.random.Generator
 ) -> Codes:
-    """(n, num_positions) distinct networks, none evaluated: random ones with a contending module in about half of the units."""
+    """(n, num_positions) distinct networks, none evaluated: random ones with a contending module in about half of the units.
+
+    Where those were all evaluated, every network that is left of a space that can be enumerated.
+    """
     space, units = predictor.space, predictor.spec.units
     codes = space.sample(POOL, rng)
     for index, unit in enumerate(units):
@@ -96,19 +99,23 @@ def _pool(
             columns = list(unit.positions)
             codes[:, columns] = np.where(put[:, None], rows[which][:, columns], codes[:, columns])
     codes, valid = space.complete(codes, np.zeros(codes.shape[1], bool), rng)
-    codes = codes[valid]
-    networks = space.hash_networks(codes)
+    left = _new(predictor, codes[valid], evaluated)
+    return left if len(left) or (every := space.enumerate()) is None else _new(predictor, every, evaluated)
+
+
+def _new(predictor: Predictor, codes: Codes, evaluated: NDArray[np.uint64]) -> Codes:
+    """(n, num_positions) the distinct networks among codes that were not evaluated."""
+    networks = predictor.space.hash_networks(codes)
     first = np.unique(networks, return_index=True)[1]
     return codes[first[~np.isin(networks[first], evaluated)]]
 
 
 def _contains(codes: Codes, rows: Codes, owner: NDArray[np.int64], predictor: Predictor) -> NDArray[np.bool_]:
-    """(n, contending) which codes have which contending module in its unit, as equal networks have it."""
-    canonical, modules = predictor.space.canonical(codes), predictor.space.canonical(rows)
+    """(n, contending) which codes have which contending module in its unit, as written."""
     out = np.empty((len(codes), len(rows)), bool)
     for number, unit in enumerate(owner):
         columns = list(predictor.spec.units[unit].positions)
-        out[:, number] = (canonical[:, columns] == modules[number, columns]).all(1)
+        out[:, number] = (codes[:, columns] == rows[number, columns]).all(1)
     return out
 
 

@@ -175,13 +175,13 @@ def load_table(folder: Path) -> ArchTable:
     except (OSError, KeyError, pa.ArrowException) as error:
         raise DataError(f"{path}: got a damaged or missing file ({error}), expected a saved table.") from error
     rejected = tuple(Rejection(r["row"], r["reason"]) for r in facts["rejected"])
-    roles = tuple(_column_role(raw) for raw in facts.get("columns", ()))
+    roles = tuple(column_role(raw) for raw in facts.get("columns", ()))
     censored, warnings = columns.get("censored", np.zeros(0)), tuple(facts.get("warnings", ()))
     read = (spec, codes, networks, metrics, source_rows, facts["format"], facts["num_read"], rejected, tuple(facts["notes"]))
     return ArchTable(*read, contexts, facts.get("contexts", {}), censored, roles, warnings)
 
 
-def _column_role(raw: dict[str, Any]) -> ColumnRole:
+def column_role(raw: dict[str, Any]) -> ColumnRole:
     """A column's role as it was saved."""
     return ColumnRole(**raw | {name: tuple(raw[name]) for name in ("examples", "histogram")})
 

@@ -1,34 +1,64 @@
 """Taking in a file: the drop zone and the sample, read in a guarded process, kept in the workspace. For Home and Data."""
 
+import re
 import tempfile
 from pathlib import Path
 
 import streamlit as st
 
+from autobuild_core import registry
+from autobuild_core.datasets import Dataset, load_format
+from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
 from autobuild_core.errors import StudioError
 from autobuild_core.reading import read_guarded
 from autobuild_core.storage import SAMPLE_ID
 from pages import _shared
 
 MAX_SECONDS = 120.0
-TYPES = ["json", "jsonl", "csv", "tsv", "gz", "txt"]
+ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}
 SAMPLE_NAME = "Fashion MBConv sample"
 
 
 def drop_zone() -> None:
     """A place to drop a file; once one is read, Data opens on it."""
     count = st.session_state.setdefault("drops", 0)
-    label = (
-        "NAS-Bench-Macro JSON, Once-for-all JSON lines, a CSV of design choices and metrics, or a CSV with a column arch "
-        "(also NAS-Bench-201 cells); .gz is read as what is inside"
-    )
-    upload = st.file_uploader(label, type=TYPES, key=f"drop_{count}", max_upload_size=200)
+    label = "A file of evaluated architectures, plain or packed with gzip; its format is recognised by its content"
+    upload = st.file_uploader(label, key=f"drop_{count}", max_upload_size=200)
+    _examples()
     if upload is None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(upload.name).name
         path.write_bytes(upload.getbuffer())
         _take_in(path, upload.name)
+
+
+def _examples() -> None:
+    """What can be dropped: every format with its sentence and a small file to download."""
+    with st.expander("What can I drop here?"):
+        for name in registry.names("datasets"):
+            format = load_format(name)
+            words, button = st.columns([4, 1.5], vertical_alignment="center")
+            words.markdown(f"**{_shared.plain(format.title)}**  \n{_shared.plain(format.about, 400)}")
+            button.download_button(
+                "Example",
+                format.example,
+                _file_name(format),
+                key=f"example_{name}",
+                icon=":material/download:",
+                on_click="ignore",
+                help=f"A small file of this kind, to see how yours should look: {format.title}",
+                width="stretch",
+            )
+
+
+def _file_name(format: Dataset) -> str:
+    """What a format's example is called when it is downloaded."""
+    lines = format.example.strip().splitlines()
+    in_json = "json" if lines[0].startswith(b"[") or len(lines) == 1 else "jsonl"
+    ending = ENDINGS.get(kind_of(format.example)) or (in_json if lines[0].startswith((b"[", b"{")) else "csv")
+    name = re.sub(r"\W+", "_", re.sub(r"\(.*?\)", "", format.title).lower()).strip("_")
+    return f"{name}.{ending}"
 
 
 def sample_button() -> None:
@@ -40,8 +70,9 @@ def sample_button() -> None:
     if st.button("Try the sample", type="primary", key="try_sample"):
         if trained:
             store = _shared.workspace()
-            dataset_id = _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
-            _shared.go_to("home", run=SAMPLE_ID, data=dataset_id)
+            _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
+            _shared.choose_run(SAMPLE_ID)
+            _shared.go_to("home")
         _take_in(_shared.SAMPLE_FILE, SAMPLE_NAME)
 
 
@@ -63,4 +94,5 @@ def _take_in(path: Path, name: str) -> None:
             st.write(_shared.plain(error, 1200))
             return
     st.session_state["drops"] = st.session_state.get("drops", 0) + 1
-    _shared.go_to("data", data=dataset_id, target=None, minimize=None)
+    _shared.choose_data(dataset_id)
+    _shared.go_to("data")

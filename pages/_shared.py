@@ -26,6 +26,7 @@ from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import ACTIVE_STATES, RunConfig
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.storage import SAMPLE_ID, Workspace
+from autobuild_core.targets import Label
 from pages import _selection
 from pages._selection import keep as keep
 from pages._selection import kept, restore
@@ -111,49 +112,74 @@ def enter(name: str) -> None:
     restore()
     wanted = recall("run")
     run = current_run(fall_back_to_sample=name != "home")
-    if wanted is not None and (run is None or run["id"] != wanted):
+    if wanted is not None and not (runs()["id"] == wanted).any():
         visit()["instead"] = None if run is None else run["id"]
-    shown = run if name != "data" else _run_on_data(run)
     if run is not None or name != "home" or not workspace().datasets().empty:
-        _top_bar(name, shown)
-    _say_what_is_gone(run, shown)
+        _top_bar(name, run)
+    _say_what_is_gone(run)
 
 
-def _run_on_data(run: "pd.Series[Any] | None") -> "pd.Series[Any] | None":
-    """The run, where it was trained on the data set that Data shows."""
-    dataset = current_dataset()
-    return run if run is not None and dataset is not None and run["data_hash"] == dataset["hash"] else None
-
-
-def _has_runs(dataset: "pd.Series[Any] | None") -> bool:
-    """Whether any run was trained on a data set."""
-    return dataset is not None and bool((runs()["data_hash"] == dataset["hash"]).any())
-
-
-def known_target() -> tuple[str, bool] | None:
-    """Target and whether it is minimised: as chosen, else as in the run that is shown, where it is of the data shown."""
-    if (target := recall("target")) is not None:
-        return target, recall("minimize") == "yes"
-    run = _run_on_data(current_run())
-    return None if run is None else (str(run["target"]), bool(run["minimize"]))
-
-
-def _say_what_is_gone(run: "pd.Series[Any] | None", shown: "pd.Series[Any] | None") -> None:
-    """Sentences where the link names a run or a row that is not there, so that nothing else is shown in silence.
+@dataclass(frozen=True)
+class Aim:
+    """What a training is to learn.
 
     Args:
-        run: the run that the session has now.
-        shown: the same where the page shows it.
+        target: the equation.
+        minimize: smaller values are better.
+        name: what it is called, "" = its equation.
+        unit: of its values, "" = what follows from equation and name.
     """
+
+    target: str
+    minimize: bool
+    name: str = ""
+    unit: str = ""
+
+    @classmethod
+    def of(cls, run: "pd.Series[Any]") -> "Aim":
+        """Of a line of the table of runs."""
+        return cls(str(run["target"]), bool(run["minimize"]), str(run["target_name"]), str(run["target_unit"]))
+
+    @property
+    def label(self) -> Label:
+        """How it is called."""
+        return Label.of(self.target, self.name, self.unit)
+
+    @property
+    def direction(self) -> str:
+        """Its direction in a word."""
+        return "minimise" if self.minimize else "maximise"
+
+    @property
+    def words(self) -> str:
+        """Direction and name, for Markdown; without a name the equation."""
+        return f"{self.direction} {plain(self.name, 30) if self.name else code(self.target, 30)}"
+
+    @property
+    def equation(self) -> str | None:
+        """The equation of one that has a name, for Markdown; else None."""
+        return code(self.target, 300) if self.name else None
+
+
+def known_aim() -> Aim | None:
+    """The target as chosen, else as in the run that is shown."""
+    if (target := recall("target")) is not None:
+        return Aim(target, recall("minimize") == "yes", recall("target_name") or "", recall("target_unit") or "")
+    run = current_run()
+    return None if run is None else Aim.of(run)
+
+
+def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
+    """Sentences where the link names a run or a row that is not there, so that nothing else than `run` is shown in silence."""
     if "instead" in visit() and visit()["instead"] == (None if run is None else run["id"]):
         other = "" if run is None else f'; shown is "{plain(run["name"])}"'
         st.warning(f"The run in this link does not exist any more{other}.")
-    if shown is None or shown["state"] != "finished":
+    if run is None or run["state"] != "finished":
         return
     row = visit().get("row") if recall("arch") is None else None  # Importance has already put the best in its place
     if named := _selection.named_rows():
         try:
-            known = read_run(str(shown["id"])).table.source_rows
+            known = read_run(str(run["id"])).table.source_rows
         except StudioError:
             return  # the page says it
         if missing := [one for one in named if not (one.isdigit() and (known == int(one)).any())]:
@@ -240,23 +266,82 @@ def runs() -> pd.DataFrame:
     return workspace().runs()
 
 
-def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
-    """The run in the URL or the session, else the newest that lives or is finished, else the newest.
+def current_pair(fall_back_to_sample: bool = True) -> "tuple[pd.Series[Any] | None, pd.Series[Any] | None]":
+    """The chosen run and the data set that it was trained on: one choice, so that they never come apart.
 
-    The shipped sample only while the workspace is empty.
+    A run takes its data along, None where the workspace has them no more (the run keeps its own copy). Data without a run have
+    the newest that was trained on them. Where neither is chosen it is the newest run that lives or is finished, else the newest,
+    and the shipped sample where its data are in the workspace, or nothing else is; without any run, the newest data set.
+
+    Args:
+        fall_back_to_sample: the sample may be it while the workspace is empty.
     """
-    frame = runs()
-    chosen = frame[frame["id"] == recall("run")]
-    if chosen.empty:
-        own = frame[frame["id"] != SAMPLE_ID]
-        useful = own[own["state"].isin([*ACTIVE_STATES, "finished"])]
-        chosen = (own if useful.empty else useful).head(1)
-    if chosen.empty and fall_back_to_sample and workspace().datasets().empty:
-        chosen = frame[frame["id"] == SAMPLE_ID]
-    if chosen.empty:
-        return None
-    keep(run=chosen.iloc[0]["id"])
-    return chosen.iloc[0]
+    frame, sets = runs(), workspace().datasets()
+    run = _one(frame[frame["id"] == recall("run")])
+    dataset = _one(sets[sets["id"] == recall("data")])
+    if run is None and dataset is not None:
+        run = _most_useful(frame[frame["data_hash"] == dataset["hash"]])
+    elif run is None:
+        sample = frame["id"] == SAMPLE_ID
+        tried = frame["data_hash"].isin(sets["hash"]) | (fall_back_to_sample and sets.empty)
+        run = _most_useful(frame[~sample | tried])
+    if run is None:
+        return None, dataset if dataset is not None else _one(sets)
+    if dataset is None or dataset["hash"] != run["data_hash"]:
+        own = sets[sets["hash"] == run["data_hash"]]
+        dataset = _one(own.sort_values("name", key=lambda names: names != run["data_name"], kind="stable"))
+    return run, dataset
+
+
+def _one(frame: pd.DataFrame) -> "pd.Series[Any] | None":
+    """The first line, None where there is none."""
+    return None if frame.empty else frame.iloc[0]
+
+
+def _most_useful(frame: pd.DataFrame) -> "pd.Series[Any] | None":
+    """The newest run that lives or is finished, else the newest; an own one before the sample."""
+    own = frame[frame["id"] != SAMPLE_ID]
+    useful = own[own["state"].isin([*ACTIVE_STATES, "finished"])]
+    found = _one(useful) if len(useful) else _one(own)
+    return _one(frame) if found is None else found
+
+
+def current_run(fall_back_to_sample: bool = True) -> "pd.Series[Any] | None":
+    """The run of `current_pair`; both are kept, so that every page's URL holds the pair."""
+    run, dataset = current_pair(fall_back_to_sample)
+    if run is not None:
+        keep(run=run["id"], data=None if dataset is None else dataset["id"])
+    return run
+
+
+def current_dataset() -> "pd.Series[Any] | None":
+    """The data set of `current_pair`."""
+    return current_pair()[1]
+
+
+def choose_run(run_id: str) -> None:
+    """Chooses a run, and with it its data."""
+    _choose(run=run_id, data=None)
+
+
+def choose_data(dataset_id: str | None) -> None:
+    """Chooses a data set, and with it the newest run that was trained on it, if any; None forgets both."""
+    _choose(run=None, data=dataset_id)
+
+
+def _choose(**choice: str | None) -> None:
+    """Chooses the pair anew; what was chosen in other data, and their target, are let go."""
+    before = _hash_of(*current_pair())
+    keep(**choice)
+    run, dataset = current_pair()
+    after = {"run": None if run is None else run["id"], "data": None if dataset is None else dataset["id"]}
+    keep(**after, **(dict.fromkeys(_selection.OF_THE_DATA) if _hash_of(run, dataset) != before else {}))
+
+
+def _hash_of(run: "pd.Series[Any] | None", dataset: "pd.Series[Any] | None") -> str | None:
+    """Hash of the data of a pair."""
+    known = run["data_hash"] if run is not None else None if dataset is None else dataset["hash"]
+    return None if known is None else str(known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,18 +390,27 @@ class FinishedRun:
         return values
 
     @property
+    def label(self) -> Label:
+        """How the target is called."""
+        return self.config.label
+
+    @property
     def unit(self) -> str:
         """Unit of the target, may be empty."""
-        return colours.unit_of(self.config.target)
+        return self.label.unit
 
     @property
     def direction(self) -> str:
         """The target in words."""
-        return f"{'minimise' if self.config.minimize else 'maximise'} {self.config.target}"
+        return f"{'minimise' if self.config.minimize else 'maximise'} {self.label.title}"
+
+    def amount(self, value: float) -> str:
+        """A value of the target with its unit."""
+        return colours.amount(value, self.unit)
 
     def scale(self, lens: Lens) -> Scale:
         """The colour scale of a lens, the same on every page."""
-        return colours.scale_for(self.modules, lens, self.quality["space_mean"], self.config.minimize, self.config.target)
+        return colours.scale_for(self.modules, lens, self.quality["space_mean"], self.config.minimize, self.unit)
 
     def ranked_rows(self) -> NDArray[np.int64]:
         """Rows of the table by measured target, best first."""
@@ -407,7 +501,7 @@ def _no_run() -> NoReturn:
         if st.button("Go to Data", type="primary"):
             go_to("data")
     else:
-        st.info("Nothing to show yet: no run has been trained on this data.")
+        st.info("Nothing to show yet: no run has been trained on these data.")
         if st.button("Go to Train", type="primary"):
             go_to("train")
     st.stop()
@@ -479,13 +573,13 @@ def _blocked(name: str) -> Blocked | None:
 
 def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
     quality = _quality(run)
-    data, target = _subject(run, name)
+    data, target, equation = _subject(run, name)
     with st.container(border=True, key="top_bar"):
         columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")
         _labelled(columns[0], "Data set", data)
-        _labelled(columns[1], "Target", target)
+        _labelled(columns[1], "Target", target, help=equation)
         if run is None:
-            text = "none chosen" if name == "data" and _has_runs(current_dataset()) else "none yet"
+            text = "none yet" if workspace().datasets().empty else "none trained on these data"
         else:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
@@ -511,29 +605,21 @@ def _quality(run: "pd.Series[Any] | None") -> dict[str, Any]:
         return {}
 
 
-def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str]:
-    """Data set and target in words: of the run, or of the chosen data set on Data and before the first run."""
-    if run is not None and name != "data":
-        return plain(run["data_name"], 30), f"{'minimise' if run['minimize'] else 'maximise'} {code(run['target'], 30)}"
+def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str, str | None]:
+    """Data set, target in words, equation of a named target: of the run, or as Data's fields say and before the first run."""
+    if run is not None and (name != "data" or current_dataset() is None):
+        return plain(run["data_name"], 30), Aim.of(run).words, Aim.of(run).equation
     chosen, blocked, target = current_dataset(), _blocked(name), recall("target")
     if chosen is None:
-        return "none yet", "none yet"
-    how, badge = "minimise" if recall("minimize") == "yes" else "maximise", ""
+        return "none yet", "none yet", None
+    aim, badge = Aim(target or "", recall("minimize") == "yes", recall("target_name") or "", recall("target_unit") or ""), ""
     if blocked is not None:
-        target, badge = blocked.target, f" :red-badge[{blocked.badge}]"
-    return plain(chosen["name"], 30), f"{how} {code(target, 30)}{badge}" if target else badge.strip() or "none yet"
+        aim, badge = Aim(blocked.target, aim.minimize), f" :red-badge[{blocked.badge}]"
+    return plain(chosen["name"], 30), f"{aim.words}{badge}" if aim.target else badge.strip() or "none yet", aim.equation
 
 
 def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:
     column.markdown(f":gray[{label}]  \n{text}", help=help)
-
-
-def current_dataset() -> "pd.Series[Any] | None":
-    """The data set in the URL or the session, else the newest."""
-    frame = workspace().datasets()
-    chosen = frame[frame["id"] == recall("data")]
-    chosen = frame.head(1) if chosen.empty else chosen
-    return None if chosen.empty else chosen.iloc[0]
 
 
 # Pieces of a page
@@ -614,6 +700,11 @@ def plain(text: Any, longest: int = 60) -> str:
     """A user's text so that Markdown shows it as it is, cut at a length."""
     cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in cut)
+
+
+def strong(text: Any, longest: int = 60) -> str:
+    """A text in bold, so that Markdown shows it as it is."""
+    return f"**{plain(str(text).strip(), longest)}**"
 
 
 def code(text: Any, longest: int = 60) -> str:

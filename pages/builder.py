@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
 from autobuild_core.records import ABSENT, Codes, UnitSpec
-from pages import _linked, _pins, _selection, _shared, _trust
+from pages import _building, _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("builder")
 _shared.title(
@@ -189,13 +188,13 @@ def predicted(codes: Codes) -> None:
             _shared.go_to("importance", arch=f"typed:{native}")
     with right:
         best = run.measured(int(run.ranked_rows()[0]))
-        sentence = f"**{colours.number(line['predicted'])} {run.unit}** {_shared.interval(line['low'], line['high'])}"
+        sentence = f"{_shared.strong(run.amount(line['predicted']))} {_shared.interval(line['low'], line['high'])}"
         measured = run.table.networks[run.predictions["row"].to_numpy(int)]
         known = np.isin(run.space.hash_networks(codes[None]), measured).any()
         note = "This network is among the measured ones." if known else "This network was never measured."
-        st.markdown(f"Predicted {sentence}; the best measured has {colours.number(best)}. {note}")
+        st.markdown(f"Predicted {sentence}; the best measured has {_shared.plain(run.amount(best))}. {note}")
         figure = charts.prediction_figure(
-            run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), config.target
+            run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), run.label.axis
         )
         facts = line.to_frame().T.assign(arch=native)
         _shared.show(figure, facts, "prediction", "The prediction among the measured architectures")
@@ -203,7 +202,7 @@ def predicted(codes: Codes) -> None:
 
 @st.fragment
 def by_hand() -> None:
-    """The slots and what they make; a choice draws only this anew."""
+    """The slots and what they make, and what was built set against it; a choice draws only this anew."""
     _linked.line(run, "builder")
     follow_choice()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -219,63 +218,10 @@ def by_hand() -> None:
         for column, (index, unit) in zip(st.columns(max(len(units), 3)), units, strict=False):
             with column:
                 choices.append(slot(index, unit, lens))
-    predicted(assemble(choices))
-
-
-@st.cache_data(max_entries=16, show_spinner="Assembling and ranking candidates")
-def built(run_id: str, num: int, top_k: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The best candidates by the ensemble, and the reduced space they come from: the modules most often among the best."""
-    one = _shared.read_run(run_id)
-    found = building.build(one.predictor, one.modules, one.table.networks, num, top_k)
-    space = building.reduced_space(one.modules, one.table.spec, top_k, minimize=one.config.minimize)
-    return building.built_records(found, one.predictor), space
-
-
-@st.fragment
-def for_me() -> None:
-    """Top-K per unit, the N best by the ensemble, the reduced space, downloads."""
-    st.subheader("Build for me", anchor=False)
-    one, two, three = st.columns([1, 1, 2], vertical_alignment="bottom")
-    top_k = int(one.number_input("Modules kept a unit", 1, 200, 10, help="Their product is the reduced space."))
-    num = int(two.number_input("Architectures to build", 1, 200, 10))
-    if three.button("Build", type="primary", key="build"):
-        st.session_state["built"] = (run.id, num, top_k)
-    if st.session_state.get("built", ("",))[0] != run.id:
-        st.caption(
-            "The modules of each unit that are most often among the best 10 % are combined, whole architectures are predicted, "
-            "the best that were not measured are offered."
-        )
-        return
-    result = _shared.guarded(lambda: built(*st.session_state["built"]))
-    if result is None or not result[0]:
-        st.info("No network is left that was not measured already; keep more modules a unit.")
-        return
-    records, space = result
-    table = charts.built_table(records)
-    left, right = st.columns([1, 1.5], gap="large")
-    with left:
-        best = run.measured(int(run.ranked_rows()[0]))
-        _shared.show(
-            charts.candidates_figure(table, best, config.target), table, "candidates", "Candidates with intervals, best first"
-        )
-    with right:
-        _linked.candidates(table.drop(columns="arch"), records, "built")
-        kept = f"Reduced space: {space['size']:,} of {space['full_size']:,} architectures"
-        st.caption(f"{kept}: the {space['top_k']} modules of each unit that are most often among the best 10 %.")
-        downloads(records, space)
-
-
-def downloads(records: list[dict[str, Any]], space: dict[str, Any]) -> None:
-    """JSON lines, CSV, native encoding, the reduced space."""
-    files = charts.built_files(records) | {"space.json": json.dumps(space, indent=1)}
-    labels = {"built.jsonl": "JSON lines", "built.csv": "CSV", "built.txt": "Native", "space.json": "Reduced space"}
-    with st.container(horizontal=True):
-        for name, label in labels.items():
-            st.download_button(
-                label, files[name], name, icon=":material/download:", type="tertiary", on_click="ignore", key=f"get_{name}"
-            )
+    codes = assemble(choices)
+    predicted(codes)
+    _building.for_me(run, codes)
 
 
 by_hand()
-for_me()
 _trust.next_batch(run)

@@ -10,7 +10,7 @@ from autobuild_core.figures import charts, drawing
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.spaces import load_space
-from autobuild_core.targets import Target, lower_is_better, suggest_targets
+from autobuild_core.targets import LONGEST_NAME, LONGEST_UNIT, Label, Target, lower_is_better, suggest_targets
 from pages import _intake, _linked, _selection, _shared
 
 WAYS = ["Maximise", "Minimise"]
@@ -27,33 +27,42 @@ _shared.title(
 
 def choose() -> "pd.Series[str] | None":
     """The data set to look at, and the ways to add one."""
-    frame, current = _shared.workspace().datasets(), _shared.current_dataset()
-    if current is None:
+    frame, (chosen_run, current) = _shared.workspace().datasets(), _shared.current_pair()
+    if frame.empty:
         _intake.drop_zone()
         _intake.sample_data_button()
         return None
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     ids = frame["id"].tolist()
     names = {row["id"]: f"{row['name']}, {row['num_rows']:,} architectures" for _, row in frame.iterrows()}
-    chosen = left.selectbox("Data set", ids, ids.index(current["id"]), format_func=names.__getitem__)
-    if chosen != current["id"]:
-        _shared.keep(data=chosen, target=None, minimize=None, run=run_of(str(frame.loc[frame["id"] == chosen, "hash"].iloc[0])))
+    at = None if current is None else ids.index(current["id"])
+    chosen = left.selectbox("Data set", ids, at, format_func=names.__getitem__, placeholder="Choose another one")
+    if chosen is not None and (current is None or chosen != current["id"]):
+        _shared.choose_data(chosen)
         st.rerun()
-    _shared.keep(data=chosen)
     with right.container(horizontal=True):
         with st.popover("Add another file", width="stretch", key=f"add_{st.session_state.get('drops', 0)}"):
             _intake.drop_zone()
             _intake.sample_data_button()
-        with st.popover("Delete", key=f"delete_{chosen}"):
-            delete(current)
+        if current is not None:
+            with st.popover("Delete", key=f"delete_{chosen}"):
+                delete(current)
+    if current is None and chosen_run is not None:
+        gone(chosen_run)
     return current
 
 
-def run_of(dataset_hash: str) -> str | None:
-    """The newest finished run of a data set, which comes with it; else the run stays as it is."""
-    frame = _shared.runs()
-    found = frame[(frame["data_hash"] == dataset_hash) & (frame["state"] == "finished")]
-    return _shared.recall("run") if found.empty else str(found["id"].iloc[0])
+def gone(run: "pd.Series[str]") -> None:
+    """The run that is chosen was trained on data that are not in the workspace; its own copy can be put back."""
+    st.info(f'The data of the run "{_shared.plain(run["name"])}" are not in the workspace any more; the run keeps its own copy.')
+    store = _shared.workspace()
+
+    def act() -> None:
+        store.add_dataset(store.run(str(run["id"])).table(), str(run["data_name"]))
+        st.rerun()
+
+    if st.button("Put them back", key="put_back"):
+        _shared.guarded(act)
 
 
 def delete(dataset: "pd.Series[str]") -> None:
@@ -64,23 +73,23 @@ def delete(dataset: "pd.Series[str]") -> None:
 
     def act() -> None:
         _shared.workspace().delete_dataset(str(dataset["id"]))
-        _shared.keep(data=None, target=None, minimize=None)
+        left = _shared.workspace().datasets()
+        _shared.choose_data(None if left.empty else str(left["id"].iloc[0]))
         st.rerun()
 
     if st.button("Delete this data set", key=f"do_delete_{dataset['id']}"):
         _shared.guarded(act)
 
 
-def linked_run(dataset_hash: str) -> _shared.FinishedRun | None:
-    """The run at the top, where it was trained on this very data: what is chosen in it can be shown here."""
+def linked_run() -> _shared.FinishedRun | None:
+    """The run at the top, once it is finished: what is chosen in it can be shown here."""
     current = _shared.current_run()
     if current is None or current["state"] != "finished":
         return None
     try:
-        found = _shared.read_run(str(current["id"]))
+        return _shared.read_run(str(current["id"]))
     except StudioError:
         return None
-    return found if found.config.data_hash == dataset_hash else None
 
 
 def report(table: ArchTable, row: "pd.Series[str]") -> None:
@@ -113,47 +122,66 @@ def chosen_place() -> int | None:
     return _selection.chosen_row(run) if run is not None and _shared.recall("arch") else None
 
 
-def aim(table: ArchTable) -> None:
+def aim(table: ArchTable, dataset_id: str) -> None:
     """The target equation with its histogram; the bar at the top says what the fields say."""
     st.subheader("What to aim at", anchor=False)
-    dataset_id = str(_shared.recall("data"))
     metrics = [str(m) for m in table.metrics.columns]
     if not metrics:
         sentence = "This file has no metric to learn from; add a column of measurements and upload it again."
         st.warning(sentence)
-        settle(None, None, _shared.Blocked(dataset_id, "", "no metric", sentence))
+        settle(None, None, "", "", _shared.Blocked(dataset_id, "", "no metric", sentence))
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
         suggested = suggest_targets(table.metrics) or metrics[:1]
-        box, way_box = f"target_{dataset_id}", f"way_{dataset_id}"
+        boxes = [f"{kind}_{dataset_id}" for kind in ("target", "way", "called", "in_unit")]
         known = _shared.recall("target")
-        target, minimize = _shared.known_target() or (suggested[0], lower_is_better(suggested[0]))
-        st.session_state.setdefault(box, target)
-        st.session_state.setdefault(way_box, WAYS[minimize])
-        text = st.text_input("Target, an equation over the metrics", key=box, max_chars=300)
+        aimed = _shared.known_aim() or _shared.Aim(suggested[0], lower_is_better(suggested[0]))
+        for box, value in zip(boxes, (aimed.target, WAYS[aimed.minimize], aimed.name, aimed.unit), strict=True):
+            st.session_state.setdefault(box, value)
+        text = st.text_input("Target, an equation over the metrics", key=boxes[0], max_chars=300)
         values, blocked = judged(text, table, dataset_id)
-        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(box, way_box))
-        way = st.segmented_control("Better is", WAYS, required=True, key=way_box)
+        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(boxes,))
+        way = st.segmented_control("Better is", WAYS, required=True, key=boxes[1])
+        name, unit = called(text, boxes[2], boxes[3])
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
-    settle(known if values is None else text, "yes" if way == "Minimise" else None, blocked)
+    settle(known if values is None else text, "yes" if way == "Minimise" else None, name, unit, blocked)
     with right:
         if values is None:
             still = f" Train would still learn {_shared.code(known)}." if known else ""
             st.caption(f"The histogram is back as soon as the equation is accepted.{still}")
             return
-        histogram, marked, chosen = charts.histogram_table(values, text), linked_marks(), chosen_place()
-        part = None if marked is None else charts.histogram_table(values, text, some=marked)
+        label, marked, chosen = Label.of(text, name, unit), linked_marks(), chosen_place()
+        histogram = charts.histogram_table(values, label.axis)
+        part = None if marked is None else charts.histogram_table(values, label.axis, some=marked)
         named = None if chosen is None else (float(values[chosen]), f"row {int(table.source_rows[chosen])}")
-        _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {text}")
+        _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {label.title}")
 
 
-def settle(target: str | None, minimize: str | None, blocked: _shared.Blocked | None) -> None:
+def called(text: str, name_box: str, unit_box: str) -> tuple[str, str]:
+    """The name and the unit of the target, as typed: both may be empty."""
+    left, right = st.columns([2, 1])
+    name = left.text_input(
+        "Name",
+        key=name_box,
+        max_chars=LONGEST_NAME,
+        placeholder="the equation itself",
+        help="What charts and texts call the target.",
+    )
+    follows = Label.of(text, " ".join(name.split())).unit or "none"
+    unit = right.text_input(
+        "Unit", key=unit_box, max_chars=LONGEST_UNIT, placeholder=follows, help="Of the target's values and of all scores."
+    )
+    return " ".join(name.split()), " ".join(unit.split())
+
+
+def settle(target: str | None, minimize: str | None, name: str, unit: str, blocked: _shared.Blocked | None) -> None:
     """Remembers what the fields say; where the bar at the top was drawn with anything else, it is drawn anew."""
-    said = _shared.recall("target"), _shared.recall("minimize"), st.session_state.get("blocked")
-    _shared.keep(target=target, minimize=minimize)
+    now = {"target": target, "minimize": minimize, "target_name": name or None, "target_unit": unit or None}
+    said = {kind: _shared.recall(kind) for kind in now}, st.session_state.get("blocked")
+    _shared.keep(**now)
     st.session_state["blocked"] = blocked
-    if said != (target, minimize, blocked):
+    if said != (now, blocked):
         st.rerun()
 
 
@@ -162,11 +190,11 @@ def linked_marks() -> "NDArray[np.bool_] | None":
     return None if run is None else _linked.marked(run)
 
 
-def take_suggestion(box: str, way_box: str) -> None:
-    """Puts the suggestion that was clicked into the target's box, and the direction that goes with it."""
+def take_suggestion(boxes: list[str]) -> None:
+    """Puts the suggestion that was clicked into the target's box, and the direction that goes with it; it has no name yet."""
     if suggestion := st.session_state["suggested"]:
-        st.session_state[box] = suggestion
-        st.session_state[way_box] = WAYS[lower_is_better(suggestion)]
+        for box, value in zip(boxes, (suggestion, WAYS[lower_is_better(suggestion)], "", ""), strict=True):
+            st.session_state[box] = value
 
 
 def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.float64] | None, _shared.Blocked | None]:
@@ -268,9 +296,9 @@ if dataset is not None:
     except StudioError as problem:
         st.error(_shared.plain(problem, 600))
         st.stop()
-    run = linked_run(str(dataset["hash"]))
+    run = linked_run()
     if run is not None:
         _linked.line(run, "data")
     report(data, dataset)
-    aim(data)
+    aim(data, str(dataset["id"]))
     details(data)

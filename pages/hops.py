@@ -96,9 +96,9 @@ def ranking(lens: Lens) -> None:
         st.caption("No module was scored here.")
         return
     if key.endswith(":all"):
-        table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+        table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.unit)
     else:
-        about = run.config.minimize, run.num_evaluated, run.config.target
+        about = run.config.minimize, run.num_evaluated, run.unit
         table = charts.ranking_table(part, lens, *about, whole_up_to=SHOWN_WHOLE)
     with right:
         pick(table)
@@ -148,7 +148,7 @@ def bump(lens: Lens) -> None:
     else:
         _selection.choose_unit(spec, int(key))
         whole = run.modules[run.modules["whole_unit"] & (run.modules["unit_index"] == int(key))]
-    table = hops.bump_table(run.modules, run.index, whole, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    table = hops.bump_table(run.modules, run.index, whole, lens, run.config.minimize, run.num_evaluated, run.unit)
     firsts = table.drop_duplicates("line")
     place = _linked.chosen_line_of(run, firsts)
     figure = hops.bump_figure(table, run.scale(lens), _shared.theme(), None if place is None else int(firsts["line"].iloc[place]))
@@ -184,7 +184,7 @@ def body() -> None:
         heading.subheader("Layer choice by position", anchor=False)
         with choice:
             lens = _shared.lens_select()
-        heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.config.target)
+        heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.unit)
         marked = _linked.marked(run)
         if marked is not None and marked.any():
             heat = space.with_marked_shares(heat, space_map.in_common(run.table.codes, spec, marked))

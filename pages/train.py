@@ -22,30 +22,32 @@ _shared.title(
 store = _shared.workspace()
 
 
-def start(run_name: str, dataset_id: str, target: str, minimize: bool, **settings: int | None) -> None:
+def start(run_name: str, dataset_id: str, aim: _shared.Aim, **settings: int | None) -> None:
     """Makes a run, queues it and opens it."""
-    run_id = store.add_run(dataset_id, target, name=run_name, minimize=minimize, **settings)
+    called = {"target_name": aim.name, "target_unit": aim.unit}
+    run_id = store.add_run(dataset_id, aim.target, name=run_name, minimize=aim.minimize, **called, **settings)
     _shared.executor().submit(run_id)
-    _shared.keep(run=run_id)
+    _shared.choose_run(run_id)
     _shared.visit()["form"] = False
     st.rerun()
 
 
 def wanted(frame: pd.DataFrame) -> bool:
-    """Whether the form opens unfolded: the reader comes from Data, or has chosen other data or another target than the run's."""
-    dataset, current, target = _shared.current_dataset(), _shared.current_run(), _shared.recall("target")
+    """Whether the form opens unfolded: the reader comes from Data, no run is of these data, or another target is chosen."""
+    current, target = _shared.current_run(), _shared.recall("target")
     if _shared.visit()["from"] == "data" or current is None or (frame["id"] == SAMPLE_ID).all():
         return True
-    aim = target is not None and (target, _shared.recall("minimize") == "yes") != (current["target"], bool(current["minimize"]))
-    data = _shared.recall("data") is not None and dataset is not None and dataset["hash"] != current["data_hash"]
-    return aim or data
+    return target is not None and (target, _shared.recall("minimize") == "yes") != (current["target"], bool(current["minimize"]))
 
 
 def form() -> None:
     """Name and seed; the rest is chosen for the reader."""
     dataset = _shared.current_dataset()
     if dataset is None:
-        st.info("There is no data to train on yet: upload evaluated architectures, or take the sample.")
+        if store.datasets().empty:
+            st.info("There is no data to train on yet: upload evaluated architectures, or take the sample.")
+        else:
+            st.info("The data of this run are not in the workspace any more: put them back on Data, or choose others there.")
         if st.button("Go to Data", type="primary"):
             _shared.go_to("data")
         return
@@ -57,17 +59,21 @@ def form() -> None:
         )
         return
     first = (suggest_targets(data.metrics) or metrics)[0]
-    text, minimize = _shared.known_target() or ("", False)
+    aim = _shared.known_aim() or _shared.Aim("", False)
     try:
-        Target(text, minimize).check(metrics)
+        Target(aim.target, aim.minimize).check(metrics)
     except TargetError:  # none was chosen, or for other data
-        text, minimize = first, lower_is_better(first)
+        aim = _shared.Aim(first, lower_is_better(first))
     with st.form("start", border=False):
-        aim = f"{'minimise' if minimize else 'maximise'} {_shared.code(text)}"
-        st.markdown(f"Learn from **{_shared.plain(dataset['name'])}** ({len(data):,} architectures) to {aim}. Data changes both.")
+        called = f"{_shared.strong(aim.name)}, {aim.equation}" if aim.name else _shared.code(aim.target)
+        data_name = _shared.strong(dataset["name"])
+        st.markdown(f"Learn from {data_name} ({len(data):,} architectures) to {aim.direction} {called}. Data changes both.")
         left, middle, right = st.columns([4, 1.4, 1.6], vertical_alignment="bottom")
         name = left.text_input(
-            "Name of the run", f"{dataset['name']}: {text}"[:100], max_chars=120, key=f"name_{dataset['id']}_{text}"
+            "Name of the run",
+            f"{dataset['name']}: {aim.label.title}"[:100],
+            max_chars=120,
+            key=f"name_{dataset['id']}_{aim.label.title}",
         )
         seed = middle.number_input("Seed", 0, 2**31 - 1, 0, help="Same seed and threads, same run.")
         with st.expander("Advanced"):
@@ -79,12 +85,12 @@ def form() -> None:
         settings = {"num_members": members, "num_steps": steps, "max_length": longest}
         if right.form_submit_button("Start training", type="primary", width="stretch"):
             known = {k: int(v) for k, v in settings.items() if v is not None}
-            act = lambda: start(name, str(dataset["id"]), text, minimize, seed=int(seed), threads=int(threads), **known)  # noqa: E731
+            act = lambda: start(name, str(dataset["id"]), aim, seed=int(seed), threads=int(threads), **known)  # noqa: E731
             _shared.guarded(act)
 
 
-def listing(frame: pd.DataFrame) -> "pd.Series[str]":
-    """All runs; a click on a line chooses one."""
+def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
+    """All runs, and the chosen one; a click on a line chooses one and its data."""
     current = _shared.current_run()
     shown = pd.DataFrame(
         {
@@ -92,7 +98,8 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str]":
             "Run": frame["name"],
             "State": frame["state"],
             "Data": frame["data_name"],
-            "Target": np.where(frame["minimize"].astype(bool), "minimise ", "maximise ") + frame["target"].astype(str),
+            "Target": np.where(frame["minimize"].astype(bool), "minimise ", "maximise ")
+            + frame["target_name"].where(frame["target_name"] != "", frame["target"]),
             "Seed": ["" if pd.isna(seed) else f"{seed:.0f}" for seed in frame["seed"]],
             "SRCC, held out": ["" if pd.isna(value) else f"{value:.3f}" for value in frame["srcc"]],
             "Verdict": frame["verdict"],
@@ -111,12 +118,12 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str]":
     )
     rows = picked["selection"]["rows"]
     if rows and rows != st.session_state.get("picked_rows"):
-        _shared.keep(run=frame.iloc[rows[0]]["id"])
+        _shared.choose_run(str(frame.iloc[rows[0]]["id"]))
         st.session_state["picked_rows"] = rows
         st.rerun()
     st.session_state["picked_rows"] = rows
     _shared.csv_button(shown.drop(columns="Shown"), "runs")
-    return frame.iloc[0] if current is None else current
+    return current
 
 
 def live(run_id: str) -> None:
@@ -192,7 +199,8 @@ def repeat(run_id: str, seed: int) -> None:
     dataset_id = store.add_dataset(folder.table(), config.data_name)
     settings = {"num_members": config.num_members, "num_steps": config.num_steps, "max_length": config.max_length}
     name = f"{store.run_name(run_id)[:100]}, seed {seed}"
-    start(name, dataset_id, config.target, config.minimize, seed=seed, threads=config.threads, **settings)
+    aim = _shared.Aim(config.target, config.minimize, config.target_name, config.target_unit)
+    start(name, dataset_id, aim, seed=seed, threads=config.threads, **settings)
 
 
 @st.fragment
@@ -202,7 +210,7 @@ def quality(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         chosen = _selection.chosen_row(run) if _shared.recall("arch") else None
-        figure = charts.predictions_figure(run.predictions, run.config.target, chosen, _linked.marked(run), _shared.theme())
+        figure = charts.predictions_figure(run.predictions, run.label.axis, chosen, _linked.marked(run), _shared.theme())
         alt = f"Held-out prediction against measurement, one dot an architecture; rank correlation {run.quality['srcc']:.3f}"
         click = _linked.row_click("plot_predictions", run)
         _shared.show(figure, run.predictions, "predictions", alt, on_pick=click)
@@ -226,8 +234,9 @@ def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
     """The chosen run."""
     state = str(run["state"])
     st.subheader(_shared.plain(run["name"], 100), anchor=False)
-    badge, aim = f":{_shared.STATE_COLOURS[state]}-badge[{state}]", "minimise" if run["minimize"] else "maximise"
-    st.markdown(f"{badge} {_shared.age(run['created'])}, {aim} {_shared.code(run['target'])}, seed {run['seed']:.0f}")
+    badge, aim = f":{_shared.STATE_COLOURS[state]}-badge[{state}]", _shared.Aim.of(run)
+    words = f"{aim.words} ({aim.equation})" if aim.name else f"{aim.direction} {_shared.code(aim.target)}"
+    st.markdown(f"{badge} {_shared.age(run['created'])}, {words}, seed {run['seed']:.0f}")
     if state in ("failed", "lost", "cancelled"):
         _shared.ended_badly(run)
     actions(run)
@@ -246,6 +255,12 @@ else:
     with st.expander("Start a training", expanded=unfolded, icon=":material/add:"):
         form()
     try:
-        detail(listing(everything), everything)
+        shown = listing(everything)
+        if shown is None:
+            st.caption(
+                "No run was trained on the chosen data; a click on a line chooses a run and the data that it was trained on."
+            )
+        else:
+            detail(shown, everything)
     except StudioError as problem:
         st.error(_shared.plain(problem, 600))

@@ -1,18 +1,36 @@
 """Datasets: file formats that hold evaluated architectures, one file each. Recognised by content, never by name.
 
-A format reads what it can and says of every other row why it was refused; rows count from 0. Only what makes a whole
-file unreadable is an error. `reading.read_guarded` does the same in a process of its own with bounded memory and time.
+A format says how sure it is that a file is its own; the surest reads, and none knows another. It reads what it can and says of
+every other row why it was refused; rows count from 0. Only what makes a whole file unreadable is an error.
+`reading.read_guarded` does the same in a process of its own with bounded memory and time.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from autobuild_core import registry
-from autobuild_core.datasets._files import inner_name, read_head
+from autobuild_core.datasets._files import encoding_note, inner_name, read_head
+from autobuild_core.datasets._intake import Request
 from autobuild_core.errors import DataError
 from autobuild_core.records import ArchTable, SpaceSpec
-from autobuild_core.spaces import Space, load_space
+from autobuild_core.spaces import load_space
+from autobuild_core.spaces._declared import Declared
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How sure a format is that a file is its own.
+
+    Args:
+        sure: from 0 (it is not) to 1 (nothing else looks so).
+        why: the evidence, in a clause.
+    """
+
+    sure: float
+    why: str
 
 
 class Dataset(ABC):
@@ -20,32 +38,31 @@ class Dataset(ABC):
 
     Attributes:
         title: what a reader sees.
+        about: what such a file holds, in one clause.
         example: a small valid file: shown as help, and what the contract tests read.
     """
 
     title: ClassVar[str]
+    about: ClassVar[str]
     example: ClassVar[bytes]
 
     @abstractmethod
-    def supports(self, head: bytes, name: str) -> str | None:
-        """Whether a file looks like this format.
+    def supports(self, head: bytes, name: str) -> Fit:
+        """How much a file looks like this format.
 
         Args:
             head: its first 64 KiB, unpacked.
             name: its name without a trailing .gz, for messages; no decision rests on it.
-
-        Returns:
-            None when it does, else the reason why not.
         """
 
     @abstractmethod
-    def read(self, path: Path, space: Space | None) -> ArchTable:
+    def read(self, path: Path, request: Request) -> ArchTable:
         """Every row of a file, read or refused.
 
         Args:
             path: the file, plain or gzipped.
-            space: the space that rows must lie in; None to infer it. With it, metrics may be missing altogether
-                and a table without a single accepted row is no error.
+            request: the space that rows must lie in, roles of columns. With a space, metrics may be missing altogether and a
+                table without a single accepted row is no error.
 
         Raises:
             DataError: the file as a whole cannot be read.
@@ -62,33 +79,44 @@ def load_format(name: str) -> Dataset:
 
 
 def recognise(path: Path) -> str:
-    """The format of a file, by its content; a gzipped file is read as what is inside.
+    """The format that is surest of a file, by its content; a gzipped file is read as what is inside.
 
     Raises:
-        DataError: it cannot be opened, is empty, or no format fits; the message gives each format's reason.
+        DataError: it cannot be opened, is empty, or no format is sure at all.
     """
     head, name = read_head(Path(path)), inner_name(Path(path))
-    reasons = []
-    for format_name in registry.names("datasets"):
-        reason = load_format(format_name).supports(head, name)
-        if reason is None:
-            return format_name
-        reasons.append(f"{format_name}: {reason}")
-    raise DataError(f"{Path(path).name}: not in a known format ({'; '.join(reasons)}).")
+    fits = {format_name: load_format(format_name).supports(head, name) for format_name in registry.names("datasets")}
+    best = max(fits, key=lambda format_name: fits[format_name].sure)
+    if not fits[best].sure:
+        reasons = "; ".join(f"{load_format(n).title}: {fit.why}" for n, fit in fits.items())
+        raise DataError(f"{Path(path).name}: got no table of architectures that is known ({reasons}).")
+    return best
 
 
-def read_table(path: Path, format: str | None = None, space: SpaceSpec | None = None) -> ArchTable:
+def read_table(
+    path: Path,
+    format: str | None = None,
+    space: SpaceSpec | None = None,
+    roles: Mapping[str, str] | None = None,
+    declared: Declared | None = None,
+) -> ArchTable:
     """The architectures of a file.
 
     Args:
         path: the file, plain or gzipped.
         format: its format; None to recognise it.
         space: the space it must lie in (that of a run); None to infer it.
+        roles: {column: role} that a reader said; others are found by evidence.
+        declared: the flat space of its design columns, where a reader declared it.
 
     Raises:
+        MappingError: its columns do not make a space.
         DataError: the file as a whole cannot be read.
-        ConfigError: there is no such format.
+        ConfigError: there is no such format, or no such role.
     """
     path = Path(path)
-    reader = load_format(format or recognise(path))
-    return reader.read(path, load_space(space) if space else None)
+    name = format or recognise(path)
+    request = Request(path.name, name, load_space(space) if space else None, roles or {}, declared)
+    table = load_format(name).read(path, request)
+    note = encoding_note(path)
+    return replace(table, notes=(*table.notes, note)) if note else table

@@ -23,7 +23,7 @@ from autobuild_core.figures.colours import (
     ink_on,
     number,
     rounded,
-    unit_of,
+    with_unit,
     words,
 )
 from autobuild_core.records import ArchTable, SpaceSpec
@@ -304,7 +304,7 @@ def predictions_figure(
 
     Args:
         table: the run's predictions (row, target, predicted, low, high, source_row).
-        target: the target equation.
+        target: what the target is called, with its unit: `Label.axis`.
         chosen: row of the run's table that is marked with a ring.
         marked: (rows of the run's table,) architectures that are accented; the others stand back.
         theme: "light" or "dark".
@@ -327,8 +327,8 @@ def predictions_figure(
         x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover,
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.6}},
     )  # fmt: skip
-    figure.update_xaxes(title=_axis("measured", target))
-    return figure.update_yaxes(title=_axis("predicted, held out", target))
+    figure.update_xaxes(title=f"measured {target}")
+    return figure.update_yaxes(title=f"predicted, held out {target}")
 
 
 def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:
@@ -352,7 +352,7 @@ def ranking_table(
     lens: Lens,
     minimize: bool,
     total: int,
-    target: str,
+    unit: str,
     num_best: int = 16,
     num_worst: int = 8,
     whole_up_to: int = 0,
@@ -364,7 +364,7 @@ def ranking_table(
         lens: the question.
         minimize: smaller targets are better.
         total: number of evaluated architectures.
-        target: the target equation.
+        unit: unit of the target, may be empty.
         num_best: lines kept from the top.
         num_worst: lines kept from the bottom.
         whole_up_to: a ranking of so many lines is kept whole.
@@ -375,7 +375,6 @@ def ranking_table(
     if len(ranked) > max(num_best + num_worst, whole_up_to):
         ranked = pd.concat([ranked.iloc[:num_best], ranked.iloc[len(ranked) - num_worst :]])
     low, high = bounds(ranked, lens)
-    unit = unit_of(target)
     ranked["module"] = [module_name(p, m) for p, m in zip(ranked["positions"], ranked["layers"], strict=True)]
     ranked["value"], ranked["low"], ranked["high"] = ranked[lens.value], low, high
     ranked["words"] = [words(row, lens, unit, total) for _, row in ranked.iterrows()]
@@ -432,11 +431,11 @@ def _spelling(layer: str) -> str:
 
 
 def units_ranking_table(
-    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num_best: int = 4, num_worst: int = 1
+    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, unit: str, num_best: int = 4, num_worst: int = 1
 ) -> pd.DataFrame:
     """`ranking_table` of every unit, one below the other, with the column `section` (its number)."""
     parts = [
-        ranking_table(part, lens, minimize, total, target, num_best, num_worst).assign(section=number)
+        ranking_table(part, lens, minimize, total, unit, num_best, num_worst).assign(section=number)
         for number, (_, part) in enumerate(modules.groupby("unit_index", sort=True))
     ]
     return pd.concat(parts, ignore_index=True)
@@ -496,11 +495,10 @@ def axis_title(scale: Scale) -> str:
     return f"{scale.lens.label} ({scale.unit})" if scale.unit else scale.lens.label
 
 
-def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, target: str) -> pd.DataFrame:
+def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, unit: str) -> pd.DataFrame:
     """Single layers: position, layer, value, low, high, words, in the space's order."""
     single = modules[modules["hop"] == 0]
     low, high = bounds(single, lens)
-    unit = unit_of(target)
     table = pd.DataFrame(
         {
             "position": [json.loads(p)[0] for p in single["positions"]],
@@ -620,7 +618,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
         }
         error["arrayminus"] = part["effect"] - part["effect_low"]
         marker = {"color": fills, "line": {"width": 1, "color": [scale.line(v, theme) for v in at]}}
-        hover = f"{name} %{{x}}: %{{y:+.3g}} {scale.unit}<br>%{{customdata}} layers<extra></extra>"
+        hover = f"{name} %{{x}}: {with_unit('%{y:+.3g}', scale.unit)}<br>%{{customdata}} layers<extra></extra>"
         custom = part["num_nodes"]
         figure.add_bar(
             x=part["value"].astype(str),
@@ -680,7 +678,7 @@ def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bi
 
     Args:
         table: target, group.
-        target: the target equation.
+        target: what the target is called, with its unit: `Label.axis`.
         names: the groups, in the order in which they are drawn.
         num_bins: number of bins.
     """
@@ -708,12 +706,12 @@ def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bi
         figure.add_scatter(x=(edges[:-1] + edges[1:]) / 2, y=share, hovertemplate=hover, **trace)
         figure.add_vline(x=float(values.median()), line={"color": fill, "dash": "dash", "width": 2})
     figure.update_layout(showlegend=True, margin={"t": 32, "b": 44})
-    return figure.update_xaxes(title=_axis("measured", target)).update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
+    return figure.update_xaxes(title=f"measured {target}").update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
 
 
 def prediction_figure(targets: NDArray[np.float64], predicted: float, low: float, high: float, target: str) -> go.Figure:
     """Where a prediction and its interval lie among the measured architectures."""
-    table = histogram_table(targets, _axis("measured", target), 36)
+    table = histogram_table(targets, f"measured {target}", 36)
     figure = histogram_figure(table, 200).update_traces(marker_color=QUIET, opacity=0.6)
     figure.add_vrect(x0=low, x1=high, fillcolor=ACCENT, opacity=0.22, line_width=0)
     figure.add_vline(x=predicted, line={"color": ACCENT, "width": 3})
@@ -721,8 +719,8 @@ def prediction_figure(targets: NDArray[np.float64], predicted: float, low: float
     return figure.update_layout(margin={"t": 26})
 
 
-def candidates_figure(built: pd.DataFrame, best_measured: float, target: str) -> go.Figure:
-    """Built architectures with their intervals, best first, against the best that was measured."""
+def candidates_figure(built: pd.DataFrame, best_measured: float, target: str, on_screen: float) -> go.Figure:
+    """Built architectures with their intervals, best first, against the best that was measured and the one on the screen."""
     figure = blank_figure(80 + 24 * len(built))
     names = [f"candidate {i + 1}" for i in range(len(built))]
     error = {
@@ -742,8 +740,12 @@ def candidates_figure(built: pd.DataFrame, best_measured: float, target: str) ->
     figure.add_annotation(
         x=best_measured, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"best measured {best_measured:.4g}"
     )
+    figure.add_vline(x=on_screen, line={"color": ACCENT, "dash": "dot", "width": 2})
+    note = {"yref": "paper", "yanchor": "bottom", "yshift": 16, "showarrow": False}
+    figure.add_annotation(x=on_screen, y=1, text=f"on the screen {on_screen:.4g}", **note)
+    figure.update_layout(margin={"t": 46}, height=98 + 24 * len(built))
     figure.update_yaxes(autorange="reversed")
-    return figure.update_xaxes(title=_axis("predicted", target))
+    return figure.update_xaxes(title=f"predicted {target}")
 
 
 def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_evaluated: int, minimize: bool) -> dict[str, str]:
@@ -799,8 +801,3 @@ def built_files(records: Sequence[dict[str, Any]]) -> dict[str, str]:
 def native_text(native: Any) -> str:
     """A native encoding as text: itself where it is text, else JSON."""
     return native if isinstance(native, str) else json.dumps(native)
-
-
-def _axis(what: str, target: str) -> str:
-    unit = unit_of(target)
-    return f"{what} {target}" + (f" ({unit})" if unit not in ("", target) else "")

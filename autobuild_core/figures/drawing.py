@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from autobuild_core.figures import cells
 from autobuild_core.figures.charts import blank_figure, block_name
-from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, rounded, short_values, words
+from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, rounded, short_values, with_unit, words
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
@@ -252,7 +252,11 @@ def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
         "title": scale.lens.label,
         "stops": [str(stop[1]) for stop in scale.plotly(theme)],
         "centre": (scale.centre - low) / (high - low),
-        "labels": [f"{names[0]}: {form(low)}", f"average {form(scale.centre)}", f"{names[1]}: {form(high)} {scale.unit}".strip()],
+        "labels": [
+            f"{names[0]}: {form(low)}",
+            f"average {form(scale.centre)}",
+            f"{names[1]}: {with_unit(form(high), scale.unit)}",
+        ],
     }
 
 

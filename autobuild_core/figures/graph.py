@@ -32,10 +32,11 @@ from autobuild_core.figures.colours import (
     ink_on,
     short_values,
     signed,
-    unit_of,
+    with_unit,
     words,
 )
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.targets import unit_of
 
 THEMES = ("light", "dark")
 WHOLE = "unit"  # the last stop: every layer shows the module that fills its unit
@@ -488,4 +489,4 @@ def short_cost(value: float, metric: str) -> str:
         if abs(value) >= size and not unit:
             value, unit = value / size, letter
     text = f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
-    return f"{text} {unit}".strip()
+    return with_unit(text, unit)

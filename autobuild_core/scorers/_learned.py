@@ -31,6 +31,7 @@ from autobuild_core.population import (
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer
+from autobuild_core.targets import Target
 
 Array = NDArray[np.float64]
 MEMBERS = 5  # of a baseline: each holds out a fifth of the networks
@@ -82,7 +83,17 @@ class DataScorer(Scorer):
     def evaluated(self) -> Evaluated:
         """What it learns from."""
         assert self.table is not None
-        return Evaluated.of(self.table, self.predictor.space, self.predictor.target_name, self.predictor.minimize)
+        predictor = self.predictor
+        return Evaluated.of(self.table, predictor.space, predictor.target_name, predictor.minimize, self.values)
+
+    @cached_property
+    def values(self) -> Array:
+        """(rows,) targets of its table as they would be where the predictor holds, NaN where there is none."""
+        assert self.table is not None
+        values = Target(self.predictor.target_name).values(self.table.metrics)
+        known = np.isfinite(values)
+        values[known] = self.predictor.adjusted(self.table.take(known), values[known])
+        return values
 
     @property
     def folds(self) -> NDArray[np.int64]:

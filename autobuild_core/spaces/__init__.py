@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
@@ -63,12 +63,75 @@ class Space(ABC):
     def native(self, row: Codes) -> Any:
         """A row of codes (num_positions,) in the native encoding, ready for JSON."""
 
+    def context_of(self, native: Any) -> dict[str, Any]:
+        """What a native encoding says beside the architecture: {context: value}, such as an input resolution."""
+        return {}
+
+    @final
     def canonical(self, codes: Codes) -> Codes:
-        """(n, num_positions) codes with every network in one representative encoding. By default each is its own."""
+        """(n, num_positions) codes with every network in one representative encoding.
+
+        Args:
+            codes: (n, num_positions) whole architectures: a module alone has none, it would pass for another one's.
+
+        Raises:
+            ArchitectureError: a row is no whole architecture.
+        """
+        self.check_whole(codes)
+        return self._canonical(codes)
+
+    def _canonical(self, codes: Codes) -> Codes:
+        """(n, num_positions) representatives of whole architectures; by default each encoding is its own."""
         return codes
 
+    def check_whole(self, codes: Codes) -> None:
+        """Returns when every row of (n, num_positions) codes has in each unit a number of layers that it may have, without gaps.
+
+        Raises:
+            ArchitectureError: naming the first row that has not, its unit, what it got and what it expects.
+        """
+        if codes.ndim != 2 or codes.shape[1] != self.spec.num_positions:
+            raise ArchitectureError(f"architectures: got codes of shape {codes.shape}, expected (n, {self.spec.num_positions}).")
+        absent = codes == ABSENT
+        if not absent.any():
+            return
+        wrong = absent[:, self._never_absent].any(1)
+        before, after = self._neighbours
+        if len(before):
+            ends = absent[:, after] & ~absent[:, before]
+            wrong |= ends[:, ~self._may_end].any(1)
+            wrong |= (absent[:, before] & ~absent[:, after]).any(1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            try:
+                self.check(codes[row].tolist())
+            except ArchitectureError as error:
+                raise ArchitectureError(
+                    f"architecture {row + 1} of {len(codes)}: got a part of one, expected it whole; {error}"
+                ) from None
+
+    @cached_property
+    def _never_absent(self) -> list[int]:
+        """The first positions of units that have at least a layer: with them the least depths hold, as there are no gaps."""
+        return [p for unit in self.spec.units for p in unit.positions[: min(unit.depths)]]
+
+    @cached_property
+    def _neighbours(self) -> tuple[list[int], list[int]]:
+        """Positions, and the one behind each in the same unit."""
+        pairs = [pair for unit in self.spec.units for pair in itertools.pairwise(unit.positions)]
+        return [before for before, _ in pairs], [after for _, after in pairs]
+
+    @cached_property
+    def _may_end(self) -> NDArray[np.bool_]:
+        """(neighbours,) whether a unit may have its last layer at the first of two neighbours."""
+        return np.array([n + 1 in u.depths for u in self.spec.units for n in range(len(u.positions) - 1)], bool)
+
     def hash_networks(self, codes: Codes) -> NDArray[np.uint64]:
-        """(n,) canonical hash: equal exactly for equal networks (up to collisions of 64 bits)."""
+        """(n,) canonical hash: equal exactly for equal networks (up to collisions of 64 bits).
+
+        Raises:
+            ArchitectureError: a row of codes is no whole architecture.
+        """
         if not len(codes):
             return np.zeros(0, np.uint64)
         hashes: NDArray[np.uint64] = pd.util.hash_pandas_object(pd.DataFrame(self.canonical(codes)), index=False).to_numpy(
@@ -398,6 +461,16 @@ class Space(ABC):
         kept = np.array([self.spec.unit_of(p) for p in range(self.spec.num_positions)]) == chosen[:, None]
         mended, valid = self.complete(out, kept, rng)
         return np.where(valid[:, None], mended, codes)
+
+
+def unit_facts(spec: SpaceSpec) -> list[dict[str, Any]]:
+    """One object a unit: {"unit", "positions" (labels), "num_modules"}."""
+    space = load_space(spec)
+    labels = spec.position_labels
+    return [
+        {"unit": unit.label, "positions": [labels[p] for p in unit.positions], "num_modules": space.unit_size(unit)}
+        for unit in spec.units
+    ]
 
 
 def load_space(spec: SpaceSpec) -> Space:

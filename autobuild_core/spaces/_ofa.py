@@ -36,7 +36,7 @@ class OfaSpace(Space):
             units.append(UnitSpec(label, tuple(range(start, len(labels))), depths, tuple(range(len(tokens)))))
         attributes = {"expansion": tuple(str(e) for e, _ in pairs), "kernel": tuple(str(k) for _, k in pairs)}
         name = cls.__module__.rsplit(".")[-1]
-        return SpaceSpec(name, cls.title, tuple(labels), tokens, tuple(units), attributes, {"resolution": 224})
+        return SpaceSpec(name, cls.title, tuple(labels), tokens, tuple(units), attributes)
 
     def __init__(self, spec: SpaceSpec | None = None) -> None:
         super().__init__(spec)
@@ -69,6 +69,12 @@ class OfaSpace(Space):
             return [code for parsed, layers in zip(self._parsed, units, strict=True) for code in parsed[tuple(layers)]]
         except (KeyError, TypeError):
             return self._parse_anew(native, units)
+
+    def context_of(self, native: Any) -> dict[str, Any]:
+        """The input resolution of OFA's own dictionary, its field r: a number, or a list that begins with it."""
+        found = native.get("r") if isinstance(native, dict) else None
+        found = found[0] if isinstance(found, list) and found else found
+        return {"resolution": found} if isinstance(found, int | float) and not isinstance(found, bool) else {}
 
     def _units_of(self, native: list[Any]) -> list[Any]:
         """The lists of the stages as one list a unit; a joined stage has exactly one layer."""

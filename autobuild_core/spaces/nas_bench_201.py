@@ -94,7 +94,7 @@ class NasBench201(Space):
         names = [f"{TOKENS[token]}~{source}" for token, (source, _) in zip(row, EDGES, strict=True)]
         return "+".join("|" + "".join(f"{names[p]}|" for p in unit.positions) for unit in self.spec.units)
 
-    def canonical(self, codes: Codes) -> Codes:
+    def _canonical(self, codes: Codes) -> Codes:
         place = len(TOKENS) ** np.arange(len(EDGES))[::-1]
         table: Codes = _canonical_table()[codes.astype(np.int64) @ place]
         return table

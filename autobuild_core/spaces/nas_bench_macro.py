@@ -37,7 +37,7 @@ class NasBenchMacro(Space):
     def native(self, row: Codes) -> str:
         return "".join(str(int(x)) for x in row)
 
-    def canonical(self, codes: Codes) -> Codes:
+    def _canonical(self, codes: Codes) -> Codes:
         out = codes.copy()
         for unit in self.spec.units:
             columns = list(unit.positions[1:])

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import chosen, flat_file, open_page, set_state, texts
+from tests.app.workspaces import ROOT, chosen, flat_file, open_page, set_state, texts
 
 
 def bar(app: AppTest) -> dict[str, str]:
@@ -116,7 +116,10 @@ def test_the_form_is_open_where_other_data_are_chosen_and_folds_when_a_run_start
 ) -> None:
     monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
     run, other = in_state.runs()["id"].iloc[0], in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
-    app = open_page("train", run=run, data=other)
+    app = open_page("data", run=run, arch="row:3")
+    next(box for box in app.selectbox if box.label == "Data set").set_value(other).run()
+    app.switch_page("pages/hops.py").run()
+    app.switch_page("pages/train.py").run()
     assert form_is_open(app)
     assert "Learn from **Flat** (90 architectures) to maximise `acc_pct`" in texts(app)
     button(app, "Start training").click().run()
@@ -196,15 +199,16 @@ def test_data_names_the_run_of_the_data_that_it_shows(in_state: Workspace, tmp_p
     first = in_state.datasets()["id"].iloc[0]
     other = in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
     app = open_page("data", data=other)
-    assert (bar(app)["Data set"], bar(app)["Run"]) == ("Flat", "none yet")
+    assert (bar(app)["Data set"], bar(app)["Run"]) == ("Flat", "none trained on these data")
     next(box for box in app.selectbox if box.label == "Data set").set_value(first).run()
     assert bar(app)["Data set"] == "Test data"
     assert bar(app)["Run"].startswith("First run")
     next(box for box in app.selectbox if box.label == "Data set").set_value(other).run()
-    assert bar(app)["Run"] == "none yet"
+    assert bar(app)["Run"] == "none trained on these data"
     app.query_params["data"] = first
-    app.query_params["run"] = in_state.add_run(other, "acc_pct")
-    assert bar(app.run())["Run"] == "none chosen"
+    app.query_params["run"] = in_state.add_run(other, "acc_pct", name="Of flat")
+    app.run()
+    assert bar(app)["Run"].startswith("Of flat") and bar(app)["Data set"] == "Flat"  # a run takes its data along
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -252,3 +256,136 @@ def test_the_scatter_matrix_says_which_metrics_it_leaves_out(in_state: Workspace
     alts = [chart.proto.alt for chart in app.get("plotly_chart")]
     assert "Scatter matrix of flops, params, mean_acc, test_acc_1, test_acc_2" in alts
     assert "Not drawn: `test_acc_3`, `std`." in texts(app)
+
+
+def pair(app: AppTest, workspace: Workspace) -> tuple[str | None, str | None]:
+    """Names of the run and of the data set in the URL."""
+    url, runs, sets = chosen(app), workspace.runs().set_index("id"), workspace.datasets().set_index("id")
+    return tuple(None if key not in url else str(frame.loc[url[key], "name"]) for key, frame in (("run", runs), ("data", sets)))
+
+
+def two_of_each(workspace: Workspace, folder: Path) -> tuple[str, str]:
+    """A second data set and a cancelled run on it beside the finished one: ids of both runs."""
+    first = workspace.runs()["id"].iloc[0]
+    other = workspace.add_dataset(read_table(flat_file(folder / "flat.csv")), "Flat")
+    run = workspace.add_run(other, "latency_ms", name="Of flat", minimize=True)
+    set_state(workspace, run, "cancelled")
+    return str(first), run
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_run_takes_its_data_along_and_lets_go_of_what_was_chosen_in_others(in_state: Workspace, tmp_path: Path) -> None:
+    first, other = two_of_each(in_state, tmp_path)
+    app = open_page("train", run=first, arch="row:3", module="L1=mb3_k3", target="params", minimize="yes")
+    assert pair(app, in_state) == ("First run", "Test data")
+    app.query_params["run"] = other
+    app.run()
+    assert pair(app, in_state) == ("Of flat", "Flat")
+    assert bar(app)["Data set"] == "Flat" and bar(app)["Run"].startswith("Of flat")
+    app.switch_page("pages/data.py").run()
+    assert bar(app)["Data set"] == "Flat" and bar(app)["Run"].startswith("Of flat")
+    assert "90 of 90" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_an_upload_drops_the_run_on_every_page_and_a_run_of_it_comes_back_with_its_data(
+    in_state: Workspace, tmp_path: Path
+) -> None:
+    app = open_page("data", arch="row:3", brush="0,0,1,1")
+    assert pair(app, in_state) == ("First run", "Test data")
+    app.file_uploader[0].set_value(("flat.csv", flat_file(tmp_path / "flat.csv").read_bytes(), "text/csv")).run()
+    assert not app.exception
+    assert {"run", "arch", "brush"}.isdisjoint(chosen(app))
+    for page in ("data", "train", "home", "importance", "builder", "review"):
+        if page != "data":
+            app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        assert (page, pair(app, in_state)) == (page, (None, "flat.csv"))
+        assert (bar(app)["Data set"], bar(app)["Run"]) == ("flat.csv", "none trained on these data")
+    app.switch_page("pages/data.py").run()
+    first = in_state.datasets().set_index("name").loc["Test data", "id"]
+    next(box for box in app.selectbox if box.label == "Data set").set_value(first).run()
+    assert pair(app, in_state) == ("First run", "Test data")
+    app.switch_page("pages/importance.py").run()
+    assert bar(app)["Run"].startswith("First run")
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_link_to_data_alone_forgets_the_run_of_before(in_state: Workspace, tmp_path: Path) -> None:
+    other = in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
+    app = open_page("importance")
+    assert pair(app, in_state) == ("First run", "Test data")
+    app.query_params.clear()
+    app.query_params["data"] = other
+    app.run()
+    assert pair(app, in_state) == (None, "Flat")
+    assert not warned(app, "this link")
+    assert "no run has been trained on these data" in texts(app)
+
+
+@pytest.mark.parametrize("page", ["home", "data", "train", "importance"])
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_fresh_tab_has_the_newest_useful_run_and_its_data(page: str, in_state: Workspace, tmp_path: Path) -> None:
+    two_of_each(in_state, tmp_path)
+    app = open_page(page)
+    assert pair(app, in_state) == ("First run", "Test data")
+    if page == "train":
+        assert app.dataframe[0].value["Shown"].tolist() == ["", "\u25b6"]
+
+
+@pytest.mark.parametrize("page", ["home", "data", "train", "importance"])
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_fresh_tab_after_the_sample_was_tried_shows_what_train_lists(
+    page: str, in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", ROOT / "sample_data" / "run")
+    app = open_page("home")
+    button(app, "Try the sample").click().run()
+    assert not app.exception
+    before = pair(app, in_state)
+    assert before[1] == "Fashion MBConv sample" and before[0] is not None
+    fresh = open_page(page)
+    assert pair(fresh, in_state) == before
+    assert bar(fresh)["Run"] != "none yet" and bar(fresh)["Data set"]
+    assert "no run has been trained" not in texts(fresh)
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_run_whose_data_were_deleted_says_so_on_data_and_puts_them_back(in_state: Workspace, tmp_path: Path) -> None:
+    in_state.delete_dataset(in_state.datasets()["id"].iloc[0])
+    in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
+    app = open_page("data", run=in_state.runs()["id"].iloc[0])
+    assert not app.exception
+    assert pair(app, in_state) == ("First run", None)
+    assert 'The data of the run "First run" are not in the workspace any more' in app.info[0].value.replace("\\", "")
+    assert bar(app)["Data set"] == "Test data"  # of the run
+    assert "put them back on Data" in texts(open_page("train"))
+    button(app, "Put them back").click().run()
+    assert not app.exception
+    assert pair(app, in_state) == ("First run", "Test data")
+    assert "What to aim at" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_a_target_is_given_a_name_and_a_unit(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    app = open_page("data")
+    fields = {box.label: box for box in app.text_input}
+    fields["Target, an equation over the metrics"].set_value("mean_acc / log10(flops)").run()
+    next(box for box in app.text_input if box.label == "Name").set_value("  per  cost ").run()
+    assert next(box for box in app.text_input if box.label == "Unit").placeholder == "per cost"
+    next(box for box in app.text_input if box.label == "Unit").set_value("points").run()
+    assert bar(app)["Target"] == "maximise per cost"
+    assert (chosen(app)["target_name"], chosen(app)["target_unit"]) == ("per cost", "points")
+    app.switch_page("pages/train.py").run()
+    assert "to maximise **per cost**, `mean_acc / log10(flops)`" in texts(app)
+    button(app, "Start training").click().run()
+    assert not app.exception
+    run = in_state.runs().iloc[0]
+    assert (run["target_name"], run["target_unit"], run["name"]) == ("per cost", "points", "Test data: per cost")
+    app.switch_page("pages/data.py").run()
+    assert [box.value for box in app.text_input if box.label in ("Name", "Unit")] == ["per cost", "points"]
+    pills = next(g for g in app.get("button_group") if g.label == "For example")
+    pills.set_value("params").run()
+    assert [box.value for box in app.text_input if box.label in ("Name", "Unit")] == ["", ""]
+    assert bar(app)["Target"] == "minimise `params`"

@@ -1,14 +1,24 @@
 """Every page in every state, entered by app.py."""
 
+import json
+import pickle
+import re
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from autobuild_core import registry
+from autobuild_core.datasets import load_format, read_table
+from autobuild_core.datasets.csv_table import CsvTable
 from autobuild_core.figures.colours import Lens
+from autobuild_core.notebook import Run
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import STATES, flat_file, open_page, texts, train
+from pages import _intake
+from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
 RESULTS = ("map", "importance", "hops", "builder", "review")
@@ -147,7 +157,7 @@ def test_builder_fills_the_nodes_of_a_cell(in_state: Workspace) -> None:
     assert "|" + "".join(f"{layer}~{node}|" for node, layer in enumerate(layers)) in texts(app)
     next(b for b in app.button if str(b.key) == "build").click().run()
     assert not app.exception
-    assert "Reduced space" in texts(app)
+    assert "All 15,625 architectures of the space were predicted." in texts(app)
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -164,7 +174,69 @@ def test_builder_predicts_a_choice_and_builds(in_state: Workspace) -> None:
     assert not app.exception
     next(b for b in app.button if str(b.key) == "build").click().run()
     assert not app.exception
-    assert "Reduced space" in texts(app)
+    assert "All 6,561 architectures of the space were predicted." in texts(app)
+
+
+def built_lines(app: AppTest) -> pd.DataFrame:
+    """The table of what was built."""
+    return next(frame.value for frame in app.dataframe if "against the screen" in frame.value)
+
+
+def on_screen(app: AppTest) -> float:
+    """The prediction of the architecture on the screen, as printed."""
+    found = re.search(r"Predicted \*\*([\d.,]+)", texts(app))
+    assert found is not None
+    return float(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("in_state", ["finished", "finished flat"], indirect=True)
+def test_build_for_me_offers_what_is_better_than_the_screen_first_and_says_where_nothing_is(in_state: Workspace) -> None:
+    app = open_page("builder")
+    one = in_state.run(in_state.runs()["id"].iloc[0])
+    sign = -1 if one.config.minimize else 1
+    app.selectbox[1].set_value(app.selectbox[1].options[-1]).run()  # a worse module in the first slot
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception and not app.info
+    lines, now = built_lines(app), on_screen(app)
+    assert lines["against the screen"].str.endswith("better").all()
+    assert "All are predicted better than the architecture on the screen" in texts(app)
+    assert (sign * (lines["predicted"] - now) > -1e-2).all() and (np.diff(sign * lines["predicted"]) <= 1e-9).all()
+    best = Run(one.path).build(10)
+    assert lines["predicted"].to_numpy() == pytest.approx(best["predicted"].to_numpy(), rel=1e-5)  # as the command
+
+    parts = Run(one.path).build(1, allow_evaluated=True)["modules"].iloc[0]
+    run = in_state.runs()["id"].iloc[0]
+    for index, part in enumerate(parts):
+        app.session_state[f"slots_{run}"] = dict(app.session_state[f"slots_{run}"]) | {index: json.dumps(part["layers"])}
+    app.run()
+    assert not app.exception
+    said = [str(i.value).replace("\\", "") for i in app.info]
+    assert len(said) == 1 and said[0].startswith("Nothing unmeasured was found that is predicted better than the architecture on")
+    assert built_lines(app)["against the screen"].str.endswith(("worse", "on the screen", "alike")).all()
+
+
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_keeping_the_best_modules_is_an_option_that_is_off(in_state: Workspace) -> None:
+    app = open_page("builder")
+    assert not app.toggle[0].value and all(box.label != "Modules kept a unit" for box in app.number_input)
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert "Reduced space" not in texts(app)
+    app.toggle[0].set_value(True).run()
+    next(box for box in app.number_input if box.label == "Modules kept a unit").set_value(2).run()
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert "Reduced space: 8 of 6,561 architectures: the 2 modules of each unit" in texts(app)
+    assert len(built_lines(app)) <= 8
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_space_of_which_every_network_was_measured_is_said(in_state: Workspace) -> None:
+    run = train(in_state, in_state.add_dataset(read_table(grid_file(in_state.path / "grid.csv")), "Grid"), "acc", False)
+    app = open_page("builder", run=run)
+    next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert [i.value for i in app.info] == ["All 27 networks of this space were evaluated already: there is nothing to build."]
+    assert "Every network was evaluated already" in texts(app)  # of what to evaluate next
 
 
 def slots(app: AppTest) -> list[str]:
@@ -316,7 +388,105 @@ def test_only_a_place_of_the_page_is_scrolled_to(at: str, scrolls: bool, in_stat
     assert len(scripts) == scrolls
 
 
+class Invented(CsvTable):
+    """A format that no file of the project holds."""
+
+    title = "Invented_format *1*"
+    about = "lines that nobody else writes"
+    example = b'{"a": 1}\n{"a": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("page", "in_state"), [("home", "no data"), ("data", "no data"), ("data", "no run")], indirect=["in_state"]
+)
+def test_an_example_of_every_format_can_be_had_a_new_one_too(
+    page: str, in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, load = registry.names("datasets"), registry.load
+    monkeypatch.setattr("autobuild_core.registry.names", lambda folder: (*known, "invented") if folder == "datasets" else known)
+    monkeypatch.setattr("autobuild_core.registry.load", lambda *a: Invented if a[1] == "invented" else load(*a))
+    app = open_page(page)
+    assert not app.exception
+    read, offered = texts(app), [button.proto.id for button in app.get("download_button") if button.proto.label == "Example"]
+    assert [name for name in (*known, "invented") if any(f"example_{name}" in key for key in offered)] == [*known, "invented"]
+    for name in (*known, "invented"):
+        assert f"**{load_format(name).title}**" in read
+    assert "lines that nobody else writes" in read
+    assert not [name for name in known if f"{name} " in read or f"{name}:" in read]
+
+
+@pytest.mark.parametrize(
+    ("example", "ending"),
+    [
+        (b"a,b\n1,2\n", "csv"),
+        (b'{"a": 1}', "json"),
+        (b'{"a": 1}\n{"a": 2}\n', "jsonl"),
+        (b"[1,\n2]", "json"),
+        (b"PAR1\x15\0", "parquet"),
+    ],
+)
+def test_an_example_is_named_after_its_title_and_content(monkeypatch: pytest.MonkeyPatch, example: bytes, ending: str) -> None:
+    monkeypatch.setattr(Invented, "example", example)
+    assert _intake._file_name(Invented()) == f"invented_format_1.{ending}"
+
+
+@pytest.mark.parametrize("name", registry.names("datasets"))
+def test_what_a_format_is_about_is_a_clause_for_readers(name: str) -> None:
+    sentence = load_format(name).about
+    assert 20 < len(sentence) < 400 and not sentence.endswith(".")
+
+
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
-def test_the_drop_zone_names_every_kind_of_csv(in_state: Workspace) -> None:
-    label = open_page("home").get("file_uploader")[0].label
-    assert "column arch" in label and "NAS-Bench-201" in label
+@pytest.mark.parametrize("name", ["study.pkl", "table.xlsx", "no_ending"])
+def test_a_file_of_any_name_can_be_dropped_and_is_told_by_its_content(in_state: Workspace, name: str) -> None:
+    app = open_page("data")
+    app.file_uploader[0].set_value((name, pickle.dumps({"acc": 1}), "")).run()
+    assert not app.exception and in_state.datasets().empty
+    assert f"{name}: got a pickle: not read, it can run code; export it as CSV or JSON lines" in texts(app)
+
+
+def faulty_bold(app: AppTest) -> list[str]:
+    """Bold parts that begin or end with a space: Markdown shows the stars of "**45.41 **"."""
+    kinds = ("markdown", "caption", "header", "subheader", "error", "info", "warning")
+    written = [str(element.value) for kind in kinds for element in app.get(kind)]
+    return [part for text in written for part in re.sub("`[^`]*`", "", text).split("**")[1::2] if part != part.strip()]
+
+
+def called(workspace: Workspace, **changes: str) -> None:
+    """The finished run as if it had been trained on another target of the same values."""
+    folder = workspace.run(workspace.runs()["id"].iloc[0])
+    about = folder.about
+    about["config"] |= changes
+    folder.write_json("config.json", about)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_target_without_a_unit_leaves_no_raw_markdown(page: str, in_state: Workspace) -> None:
+    called(in_state, target="mean_acc + 0")
+    chosen = {} if page == "builder" else {"arch": "row:3"}  # AppTest cannot click beside a slot with typed layers
+    app = open_page(page, module="L1,L2=mb6_k5,mb6_k5!", brush="box:-1e5,-1e5,1e5,1e5", **chosen)
+    if page == "builder":
+        next(b for b in app.button if str(b.key) == "build").click().run()
+    assert not app.exception
+    assert faulty_bold(app) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("in_state", ["finished"], indirect=True)
+def test_a_named_target_is_called_by_its_name_and_unit(page: str, in_state: Workspace) -> None:
+    called(in_state, target="mean_acc + 0", target_name="Accuracy*", target_unit="% right")
+    app = open_page(page, arch="row:3", module="L1,L2=mb6_k5,mb6_k5!", brush="box:-1e5,-1e5,1e5,1e5")
+    assert not app.exception
+    top = [m for m in app.markdown if str(m.value).startswith(":gray[Target]")]
+    assert [str(m.value).partition("\n")[2] for m in top] == ["maximise Accuracy\\*"]
+    assert top[0].help == "`mean_acc + 0`"
+    figures = " ".join(json.dumps(json.loads(chart.proto.spec), ensure_ascii=False) for chart in app.get("plotly_chart"))
+    if page in ("data", "train", "map", "importance", "builder"):
+        assert "Accuracy* (% right)" in figures
+    assert "measured mean_acc + 0" not in figures
+    if page not in ("data", "train"):
+        assert "% right" in texts(app)
+    if page == "train":
+        assert app.dataframe[0].value["Target"].tolist() == ["maximise Accuracy*"]
+        assert "`mean_acc + 0`" in texts(app)

@@ -43,6 +43,13 @@ def flat_file(path: Path, num: int = 90) -> Path:
     return path
 
 
+def grid_file(path: Path) -> Path:
+    """A grid of 27 architectures of which every one was measured."""
+    rows = [f"{a},{b},{c},{60 + 3 * a + 2 * b + c}\n" for a in (1, 2, 3) for b in (1, 2, 3) for c in (1, 2, 3)]
+    path.write_text("depth,width,kernel,acc\n" + "".join(rows))
+    return path
+
+
 def large_file(path: Path, num: int) -> Path:
     """A flat CSV of five stages whose target adds up."""
     rng = np.random.default_rng(0)

@@ -39,7 +39,7 @@ def table_of(space: str) -> ArchTable:
     codes = made.sample(120, rng)
     truth = additive_truth(space, codes)
     metrics = pd.DataFrame({"acc": truth + rng.normal(0, 0.02 * truth.std(), 120), "flops": truth**2 + 5})
-    return ArchTable(made.spec, codes, made.hash_networks(codes), metrics, np.arange(120), "flat_csv", 120)
+    return ArchTable(made.spec, codes, made.hash_networks(codes), metrics, np.arange(120), "csv_table", 120)
 
 
 def additive_truth(space: str, codes: np.ndarray) -> np.ndarray:

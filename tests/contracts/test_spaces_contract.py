@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core import registry
-from autobuild_core.errors import ConfigError
+from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
@@ -15,8 +15,13 @@ from autobuild_core.spaces.flat import infer_spec
 FRAME = pd.DataFrame({"b0_k": [3, 5], "b0_e": [1, 6], "b0_l": [0, 2], "b1_k": [3, 5], "b1_e": [1, 6], "b1_l": [1, 3]})
 
 
-@pytest.fixture(params=registry.names("spaces"))
+PLAIN = pd.DataFrame({"stem": ["a", "b", "a"], "width": [8, 16, 24], "act": ["relu", "relu", "gelu"]})
+
+
+@pytest.fixture(params=[*registry.names("spaces"), "plain columns"])
 def space(request: pytest.FixtureRequest) -> Space:
+    if request.param == "plain columns":
+        return load_space(infer_spec(PLAIN, list(PLAIN)))
     try:
         return space_named(request.param)
     except ConfigError:  # inferred from data
@@ -66,6 +71,34 @@ def test_canonical_encodings_are_valid_and_stay(space: Space) -> None:
     assert len(space.hash_networks(codes[:0])) == 0
 
 
+def whole(space: Space, row: list[int]) -> bool:
+    """Whether a row is an architecture, by the check of single rows."""
+    try:
+        return space.check(row) == row
+    except ArchitectureError:
+        return False
+
+
+def test_parts_of_architectures_have_no_canonical_encoding_and_no_hash(space: Space) -> None:
+    rng = np.random.default_rng(4)
+    codes = space.sample(300, rng)
+    codes[rng.random(codes.shape) < 0.04] = ABSENT
+    alone = [np.full((1, space.spec.num_positions), ABSENT, np.int16) for _ in space.spec.units]
+    for row, unit, fresh in zip(alone, space.spec.units, space.sample(len(alone), rng), strict=True):
+        row[0, list(unit.positions)] = fresh[list(unit.positions)]
+    rows = np.concatenate([codes, *alone, np.full((1, space.spec.num_positions), ABSENT, np.int16)])
+    sound = np.array([whole(space, row.tolist()) for row in rows])
+    assert 0.05 < sound.mean() < 0.95
+    assert len(space.hash_networks(rows[sound])) == len(space.canonical(rows[sound])) == sound.sum()
+    for row in rows[~sound]:
+        for act in (space.canonical, space.hash_networks):
+            with pytest.raises(ArchitectureError, match=r"architecture 2 of 2: got a part of one, .*unit .*: got . layers"):
+                act(np.stack([codes[sound[: len(codes)]][0], row]))
+    for wrong in (codes[0], codes[:, :-1]):
+        with pytest.raises(ArchitectureError, match="got codes of shape"):
+            space.canonical(wrong)
+
+
 def test_the_enumeration_is_complete_and_weights_sum_to_one(space: Space) -> None:
     codes = space.enumerate()
     if codes is None:
@@ -97,8 +130,6 @@ def test_unit_modules_are_all_of_the_unit(space: Space) -> None:
 
 @pytest.mark.parametrize("native", [None, 3, "", [], {}, [[]], {"arch": 1}, "x" * 1000, [None] * 5, True, float("nan")])
 def test_nonsense_is_refused_with_a_project_error(space: Space, native: object) -> None:
-    from autobuild_core.errors import ArchitectureError
-
     with pytest.raises(ArchitectureError) as error:
         space.parse(native)
     assert len(str(error.value)) < 400

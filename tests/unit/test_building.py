@@ -9,7 +9,17 @@ import pytest
 from numpy.typing import NDArray
 
 from autobuild_core import building
-from autobuild_core.building import Built, build, built_records, module_rows, product_codes, reduced_space, top_modules
+from autobuild_core.building import (
+    Built,
+    best_measured,
+    build,
+    built_records,
+    module_rows,
+    nothing_left,
+    product_codes,
+    reduced_space,
+    top_modules,
+)
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.scorers import describe_modules, score_modules, unit_groups
@@ -177,6 +187,13 @@ class TestBuild:
         check_sound(PREDICTOR, built, NOTHING)
         assert len(built.codes) == 3969  # of 6,561 encodings
 
+    def test_says_how_far_it_is(self, modules: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(building, "PREDICTED_AT_ONCE", 1000)
+        shares: list[float] = []
+        built = build(PREDICTOR, modules, NOTHING, 25, report=shares.append)
+        assert shares == pytest.approx([1000 / 3969, 2000 / 3969, 3000 / 3969, 1.0])
+        assert built.frame["score"].to_numpy() == pytest.approx(self.brute(PREDICTOR, NOTHING, 25), abs=1e-5)
+
     def test_top_k_stays_within_the_product(self, modules: pd.DataFrame) -> None:
         built = build(PREDICTOR, modules, NOTHING, 1000, top_k=3)
         check_sound(PREDICTOR, built, NOTHING)
@@ -194,6 +211,7 @@ class TestBuild:
         frame = describe_modules(groups, space.spec, space.sample(5, rng))
         frame["good"], frame["score"], frame["effect"] = rng.random(len(frame)), 0.0, rng.random(len(frame))
         monkeypatch.setattr(building, "PRODUCT_LIMIT", 300)
+        monkeypatch.setattr(building, "UNREDUCED_LIMIT", 300)
         monkeypatch.setattr(building, "IMPROVE_ROUNDS", 4)
         start = product_codes(frame, space.spec, 3, "good", False)
         assert len(start) == 3**5
@@ -204,9 +222,56 @@ class TestBuild:
         built = build(predictor, frame, refused, 12, report=shares.append)
         check_sound(predictor, built, refused)
         assert len(built.codes) == 12 and built.frame["score"][0] > first.iloc[0] + 0.1
-        assert shares == [0.25, 0.5, 0.75, 1.0]
+        assert shares == [0.5, 0.625, 0.75, 0.875, 1.0]
         again = build(predictor, frame, refused, 12)
         assert (again.codes == built.codes).all()
+
+    @pytest.mark.parametrize("measured", [False, True])
+    def test_a_large_space_is_searched_around_where_it_begins(self, measured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What stands on the screen is offered or bettered, and its neighbours are tried where it is measured."""
+        space = space_named("ofa_mbv3")
+        predictor, rng = random_predictor(space, members=2), np.random.default_rng(0)
+        groups = [ModuleGroup(u.positions[:2], np.zeros((1, 2), np.int16), i) for i, u in enumerate(space.spec.units)]
+        frame = describe_modules(groups, space.spec, space.sample(5, rng)).assign(good=0.5, score=0.0, effect=0.0)
+        codes = space.sample(4000, rng)
+        good = codes[[int(predictor.predict(codes)["score"].argmax())]]
+        score = float(predictor.predict(good)["score"].iloc[0])
+        evaluated = space.hash_networks(good) if measured else NOTHING
+        monkeypatch.setattr(building, "IMPROVE_ROUNDS", 2)
+        near = build(predictor, frame, evaluated, 5, start=good)
+        check_sound(predictor, near, evaluated)
+        far = build(predictor, frame, evaluated, 5)
+        assert far.frame["score"][0] < score - 0.3  # two rounds from the product alone do not come there
+        if measured:
+            moved = [(row[list(u.positions)] != good[0, list(u.positions)]).any() for row in near.codes for u in space.spec.units]
+            assert np.reshape(moved, (len(near.codes), -1)).sum(1).min() == 1
+            assert near.frame["score"][0] > far.frame["score"][0] + 0.2
+        else:
+            assert near.frame["score"][0] >= score - 1e-5
+            monkeypatch.setattr(building, "IMPROVE_ROUNDS", 0)
+            assert build(predictor, frame, evaluated, 5, start=good).codes[0].tolist() == good[0].tolist()
+
+    def test_with_top_k_what_it_begins_from_is_not_added(self, modules: pd.DataFrame) -> None:
+        outside = top_modules(modules).query("rank == 9").drop_duplicates("unit_index")
+        start = module_rows(outside, MACRO.spec).max(0)[None]
+        built = build(PREDICTOR, modules, NOTHING, 100, top_k=2, start=start)
+        assert not np.isin(MACRO.hash_networks(start), MACRO.hash_networks(built.codes)).any()
+
+    def test_a_space_evaluated_whole_is_told_from_one_with_something_left(self) -> None:
+        codes = MACRO.enumerate()
+        assert codes is not None
+        networks = MACRO.hash_networks(codes)
+        assert nothing_left(MACRO, networks) == "All 3,969 networks of this space were evaluated already"
+        assert nothing_left(MACRO, networks[networks != networks[0]]).startswith("No network was found")
+        assert nothing_left(space_named("ofa_mbv3"), networks).startswith("No network was found")
+
+    @pytest.mark.parametrize("minimize", [False, True])
+    def test_the_best_measured_are_distinct_and_have_a_target(self, minimize: bool) -> None:
+        codes = np.array([[1] * 8, [0, 0, 1, 1, 0, 1, 1, 1], [0, 0, 1, 0, 1, 1, 1, 1], [2] * 8, [0] * 8], np.int16)
+        values = np.array([3.0, 5.0, 4.0, np.nan, 1.0])  # the second and the third are one network
+        found = best_measured(codes, MACRO.hash_networks(codes), values, minimize)
+        assert found.tolist() == codes[[4, 0, 2] if minimize else [1, 0, 4]].tolist()
+        assert len(best_measured(codes, MACRO.hash_networks(codes), values, minimize, 2)) == 2
 
     def test_records_are_native(self, modules: pd.DataFrame) -> None:
         built = build(PREDICTOR, modules, NOTHING, 3)

@@ -3,11 +3,14 @@
 import csv
 import gzip
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from autobuild_core.cli import main
 from autobuild_core.notebook import Run
 from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import space_named
+from autobuild_core.tables import save_table
+from tests.app.workspaces import grid_file
 from tests.learning import cell_csv, cell_truth, macro_data, macro_json
 
 MACRO = space_named("nas_bench_macro")
@@ -79,12 +84,19 @@ class TestTrain:
     def test_end_to_end(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
         out = tmp_path / "run"
         few = ("--members", 2, "--steps", 3, "--threads", 1, "--seed", 5)
-        status, said, _ = ask(capsys, "train", data, "--target", "100 - mean_acc", "--minimize", "--out", out, *few)
+        called = ("--target-name", "mean error", "--target-unit", "points")
+        status, said, _ = ask(capsys, "train", data, "--target", "100 - mean_acc", *called, "--minimize", "--out", out, *few)
         assert status == 0 and said["ensemble_size"] == 2 and len(said["hop_srcc"]) == 5
         assert {"srcc", "kendall", "mae", "seconds", "num_train"} <= set(said)
         config = RunFolder(out).config
         assert (config.target, config.minimize, config.seed, config.num_members) == ("100 - mean_acc", True, 5, 2)
         assert RunFolder(out).state["state"] == "finished"
+        assert config.label.axis == "mean error (points)" and config.name == "macro.json: mean error"
+        status, said, _ = ask(capsys, "report", out)
+        text = Path(said["path"]).read_text()
+        assert "minimise mean error" in text and "<dt>Equation</dt><dd>100 - mean_acc</dd>" in text
+        assert re.search(r"Best measured: row \d+, mean error [\d.]+ points", text) and "measured mean error (points)" in text
+        assert ask(capsys, "verify", said["path"], data)[1]["agrees"]
         status, said, _ = ask(capsys, "build", out, "--num", 2, "--out", tmp_path / "b.jsonl")
         assert (status, said["num"]) == (0, 2)
         status, _, errors = ask(capsys, "train", data, "--target", "mean_acc", "--out", out)
@@ -98,7 +110,7 @@ class TestCells:
         space, data, run = space_named("nas_bench_201"), tmp_path / "cells.csv", tmp_path / "run"
         data.write_text(cell_csv(80))
         said = ask(capsys, "inspect", data)[1]
-        assert (said["format"], said["space"]) == ("arch_csv", "nas_bench_201")
+        assert (said["format"], said["space"]) == ("csv_table", "nas_bench_201")
         assert (said["num_accepted"], said["num_duplicates"]) == (80, 0)
         assert said["metrics"] == ["acc", "flops"]
         few = ("--members", 4, "--steps", 120, "--threads", 1)
@@ -212,6 +224,36 @@ class TestBuild:
         assert [x["predicted"] for x in lines] == sorted((x["predicted"] for x in lines), reverse=True)
         networks = MACRO.hash_networks(np.array([MACRO.parse(x["arch"]) for x in lines], np.int16))
         assert len(set(networks.tolist())) == 6 and not np.isin(networks, trained.table().networks).any()
+
+
+class TestWholeSpaceEvaluated:
+    """Said in a sentence with status 2, never {"num": 0} alone."""
+
+    def test_build_and_suggest_say_so(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        run, out = tmp_path / "run", tmp_path / "out.jsonl"
+        few = ("--members", 2, "--steps", 20, "--threads", 1)
+        assert ask(capsys, "train", grid_file(tmp_path / "grid.csv"), "--target", "acc", "--out", run, *few)[0] == 0
+        sentence = "All 27 networks of this space were evaluated already"
+        for command in (("build",), ("build", "--top-k", 2), ("suggest",)):
+            status, _, errors = ask(capsys, command[0], run, *command[1:], "--out", out)
+            last = errors.strip().splitlines()[-1]
+            assert status == 2 and last.startswith(f"{command[0]}: {sentence}")
+            assert ("--allow-evaluated" in last) == (command[0] == "build")
+            assert not out.exists()
+        status, said, _ = ask(capsys, "build", run, "--num", 5, "--allow-evaluated", "--out", out)
+        assert (status, said["num"]) == (0, 5)
+
+    def test_modules_kept_of_which_all_is_evaluated_are_named(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained: Run
+    ) -> None:
+        best = trained.build(num=1, top_k=1, allow_evaluated=True)["arch"].iloc[0]
+        run = tmp_path / "run"
+        shutil.copytree(trained.folder.path, run)
+        table = trained.table()
+        codes = np.concatenate([table.codes[1:], np.array([MACRO.parse(best)], np.int16)])
+        save_table(replace(table, codes=codes, networks=MACRO.hash_networks(codes)), run)
+        status, _, errors = ask(capsys, "build", run, "--top-k", 1, "--out", tmp_path / "out.jsonl")
+        assert status == 2 and "among the 1 best modules of each unit: keep more of them" in errors
 
 
 class TestRefused:

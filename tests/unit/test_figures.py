@@ -12,6 +12,8 @@ from autobuild_core.figures import charts, drawing
 from autobuild_core.figures.colours import (
     Lens,
     Scale,
+    amount,
+    change_words,
     colour,
     digits_for,
     evidence,
@@ -20,7 +22,6 @@ from autobuild_core.figures.colours import (
     rounded,
     scale_for,
     signed,
-    unit_of,
     words,
 )
 from autobuild_core.records import ArchTable, SpaceSpec
@@ -129,10 +130,10 @@ def test_worse_is_bluish_and_better_is_orange(theme: str) -> None:
 
 
 def test_the_scale_is_fixed_by_the_run(modules: pd.DataFrame) -> None:
-    scale = scale_for(modules, Lens.SCORE, 50.0, False, "acc_pct")
+    scale = scale_for(modules, Lens.SCORE, 50.0, False, "points")
     assert (scale.centre, scale.unit) == (50.0, "points")
     assert scale.better - scale.centre == pytest.approx(scale.centre - scale.worse)
-    assert scale_for(modules, Lens.SCORE, 50.0, True, "latency_ms").better < 50
+    assert scale_for(modules, Lens.SCORE, 50.0, True, "ms").better < 50
     assert scale_for(modules, Lens.GOOD, 50.0, True, "acc").centre == 0.1
     assert scale_for(modules, Lens.NORM, 50.0, True, "acc").better > 0
 
@@ -160,11 +161,11 @@ def test_decimals_follow_the_interval() -> None:
     assert signed(-0.001, 2) == "0.00"
 
 
-@pytest.mark.parametrize(
-    ("target", "unit"), [("map_pct", "points"), ("latency_ms", "ms"), ("params_m", "M"), ("mean_acc", "mean_acc"), ("a / b", "")]
-)
-def test_units(target: str, unit: str) -> None:
-    assert unit_of(target) == unit
+def test_nothing_stands_behind_a_number_without_a_unit() -> None:
+    assert amount(45.414, "") == "45.41" and amount(45.414, "points") == "45.41 points"
+    row = pd.Series({"effect": 0.42, "effect_low": 0.2, "effect_high": 0.6})
+    assert words(row, Lens.SCORE, "") == "+0.42 (+0.20 to +0.60)"
+    assert change_words(0.42, 0.2, Lens.SCORE, "") == "+0.42 (+0.22 to +0.62)"
 
 
 # Drawing

@@ -47,7 +47,7 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Run:
     values = latency(codes)
     values[[0, 5, 17, 18, 40, 69]] = np.nan
     metrics = pd.DataFrame({"latency": values})
-    table = ArchTable(FLAT.spec, codes, FLAT.hash_networks(codes), metrics, np.arange(100, 210), "flat_csv", 110)
+    table = ArchTable(FLAT.spec, codes, FLAT.hash_networks(codes), metrics, np.arange(100, 210), "csv_table", 110)
     out = tmp_path_factory.mktemp("fast") / "run"
     return train(table, "latency", out, minimize=True, num_members=3, num_steps=200, threads=1)
 

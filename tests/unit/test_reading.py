@@ -24,7 +24,7 @@ def upload(tmp_path: Path) -> Path:
 def test_it_hands_over_the_whole_table(upload: Path) -> None:
     inside, guarded = read_table(upload), read_guarded(upload)
     assert guarded.spec == inside.spec and guarded.rejected == inside.rejected and guarded.notes == inside.notes
-    assert (guarded.num_read, guarded.format) == (4, "flat_csv")
+    assert (guarded.num_read, guarded.format) == (4, "csv_table")
     assert np.array_equal(guarded.codes, inside.codes) and np.array_equal(guarded.networks, inside.networks)
     assert np.array_equal(guarded.source_rows, inside.source_rows)
     assert np.array_equal(guarded.metrics.to_numpy(), inside.metrics.to_numpy(), equal_nan=True)
@@ -42,7 +42,7 @@ def test_format_and_space_reach_the_reader(tmp_path: Path) -> None:
 def test_its_errors_are_those_of_reading(tmp_path: Path) -> None:
     path = tmp_path / "photo.csv"
     path.write_bytes(b"\x89PNG\0\0")
-    with pytest.raises(DataError, match=r"photo\.csv: got binary content"):
+    with pytest.raises(DataError, match=r"photo\.csv: got a PNG image: expected a table of results"):
         read_guarded(path)
 
 

@@ -16,7 +16,7 @@ ROOT = Path(registry.PACKAGE).parent
 
 def test_names_are_files_without_underscore() -> None:
     assert set(registry.names("spaces")) >= {"flat", "nas_bench_macro", "ofa_mbv3"}
-    assert set(registry.names("datasets")) >= {"arch_csv", "flat_csv", "json_lines", "nas_bench_macro"}
+    assert set(registry.names("datasets")) >= {"csv_table", "json_lines", "json_table", "parquet"}
     assert not any(name.startswith("_") for name in registry.names("datasets"))
 
 
@@ -28,7 +28,7 @@ def test_listing_imports_no_extension() -> None:
 
 def test_load_gives_the_one_class_of_the_file() -> None:
     assert registry.load("spaces", "flat", Space).__name__ == "Flat"  # type: ignore[type-abstract]
-    assert registry.load("datasets", "flat_csv", Dataset).__name__ == "FlatCsv"  # type: ignore[type-abstract]
+    assert registry.load("datasets", "csv_table", Dataset).__name__ == "CsvTable"  # type: ignore[type-abstract]
 
 
 def test_unknown_name_says_which_exist() -> None:

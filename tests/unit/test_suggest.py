@@ -6,7 +6,10 @@ import pytest
 from autobuild_core.building import module_rows
 from autobuild_core.errors import ConfigError
 from autobuild_core.notebook import Run
-from autobuild_core.suggest import _greedy, contending_modules, suggest
+from autobuild_core.scorers import describe_modules, unit_groups
+from autobuild_core.spaces import space_named
+from autobuild_core.suggest import _contains, _greedy, contending_modules, suggest
+from tests.learning import random_predictor
 
 
 class Calibrated:
@@ -64,6 +67,20 @@ def test_a_batch_of_a_real_run(trained: Run) -> None:
     assert (presence(codes) > 0).mean() > 0.7
     again, _ = suggest(trained.predictor, trained.modules(), evaluated, 12)
     assert (again == codes).all()
+
+
+def test_a_module_of_a_cell_is_compared_with_its_own_layers() -> None:
+    space = space_named("nas_bench_201")
+    groups = unit_groups(space)
+    modules = describe_modules(groups, space.spec, space.sample(3, np.random.default_rng(0)))
+    rows, owner = module_rows(modules, space.spec), modules["unit_index"].to_numpy(int)
+    assert len(rows) == 5 + 25 + 125
+    codes = space.sample(2000, np.random.default_rng(1))
+    held = _contains(codes, rows, owner, random_predictor(space, members=2))
+    assert (held.sum(1) == 3).all()  # one module a unit
+    for number, (row, unit) in enumerate(zip(rows, owner, strict=True)):
+        columns = list(space.spec.units[unit].positions)
+        assert held[:, number].tolist() == [one[columns].tolist() == row[columns].tolist() for one in codes]
 
 
 def test_a_useless_number_is_refused(trained: Run) -> None:

@@ -1,0 +1,304 @@
+"""What every column of a table is: architecture, choice, context, metric or ignored, by evidence in a fixed order.
+
+The first evidence that speaks decides, and is kept as a sentence: what a reader said, a tracker's own columns, cells that parse
+in a known space, a single value, a known name, a known last word, values that repeat, names of settings.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autobuild_core.datasets._columns import Column
+from autobuild_core.datasets._lists import list_form, looks_like_date
+from autobuild_core.datasets._trackers import Tracker
+from autobuild_core.errors import ConfigError
+from autobuild_core.records import CONTEXT_KINDS, ROLES, ColumnRole
+from autobuild_core.spaces._declared import is_number
+from autobuild_core.spaces.flat import list_of
+
+PREFIXES = {"design:": "choice", "choice:": "choice", "context:": "context", "metric:": "metric", "ignore:": "ignored"}
+SPOKEN = {"ignore": "ignored", "design": "choice"} | {role: role for role in ROLES}
+MAX_FEW, MAX_WHOLE_EXEMPT, MIN_RUNNING = 12, 4, 4
+NUM_BINS, NUM_EXAMPLES = 12, 4
+ONE_VALUE = "one value in every row"
+BY_DEFAULT = NO_REPEAT, PARAM_NO_REPEAT = "numbers that do not repeat like choices", "a parameter whose numbers do not repeat"
+
+
+def _words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+METRIC_WORDS = _words("""
+    acc accuracy loss error err score auc auroc f1 map miou iou pq fid mae mse rmse rmsle bce ce nll ppl perplexity psnr ssim
+    bleu rouge recall precision reward return objective fitness top1 top5 r2 correlation correct latency throughput energy
+    flops flop gflops mflops tflops gmacs mmacs macs mac madds madd params param parameters memory runtime fps watts joules
+    power std sd var stderr mean median variance ms us ns sec secs second seconds pct percent predicted
+""")
+METRIC_NAMES = METRIC_WORDS | _words("""
+    m_ap m_io_u value values target top_1 top_5 top1_acc num_params n_params param_count params_count parameter_count total_params
+    trainable_params num_parameters n_parameters model_size size_mb inference_time train_time training_time wall_time elapsed
+    time duration low high
+""")
+UNITS = _words("m g k b mb gb kb mib gib w j s h millions count total")
+CONTEXT_NAMES = {
+    **dict.fromkeys(_words("seed random_seed random_state rng_seed trial_seed"), "seed"),
+    **dict.fromkeys(
+        _words("dataset data_set dataset_name task task_name resolution image_size img_size input_size benchmark"), "task"
+    ),
+    **dict.fromkeys(
+        _words("""
+            epoch epochs num_epochs n_epochs max_epochs total_epochs train_epochs steps num_steps train_steps max_steps
+            iterations num_iterations training_iteration budget fidelity data_fraction train_fraction subset_fraction data_share
+        """),
+        "fidelity",
+    ),
+}
+IGNORED_NAMES = _words("""
+    id idx index fold rank generation step date datetime host hostname path file filename folder dir name key hash uuid url
+    user notes note comment comments tags tag status state timestamp created updated pid commit checkpoint logdir run run_name
+    trial trial_name unnamed_0 author version
+""")
+IGNORED_WORDS = _words("path id date uuid hash url dir file filename folder timestamp")
+SETTING_NAMES = _words("""
+    lr learning_rate eta eta0 bs batch batch_size batchsize weight_decay wd momentum beta beta1 beta2 beta_1 beta_2 eps epsilon
+    gamma alpha lambda temperature warmup label_smoothing mixup cutmix l1 l2 clip grad_clip tau dropout drop_rate drop_path
+""")
+SETTING_WORDS = _words("lr rate decay momentum warmup smoothing temperature")
+REPEAT = re.compile(r"(seed|run|rep|repeat|trial)\d+")
+PARAM_ROOTS = frozenset({"config", "params", "param", "hyperparameters", "hparams", "parameters", "design", "settings"})
+ARCH_ROOTS = frozenset({"arch", "architecture"})
+METRIC_ROOTS = frozenset({"metrics", "metric", "results", "result", "summary", "scores", "performance"})
+
+
+def snake(name: str) -> str:
+    """A header in lower case with underscores between its words: "valTop1 (%)" -> "val_top1"."""
+    return re.sub(r"[\W_]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).strip("_").lower()
+
+
+def names_metric(name: str) -> bool:
+    """The last word of a name in snake case is that of a measurement, a unit or the number of a repeat behind it apart."""
+    words = name.split("_")
+    while len(words) > 1 and (words[-1].isdigit() or words[-1] in UNITS or REPEAT.fullmatch(words[-1])):
+        words.pop()
+    return words[-1] in METRIC_WORDS or words[-1].rstrip("0123456789") in METRIC_WORDS
+
+
+@dataclass(frozen=True)
+class Found:
+    """A role, the kind of a context, and the evidence."""
+
+    role: str
+    why: str
+    context: str = "setting"
+
+
+class Evidence:
+    """What decides the roles of a table's columns.
+
+    Args:
+        given: {column: role} that a reader said, by header or by name without prefix.
+        tracker: the tracker that wrote the table, if any.
+        num_rows: rows of the table.
+        architectures: names of the columns whose cells parse in a known space, with its title; {} where none do.
+        design: columns of the space that rows must lie in; None to infer one.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, str],
+        tracker: Tracker | None,
+        num_rows: int,
+        architectures: Mapping[str, str],
+        design: frozenset[str] | None = None,
+    ) -> None:
+        self.given, self.tracker, self.num_rows = given, tracker, num_rows
+        self.architectures, self.design = architectures, design
+
+    def plain_name(self, column: Column) -> str:
+        """A column's name without the prefix that says its role, or the tracker's."""
+        header = column.name
+        for prefix in PREFIXES:
+            if header.startswith(prefix):
+                return header.removeprefix(prefix).strip() or header
+        for pattern in (self.tracker.params, self.tracker.metrics) if self.tracker else ():
+            if pattern and (found := pattern.match(header)):
+                return found["name"]
+        return header
+
+    def role(self, column: Column, name: str) -> Found:
+        """The role of a column, by the first evidence that speaks."""
+        for found in (self._said(column, name), self._tracked(column, name), self._parsed(column)):
+            if found:
+                return found
+        if column.num_values <= 1:
+            return Found("ignored", ONE_VALUE if column.counts or column.num_numbers else "empty in every row")
+        if column.path[:1] and column.path[0].lower() in ARCH_ROOTS and not self.architectures:
+            return Found("choice", f"stands inside {column.path[0]}")
+        found = self._named(column, name) or self._by_values(column, name)
+        if found.role == "choice" and self.design is not None:
+            return Found("context", "varies, but is no choice of the declared space")
+        return found
+
+    def _said(self, column: Column, name: str) -> Found | None:
+        """What a reader said, or a prefix in the header."""
+        said = self.given.get(column.name, self.given.get(name))
+        why = "as you said"
+        if said is None:
+            said = next((role for prefix, role in PREFIXES.items() if column.name.startswith(prefix)), None)
+            why = "the prefix in its header says so"
+        if said is None and self.design is not None and name in self.design:
+            return Found("choice", "a design column of the run's space")
+        if said is None:
+            return None
+        if said in CONTEXT_KINDS:
+            return Found("context", why, said)
+        if said not in SPOKEN:
+            expected = ", ".join([*ROLES, *CONTEXT_KINDS])
+            raise ConfigError(f"role of {column.name}: got '{said}', expected one of {expected}.")
+        role = SPOKEN[said]
+        if role in ("choice", "architecture") and column.name in self.architectures:
+            return Found("architecture", f"{why}; its cells are architectures of {self.architectures[column.name]}")
+        if role == "architecture" and self.design is None:
+            role = "choice"
+        return Found(role, why, CONTEXT_NAMES.get(snake(name), "setting"))
+
+    def _tracked(self, column: Column, name: str) -> Found | None:
+        """A tracker's own columns."""
+        tracker = self.tracker
+        if tracker is None:
+            return None
+        written = column.name, ".".join(column.path)
+        if any(map(tracker.ignored.match, written)):
+            return Found("ignored", f"{tracker.title}'s own bookkeeping")
+        if column.name in tracker.runtime and column.num_numbers and column.num_values > 1:
+            return Found("metric", f"{tracker.title}'s own measure of time")
+        if tracker.metrics and any(map(tracker.metrics.match, written)) and column.is_numeric and column.num_values > 1:
+            return Found("metric", f"a result in {tracker.title}'s table")
+        return None
+
+    def _parsed(self, column: Column) -> Found | None:
+        """Cells that parse in a known space."""
+        if column.name not in self.architectures:
+            return None
+        first = next(iter(self.architectures))
+        if column.name != first:
+            return Found("ignored", f"says the architecture a second time, beside {first}")
+        return Found("architecture", f"its cells are architectures of {self.architectures[first]}")
+
+    def _is_param(self, column: Column) -> bool:
+        """A parameter by its tracker or by the object that holds it."""
+        if self.tracker and self.tracker.params and self.tracker.params.match(column.name):
+            return True
+        return len(column.path) > 1 and column.path[0].lower() in PARAM_ROOTS
+
+    def _named(self, column: Column, name: str) -> Found | None:
+        """The whole name is known, or its last word."""
+        word, is_param = snake(name), self._is_param(column)
+        if (word in METRIC_NAMES or names_metric(word)) and not is_param and holds_number_lists(column):
+            return Found("metric", f"lists of repeats of a measurement ({word})")
+        if len(column.path) > 1 and column.path[0].lower() in METRIC_ROOTS and column.is_numeric and word not in CONTEXT_NAMES:
+            return Found("metric", f"a number inside {column.path[0]}")
+        if word in METRIC_NAMES and column.is_numeric and not is_param:
+            return Found("metric", f"its name is that of a measurement ({word})")
+        if word in CONTEXT_NAMES:
+            kind = CONTEXT_NAMES[word]
+            return Found("context", f"its name is that of a {kind} ({word})", kind)
+        if word in IGNORED_NAMES and not is_param:
+            return Found("ignored", f"its name is that of bookkeeping ({word})")
+        last = word.rsplit("_", 1)[-1]
+        if last in IGNORED_WORDS and last != word:
+            return Found("ignored", f"its name ends in {last}")
+        if names_metric(word) and column.is_numeric and not is_param:
+            few = column.choices is not None and len(column.counts) <= MAX_WHOLE_EXEMPT and min(column.counts.values()) >= 2
+            if not few:
+                return Found("metric", f"its name ends like a measurement ({word})")
+        return None
+
+    def _by_values(self, column: Column, name: str) -> Found:
+        """What the values look like, then names of settings."""
+        is_param, word = self._is_param(column), snake(name)
+        measures = bool(set(word.split("_")) & METRIC_WORDS)
+        setting = word in SETTING_NAMES or (word.rsplit("_", 1)[-1] in SETTING_WORDS and not measures)
+        found = self._repeats(column, is_param, word)
+        if found is not None and found.role == "choice" and self.architectures:
+            if (column.is_numeric and not setting) or holds_number_lists(column):
+                return Found("metric", "a number beside the architecture")
+            return Found("context", "varies beside the architecture")
+        if found is not None:
+            return found
+        if not column.is_numeric:
+            return Found("ignored", "a text that hardly repeats")
+        if setting or is_param:
+            return Found("context", "named like a setting" if setting else PARAM_NO_REPEAT)
+        return Found("metric", NO_REPEAT)
+
+    def _repeats(self, column: Column, is_param: bool, word: str) -> Found | None:
+        """Lists, texts that repeat, few numbers, whole numbers; None for other numbers."""
+        counts, rows = column.counts, self.num_rows - int(column.absent.sum())
+        if column.choices is not None and list_form(column) is not None:
+            return Found("choice", "its cells are lists of few values")
+        if not column.is_numeric:
+            if counts and all(value.startswith(("[", "{")) for value in counts):
+                return Found("ignored", "its cells are nested lists or objects")
+            if looks_like_date(column):
+                return Found("ignored", "its cells are dates")
+            if not counts or len(counts) >= rows:
+                return Found("ignored", "a text that is different in every row")
+            return Found("choice", f"{len(counts)} texts that repeat")
+        if counts and len(counts) <= MAX_FEW and 2 * len(counts) <= rows:
+            return Found("choice", f"{len(counts)} numbers that repeat")
+        if column.is_whole:
+            if not is_param and _is_running(column):
+                return Found("ignored", "a running number")
+            if not is_param and set(word.split("_")) & METRIC_WORDS:
+                return None
+            if column.choices is not None:
+                return Found("choice", f"{len(counts)} whole numbers")
+        return None
+
+
+def holds_number_lists(column: Column) -> bool:
+    """Its cells are JSON lists of numbers."""
+    if column.choices is None or list_form(column) != "":
+        return False
+    return all(is_number(part) for value in column.values if value for part in list_of(value, "") or ())
+
+
+def _is_running(column: Column) -> bool:
+    """Whole numbers from 0 or 1 on, each once."""
+    numbers = np.sort(column.numbers[~np.isnan(column.numbers)])
+    return len(numbers) >= MIN_RUNNING and bool(numbers[0] in (0, 1) and (np.diff(numbers) == 1).all())
+
+
+def describe(column: Column, name: str, found: Found) -> ColumnRole:
+    """A column's role for people: kind, values, evidence, a tiny histogram."""
+    kind = found.context if found.role == "context" else "architecture" if found.role == "architecture" else kind_of(column)
+    if column.choices is not None and not (column.is_numeric and len(column.counts) > NUM_BINS):
+        top = sorted(column.counts.values(), reverse=True)[:NUM_BINS] if not column.is_numeric else _in_order(column)
+        histogram = tuple(int(num) for num in top)
+    else:
+        known = column.numbers[np.isfinite(column.numbers)]
+        histogram = tuple(np.histogram(known, NUM_BINS)[0].tolist()) if len(known) else ()
+    values = [value for value in column.values if value][:NUM_EXAMPLES]
+    if not values:
+        values = [f"{number:g}" for number in column.numbers[np.isfinite(column.numbers)][:NUM_EXAMPLES]]
+    return ColumnRole(name, found.role, kind, column.num_values, found.why, tuple(v[:60] for v in values), histogram)
+
+
+def _in_order(column: Column) -> list[int]:
+    """Rows of each value of a column of numbers, smallest first."""
+    return [num for _, num in sorted((float(v), n) for v, n in column.counts.items() if is_number(v))]
+
+
+def kind_of(column: Column) -> str:
+    """What the cells of a column are, in a word or two."""
+    if not column.num_numbers and not column.counts:
+        return "empty"
+    if column.choices is not None and list_form(column) is not None:
+        return "list"
+    if column.is_numeric:
+        return "whole number" if column.is_whole else "number"
+    return "boolean" if set(map(str.lower, column.counts)) <= {"true", "false"} else "text"

@@ -1,0 +1,269 @@
+"""A flat space as its reader declares it: units with their columns and values, conditions, forbidden combinations.
+
+What a table is inferred as and what a file `space.json` says are the same thing; `make_spec` turns it into a `SpaceSpec`.
+"""
+
+import itertools
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from autobuild_core.errors import DataError
+from autobuild_core.records import Condition, SpaceSpec, UnitSpec
+
+MAX_TOKENS = 4096
+MAX_DEPTH = 64
+LOG_FACTOR = 100  # numbers that span more are compared by their logarithms
+PLACE = "place in range"  # attribute of loose numbers: all columns share it
+KINDS = ("column", "block", "numbered", "list", "part")
+FORMAT = "autobuild space 1"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A unit of a flat space: what its layers can be, and in which columns they stand.
+
+    Args:
+        label: of the unit.
+        kind: "column" (one value; several columns are tied to one value), "block" (columns of one value for all its layers and
+            one of their number), "numbered" (a column a layer), "list" (a cell holds the layers), "part" (one place of a list).
+        names: attributes of a layer.
+        columns: of every attribute, upstream first; one, unless the kind is "numbered" or the columns are tied.
+        values: of every attribute, in their order.
+        depths: numbers of layers it may have.
+        depth: column that holds the number of layers, if any.
+        separator: between the parts of a list that is a text; "" = a JSON list.
+        part: place in the list.
+    """
+
+    label: str
+    kind: str
+    names: tuple[str, ...]
+    columns: tuple[tuple[str, ...], ...]
+    values: tuple[tuple[str, ...], ...]
+    depths: tuple[int, ...] = (1,)
+    depth: str | None = None
+    separator: str = ""
+    part: int = 0
+
+    @property
+    def loose(self) -> bool:
+        """It stands beside the others by chance."""
+        return self.kind == "column"
+
+    def token(self, values: tuple[str, ...]) -> str:
+        """The token of a layer with these values of its attributes."""
+        if self.loose:
+            return f"{self.label}={values[0]}"
+        return "_".join(
+            f"{name}{'' if value[:1].isdigit() else '='}{value}" for name, value in zip(self.names, values, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A flat space.
+
+    Args:
+        slots: its units.
+        conditions: (unit, parent, values of the parent with which the unit is there), by labels.
+        forbidden: {unit label: values} that must not come together.
+    """
+
+    slots: tuple[Slot, ...]
+    conditions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    forbidden: tuple[dict[str, tuple[str, ...]], ...] = ()
+
+
+def is_number(text: str) -> bool:
+    """A finite decimal number as `float` reads it, without underscores."""
+    try:
+        return "_" not in text and math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def in_order(values: Any) -> tuple[str, ...]:
+    """Distinct values, numbers by size where all are numbers."""
+    distinct = list(dict.fromkeys(values))
+    return tuple(sorted(distinct, key=float) if all(map(is_number, distinct)) else sorted(distinct))
+
+
+def coordinates(values: tuple[str, ...]) -> dict[str, float]:
+    """{value: place in 0..1} of numbers, by their logarithms where they span LOG_FACTOR; {} where they are none."""
+    if len(values) < 2 or not all(map(is_number, values)):
+        return {}
+    numbers = [float(value) for value in values]
+    if min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_FACTOR:
+        numbers = [math.log(number) for number in numbers]
+    low, high = min(numbers), max(numbers)
+    return {value: (number - low) / (high - low) for value, number in zip(values, numbers, strict=True)} if high > low else {}
+
+
+def make_spec(declared: Declared, title: str) -> SpaceSpec:
+    """The spec of a declared space.
+
+    Raises:
+        DataError: a unit has too many combinations of values, two units share a label, or a condition or clause names what is
+            not there.
+    """
+    tokens: dict[str, int] = {}
+    attributes: dict[str, dict[str, str]] = {}
+    numbers: dict[str, dict[str, float]] = {}
+    units: list[UnitSpec] = []
+    labels: list[str] = []
+    for slot in declared.slots:
+        count = math.prod(map(len, slot.values))
+        if not 0 < count <= MAX_TOKENS:
+            raise DataError(f"{slot.label}: got {count} combinations of values, expected 1 to {MAX_TOKENS}.")
+        allowed = []
+        places = [coordinates(values) for values in slot.values] if slot.kind != "block" else [{} for _ in slot.values]
+        for values in itertools.product(*slot.values):
+            token = slot.token(values)
+            allowed.append(tokens.setdefault(token, len(tokens)))
+            if slot.loose:
+                place = places[0].get(values[0])
+                attributes[token] = {} if place is None else {PLACE: f"{place:.3g}"}
+                numbers[token] = {} if place is None else {PLACE: place}
+                continue
+            attributes[token] = dict(zip(slot.names, values, strict=True))
+            numbers[token] = {n: p[v] for n, p, v in zip(slot.names, places, values, strict=True) if v in p}
+        width = max(slot.depths, default=1) or 1
+        positions = tuple(range(len(labels), len(labels) + width))
+        single = slot.kind in ("column", "part") or (slot.kind == "numbered" and width == 1)
+        labels += [slot.label] if single else [f"{slot.label}.L{i + 1}" for i in range(width)]
+        units.append(UnitSpec(slot.label, positions, slot.depths, tuple(allowed), slot.kind in ("column", "block"), slot.loose))
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise DataError(f"space: got two units that would be called {twice}, expected distinct names of columns.")
+    features = list(dict.fromkeys(name for pairs in attributes.values() for name in pairs))
+    ordered = [n for n in features if any(n in found for found in numbers.values())]
+    table = {name: tuple(attributes[token].get(name, "") for token in tokens) for name in features}
+    coordinate = {name: tuple(numbers[token].get(name, math.nan) for token in tokens) for name in ordered}
+    return SpaceSpec(
+        *("flat", title, tuple(labels), tuple(tokens), tuple(units), table, {"columns": [_entry(s) for s in declared.slots]}),
+        numbers=coordinate,
+        conditions=tuple(_condition(declared, c, tokens) for c in declared.conditions),
+        forbidden=tuple(tuple(_allowed(declared, u, v, tokens) for u, v in clause.items()) for clause in declared.forbidden),
+    )
+
+
+def _entry(slot: Slot) -> dict[str, Any]:
+    """How a unit is read and written: columns, the names of their attributes, the column of its depth."""
+    columns = [column for own in slot.columns for column in own]
+    entry: dict[str, Any] = {"depth": slot.depth, "choices": columns, "names": list(slot.names)}
+    if slot.kind in ("numbered", "list", "part"):
+        entry |= {"kind": slot.kind, "separator": slot.separator, "part": slot.part}
+    return entry
+
+
+def _allowed(declared: Declared, label: str, values: tuple[str, ...], tokens: dict[str, int]) -> tuple[int, tuple[int, ...]]:
+    """(unit index, tokens) of a unit with one attribute.
+
+    Raises:
+        DataError: there is no such unit, or it does not take such a value.
+    """
+    index = next((i for i, slot in enumerate(declared.slots) if slot.label == label), None)
+    if index is None:
+        raise DataError(f"space: got a condition on '{label}', expected one of {', '.join(s.label for s in declared.slots)}.")
+    slot = declared.slots[index]
+    if len(slot.names) != 1:
+        raise DataError(f"space: got a condition on '{label}', which has {len(slot.names)} attributes, expected one.")
+    unknown = [value for value in values if value not in slot.values[0]]
+    if unknown:
+        raise DataError(f"space, {label}: got a condition on {unknown[0]}, expected one of {', '.join(slot.values[0])}.")
+    return index, tuple(tokens[slot.token((value,))] for value in values)
+
+
+def _condition(declared: Declared, condition: tuple[str, str, tuple[str, ...]], tokens: dict[str, int]) -> Condition:
+    """A condition by unit indices."""
+    label, parent, values = condition
+    place, allowed = _allowed(declared, parent, values, tokens)
+    unit = next((i for i, slot in enumerate(declared.slots) if slot.label == label), None)
+    if unit is None or unit <= place or 0 not in declared.slots[unit].depths:
+        raise DataError(f"space: got a condition of '{label}' on '{parent}', expected a unit behind it that may be absent.")
+    return Condition(unit, place, allowed)
+
+
+def to_json(declared: Declared) -> str:
+    """The text of `space.json`: units with columns and values in order, conditions, clauses. `from_json` reads it back."""
+    units = []
+    for slot in declared.slots:
+        unit: dict[str, Any] = {"unit": slot.label, "kind": slot.kind}
+        unit["columns"] = dict(zip(slot.names, map(list, slot.columns), strict=True))
+        unit["values"] = dict(zip(slot.names, ([plain(v) for v in values] for values in slot.values), strict=True))
+        unit["ordered"] = [name for name, values in zip(slot.names, slot.values, strict=True) if coordinates(values)]
+        unit |= {"depths": list(slot.depths), "depth": slot.depth} if slot.depths != (1,) or slot.depth else {}
+        unit |= {"separator": slot.separator} if slot.separator else {}
+        unit |= {"part": slot.part} if slot.kind == "part" else {}
+        units.append(unit)
+    conditions = [{"unit": u, "where": {p: [plain(v) for v in values]}} for u, p, values in declared.conditions]
+    forbidden = [{u: [plain(v) for v in values] for u, values in clause.items()} for clause in declared.forbidden]
+    text = {"format": FORMAT, "units": units, "conditions": conditions, "forbidden": forbidden}
+    return json.dumps(text, indent=1, ensure_ascii=False)
+
+
+def from_json(text: str) -> Declared:
+    """The space that `to_json` wrote, or a person edited.
+
+    Raises:
+        DataError: it is no such file; the message names the unit and what is wrong with it.
+    """
+    try:
+        raw = json.loads(text)
+        if raw.get("format") != FORMAT:
+            raise DataError(f"space.json: got format {raw.get('format')!r}, expected '{FORMAT}'.")
+        slots = tuple(_slot(unit) for unit in raw["units"])
+        conditions = tuple(
+            (str(c["unit"]), str(parent), tuple(map(as_text, values)))
+            for c in raw.get("conditions", ())
+            for parent, values in c["where"].items()
+        )
+        forbidden = tuple({str(u): tuple(map(as_text, v)) for u, v in clause.items()} for clause in raw.get("forbidden", ()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"space.json: got a damaged file ({type(error).__name__}: {str(error)[:80]}), expected units.") from None
+    return Declared(slots, conditions, forbidden)
+
+
+def _slot(unit: dict[str, Any]) -> Slot:
+    """A unit of space.json."""
+    label, kind = str(unit["unit"]), str(unit["kind"])
+    if kind not in KINDS:
+        raise DataError(f"space.json, {label}: got kind '{kind}', expected one of {', '.join(KINDS)}.")
+    names = tuple(map(str, unit["columns"]))
+    values = tuple(tuple(dict.fromkeys(map(as_text, unit["values"][name]))) for name in names)
+    for name, own in zip(names, values, strict=True):
+        if not own:
+            raise DataError(f"space.json, {label}: got no value of {name}, expected at least one.")
+        if name in unit.get("ordered", ()) and not all(map(is_number, own)):
+            raise DataError(f"space.json, {label}: got {', '.join(own)[:60]} as ordered values of {name}, expected numbers.")
+    depths = tuple(sorted({int(depth) for depth in unit.get("depths", (1,))}))
+    if not depths or depths[0] < 0 or depths[-1] > MAX_DEPTH:
+        raise DataError(f"space.json, {label}: got depths {list(depths)}, expected numbers of layers from 0 to {MAX_DEPTH}.")
+    columns = tuple(tuple(map(str, unit["columns"][name])) for name in names)
+    beside = (unit.get("depth"), str(unit.get("separator", "")), int(unit.get("part", 0)))
+    return Slot(label, kind, names, columns, values, depths, *beside)
+
+
+def as_text(value: Any) -> str:
+    """A value as text; 3, 3.0 and "3.0" are the same, True is "True"."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    head, point, tail = text.partition(".")
+    return head if point and tail.strip("0") == "" and head.lstrip("-").isdigit() and tail else text
+
+
+def plain(text: str) -> int | float | str | bool:
+    """A value as JSON writes it: a number where it is one and reads back as the same text."""
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        if as_text(number) == text and math.isfinite(number):
+            return number
+    return text

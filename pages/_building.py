@@ -1,0 +1,155 @@
+"""Build for me: the best networks that were not measured, set against the architecture on the screen."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from autobuild_core import building
+from autobuild_core.building import Built
+from autobuild_core.figures import charts
+from autobuild_core.records import Codes
+from autobuild_core.spaces import ENUMERATION_LIMIT
+from pages import _linked, _shared
+from pages._shared import FinishedRun
+
+ABOUT = (
+    "The whole space is searched for the networks that are predicted best and were not measured: all of it where it can be "
+    "enumerated, else from its best modules, the architecture on the screen and the best measured ones."
+)
+KEEP_HELP = "Off: the whole space is searched. On: only combinations of the best modules of each unit, the reduced space."
+SEARCHING = "Searching the space; a click anywhere ends it"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search gave.
+
+    Args:
+        run: id of the run.
+        begun: (num_positions,) the architecture that was on the screen.
+        built: the networks, best first.
+        reduced: the reduced space where modules were kept, else None.
+    """
+
+    run: str
+    begun: Codes
+    built: Built
+    reduced: dict[str, Any] | None
+
+
+def for_me(run: FinishedRun, codes: Codes) -> None:
+    """The controls, and what was found.
+
+    Args:
+        run: the run.
+        codes: (num_positions,) the architecture on the screen.
+    """
+    st.subheader("Build for me", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        num = int(st.number_input("Architectures to build", 1, 200, 10, width=200))
+        top_k = None
+        if st.toggle("Keep only the best modules of each unit", key="keep_modules", help=KEEP_HELP):
+            top_k = int(st.number_input("Modules kept a unit", 1, 200, 10, width=200, help="Their product is the reduced space."))
+        pressed = st.button("Build", type="primary", key="build")
+    if pressed:
+        st.session_state["built"] = _search(run, codes, num, top_k)
+    found: Found | None = st.session_state.get("built")
+    if found is None or found.run != run.id:
+        st.caption(ABOUT)
+    elif not len(found.built.codes):
+        left = building.nothing_left(run.space, run.table.networks)
+        st.info(f"{left}: there is nothing to build." if left.startswith("All") else f"{left}: keep more modules a unit.")
+    else:
+        _show(run, codes, found)
+
+
+def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Found:
+    """The search, with its progress; any other click ends it."""
+    bar = st.progress(0.0, SEARCHING)
+    spec, minimize, rows = run.table.spec, run.config.minimize, run.predictions["row"].to_numpy(int)
+    measured = building.best_measured(run.table.codes[rows], run.table.networks[rows], run.targets, minimize)
+    begun = np.concatenate([codes[None], measured])
+
+    def report(share: float) -> None:
+        bar.progress(share, SEARCHING)
+
+    built = building.build(run.predictor, run.modules, run.table.networks, num, top_k, report=report, start=begun)
+    bar.empty()
+    reduced = None if top_k is None else building.reduced_space(run.modules, spec, top_k, minimize=minimize)
+    return Found(run.id, codes, built, reduced)
+
+
+def _against(run: FinishedRun, codes: Codes, built: Built) -> tuple[float, list[str], NDArray[np.bool_]]:
+    """The prediction of the architecture on the screen; how each network compares with it, in words; which are better."""
+    now = float(run.predictor.predict(codes[None])["predicted"].iloc[0])
+    change = built.frame["predicted"].to_numpy(float) - now
+    same = run.space.hash_networks(built.codes) == run.space.hash_networks(codes[None])
+    gain = -change if run.config.minimize else change
+    better = ~same & (gain > 1e-6 * max(abs(now), 1e-12))
+    words = [
+        "on the screen" if own else f"{by:+.3g} {'better' if ahead else 'worse' if by else 'alike'}"
+        for own, by, ahead in zip(same, change, better, strict=True)
+    ]
+    return now, words, better
+
+
+def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
+    """What is better than the architecture on the screen, above what is not; downloads."""
+    now, words, better = _against(run, codes, found.built)
+    order = np.argsort(~better, kind="stable")
+    built = Built(found.built.codes[order], found.built.frame.iloc[order].reset_index(drop=True))
+    records = building.built_records(built, run.predictor)
+    table = charts.built_table(records)
+    _verdict(run, now, int(better.sum()), len(better))
+    left, right = st.columns([1, 1.5], gap="large")
+    with left:
+        best = run.measured(int(run.ranked_rows()[0]))
+        figure = charts.candidates_figure(table, best, run.label.axis, now)
+        _shared.show(figure, table, "candidates", "Candidates with intervals, best first")
+    with right:
+        facts = table.drop(columns="arch")
+        facts.insert(1, "against the screen", [words[place] for place in order])
+        _linked.candidates(facts, records, "built")
+        st.caption(_where(run, codes, found))
+        _downloads(records, found.reduced)
+
+
+def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
+    """One sentence: whether anything is predicted better than what is on the screen."""
+    screen = f"the architecture on the screen ({_shared.plain(run.amount(now))})"
+    if not num_better:
+        st.info(f"Nothing unmeasured was found that is predicted better than {screen}. None of the networks below is.")
+        return
+    rest = "" if num_better == num else f" The other {num - num_better} stand below, marked as not better."
+    what = "It is" if num == 1 else "All are" if num_better == num else f"**{num_better} of {num}** are"
+    st.markdown(f"{what} predicted better than {screen}.{rest}")
+
+
+def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
+    """Where was searched, in words."""
+    if (space := found.reduced) is not None:
+        kept = f"Reduced space: {space['size']:,} of {space['full_size']:,} architectures"
+        return f"{kept}: the {space['top_k']} modules of each unit that are most often among the best 10 %."
+    if run.space.size <= ENUMERATION_LIMIT:
+        return f"All {run.space.size:,} architectures of the space were predicted."
+    others = "its best modules, the best measured architectures and"
+    if np.array_equal(codes, found.begun):
+        return f"The whole space was searched, from {others} the one on the screen."
+    return f"The whole space was searched, from {others} another one than is on the screen now: Build begins from this one too."
+
+
+def _downloads(records: list[dict[str, Any]], reduced: dict[str, Any] | None) -> None:
+    """JSON lines, CSV, native encoding, the reduced space."""
+    files = charts.built_files(records)
+    labels = {"built.jsonl": "JSON lines", "built.csv": "CSV", "built.txt": "Native"}
+    if reduced is not None:
+        files["space.json"], labels["space.json"] = json.dumps(reduced, indent=1), "Reduced space"
+    with st.container(horizontal=True):
+        for name, label in labels.items():
+            st.download_button(
+                label, files[name], name, icon=":material/download:", type="tertiary", on_click="ignore", key=f"get_{name}"
+            )

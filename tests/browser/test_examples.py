@@ -1,0 +1,54 @@
+"""What can be dropped, in real Chromium: every example is downloaded and dropped again, and a wrong file says what it is."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from autobuild_core import registry
+from autobuild_core.storage import Workspace
+from tests.browser.conftest import Watch, unreadable
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_examples_can_be_read(page: Page, server: str, watch: Watch, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(f"{server}/data")
+    page.get_by_text("What can I drop here?").click()
+    expect(page.get_by_role("button", name="Example")).to_have_count(len(registry.names("datasets")))
+    expect(page.get_by_role("button", name="Example").last).to_be_visible()
+    assert unreadable(page) == []
+    watch.assert_quiet()
+
+
+def test_a_wrong_file_says_what_it_is(page: Page, server: str, watch: Watch, tmp_path: Path) -> None:
+    wrong = tmp_path / "results.pkl"
+    wrong.write_text("<!DOCTYPE html><html><body>Sign in</body></html>")
+    page.goto(f"{server}/data")
+    page.locator("input[type=file]").set_input_files(wrong)
+    expect(page.get_by_text("results.pkl: got a web page, not data: download the file itself")).to_be_visible()
+    watch.assert_quiet()
+
+
+def test_every_example_is_taken_as_it_was_downloaded(
+    page: Page, server: str, server_workspace: Workspace, watch: Watch, tmp_path: Path
+) -> None:
+    page.goto(f"{server}/data")
+    page.get_by_text("What can I drop here?").click()
+    files = []
+    for number in range(len(registry.names("datasets"))):
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Example").nth(number).click()
+        files.append(tmp_path / download.value.suggested_filename)
+        download.value.save_as(files[-1])
+    for number, file in enumerate(files):
+        page.goto(f"{server}/data")
+        if number:
+            page.get_by_role("button", name="Add another file").click()
+        page.locator("input[type=file]").set_input_files(file)
+        expect(page.locator("p", has_text="Data set").filter(has_text=file.stem[:20])).to_be_visible()
+        expect(page.get_by_text("2 of 2")).to_be_visible()
+    assert sorted(server_workspace.datasets()["name"]) == sorted(file.name for file in files)
+    watch.assert_quiet()
