@@ -25,10 +25,8 @@ NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU
 NORM_EPS = 1e-5
 Mix = Callable[[Floats], NDArray[Any]]  # (points, members, n) normal scores at context points -> (members, n)
 CHUNK = 256  # graphs at a time: their node embeddings stay in the processor's cache
-WIDE, WIDE_NODES = (
-    24,
-    3072,
-)  # of more positions so many nodes at a time (60 columns: 0.44 s for 2,048 graphs, 0.65 s with twice that)
+# Of more positions, so many nodes at a time (60 columns: 0.44 s for 2,048 graphs, 0.65 s with twice that).
+WIDE, WIDE_NODES = 24, 3072
 RANDOM, SOLVED = "random.", "solved."  # prefixes of the weights of the solved half
 
 

@@ -126,7 +126,7 @@ class Inference:
             taken |= {*columns}
             fill = tuple(int((~self.columns[c].absent & self.good).sum()) for c in columns)
             full = len(set(fill)) == 1
-            attribute = (after or before).strip("_-./ ") or "layer"
+            attribute = re.sub(r"[_-]?(l|layer)$", "", (after or before).strip("_-./ ")) or "layer"
             joint = (
                 ("joint", before, str(numbers)) if after else ("joint", "", str(fill)) if not full else ("alone", before, after)
             )
@@ -135,7 +135,7 @@ class Inference:
         slots: list[Slot] = []
         depth_of: dict[str, str] = {}
         for key, members in groups.items():
-            label = key[-1] or re.sub(r"_?(l|layer)$", "", members[0][0]) or members[0][0]
+            label = key[-1] or members[0][0]
             made = self._chain(label, members, depth_of, [n for n in names if n not in taken])
             slots += made
         return slots, depth_of

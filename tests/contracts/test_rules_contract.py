@@ -280,5 +280,5 @@ def test_the_limit_of_a_product_is_not_spent_on_what_is_not_valid(monkeypatch: p
     made = forbidden_space()
     predictor = random_predictor(made)
     modules = score_modules(AutoBuildScorer(predictor), unit_groups(made), table_of(made, predictor))
-    product = product_codes(modules, made.spec, None, "good", False)
+    product = product_codes(modules, made.spec, 9, "good", False)
     assert len(product) == 6 and made.valid(product).all()

@@ -105,3 +105,4 @@ def test_chains_keep_their_arrows_beside_loose_units_and_end_there() -> None:
         UnitSpec(label, (i,), (1,), (0, 1), loose=label == "b") for i, label in enumerate("abc")
     ))  # fmt: skip
     assert make_graphs(np.zeros((1, 3), np.int16), parted).sources[0, :, 1].tolist() == [A, MEAN, A]
+    assert make_graphs(np.array([[0, A, 0]], np.int16), parted).sources[0, :, 1].tolist() == [A, A]  # also where it is absent
