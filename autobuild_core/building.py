@@ -43,9 +43,9 @@ def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = Fals
         minimize: smaller targets are better.
 
     Returns:
-        The whole-unit rows with `rank` from 1, sorted by unit and rank.
+        The whole-unit rows that have a score, with `rank` from 1, sorted by unit and rank.
     """
-    whole = modules[modules["whole_unit"]].copy()
+    whole = modules[modules["whole_unit"] & modules["score"].notna()].copy()
     whole["_lens"] = whole[lens] * orientation(lens, minimize)
     whole["_score"] = whole["score"] * orientation("score", minimize)
     whole = whole.sort_values(["unit_index", "_lens", "_score"], ascending=[True, False, False], kind="stable")

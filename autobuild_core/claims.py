@@ -81,7 +81,7 @@ class Facts:
     @property
     def unit(self) -> str:
         """Unit of the target, may be empty."""
-        return colours.unit_of(self.config.target)
+        return self.config.label.unit
 
     @property
     def values(self) -> Array:
@@ -411,7 +411,7 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
         out.append(("Best of its unit", f"with probability {best['prob_best']:.0%}{held}{told}."))
     if noise["ratio"] is not None:
         times = f"{noise['ratio']:.1f} times" if noise["ratio"] < 10 else f"{noise['ratio']:.0f} times"
-        spread = f"{colours.number(noise['noise_sd'])} {line['unit']}".strip()
+        spread = colours.amount(noise["noise_sd"], line["unit"])
         out.append(("Label noise", f"a label is off by {spread}; the effect is {times} that."))
     else:
         out.append(("Label noise", "not known: no architecture was measured twice."))

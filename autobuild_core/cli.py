@@ -110,11 +110,22 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set()), signal.signal(signal.SIGINT, interrupt)
     data_name = Path(options.data).name
-    name = options.name or f"{data_name}: {options.target}"
+    name = options.name or f"{data_name}: {options.target_name or options.target}"
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    called = {"target_name": options.target_name, "target_unit": options.target_unit}
     try:
         run = notebook.train(
-            table, options.target, options.out, options.minimize, options.seed, name, data_name, progress, stop.is_set, **settings
+            table,
+            options.target,
+            options.out,
+            options.minimize,
+            options.seed,
+            name,
+            data_name,
+            progress,
+            stop.is_set,
+            **settings,
+            **called,
         )
     finally:
         signal.signal(signal.SIGTERM, before[0])
@@ -161,8 +172,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     """Measures speed, memory and held-out quality, beside the published recipe if asked."""
     from autobuild_core import benchmark as bench
 
-    if options.data is None and options.scale is None:
-        raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, or --scale.")
+    if options.data is None and options.scale is None and not options.columns:
+        raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale or --columns.")
     if options.data is not None and not options.target:
         raise ConfigError("benchmark: got no --target, expected an equation over the file's metrics.")
     scale = bench.DEFAULT_SCALE if options.scale == [] else options.scale or ()
@@ -170,6 +181,7 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     found = bench.run(
         *(options.data, options.target, options.minimize, options.sizes, options.seeds, options.published, scale),
         **limits,
+        columns=options.columns,
         report=progress,
     )
     text = bench.markdown(found, options.threads)
@@ -245,6 +257,8 @@ def make_parser() -> argparse.ArgumentParser:
         if command.get_default("run_command") is inspect:
             command.add_argument("--write-space", metavar="FILE", help="writes the space as space.json, to be edited")
     command.add_argument("--target", required=True, help="equation over the file's metrics")
+    command.add_argument("--target-name", default="", help="what charts and texts call the target; its equation unless given")
+    command.add_argument("--target-unit", default="", help="unit of the target's values")
     command.add_argument("--out", required=True, help="new folder for the run")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
     command.add_argument("--seed", type=int, default=0)
@@ -276,13 +290,14 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(verify, "report", "data")
     command.add_argument("--tolerance", type=float, default=0.0, help="share of a column's spread; for reports of other machines")
     command = add(benchmark)
-    command.add_argument("data", nargs="?", help="evaluated architectures; not needed for --scale alone")
+    command.add_argument("data", nargs="?", help="evaluated architectures; not needed for --scale or --columns alone")
     command.add_argument("--target", default="", help="equation over the file's metrics")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
     command.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 300, 3000], help="networks to learn from")
     command.add_argument("--seeds", type=int, nargs="+", default=[0], help="means are over these")
     command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
     command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
+    command.add_argument("--columns", type=int, nargs="+", default=[], help="columns of a synthetic flat table of 200 rows")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.errors import ConfigError
-from autobuild_core.records import ABSENT, ArchTable, Codes
+from autobuild_core.records import ArchTable, Codes
 from autobuild_core.spaces import Space
+from autobuild_core.structure import layer_pairs, one_hot
 
 Array = NDArray[np.float64]
 COST_WORDS = ("madds", "macs", "flops", "params", "latency")  # in this order; a metric's name has one of them
@@ -24,7 +25,7 @@ class CostModel:
         metric: its name.
         space: the search space.
         as_written: on the encoding as the data have it, idle layers counted; else on the canonical one.
-        weights: (num_positions * num_tokens,) contribution of each layer, in the metric's unit.
+        weights: (pairs,) contribution of each of the space's `structure.layer_pairs`, in the metric's unit.
         intercept: what the layers do not explain.
         explained: share of the metric's variance over the data that the fit explains.
     """
@@ -47,7 +48,8 @@ class CostModel:
         Where a position may be absent, that is the cheapest; NaN for tokens that may not stand there.
         """
         spec = self.space.spec
-        weights = self.weights.reshape(spec.num_positions, len(spec.tokens))
+        weights = np.zeros((spec.num_positions, len(spec.tokens)))
+        weights[layer_pairs(spec)] = self.weights
         added = np.full_like(weights, np.nan)
         for unit in spec.units:
             for layer, position in enumerate(unit.positions):
@@ -58,12 +60,8 @@ class CostModel:
 
 
 def _one_hot(space: Space, codes: Codes, as_written: bool) -> Array:
-    """(n, num_positions * num_tokens) of the encodings, canonical or as written; an absent position is all zeros."""
-    chosen = codes if as_written else space.canonical(codes)
-    tokens = np.arange(len(space.spec.tokens))
-    hot = (chosen[:, :, None] == tokens) & (chosen[:, :, None] != ABSENT)
-    features: Array = hot.reshape(len(codes), -1).astype(float)
-    return features
+    """(n, pairs) of the encodings, canonical or as written."""
+    return one_hot(codes if as_written else space.canonical(codes), space.spec)
 
 
 def fit_cost(table: ArchTable, space: Space, metric: str) -> CostModel:

@@ -21,14 +21,16 @@ class Codebook:
         names: one name a feature.
         values: (feature index, what a reader sees) of every category, in order.
         table: (num_features, num_positions, num_tokens) category index; where the space has sums, one place more for each
-            and one token more.
+            and one token more. Tokens that cannot stand at a position have any category there.
         spec: the space.
+        numbers: (num_categories,) coordinate of a category that is a number; NaN of others.
     """
 
     names: tuple[str, ...]
     values: tuple[tuple[int, str], ...]
     table: NDArray[np.int64]
     spec: SpaceSpec
+    numbers: NDArray[np.float64]
 
     @property
     def feature_of(self) -> NDArray[np.int64]:
@@ -47,6 +49,9 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
     The joint feature is ours: without it hop 0 is additive in features that do not know the position and cannot
     say that a layer is good *here* (method.md, weakness 11). Features with one value say nothing and are left out.
     The sums of a cell are nodes behind the positions; all that describes a layer has the value SUM there.
+
+    Loose units have tokens of their own, so what cannot be is most of position x token: there only what can be is a category,
+    and a feature that says what an earlier one does is left out.
     """
     num_layers, num_tokens = spec.num_positions, len(spec.tokens)
     node, token = np.indices((num_layers + spec.num_states, num_tokens + bool(spec.num_states)))
@@ -55,22 +60,36 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
     labels = (*spec.position_labels, *(unit.label for unit in spec.units if spec.num_states))
     units = [*(spec.unit_of(p) for p in range(num_layers)), *range(spec.num_states)]
     columns: dict[str, NDArray[np.object_]] = {}
+    coordinates: dict[str, NDArray[np.float64]] = {}
     for name, by_token in spec.attributes.items():
         own = f"{name} (attribute)" if name in BUILT_IN else name
         columns[own] = np.array((*by_token, SUM), object)[token]
+        if name in spec.numbers:
+            coordinates[own] = np.array((*spec.numbers[name], np.nan))[token]
     columns["layer"] = np.array(tokens, object)[token]
     columns["unit"] = np.array([spec.units[u].label for u in units], object)[node]
     columns["layer index"] = np.array(labels, object)[node]
     joint = [[f"{label}: {token}" for token in tokens] for label in labels]
     columns[JOINT] = np.array(joint, object)[node, token]
+    loose = any(unit.loose for unit in spec.units)
+    possible = np.array([np.isin(np.arange(num_tokens), spec.units[u].tokens) for u in units]) if loose else token >= 0
     names: list[str] = []
     values: list[tuple[int, str]] = []
-    tables = []
+    numbers: list[float] = []
+    tables: list[NDArray[np.int64]] = []
+    known: set[bytes] = set()
     for name, column in columns.items():
-        seen = list(dict.fromkeys(column.ravel().tolist()))
-        if len(seen) > 1:
-            index = {value: len(values) + i for i, value in enumerate(seen)}
-            tables.append(np.vectorize(index.__getitem__, otypes=[np.int64])(column))
-            values += [(len(names), value) for value in seen]
-            names.append(name)
-    return Codebook(tuple(names), tuple(values), np.stack(tables), spec)
+        number = coordinates.get(name, np.full(column.shape, np.nan))[possible]
+        keys = [(text, None if np.isnan(n) else float(n)) for text, n in zip(column[possible], number, strict=True)]
+        seen = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+        places = np.zeros(column.shape, np.int64)
+        places[possible] = [seen[key] for key in keys]
+        if len(seen) < 2 or (loose and places.tobytes() in known):
+            continue
+        if name not in coordinates:
+            known.add(places.tobytes())
+        tables.append(places + len(values))
+        values += [(len(names), text) for text, _ in seen]
+        numbers += [np.nan if n is None else n for _, n in seen]
+        names.append(name)
+    return Codebook(tuple(names), tuple(values), np.stack(tables), spec, np.array(numbers))

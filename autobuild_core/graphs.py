@@ -1,7 +1,7 @@
 """Architectures as directed graphs in padded arrays: a node a layer, an edge where data flow.
 
 Chains: i -> i + 1. Cells with operations on edges: an operation hears those that enter the node it reads, and a state
-node for each of the cell's sums hears the operations that enter it.
+node for each of the cell's sums hears the operations that enter it. Loose units are a set: each hears the mean of all nodes.
 """
 
 import itertools
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 
+MEAN = -2  # among the sources of a node: the mean of all nodes of its graph
+
 
 @dataclass(frozen=True, eq=False)
 class Graphs:
@@ -21,7 +23,8 @@ class Graphs:
         positions: (num_graphs, num_nodes) position of each node in its space, ABSENT where padded; the sum of unit u
             counts as position num_positions + u.
         tokens: (num_graphs, num_nodes) token of each node, ABSENT where padded; that of a sum is the number of tokens.
-        sources: (num_graphs, num_nodes, degree) indices of the nodes that a node hears, itself first, ABSENT where none.
+        sources: (num_graphs, num_nodes, degree) indices of the nodes that a node hears, itself first, ABSENT where none,
+            MEAN where it hears the mean of all.
     """
 
     positions: Codes
@@ -39,11 +42,18 @@ class Graphs:
 
 
 def make_graphs(codes: Codes, spec: SpaceSpec) -> Graphs:
-    """The graphs of (num_graphs, num_positions) codes: cells where the spec says what each position reads, else chains.
+    """The graphs of (num_graphs, num_positions) codes: cells where the spec says what each position reads, else chains, or sets.
 
     A module alone is a row with ABSENT everywhere but at the module's positions.
     """
-    return cell_graphs(codes, spec) if spec.reads else chain_graphs(codes)
+    if spec.reads:
+        return cell_graphs(codes, spec)
+    return set_graphs(codes, spec) if any(unit.loose for unit in spec.units) else chain_graphs(codes)
+
+
+def hops_that_differ(spec: SpaceSpec, num_hops: int) -> int:
+    """So many of the hops as have something to say: in a set the first has met all there is."""
+    return min(num_hops, 1) if all(unit.loose for unit in spec.units) else num_hops
 
 
 def chain_graphs(codes: Codes) -> Graphs:
@@ -62,6 +72,26 @@ def chain_graphs(codes: Codes) -> Graphs:
     node = np.arange(width, dtype=np.int16)
     chain = np.stack([node, node - 1], axis=1)  # (width, 2): itself, its predecessor (none for the first)
     return Graphs(positions, tokens, np.broadcast_to(chain, (len(codes), width, 2)))
+
+
+def set_graphs(codes: Codes, spec: SpaceSpec) -> Graphs:
+    """As `chain_graphs`, where a node of a loose unit hears itself and the mean of all nodes; no arrow enters or leaves it.
+
+    A choice that stands by itself together with all others: ours. So a chain is not joined across a loose unit either.
+
+    Args:
+        codes: (num_graphs, num_positions).
+        spec: their space.
+    """
+    chains = chain_graphs(codes)
+    loose = np.array([spec.units[spec.unit_of(p)].loose for p in range(spec.num_positions)])
+    run = np.cumsum(loose)  # positions of one chain share its number
+    place, before = np.maximum(chains.positions, 0), np.maximum(np.roll(chains.positions, 1, 1), 0)
+    arrow = ~loose[place] & ~loose[before] & (run[place] == run[before])
+    second = np.where(arrow, chains.sources[..., 1], np.int16(ABSENT))
+    second[loose[place]] = MEAN
+    second[~chains.mask] = ABSENT
+    return Graphs(chains.positions, chains.tokens, np.stack([chains.sources[..., 0], second], -1))
 
 
 def heard_by(spec: SpaceSpec) -> list[list[int]]:

@@ -1,6 +1,7 @@
 """A trained run, ready to predict: numpy only, loaded in milliseconds, used by pages and the command line alike."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -11,15 +12,18 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from autobuild_core.errors import RunError
+from autobuild_core.contexts import Contexts, Held, Mixed
+from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.features import make_codebook
 from autobuild_core.network import Network
-from autobuild_core.records import Codes, SpaceSpec
+from autobuild_core.records import ArchTable, Codes, SpaceSpec
 from autobuild_core.scaling import TWO_SIDED_90, NormalScores
 from autobuild_core.spaces import load_space
 
 Array = NDArray[np.float64]
 FORMAT = 2  # of a run's model; 2: the solved half is a Gaussian process
+SPREAD_DRAWS = 2048  # random architectures that tell the spread between members
+HELD = "held."  # prefix of the arrays of `Held`
 OWN_SCALING = (
     0.25  # so that 90 % intervals of scores cover 83 to 96 % on NAS-Bench-Macro at every length and size; 1 covers 100 %
 )
@@ -59,6 +63,7 @@ class Predictor:
         target: the equation; `minimize` its direction.
         member_scalings: as `scaling`, from the rows that each member learns from; without them all share one. The tail of few
             targets is uncertain, and so the spread between members shows it (OWN_SCALING).
+        held: the contexts that all of it holds at, where the data have some.
     """
 
     def __init__(
@@ -70,13 +75,53 @@ class Predictor:
         target: str,
         minimize: bool,
         member_scalings: tuple[NormalScores, ...] = (),
+        held: Held | None = None,
     ) -> None:
         self.network, self.spec, self.scaling, self.calibration = network, spec, scaling, calibration
         self.target_name, self.minimize = target, minimize
         self.space = load_space(spec)
-        self.member_scalings = member_scalings
+        self.member_scalings, self.held = member_scalings, held
         self._grid, self._expected = scaling.expectation(calibration.residual)
         self._member_curves = [own.expectation(calibration.residual) for own in member_scalings]
+
+    @classmethod
+    def held_at(cls, network: Network, spec: SpaceSpec, held: Held, target: str, minimize: bool) -> Self:
+        """A predictor of architectures alone: of their average over context points, in target units.
+
+        Its scale is that of the evaluated rows as they would be there: predicted there by the member that did not see them, and
+        as far from it, in normal scores, as they were from their prediction where they were evaluated.
+        """
+        scores, adjusted = as_held(network, held, held.codes, held.fold, held.residuals)
+        common = NormalScores.fit(adjusted, minimize)
+        mixed = Mixed(held.weights, held.own_scalings, common)
+        network = network.held_at(held.contexts.encode(held.points), held.weights, mixed)
+        off = (mixed(scores) - common.to_scores(adjusted))[held.measured]
+        calibration = Calibration(float(np.sqrt(np.mean(off**2))), member_spread(network, spec))
+        own = tuple(NormalScores.fit(adjusted[held.fold != m], minimize) for m in range(network.members))
+        return cls(network, spec, common, calibration, target, minimize, own, held)
+
+    def at(self, context: Mapping[str, str | float]) -> Self:
+        """The same ensemble, held at a chosen context; averages go on over what is not chosen.
+
+        Raises:
+            ConfigError: the data have no such context, or never had this text in it.
+        """
+        if not context:
+            return self
+        if self.held is None:
+            raise ConfigError(f"context: got '{next(iter(context))}', and no context varies in the data of this run.")
+        return type(self).held_at(self.network, self.spec, self.held.at(context), self.target_name, self.minimize)
+
+    def adjusted(self, table: ArchTable, values: Array) -> Array:
+        """(n,) targets of evaluated rows as they would be where this predictor holds; themselves where no context varies."""
+        if self.held is None:
+            return values
+        held, codes = self.held, self.space.canonical(table.codes)
+        own = self.network.predict(codes, held.contexts.encode(table.contexts)).scores.mean(0, dtype=float)
+        task = held.contexts.task_of(table.contexts)
+        scores = np.array([held.scalings[t].to_scores(value) for t, value in zip(task, values, strict=True)])
+        at_points = self.network.in_contexts(codes, held.contexts.encode(held.points)[:, None]).scores.mean(1, dtype=float)
+        return _averaged(held, at_points + (scores - own))
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -109,11 +154,17 @@ class Predictor:
         network = Network(weights, codebook, about["num_hops"])
         scaling, calibration = NormalScores.from_dict(about["scaling"]), Calibration(**about["calibration"])
         own = tuple(NormalScores.from_dict(raw) for raw in about["member_scalings"])
-        return cls(network, spec, scaling, calibration, about["target"], about["minimize"], own)
+        held = None
+        if "held" in about:
+            held = _held_of(about["held"], weights)
+            mixed = Mixed(held.weights, held.own_scalings, scaling)
+            network = network.held_at(held.contexts.encode(held.points), held.weights, mixed)
+        return cls(network, spec, scaling, calibration, about["target"], about["minimize"], own, held)
 
     def describe(self) -> dict[str, Any]:
         """model.json."""
-        return {
+        held = {} if self.held is None else {"held": _describe_held(self.held)}
+        return held | {
             "format": FORMAT,
             "spec": json.loads(self.spec.to_json()),
             "features": list(self.network.codebook.names),
@@ -125,6 +176,13 @@ class Predictor:
             "target": self.target_name,
             "minimize": self.minimize,
         }
+
+    def held_arrays(self) -> dict[str, NDArray[Any]]:
+        """What model.safetensors holds of the contexts, beside the weights."""
+        if self.held is None:
+            return {}
+        names = {"codes": np.int16, "residuals": np.float32, "fold": np.int16, "measured": np.uint8}
+        return {HELD + name: getattr(self.held, name).astype(kind) for name, kind in names.items()}
 
     def expected(self, scores: NDArray[Any]) -> Array:
         """Expected target of predicted normal scores of any shape (the mean over the prediction's error)."""
@@ -167,3 +225,50 @@ class Predictor:
         half = self.calibration.half_width(spread)
         ends = self.scaling.to_target(np.stack([scores - half, scores + half]))
         return ends.min(0), ends.max(0)
+
+
+def member_spread(network: Network, spec: SpaceSpec, seed: int = 0) -> float:
+    """Root mean variance between members over random architectures of the space."""
+    space = load_space(spec)
+    codes = space.canonical(space.sample(SPREAD_DRAWS, np.random.default_rng(seed)))
+    return float(np.sqrt(network.predict(codes).scores.var(0).mean()))
+
+
+def as_held(network: Network, held: Held, codes: Codes, fold: NDArray[np.int64], residuals: Array) -> tuple[Array, Array]:
+    """((points, n) held-out normal scores of rows at context points, (n,) their targets as they would be on average there).
+
+    Args:
+        network: the ensemble.
+        held: where to hold.
+        codes: (n, num_positions) canonical encodings.
+        fold: (n,) the member that did not see each.
+        residuals: (n,) normal score of each less its prediction, in its own context.
+    """
+    scores = network.in_contexts(codes, held.contexts.encode(held.points)[:, None]).scores
+    own = scores[:, fold, np.arange(len(codes))].astype(float)
+    return own, _averaged(held, own + residuals)
+
+
+def _averaged(held: Held, scores: Array) -> Array:
+    """(n,) average target of (points, n) normal scores."""
+    targets = (scaling.to_target(s) for scaling, s in zip(held.own_scalings, scores, strict=True))
+    return np.asarray(sum(weight * target for weight, target in zip(held.weights, targets, strict=True)))
+
+
+def _describe_held(held: Held) -> dict[str, Any]:
+    """The part of model.json about contexts."""
+    about = {"contexts": held.contexts.to_dict(), "scalings": [scaling.to_dict() for scaling in held.scalings]}
+    return about | {name: held.facts()[name] for name in ("chosen", "points", "weights", "warnings")}
+
+
+def _held_of(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Held:
+    """The inverse of `_describe_held` and `held_arrays`."""
+    contexts = Contexts.from_dict(about["contexts"])
+    points = pd.DataFrame(about["points"], columns=[column.name for column in contexts.columns])
+    for column in contexts.columns:
+        points[column.name] = points[column.name].fillna("") if column.texts else points[column.name].astype(float)
+    scalings = tuple(NormalScores.from_dict(raw) for raw in about["scalings"])
+    codes, residuals, fold, measured = (arrays[HELD + name] for name in ("codes", "residuals", "fold", "measured"))
+    own = residuals.astype(float), fold.astype(np.int64), measured.astype(bool)
+    weights, warnings = np.array(about["weights"], float), tuple(about["warnings"])
+    return Held(contexts, points, weights, scalings, codes, *own, about["chosen"], warnings)

@@ -28,13 +28,15 @@ BIAS_VARIANCE = 1e-2
 PARTS = 3  # weights of the sum
 # What is believed before any data: architectures are about LAYERS_APART apart in all their layers by token; the others are
 # means of logarithms. Then the standard deviations of the logarithms.
-LAYERS_APART, TOKEN, ATTRIBUTE, STRUCTURE, HOP = 1.8, 0.0, -1.0, -2.0, -4.0
+LAYERS_APART, TOKEN, ATTRIBUTE, STRUCTURE, HOP, CONTEXT = 1.8, 0.0, -1.0, -2.0, -4.0, -2.0
 POSITION_SPREAD, KIND_SPREAD, GROUP_SPREAD = 2.0, 1.0, 2.0
 NEGLIGIBLE = 1e-10  # variance of a group that is rounding
 
 
 class Layers:
     """The layers of a space as coordinates: at every position one-hot by token, and by attributes that group tokens otherwise.
+
+    Ordered numbers are coordinates themselves, one a position, from 0 to 1.
 
     Args:
         spec: the space.
@@ -50,7 +52,7 @@ class Layers:
             absent = unit.positions.index(position) >= unit.depths[0]
             allowed = (*unit.tokens, *([ABSENT] if absent else []))
             if allowed not in seen:
-                seen[allowed] = _one_hot(kinds, np.array(allowed))
+                seen[allowed] = _one_hot(kinds, np.array(allowed)) + _numbers(spec, len(kinds), unit.tokens)
             self._tables.append(np.concatenate([nothing, *(table for _, table in seen[allowed])], 1))
             of += [(position, kind) for kind, table in seen[allowed] for _ in range(table.shape[1])]
         self.of = np.array(of, np.int64).reshape(-1, 2)
@@ -73,6 +75,17 @@ def _one_hot(kinds: list[NDArray[np.int64]], allowed: NDArray[np.int64]) -> list
     return found
 
 
+def _numbers(spec: SpaceSpec, first: int, tokens: tuple[int, ...]) -> list[tuple[int, NDArray[np.float32]]]:
+    """(kind, table from token to its number) of each attribute with at least three numbers; without one, their middle."""
+    found = []
+    for number, values in enumerate(spec.numbers.values(), first):
+        own = np.array([values[token] for token in tokens])
+        if len(np.unique(own[np.isfinite(own)])) > 2:  # of two, one-hot says the same
+            table = np.append(np.array(values), np.nan)[:, None]
+            found.append((number, np.where(np.isnan(table), (np.nanmin(own) + np.nanmax(own)) / 2, table).astype(np.float32)))
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Relevances:
     """Which relevances scale which coordinate, and what is believed of them before any data.
@@ -88,23 +101,27 @@ class Relevances:
     spread: Array
 
     @classmethod
-    def of_space(cls, spec: SpaceSpec, layers: Layers, hop_widths: Sequence[int]) -> Self:
-        """For the columns of `Network.coordinates`.
+    def of_space(cls, spec: SpaceSpec, layers: Layers, hop_widths: Sequence[int], contexts: Sequence[int] = ()) -> Self:
+        """For the columns of `Network.coordinates` and those of contexts behind them.
 
         Args:
             spec: the space.
             layers: its layers.
             hop_widths: dimensions of the graph embeddings of hops 1..M.
+            contexts: which context each of their columns is of, counted from 0.
         """
         num, num_hops, kinds = spec.num_positions, len(hop_widths), np.unique(layers.of[:, 1])
         groups = structure_kinds(spec)
         first, own = num + len(kinds), max(groups) + 1
         groups += [own + hop for hop, width in enumerate(hop_widths) for _ in range(width)]
+        num_contexts = len(set(contexts))
+        groups += [own + num_hops + context for context in contexts]
         pairs = np.stack([layers.of[:, 0], num + np.searchsorted(kinds, layers.of[:, 1])], 1)
         of = np.concatenate([pairs, [(first + group, -1) for group in groups]])
         prior = [np.full(num, np.log(LAYERS_APART / num)), np.where(kinds == 0, TOKEN, ATTRIBUTE)]
-        prior += [np.full(own, STRUCTURE), np.full(num_hops, HOP)]
-        spread = [np.full(num, POSITION_SPREAD), np.full(len(kinds), KIND_SPREAD), np.full(own + num_hops, GROUP_SPREAD)]
+        prior += [np.full(own, STRUCTURE), np.full(num_hops, HOP), np.full(num_contexts, CONTEXT)]
+        spread = [np.full(num, POSITION_SPREAD), np.full(len(kinds), KIND_SPREAD)]
+        spread.append(np.full(own + num_hops + num_contexts, GROUP_SPREAD))
         return cls(of, np.concatenate(prior), np.concatenate(spread))
 
     def sizes(self, columns: NDArray[Any]) -> Array:

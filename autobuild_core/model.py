@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autobuild_core.features import Codebook
-from autobuild_core.graphs import Graphs
+from autobuild_core.graphs import MEAN, Graphs
 from autobuild_core.network import NEGATIVE_SLOPE, NORM_EPS
+from autobuild_core.records import ABSENT
 
 Array = NDArray[np.float64]
 
@@ -49,6 +50,7 @@ class Batch:
         share: (nodes, 1) one divided by the number of nodes of its graph.
         structure: (graphs, dim) what each looks like as a whole, standardised.
         place: (graphs, padded nodes) int64, packed number of every node that is there.
+        pooled: some node hears the mean of its graph; sources number these means behind the nodes, one a graph.
     """
 
     categories: Tensor
@@ -58,6 +60,7 @@ class Batch:
     share: Tensor
     structure: Tensor
     place: Tensor
+    pooled: bool = False
 
     @property
     def num_graphs(self) -> int:
@@ -73,13 +76,15 @@ class Encoded:
     sources: Tensor
     mask: Tensor
     structure: Tensor
+    pooled: bool = False
 
     @classmethod
     def of(cls, graphs: Graphs, codebook: Codebook, structure: Array) -> "Encoded":
         """The tensors of a batch of graphs; structure is (graphs, dim), standardised."""
         sources = torch.from_numpy(graphs.sources.astype(np.int64))
         whole = torch.from_numpy(structure.astype(np.float32))
-        return cls(torch.from_numpy(codebook.encode(graphs)), sources, torch.from_numpy(graphs.mask), whole)
+        pooled = bool((graphs.sources == MEAN).any())
+        return cls(torch.from_numpy(codebook.encode(graphs)), sources, torch.from_numpy(graphs.mask), whole, pooled)
 
     def __len__(self) -> int:
         return len(self.mask)
@@ -90,11 +95,14 @@ class Encoded:
         place = mask.flatten().cumsum(0).reshape(mask.shape) - 1  # packed number of every real node
         graph, node = mask.nonzero(as_tuple=True)
         heard = sources[graph, node]  # (nodes, degree)
-        present = heard >= 0
+        present = heard != ABSENT
         packed = place[graph[:, None], heard.clamp(min=0)]
         packed = torch.where(present, packed, packed[:, :1])
+        if self.pooled:
+            packed = torch.where(heard == MEAN, len(graph) + graph[:, None], packed)
         share = (1 / mask.sum(1).float())[graph, None]
-        return Batch(self.categories[index][graph, node], packed, present, graph, share, self.structure[index], place)
+        categories = self.categories[index][graph, node]
+        return Batch(categories, packed, present, graph, share, self.structure[index], place, self.pooled)
 
 
 def _normal(generator: torch.Generator, *shape: int, scale: float) -> nn.Parameter:
@@ -108,6 +116,8 @@ def _times(x: Tensor, weight: Tensor) -> Tensor:
 
 class FeatureEmbedding(nn.Module):
     """FE-MLP: every node feature has its own small network that ends in one non-negative number.
+
+    A category's one-hot enters by a table; a number by a slope and an offset a hidden unit.
 
     Source: AutoBuild, section 3.1. A category enters as one-hot, so the first layer is a table. Ours: softplus in
     place of the absolute value, which keeps the order of the values and so the sign of an effect (method.md,
@@ -123,11 +133,21 @@ class FeatureEmbedding(nn.Module):
         self.table = _normal(generator, members, num_categories, hidden, scale=0.5)
         self.out = _normal(generator, members, num_features, hidden, scale=hidden**-0.5)
         self.bias = nn.Parameter(torch.zeros(members, num_features))
+        self.register_buffer("numbers", torch.from_numpy(codebook.numbers.astype(np.float32)), persistent=False)
+        self.numeric = bool(np.isfinite(codebook.numbers).any())
+        if self.numeric:
+            self.slope = _normal(generator, members, num_features, hidden, scale=1.0)
+            self.offset = _normal(generator, members, num_features, hidden, scale=0.5)
 
     def values(self) -> Tensor:
         """(members, categories) the number of every category."""
         feature_of = self.get_buffer("feature_of")
-        raw = (torch.relu(self.table) * self.out[:, feature_of]).sum(-1) + self.bias[:, feature_of]
+        entering: Tensor = self.table
+        if self.numeric:
+            numbers = self.get_buffer("numbers")[:, None]
+            line = numbers.nan_to_num() * self.slope[:, feature_of] + self.offset[:, feature_of]
+            entering = torch.where(numbers.isnan(), self.table, line)
+        raw = (torch.relu(entering) * self.out[:, feature_of]).sum(-1) + self.bias[:, feature_of]
         return nn.functional.softplus(raw)
 
     def forward(self, categories: Tensor) -> Tensor:
@@ -157,7 +177,11 @@ class GATv2(nn.Module):
     def forward(self, x: Tensor, batch: Batch) -> Tensor:
         source = _times(x, self.weight_source) + self.bias_source.squeeze(1)  # (nodes, members, out_dim)
         target = _times(x, self.weight_target) + self.bias_target.squeeze(1)
-        heard = [source, *(source.index_select(0, batch.sources[:, k]) for k in range(1, batch.sources.shape[1]))]
+        every = source
+        if batch.pooled:
+            means = source.new_zeros(batch.num_graphs, *source.shape[1:])
+            every = torch.cat([source, means.index_add(0, batch.graph, source * batch.share[:, None])])
+        heard = [source, *(every.index_select(0, batch.sources[:, k]) for k in range(1, batch.sources.shape[1]))]
         mixed = [nn.functional.leaky_relu(h + target, NEGATIVE_SLOPE) for h in heard]
         logits = torch.stack([_times(m, self.attention)[..., 0] for m in mixed], 2)  # (nodes, members, degree)
         weights = logits.masked_fill(~batch.present[:, None], float("-inf")).softmax(-1)

@@ -38,17 +38,27 @@ def repeats_of(metrics: pd.DataFrame, name: str) -> tuple[list[str], int]:
     return [], 1
 
 
-def label_noise(table: ArchTable, target: Target, scaling: NormalScores) -> dict[str, Any]:
+def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values: Array | None = None) -> dict[str, Any]:
     """What the target's own noise is, from repeated trainings, and the ceiling that it sets on the SRCC of any predictor.
 
     Repeats are columns of the file (several seeds), else rows of the same network, else a column of standard deviations. The
     noise is taken on the scale of normal scores, where the target has variance 1.
 
+    Args:
+        table: evaluated architectures.
+        target: over its metrics.
+        scaling: of the targets.
+        values: (n,) in the place of the targets where contexts vary, as they would be in one context: then only rows tell.
+
     Returns:
         {"source" ("" where there are no repeats), "num" networks with repeats, "noise_sd" (target units), "reliability",
         "ceiling" (None without repeats)}.
     """
-    found = _repeated_columns(table, target) or _repeated_rows(table, target) or _deviation_column(table, target)
+    if values is not None:
+        found = _repeated_rows(table, values)
+    else:
+        found = _repeated_columns(table, target) or _repeated_rows(table, target.values(table.metrics))
+        found = found or _deviation_column(table, target)
     if found is None:
         return {"source": "", "num": 0, "noise_sd": None, "reliability": None, "ceiling": None}
     source, first, second, averaged, num = found
@@ -76,9 +86,8 @@ def _repeated_columns(table: ArchTable, target: Target) -> Pairs | None:
     return None
 
 
-def _repeated_rows(table: ArchTable, target: Target) -> Pairs | None:
-    values = target.values(table.metrics)
-    frame = pd.DataFrame({"network": table.networks, "value": values}).dropna().sort_values("network", kind="stable")
+def _repeated_rows(table: ArchTable, values: Array) -> Pairs | None:
+    frame = pd.DataFrame({"network": table.evaluations, "value": values}).dropna().sort_values("network", kind="stable")
     twin = (frame["network"] == frame["network"].shift(-1)).to_numpy()[:-1]
     first, second = frame["value"].to_numpy()[:-1][twin], frame["value"].to_numpy()[1:][twin]
     if twin.sum() < 8 or (first == second).mean() > 0.9:  # copies of one measurement say nothing

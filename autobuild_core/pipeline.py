@@ -11,16 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from autobuild_core import readout, tables
+from autobuild_core import readout, stopped, tables
+from autobuild_core.contexts import Contexts, Held, Mixed
 from autobuild_core.curve import learn_enough
 from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.features import Codebook, make_codebook
-from autobuild_core.graphs import make_graphs
-from autobuild_core.inference import Calibration, Predictor
+from autobuild_core.graphs import hops_that_differ, make_graphs
+from autobuild_core.inference import Calibration, Predictor, as_held, member_spread
 from autobuild_core.network import RANDOM, SOLVED, Network, SolvedHalf
+from autobuild_core.overlap import mark_confounded
 from autobuild_core.population import jackknife_half_width
 from autobuild_core.records import ArchTable, Codes
-from autobuild_core.runs import RunFolder
+from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
@@ -33,6 +35,8 @@ from autobuild_core.trust import layer_spread
 from autobuild_core.trust_report import PROBES, Trained, write_report
 
 SPREAD_DRAWS = 2048
+MOST_REFERENCE = 2000  # evaluated rows kept with the model, where contexts vary: its scale in another context
+MOST_TASKS = 8  # with a table of modules of their own
 ROWS_AT_ONCE = 16_384
 THREADS = "AUTOBUILD_THREADS"  # environment variable: most threads of a worker
 PERMUTED_MEMBERS, PERMUTED_SHARE = 3, 0.12
@@ -61,49 +65,58 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     target = Target(config.target, config.minimize)
     target.check(list(table.metrics.columns))
     values = target.values(table.metrics)
-    kept = np.flatnonzero(np.isfinite(values))
-    rows, values = table.take(kept), values[kept]
-    target.check_varies(values)
-    evidence = rows
+    was_stopped = np.isfinite(table.censored) & ~np.isfinite(values)
+    kept = np.flatnonzero(np.isfinite(values) | (was_stopped & (not config.drop_stopped)))
+    target.check_varies(values[np.isfinite(values)])
+    rows, values, evidence = table.take(kept), values[kept], table.take(np.isfinite(values))
     threads = min(config.threads, int(os.environ.get(THREADS, config.threads)))  # the queue's limit holds
     given = {"members": config.num_members, "steps": config.num_steps, "seed": config.seed}
     space, codebook = load_space(table.spec), make_codebook(table.spec)
+    everything = Problem.of(rows, values, config.minimize, Contexts.of(evidence))
 
     def learn(chosen: NDArray[np.intp]) -> Learned:
-        return _learn(rows.take(chosen), values[chosen], config.minimize, codebook, given, threads, report, should_stop)
+        return _learn(everything.take(chosen), codebook, given, threads, report, should_stop)
 
     def test(learned: Learned, judged: NDArray[np.intp]) -> float:
-        predicted = learned.network.predict(space.canonical(rows.codes[judged])).scores.mean(0)
-        return float(spearmanr(predicted, learned.scaling.to_scores(values[judged])).statistic)
+        judged = judged[everything.measured[judged]]
+        codes, asked = space.canonical(rows.codes[judged]), everything.take(judged)
+        predicted = learned.network.predict(codes, asked.own).scores.mean(0)
+        return float(spearmanr(predicted, stopped.scored(asked.values, asked.task, learned.problem.scalings)).statistic)
 
     chosen, learned, curve = learn_enough(rows.networks, learn, test, np.random.default_rng(config.seed))
-    rows, values, kept = rows.take(chosen), values[chosen], kept[chosen]
-    settings, fold, scaling, network, weights = learned.settings, learned.fold, learned.scaling, learned.network, learned.weights
-    scores = scaling.to_scores(values)
-    held = held_out(network, space.canonical(rows.codes), fold)
+    kept, problem, settings, network = kept[chosen], learned.problem, learned.settings, learned.network
+    codes = space.canonical(problem.rows.codes)
+    held = held_out(network, codes, learned.fold, problem.own)
     if not np.isfinite(held["score"]).all():
         raise RunError("training: got predictions that are no numbers, expected finite ones; choose another seed or fewer steps.")
-    calibration = Calibration(float(np.sqrt(np.mean((held["score"] - scores) ** 2))), _member_spread(network, table, config.seed))
-    own = tuple(NormalScores.fit(values[fold != member], config.minimize) for member in range(settings.members))
-    predictor = Predictor(network, table.spec, scaling, calibration, config.target, config.minimize, own)
-    _write_model(folder, predictor, weights)
-    quality = judge(predictor, held, values)
-    quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in held["norms"]]
-    predictions = _held_out_frame(predictor, held, values, rows, kept)
+    lines = np.flatnonzero(problem.measured)
+    rows, values, fold, kept = problem.rows.take(lines), problem.values[lines], learned.fold[lines], kept[lines]
+    error = float(np.sqrt(np.mean((held["score"] - problem.scores)[lines] ** 2)))
+    judges, predictor, order = _predictors(learned, held, error, config, codes)
+    judged = {name: part[..., lines] for name, part in held.items()}
+    _write_model(folder, predictor, learned.weights | predictor.held_arrays())
+    predictions = _held_out_frame(judges, problem.task[lines], judged, values, rows, kept)
     folder.write_frame("predictions.parquet", predictions)
+    quality = judge(judges[0], judged, values)
+    if problem.contexts is not None:
+        quality = _judge_apart(predictor, judged | {"score": order[0][lines]}, order[1][lines], predictions)
+        held["score"], values = order[0], order[1][lines]  # from here on everything holds where the predictor does
+    quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in judged["norms"]]
     scorer = make_scorer("autobuild", predictor, table=evidence)
     assert isinstance(scorer, AutoBuildScorer)
     modules = _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
+    quality |= _score_tasks(folder, predictor, evidence, config.max_length, report, should_stop, start)
     folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
-    sizes = {"num_train": len(rows), "num_networks": len(np.unique(rows.networks)), "ensemble_size": settings.members}
-    sizes |= {"num_without_target": len(table) - len(evidence), "num_evidence": len(evidence)}
+    sizes = {"num_train": len(problem.rows), "num_networks": len(np.unique(problem.rows.networks))}
+    sizes |= {"ensemble_size": settings.members}
+    sizes |= {"num_without_target": len(table) - len(evidence) - int(was_stopped.sum()), "num_evidence": len(evidence)}
     quality["calibration"] = [dict(zip(("num_modules", "error", "spread"), c, strict=True)) for c in scorer.calibration_errors]
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
     quality |= sizes | lenses | {"learning_curve": curve}
     report({"phase": "checking", "share": 0.0, "seconds": time.monotonic() - start, "seconds_left": None})
     write_map(folder, predictor, table)
-    trained = Trained(predictor, scorer, rows, values, held["score"], fold, predictions, modules)
-    refit = _refit(space.canonical(rows.codes), rows.networks, predictor, settings, should_stop)
+    trained = Trained(predictor, scorer, rows, values, held["score"][lines], fold, predictions, modules)
+    refit = _refit(codes[lines], rows.networks, predictor, settings, should_stop, problem.beside(lines))
     quality |= write_report(folder, trained, refit, quality)
     quality["seconds"] = time.monotonic() - start
     folder.write_json("quality.json", quality)
@@ -111,35 +124,149 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
 
 
 @dataclass(frozen=True, eq=False)
+class Problem:
+    """What is learned from.
+
+    Args:
+        rows: evaluated architectures, stopped trials among them.
+        values: (n,) their targets, NaN of stopped trials.
+        contexts: what varies beside the architecture; None where nothing does.
+        points: context points that averages are over, with their weights.
+        task: (n,) number of each row's task.
+        scalings: one a task, within which the target is ranked by itself.
+        scores: (n,) normal scores; of stopped trials a first guess.
+        bounds: (n,) normal score below which a stopped trial is; NaN of the others.
+        own: (n, dim) coordinates of each row's context, where there are contexts.
+    """
+
+    rows: ArchTable
+    values: NDArray[np.float64]
+    contexts: Contexts | None
+    points: tuple[pd.DataFrame, NDArray[np.float64]] | None
+    task: NDArray[np.int64]
+    scalings: tuple[NormalScores, ...]
+    scores: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    own: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, rows: ArchTable, values: NDArray[np.float64], minimize: bool, contexts: Contexts | None) -> "Problem":
+        """The rows with (n,) targets, ranked."""
+        sign, measured = -1 if minimize else 1, np.isfinite(values)
+        task = np.zeros(len(rows), np.int64) if contexts is None else contexts.task_of(rows.contexts)
+        scalings, scores, bounds = [], np.zeros(len(rows)), np.full(len(rows), np.nan)
+        for number in range(1 if contexts is None else len(contexts.names)):
+            done, cut = (task == number) & measured, (task == number) & ~measured
+            share = rows.censored[cut].clip(0, 1)
+            worse_than = sign * np.quantile(sign * values[done], share) if len(share) else np.zeros(0)
+            scalings.append(NormalScores.fit(values[done], minimize, worse_than))
+            scores[done], bounds[cut] = scalings[-1].to_scores(values[done]), scalings[-1].to_scores(worse_than)
+        scores[~measured] = readout.below(0.0, 1.0, bounds[~measured])
+        if contexts is None:
+            return cls(rows, values, None, None, task, tuple(scalings), scores, bounds, None)
+        complete = rows.take(measured)
+        points = contexts.points(complete.contexts, complete.networks)
+        own = contexts.encode(rows.contexts)
+        return cls(rows, values, contexts, points, task, tuple(scalings), scores, bounds, own)
+
+    def take(self, index: NDArray[np.intp]) -> "Problem":
+        """Some of the rows, ranked among themselves unless they are all, at the same context points."""
+        if len(index) == len(self.rows):
+            return self
+        minimize = self.scalings[0].sign < 0
+        return replace(Problem.of(self.rows.take(index), self.values[index], minimize, self.contexts), points=self.points)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(n,) false of a stopped trial."""
+        return np.isfinite(self.values)
+
+    def beside(self, lines: NDArray[np.intp]) -> "Beside":
+        """What is known of some rows beside architecture and score."""
+        bounds = self.bounds[lines]
+        limits = bounds if np.isfinite(bounds).any() else None
+        if self.contexts is None or self.own is None or self.points is None:
+            return Beside(bounds=limits)
+        points = self.contexts.encode(self.points[0])
+        return Beside(self.own[lines], tuple(self.contexts.groups), points, self.points[1], limits)
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """What is known of rows beside architecture and score.
+
+    Args:
+        own: (n, dim) coordinates of each row's context; None without contexts.
+        groups: (dim,) which context each coordinate is of.
+        points: (points, dim) contexts that averages are over.
+        shares: (points,) their weights.
+        bounds: (n,) normal score below which a stopped trial is, NaN of the others; None where none was stopped.
+    """
+
+    own: NDArray[np.float32] | None = None
+    groups: tuple[int, ...] = ()
+    points: NDArray[np.float32] | None = None
+    shares: NDArray[np.float64] | None = None
+    bounds: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Learned:
-    """What one training gives: settings, fold of every row, target scaling, and the ensemble as weights and as a network."""
+    """What one training gives: settings, what it learned from, fold of every row, the ensemble as weights and as a network.
+
+    Where trials were stopped, `without` holds the scales of the tasks without each fold.
+    """
 
     settings: Any
+    problem: Problem
     fold: NDArray[np.int64]
-    scaling: NormalScores
     weights: dict[str, NDArray[np.float32]]
     network: Network
+    without: list[tuple[NormalScores, ...]] | None
 
 
 def _learn(
-    rows: ArchTable,
-    values: NDArray[np.float64],
-    minimize: bool,
+    problem: Problem,
     codebook: Codebook,
     given: dict[str, Any],
     threads: int,
     report: Progress,
     should_stop: Callable[[], bool],
 ) -> Learned:
-    """One training on rows and their (n,) targets; `given` settings are not chosen by the data's size."""
+    """One training; `given` settings are not chosen by the data's size."""
     from autobuild_core import training
 
+    rows = problem.rows
     settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
+    num_hops = hops_that_differ(rows.spec, settings.model.num_hops)
+    settings = replace(settings, model=replace(settings.model, num_hops=num_hops))
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
-    scaling = NormalScores.fit(values, minimize)
-    codes = load_space(rows.spec).canonical(rows.codes)
-    weights = _ensemble(codes, scaling.to_scores(values), fold, codebook, settings, threads, report, should_stop)
-    return Learned(settings, fold, scaling, weights, Network(weights, codebook, settings.model.num_hops, threads))
+    codes, without = load_space(rows.spec).canonical(rows.codes), None
+    if not problem.measured.all():
+        random = _random_network(codes, codebook, settings, threads)[0]
+        problem, without = _rescaled(problem, random, codes, fold, settings.seed)
+    beside = problem.beside(np.arange(len(rows)))
+    weights = _ensemble(codes, problem.scores, fold, codebook, settings, threads, report, should_stop, beside)
+    network = Network(weights, codebook, settings.model.num_hops, threads)
+    return Learned(settings, problem, fold, weights, network, without)
+
+
+def _rescaled(
+    problem: Problem, random: Network, codes: Codes, fold: NDArray[np.int64], seed: int
+) -> tuple[Problem, list[tuple[NormalScores, ...]]]:
+    """(the problem on scales that know its stopped trials, the scales without each fold)."""
+    groups = () if problem.contexts is None else tuple(problem.contexts.groups)
+    columns, relevances = readout.standard_columns(random, codes, problem.own, groups)[:2]
+    sign, task = problem.scalings[0].sign, problem.task
+    limits = np.full(len(codes), np.nan)
+    for number, scaling in enumerate(problem.scalings):
+        own = (task == number) & ~problem.measured
+        limits[own] = np.interp(problem.bounds[own], scaling.scores, scaling.values)
+    study = stopped.Study(columns, relevances, task, problem.values, limits, sign)
+    scalings, without = stopped.scales(study, problem.scalings, problem.scores, fold, seed)
+    bounds = study.bounds(scalings)
+    scores = np.where(problem.measured, stopped.scored(problem.values, task, scalings), readout.below(0.0, 1.0, bounds))
+    return replace(problem, scalings=scalings, scores=scores, bounds=bounds), without
 
 
 def _ensemble(
@@ -151,52 +278,107 @@ def _ensemble(
     threads: int,
     report: Progress,
     should_stop: Callable[[], bool],
+    beside: Beside = Beside(),
 ) -> dict[str, NDArray[np.float32]]:
-    """The weights of an ensemble for (n, num_positions) canonical codes: the solved half, and the trained one that it teaches."""
+    """The weights of an ensemble for (n, num_positions) canonical codes: the solved half, and the trained one that it teaches.
+
+    Norms never see a context: they are to order the rows as they would be at the context points, as far from the solved half's
+    prediction there as they are from it in their own context.
+    """
     from autobuild_core import model, training
 
-    space, num_hops = load_space(codebook.spec), settings.model.num_hops
+    space, num_hops, own = load_space(codebook.spec), settings.model.num_hops, beside.own
+    random, scale = _random_network(codes, codebook, settings, threads)
+    where = own, beside.groups, beside.bounds
+    solved, learned_scores = readout.solve_stopped(random, codes, scores, fold, settings.members, settings.seed, *where)
+    half, order, points = SolvedHalf(random, solved), None, None if beside.points is None else beside.points[:, None]
+
+    def predict(asked: Codes) -> NDArray[np.float64]:
+        return half.scores(asked, points, beside.shares)
+
+    if own is not None:
+        order = learned_scores + predict(codes) - half.scores(codes, own[None])
+    taught = None
+    if settings.taught_batch:
+        taught = teach(space, predict, num_hops, np.random.default_rng(settings.seed))
+    learned = codes if taught is None else np.concatenate([codes, taught.codes])
+    structure = (structure_features(learned, codebook.spec) - scale[0]) / scale[1]
+    if own is not None:  # lessons are on norms, which see none of it
+        contexts = np.concatenate([own, np.zeros((len(learned) - len(codes), own.shape[1]))])
+        structure = np.concatenate([structure, contexts], 1)
+    data = model.Encoded.of(make_graphs(learned, codebook.spec), codebook, structure)
+    trained = training.train_ensemble(data, learned_scores, fold, codebook, settings, report, should_stop, taught, order)
+    weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
+    both = weights | solved | {RANDOM + name: w for name, w in random.weights.items()}
+    measured = np.ones(len(codes), bool) if beside.bounds is None else np.isnan(beside.bounds)
+    alone, without = (
+        held_out(Network(both | {SOLVED + "share": np.array(s, np.float32)}, codebook, num_hops, threads), codes, fold, own)[
+            "score"
+        ]
+        for s in (1, 0)
+    )
+    share = readout.share_of_solved(alone[measured], without[measured], scores[measured])
+    return both | {SOLVED + "share": np.array(share, np.float32)}
+
+
+def _random_network(codes: Codes, codebook: Codebook, settings: Any, threads: int) -> tuple[Network, NDArray[np.float32]]:
+    """One random member, whose graph embeddings the solved half compares, and the scale of the structure features."""
+    from autobuild_core import model
+
     scale = structure_scale(codes, codebook.spec)
-    hops = num_hops if len(np.unique(codes, axis=0)) <= readout.MAX_HOPS_NETWORKS else 0
+    hops = settings.model.num_hops if len(np.unique(codes, axis=0)) <= readout.MAX_HOPS_NETWORKS else 0
     sizes = model.ModelConfig(num_hops=hops, width=readout.RANDOM_WIDTH)
     drawn = model.Predictor(codebook, 1, sizes, scale.shape[1], settings.seed + 1)
     own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
-    random = Network(own, codebook, hops, threads)
-    solved = readout.solve_readout(random, codes, scores, fold, settings.members, settings.seed)
-    taught = None
-    if settings.taught_batch:
-        taught = teach(space, SolvedHalf(random, solved).scores, num_hops, np.random.default_rng(settings.seed))
-    learned = codes if taught is None else np.concatenate([codes, taught.codes])
-    structure = (structure_features(learned, codebook.spec) - scale[0]) / scale[1]
-    data = model.Encoded.of(make_graphs(learned, codebook.spec), codebook, structure)
-    trained = training.train_ensemble(data, scores, fold, codebook, settings, report, should_stop, taught)
-    weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
-    both = weights | solved | {RANDOM + name: w for name, w in own.items()}
-    alone, without = (
-        held_out(Network(both | {SOLVED + "share": np.array(s, np.float32)}, codebook, num_hops, threads), codes, fold)["score"]
-        for s in (1, 0)
-    )
-    return both | {SOLVED + "share": np.array(readout.share_of_solved(alone, without, scores), np.float32)}
+    return Network(own, codebook, hops, threads), scale
 
 
-def held_out(network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+def _predictors(
+    learned: Learned, held: dict[str, NDArray[np.float64]], error: float, config: RunConfig, codes: Codes
+) -> tuple[list[Predictor], Predictor, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """What judges the rows of every task in their own contexts, the predictor of the run, and the rows where that holds.
+
+    The rows are their held-out normal scores there and their targets as they would be there, each (n,); where no context varies
+    all three are one and the same.
+    """
+    network, problem, fold = learned.network, learned.problem, learned.fold
+    spec, aim = problem.rows.spec, (config.target, config.minimize)
+    contexts, measured = problem.contexts, problem.measured
+    if contexts is None or problem.points is None:
+        calibration = Calibration(error, member_spread(network, spec, config.seed))
+        if learned.without is None:
+            values = problem.values
+            own = tuple(NormalScores.fit(values[fold != m], config.minimize) for m in range(learned.settings.members))
+        else:
+            own = tuple(scalings[0] for scalings in learned.without)
+        predictor = Predictor(network, spec, problem.scalings[0], calibration, *aim, own)
+        return [predictor], predictor, (held["score"], problem.values)
+    calibration = Calibration(error, float(np.sqrt(np.mean(held["spread"] ** 2))))
+    judges = [Predictor(network, spec, scaling, calibration, *aim) for scaling in problem.scalings]
+    scores = np.where(measured, problem.scores, readout.below(held["score"], error, problem.bounds))
+    residuals = scores - held["score"]
+    lines = np.sort(np.random.default_rng(config.seed).permutation(len(codes))[:MOST_REFERENCE])
+    points, residual = problem.points, residuals[lines]
+    at = Held(contexts, *points, problem.scalings, codes[lines], residual, fold[lines], measured[lines], {})
+    predictor = Predictor.held_at(network, spec, at, *aim)
+    at_points, adjusted = as_held(network, at, codes, fold, residuals)
+    return judges, predictor, (Mixed(at.weights, at.own_scalings, predictor.scaling)(at_points), adjusted)
+
+
+def held_out(
+    network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64], own: NDArray[np.float32] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """{"score": (n,), "norms": (hops + 1, n), "spread": (n,)} of every row by the member that did not see its network.
 
-    Norms of different members have different scales: each member's are standardised over all rows.
+    Norms of different members have different scales: each member's are standardised over all rows. `own` is (n, dim), each row's
+    context, where there are contexts.
     """
-    outputs = network.predict(codes)
+    outputs = network.predict(codes, own)
     norms = outputs.graph_norms.astype(float)
     norms = (norms - norms.mean(2, keepdims=True)) / np.maximum(norms.std(2, keepdims=True), 1e-12)
     row = np.arange(len(codes))
     spread = outputs.scores.std(0).astype(float)
     return {"score": outputs.scores[fold, row].astype(float), "norms": norms[fold, :, row].T, "spread": spread}
-
-
-def _member_spread(network: Network, table: ArchTable, seed: int) -> float:
-    """Root mean variance between members over random architectures of the space."""
-    space = load_space(table.spec)
-    codes = space.canonical(space.sample(SPREAD_DRAWS, np.random.default_rng(seed)))
-    return float(np.sqrt(network.predict(codes).scores.var(0).mean()))
 
 
 def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: NDArray[np.float64]) -> dict[str, Any]:
@@ -216,16 +398,40 @@ def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: ND
     }
 
 
+def _judge_apart(
+    predictor: Predictor, held: dict[str, NDArray[np.float64]], adjusted: NDArray[np.float64], predictions: pd.DataFrame
+) -> dict[str, Any]:
+    """As `judge` where contexts vary.
+
+    The order is that of architectures, contexts apart: by what was predicted where the predictor holds, against the targets as
+    they would be there. The error and the coverage are those of the measurements, each in its own context.
+
+    Args:
+        predictor: the run's.
+        held: held-out scores where it holds.
+        adjusted: (n,) targets as they would be there.
+        predictions: predictions.parquet.
+    """
+    target, inside = predictions["target"], predictions["target"].between(predictions["low"], predictions["high"])
+    own = {"mae": float((predictions["predicted"] - target).abs().mean()), "coverage": float(inside.mean())}
+    assert predictor.held is not None
+    return judge(predictor, held, adjusted) | own | {"held": predictor.held.facts()}
+
+
 def _held_out_frame(
-    predictor: Predictor,
+    judges: list[Predictor],
+    task: NDArray[np.int64],
     held: dict[str, NDArray[np.float64]],
     values: NDArray[np.float64],
     rows: ArchTable,
     kept: NDArray[np.intp],
 ) -> pd.DataFrame:
-    """predictions.parquet."""
-    low, high = predictor.interval(held["score"], held["spread"])
-    predicted = predictor.expected(held["score"])
+    """predictions.parquet: every row in its own context, by the scale of its (n,) task."""
+    predicted, low, high = np.empty((3, len(values)))
+    for number, own in enumerate(judges):
+        inside = task == number
+        predicted[inside] = own.expected(held["score"][inside])
+        low[inside], high[inside] = own.interval(held["score"][inside], held["spread"][inside])
     columns = {"row": kept, "source_row": rows.source_rows, "target": values, "predicted": predicted, "low": low, "high": high}
     return pd.DataFrame(columns)
 
@@ -246,8 +452,9 @@ def _score(
     report: Progress,
     should_stop: Callable[[], bool],
     start: float,
+    name: str = "modules.parquet",
 ) -> pd.DataFrame:
-    """Writes and returns modules.parquet: windows, then the whole units that are no window."""
+    """Writes and returns the table of modules: windows, then the whole units that are no window."""
     space = scorer.predictor.space
     groups = default_groups(space, max_length)
     windows = {group.positions for group in groups if group.unit is not None}
@@ -264,12 +471,43 @@ def _score(
             report({"phase": "scoring", "share": share, "seconds": now - start, "seconds_left": left})
 
     modules = score_modules(scorer, groups, rows, progress)
-    folder.write_frame("modules.parquet", modules)
+    if scorer.predictor.held is not None:
+        modules = mark_confounded(modules, rows, scorer.predictor.held.contexts)
+    folder.write_frame(name, modules)
     return modules
 
 
+def _score_tasks(
+    folder: RunFolder,
+    predictor: Predictor,
+    rows: ArchTable,
+    max_length: int | None,
+    report: Progress,
+    should_stop: Callable[[], bool],
+    start: float,
+) -> dict[str, Any]:
+    """Writes modules_task_<i>.parquet for each of the most frequent tasks; {"tasks": [{"file", "context", "space_mean"}]}."""
+    if predictor.held is None or len(predictor.held.contexts.names) < 2:
+        return {}
+    contexts, lines = predictor.held.contexts, []
+    task = contexts.task_of(rows.contexts)
+    for number, values in enumerate(contexts.names[:MOST_TASKS]):
+        name, context = f"modules_task_{number}.parquet", dict(zip(contexts.tasks, values, strict=True))
+        scorer = make_scorer("autobuild", predictor.at(context))
+        assert isinstance(scorer, AutoBuildScorer)
+        own = rows.take(task == number)
+        _score(folder, scorer, own, max_length, report, should_stop, start, name)
+        lines.append({"file": name, "context": context, "num_rows": len(own), "space_mean": scorer.space_mean})
+    return {"tasks": lines}
+
+
 def _refit(
-    codes: Codes, networks: NDArray[np.uint64], predictor: Predictor, settings: Any, should_stop: Callable[[], bool]
+    codes: Codes,
+    networks: NDArray[np.uint64],
+    predictor: Predictor,
+    settings: Any,
+    should_stop: Callable[[], bool],
+    beside: Beside,
 ) -> Callable[[NDArray[np.intp], NDArray[np.float64]], tuple[NDArray[np.float64], float]]:
     """The training of the label-permutation check: as the real one, on other labels, with a few members and steps.
 
@@ -285,10 +523,14 @@ def _refit(
 
     def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         fold = training.split_folds(networks[rows], small.members, np.random.default_rng(settings.seed))
-        weights = _ensemble(codes[rows], scores, fold, codebook, small, threads, lambda record: None, should_stop)
-        network = Network(weights, codebook, small.model.num_hops, threads)
-        spread = network.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
-        return held_out(network, codes[rows], fold)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
+        own = beside.own if beside.own is None else beside.own[rows]
+        given = replace(beside, own=own)
+        weights = _ensemble(codes[rows], scores, fold, codebook, small, threads, lambda record: None, should_stop, given)
+        network = held = Network(weights, codebook, small.model.num_hops, threads)
+        if beside.points is not None and beside.shares is not None:
+            held = network.held_at(beside.points, beside.shares)
+        spread = held.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
+        return held_out(network, codes[rows], fold, own)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
 
     return refit
 
@@ -316,7 +558,9 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     names, values = zip(*[(codebook.names[feature], value) for feature, value in codebook.values], strict=True)
     frame = pd.DataFrame({"feature": names, "value": values, "effect": means.mean(0)})
     frame["effect_low"], frame["effect_high"], frame["num_nodes"] = frame["effect"] - half, frame["effect"] + half, seen
-    return frame[(seen > 0) & (in_space > 0)].reset_index(drop=True)  # what was never evaluated is not reported
+    mixed = frame.loc[frame.duplicated(["feature", "value"]), "feature"]  # one number, of columns that mean other things by it
+    kept = (seen > 0) & (in_space > 0) & ~frame["feature"].isin(mixed)
+    return frame[kept].reset_index(drop=True)  # what was never evaluated is not reported
 
 
 def _by_category(

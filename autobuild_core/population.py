@@ -68,9 +68,9 @@ class Evaluated:
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, table: ArchTable, space: Space, target: str, minimize: bool) -> Self:
-        """The rows of a table whose target is known."""
-        values = Target(target, minimize).values(table.metrics)
+    def of(cls, table: ArchTable, space: Space, target: str, minimize: bool, values: Array | None = None) -> Self:
+        """The rows of a table whose target is known; (n,) `values` in its place, where they are given."""
+        values = Target(target, minimize).values(table.metrics) if values is None else values
         kept = np.flatnonzero(np.isfinite(values))
         networks, first, inverse, counts = np.unique(
             table.networks[kept], return_index=True, return_inverse=True, return_counts=True

@@ -8,13 +8,16 @@ MAX_LANDMARKS architectures Nystroem's approximation, Williams and Seeger, "Usin
 machines", NIPS 2000. The combination is ours.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
+from scipy.special import log_ndtr
 from threadpoolctl import threadpool_limits
 
 from autobuild_core.graphs import make_graphs
@@ -33,6 +36,8 @@ PRIOR_WEIGHTS, PRIOR_NOISE, PRIOR_SPREAD = (0.0, -1.0, -1.0), -3.0, 2.0  # logar
 LOGS, LOG_NOISE = (-12.0, 6.0), (-7.0, 3.0)  # a target without noise leaves the kernel invertible
 MAX_STEPS, ENOUGH = 60, 1e-5  # of the search for a kernel, which ends where a step gains less of the misfit
 SHARE_GRID = np.linspace(0, 1, 21)
+STOPPED_ROUNDS = 2  # kernels found anew for the expectations of stopped trials
+SWEEPS, STILL = 40, 1e-3  # over the stopped trials at most, until none moves further
 EVEN = 0.25  # how far the share is drawn to one half: few held-out architectures choose it, and the mean of two is safe
 
 
@@ -108,7 +113,14 @@ def find_kernel(columns: Array, scores: Array, relevances: Relevances) -> Kernel
 
 
 def solve_readout(
-    random: Network, codes: Codes, scores: Array, fold: NDArray[np.int64], members: int, seed: int
+    random: Network,
+    codes: Codes,
+    scores: Array,
+    fold: NDArray[np.int64],
+    members: int,
+    seed: int,
+    contexts: Floats | None = None,
+    groups: Sequence[int] = (),
 ) -> dict[str, Floats]:
     """The Gaussian process of every member, by the names that `Network` asks for; member m never sees a score of fold m.
 
@@ -119,29 +131,126 @@ def solve_readout(
         fold: (n,) the member that does not learn from each.
         members: how many.
         seed: draws the rows for the evidence and the landmarks.
+        contexts: (n, dim) coordinates of each row's context, where there are contexts.
+        groups: which context each of these is of.
     """
-    raw = _coordinates(random, codes)
-    relevances = Relevances.of_space(random.codebook.spec, random.layers, random.hop_widths)
-    mean = raw.mean(0, dtype=float)
-    size = relevances.sizes(raw - mean)
-    columns = (raw - mean) / size
-    order = _networks_first(codes, np.random.default_rng(seed))
+    return solve_stopped(random, codes, scores, fold, members, seed, contexts, groups)[0]
+
+
+def solve_stopped(
+    random: Network,
+    codes: Codes,
+    scores: Array,
+    fold: NDArray[np.int64],
+    members: int,
+    seed: int,
+    contexts: Floats | None = None,
+    groups: Sequence[int] = (),
+    bounds: Array | None = None,
+) -> tuple[dict[str, Floats], Array]:
+    """As `solve_readout` where some trials were stopped, and (members, n) scores with what each member expects of those.
+
+    Args:
+        random, codes, scores, fold, members, seed, contexts, groups: see `solve_readout`; scores of stopped trials are first
+            guesses.
+        bounds: (n,) score below which a stopped trial is known to be; NaN of the others.
+    """
+    columns, relevances, raw, mean, size = standard_columns(random, codes, contexts, groups)
+    distinct = codes if contexts is None else np.concatenate([codes, contexts], 1)
+    order = _networks_first(distinct, np.random.default_rng(seed))
     marks = np.sort(order[:MAX_LANDMARKS])
+    stopped = np.zeros(len(codes), bool) if bounds is None else np.isfinite(bounds)
 
     def find(member: int | None) -> Kernel:
         some = order[fold[order] != member][:MAX_EVIDENCE]
-        return find_kernel(columns[some], scores[some], relevances)
+        own, kernel = scores[some], find_kernel(columns[some], scores[some], relevances)
+        for _ in range(STOPPED_ROUNDS if stopped[some].any() else 0):
+            assert bounds is not None
+            own = expect_stopped(kernel, columns[some], own, bounds[some])[0]
+            kernel = find_kernel(columns[some], own, relevances)
+        return kernel
+
+    def learned(kernel: Kernel, seen: NDArray[np.bool_]) -> Array:
+        """(n,) scores with the expectations of stopped trials by the rows that are seen."""
+        if bounds is None or not stopped.any():
+            return scores
+        out, inside = scores.copy(), np.intersect1d(marks, np.flatnonzero(seen))
+        out[inside], spread = expect_stopped(kernel, columns[inside], out[inside], bounds[inside])
+        others = np.setdiff1d(np.flatnonzero(stopped), inside)
+        noisy = kernel.between(columns[inside], columns[inside]) + kernel.noise * np.eye(len(inside))
+        dual = cho_solve(cho_factor(noisy), out[inside])
+        out[others] = below(kernel.between(columns[others], columns[inside]) @ dual, spread, bounds[others])
+        return out
 
     with threadpool_limits(1), ThreadPoolExecutor(random.threads) as pool:  # on small matrices more threads of BLAS only wait
         every, *kernels = pool.map(find, (None, *range(members)))
-        readouts = [_readout(k, columns, marks, scores, fold != member) for member, k in enumerate(kernels)]
+        targets = [learned(k, fold != member) for member, k in enumerate(kernels)]
+        readouts = [_readout(k, columns, marks, targets[member], fold != member) for member, k in enumerate(kernels)]
     named = {"mean": mean, "landmarks": raw[marks] - mean, "readout": np.stack(readouts)}
     named |= {"roots": np.stack([k.roots / size for k in kernels]), "weights": np.stack([k.weights for k in kernels])}
     named |= {"every_roots": every.roots / size, "every_weights": every.weights, "every_noise": np.array([every.noise])}
-    return {SOLVED + name: value.astype(np.float32) for name, value in named.items()}
+    return {SOLVED + name: value.astype(np.float32) for name, value in named.items()}, np.stack(targets)
 
 
-def _networks_first(codes: Codes, rng: np.random.Generator) -> NDArray[np.intp]:
+def standard_columns(
+    random: Network, codes: Codes, contexts: Floats | None, groups: Sequence[int]
+) -> tuple[Array, Relevances, Floats, Array, Array]:
+    """((n, columns) standardised coordinates, their relevances, coordinates as they are, their means, their sizes).
+
+    Args:
+        random: one random member.
+        codes: (n, num_positions) canonical encodings.
+        contexts: (n, dim) coordinates of each row's context, where there are contexts.
+        groups: which context each of these is of.
+    """
+    raw = _coordinates(random, codes)
+    if contexts is not None:
+        raw = np.concatenate([raw, contexts], 1)
+    relevances = Relevances.of_space(random.codebook.spec, random.layers, random.hop_widths, groups)
+    mean = raw.mean(0, dtype=float)
+    size = relevances.sizes(raw - mean)
+    return (raw - mean) / size, relevances, raw, mean, size
+
+
+def below(mean: NDArray[Any] | float, spread: NDArray[Any] | float, bound: NDArray[Any] | float) -> NDArray[Any]:
+    """Expectation of a normal variable that is known to be below a bound."""
+    apart = (np.asarray(bound) - mean) / spread
+    hazard = np.exp(-0.5 * apart**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(apart))
+    expected: NDArray[Any] = mean - spread * hazard
+    return expected
+
+
+def expect_stopped(kernel: Kernel, columns: Array, scores: Array, bounds: Array) -> tuple[Array, float]:
+    """((n,) scores with what is expected of stopped trials, root mean variance of a score given all others).
+
+    Each is in turn given the mean of its normal distribution given all others, cut off at its bound.
+
+    Source: the Tobit model, Tobin, "Estimation of relationships for limited dependent variables", 1958; its expectations by the
+    mean-field approximation, as in Bishop, "Pattern Recognition and Machine Learning", 2006, section 10.1.
+
+    Args:
+        kernel: of the columns.
+        columns: (n, columns) coordinates.
+        scores: (n,) of stopped trials a first guess.
+        bounds: (n,) score below which a stopped trial is; NaN of the others.
+    """
+    precision = np.linalg.inv(kernel.between(columns, columns) + kernel.noise * np.eye(len(columns)))
+    own, spread = scores.copy(), 1 / np.sqrt(np.diag(precision))
+    dual, stopped = precision @ own, np.flatnonzero(np.isfinite(bounds))
+    for _ in range(SWEEPS):
+        furthest = 0.0
+        for row in stopped:
+            given = own[row] - dual[row] * spread[row] ** 2
+            step = float(below(given, spread[row], bounds[row])) - own[row]
+            dual += precision[:, row] * step
+            own[row] += step
+            furthest = max(furthest, abs(step))
+        if furthest < STILL:
+            break
+    return own, float(np.sqrt((spread**2).mean()))
+
+
+def _networks_first(codes: NDArray[Any], rng: np.random.Generator) -> NDArray[np.intp]:
     """(n,) a random order of rows in which one of every network comes before their twins."""
     order = rng.permutation(len(codes))
     first = np.zeros(len(codes), bool)
@@ -193,10 +302,18 @@ class SolvedFeatures:
         self._mean, marks, self._roots, self._weights = (network.weights[SOLVED + name].astype(float) for name in names)
         self._random, self._marks = network.random, marks * self._roots
         self._root = _root(compare(self._marks, self._marks, self._weights))
+        self._points, self._shares = network.points, network.shares
 
     def __call__(self, codes: Codes) -> Array:
-        """(n, landmarks) of (n, num_positions) canonical codes."""
-        columns = (_coordinates(self._random, codes) - self._mean) * self._roots
+        """(n, landmarks) of (n, num_positions) canonical codes; their mean over the context points that the ensemble holds at."""
+        raw = _coordinates(self._random, codes)
+        if self._points is None:
+            return self._of(raw)
+        parts = (np.concatenate([raw, np.broadcast_to(point, (len(raw), point.shape[1]))], 1) for point in self._points)
+        return np.asarray(sum(share * self._of(part) for share, part in zip(self._shares, parts, strict=True)))
+
+    def _of(self, raw: NDArray[Any]) -> Array:
+        columns = (raw - self._mean) * self._roots
         features: Array = solve_triangular(self._root, compare(columns, self._marks, self._weights).T, lower=True).T
         return features
 

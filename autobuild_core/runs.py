@@ -19,6 +19,7 @@ import pandas as pd
 from autobuild_core import tables
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.records import ArchTable
+from autobuild_core.targets import LONGEST_NAME, LONGEST_UNIT, Label
 
 ACTIVE_STATES = ("queued", "running")
 ENDED_STATES = ("finished", "failed", "cancelled", "lost")
@@ -43,6 +44,9 @@ class RunConfig:
         num_steps: training steps.
         max_length: longest module scored that crosses units.
         threads: threads that the training may use.
+        target_name: what the target is called; "" = its equation.
+        target_unit: unit of its values; "" = what follows from equation and name.
+        drop_stopped: stopped trials are left out, not learned as worse than their bound.
     """
 
     id: str
@@ -56,18 +60,32 @@ class RunConfig:
     num_steps: int | None = None
     max_length: int | None = None
     threads: int = 2
+    target_name: str = ""
+    target_unit: str = ""
+    drop_stopped: bool = False
 
     def __post_init__(self) -> None:
-        """Checks the numbers.
+        """Checks numbers and names.
 
         Raises:
             ConfigError: one is out of range.
         """
+        for what, text, longest in (
+            ("target name", self.target_name, LONGEST_NAME),
+            ("target unit", self.target_unit, LONGEST_UNIT),
+        ):
+            if len(text) > longest or text != " ".join(text.split()):
+                raise ConfigError(f"{what}: got '{text[:80]}', expected one line of at most {longest} characters.")
         smallest = {"seed": 0, "num_members": 2, "num_steps": 1, "max_length": 1, "threads": 1}
         for setting, least in smallest.items():
             value = getattr(self, setting)
             if value is not None and value < least:
                 raise ConfigError(f"{setting.removeprefix('num_')}: got {value}, expected at least {least}.")
+
+    @property
+    def label(self) -> Label:
+        """How the target is called."""
+        return Label.of(self.target, self.target_name, self.target_unit)
 
 
 def run_versions() -> dict[str, str]:

@@ -29,14 +29,40 @@ class NormalScores:
     sign: int
 
     @classmethod
-    def fit(cls, target: Array, minimize: bool) -> Self:
-        """The map that sends (n,) evaluated targets to unit-variance normal scores. Ties share their mean rank."""
+    def fit(cls, target: Array, minimize: bool, stopped: Array | None = None) -> Self:
+        """The map that sends (n,) evaluated targets to unit-variance normal scores. Ties share their mean rank.
+
+        Args:
+            target: (n,) evaluated targets.
+            minimize: smaller ones are better.
+            stopped: (k,) of stopped trials the target than which each is known to be worse; the others then get the scores that
+                they would have among all.
+        """
         sign = -1 if minimize else 1
+        if stopped is not None and len(stopped):
+            return cls._among_stopped(target, sign, stopped)
         ranks = pd.Series(sign * target).rank().to_numpy(np.float64)
         levels, place = np.unique((ranks - 0.5) / len(target), return_inverse=True)
         scores = np.array([NormalDist().inv_cdf(level) for level in levels])[place]  # as scipy's ndtri, which the app never loads
         order = np.unique(scores, return_index=True)[1]
         return cls(scores[order] / max(float(scores.std()), 1e-12), target[order].astype(float), sign)
+
+    @classmethod
+    def _among_stopped(cls, target: Array, sign: int, stopped: Array) -> Self:
+        """`fit` with trials of which only a bound is known.
+
+        Source: Kaplan and Meier, "Nonparametric estimation from incomplete observations", 1958, read downwards from the best
+        target: a row stopped below a bound shares its weight among the evaluated ones below that bound.
+        """
+        levels, counts = np.unique(sign * target, return_counts=True)
+        bounds = np.sort(sign * stopped)
+        at_risk = np.cumsum(counts) + np.searchsorted(bounds, levels, side="right")
+        kept = np.cumprod((1 - counts / at_risk)[::-1])[::-1]  # share of all that lies below each level
+        mass = np.append(kept[1:], 1.0) - kept
+        scores = np.array([NormalDist().inv_cdf(level) for level in kept + mass / 2])
+        mean = np.average(scores, weights=mass)
+        spread = float(np.sqrt(np.average((scores - mean) ** 2, weights=mass)))
+        return cls(scores / max(spread, 1e-12), sign * levels.astype(float), sign)
 
     def to_scores(self, target: Array) -> Array:
         """(n,) targets -> normal scores."""
@@ -51,6 +77,31 @@ class NormalScores:
         above = np.clip(scores - high, 0, REACH) * self._end_slope(self.scores >= np.quantile(self.scores, 0.75))
         target: Array = inside + below + above
         return target
+
+    def straight(self, scores: Array) -> Array:
+        """As `to_target`, carried on without end, so that the order is kept; `back` is its inverse."""
+        low, high = self.scores[0], self.scores[-1]
+        below, above = self._straight_slopes
+        inside = np.interp(scores, self.scores, self.values)
+        target: Array = inside + np.minimum(scores - low, 0) * below + np.maximum(scores - high, 0) * above
+        return target
+
+    def back(self, target: Array) -> Array:
+        """The normal scores of which `straight` makes these targets."""
+        oriented, knots = self.sign * target, self.sign * self.values
+        below, above = (self.sign * slope for slope in self._straight_slopes)
+        inside = np.interp(oriented, knots, self.scores)
+        beyond = np.minimum(oriented - knots[0], 0) / below + np.maximum(oriented - knots[-1], 0) / above
+        scores: Array = inside + beyond
+        return scores
+
+    @property
+    def _straight_slopes(self) -> tuple[float, float]:
+        """Slopes of `straight` at both ends, those of `to_target` where they have the map's direction."""
+        whole = self.sign * max(abs(float(self.values[-1] - self.values[0])), 1e-12) / max(float(np.ptp(self.scores)), 1e-12)
+        ends = (self.scores <= np.quantile(self.scores, 0.25)), (self.scores >= np.quantile(self.scores, 0.75))
+        low, high = (self._end_slope(chosen) for chosen in ends)
+        return low if low * self.sign > 0 else whole, high if high * self.sign > 0 else whole
 
     def _end_slope(self, chosen: NDArray[np.bool_]) -> float:
         """Least-squares slope of the target over the chosen knots; 0 where there are too few."""

@@ -52,7 +52,7 @@ LONGEST_NAME = 120
 BUSY_SECONDS = 20.0
 UPLOAD_SECONDS = 86_400.0
 LONGEST_FILE_NAME = 200  # bytes
-TEXTS = ("id", "name", "state", "data_name", "data_hash", "target", "verdict", "phase", "error")
+TEXTS = ("id", "name", "state", "data_name", "data_hash", "target", "target_name", "target_unit", "verdict", "phase", "error")
 TIMES = ("created", "started", "finished")
 NUMBERS = ("seed", "threads", "seconds", "srcc", "kendall", "mae", "step", "num_steps", "loss", "seconds_left")
 FLAGS = ("minimize", "read_only")
@@ -222,9 +222,9 @@ class Workspace:
         Args:
             dataset_id: the data; the run keeps its own copy.
             target: equation over the metrics; checked by the caller (targets.py).
-            name: "" = data set and target.
+            name: "" = data set and what the target is called.
             minimize: smaller targets are better.
-            settings: other fields of `RunConfig`: seed, num_members, num_steps, max_length, threads.
+            settings: other fields of `RunConfig`: seed, num_members, num_steps, max_length, threads, target_name, target_unit.
 
         Returns:
             The id of the run.
@@ -234,7 +234,7 @@ class Workspace:
             ConfigError: the name is too long, a setting is unknown, or the disk cap would be passed.
         """
         table, data_name = self.dataset(dataset_id), self.dataset_name(dataset_id)
-        name = _clean_name(name or f"{data_name}: {target}"[:LONGEST_NAME], "run")
+        name = _clean_name(name or f"{data_name}: {settings.get('target_name') or target}"[:LONGEST_NAME], "run")
         run_id, digest = _new_id(), content_hash(table)
         try:
             config = RunConfig(run_id, name, data_name, digest, target, minimize, **settings)
@@ -480,7 +480,7 @@ def _run_row(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
     started, ended = state.get("started"), state.get("ended")
     created = pd.Timestamp(folder.about["created"]).timestamp()
     row: dict[str, Any] = {name: getattr(config, name) for name in ("name", "data_name", "data_hash")}
-    row |= {name: getattr(config, name) for name in ("target", "minimize", "seed", "threads")}
+    row |= {name: getattr(config, name) for name in ("target", "target_name", "target_unit", "minimize", "seed", "threads")}
     row |= {name: progress.get(name) for name in ("step", "num_steps", "loss", "phase", "seconds_left")}
     row |= {name: quality.get(name) for name in ("srcc", "kendall", "mae", "verdict")}
     row |= {"id": entry["id"], "name": entry.get("name", config.name), "state": state["state"], "error": state["error"]}

@@ -17,6 +17,34 @@ PATH_NUMBERS = 7  # of every set of operations
 WEIGHT = 6.0  # of the structure beside the embeddings: root of its summed variance
 
 
+def one_hot(codes: Codes, spec: SpaceSpec) -> Array:
+    """(n, pairs) which layer stands at each position; columns are the `layer_pairs`, all zeros where a position is absent."""
+    places, tokens = layer_pairs(spec)
+    column = np.full((spec.num_positions, len(spec.tokens) + 1), len(places))  # ABSENT, and what cannot be: one column too many
+    column[places, tokens] = np.arange(len(places))
+    hot = np.zeros((len(codes), len(places) + 1))
+    rows = np.arange(len(codes))
+    for position in range(spec.num_positions):
+        hot[rows, column[position, codes[:, position]]] = 1
+    return hot[:, :-1]
+
+
+def layer_pairs(spec: SpaceSpec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(positions, tokens), each (pairs,), of all layers that can stand at each position."""
+    owners = [spec.units[spec.unit_of(position)] for position in range(spec.num_positions)]
+    tokens = [np.unique(unit.tokens) for unit in owners]
+    return np.repeat(np.arange(len(owners)), [len(own) for own in tokens]), np.concatenate(tokens)
+
+
+def token_counts(codes: Codes, spec: SpaceSpec) -> Array:
+    """(n, tokens) how many layers of each token there are."""
+    counts = np.zeros((len(codes), len(spec.tokens) + 1))
+    rows = np.arange(len(codes))
+    for column in codes.T:
+        counts[rows, column] += 1
+    return counts[:, :-1]
+
+
 def structure_features(codes: Codes, spec: SpaceSpec) -> Array:
     """(n, dim) numbers of each architecture, of its canonical encoding; the same columns for every call with a space.
 
@@ -27,7 +55,7 @@ def structure_features(codes: Codes, spec: SpaceSpec) -> Array:
         codes: (n, num_positions).
         spec: their space.
     """
-    counts = (codes[:, :, None] == np.arange(len(spec.tokens))).sum(1).astype(float)
+    counts = token_counts(codes, spec)
     columns = [counts]
     for values in spec.attributes.values():
         kinds = list(dict.fromkeys(values))

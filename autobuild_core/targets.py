@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ Values = NDArray[np.float64]
 MAX_CHARACTERS = 500
 MAX_DEPTH = 100
 OVERFLOW = 1e100
+LONGEST_NAME, LONGEST_UNIT, LONGEST_TITLE = 60, 18, 28  # characters: of a name, of a unit, of an axis title
 ONE_ARGUMENT: dict[str, Callable[..., Any]] = {
     "log": np.log,
     "log2": np.log2,
@@ -129,6 +130,40 @@ class Target:
 
     def _position(self, node: ast.expr) -> int:
         return position_of(self.expression, node)
+
+
+@dataclass(frozen=True)
+class Label:
+    """How a target is called where its values are shown.
+
+    Args:
+        title: its name, else the equation.
+        unit: of its values: as given; of a bare metric points for percentages, ms, M; else what it is called in a word or two;
+            empty for an equation without a name.
+    """
+
+    title: str
+    unit: str
+
+    @classmethod
+    def of(cls, expression: str, name: str = "", unit: str = "") -> Self:
+        """The label of an equation with the name and the unit that a reader gave it, both may be empty."""
+        return cls(name or expression.strip(), unit or unit_of(expression.strip(), name))
+
+    @property
+    def axis(self) -> str:
+        """Title and unit, for an axis; a long one is cut."""
+        short = self.title if len(self.title) <= LONGEST_TITLE else f"{self.title[: LONGEST_TITLE - 1]}\u2026"
+        return short if self.unit in ("", self.title) else f"{short} ({self.unit})"
+
+
+def unit_of(expression: str, name: str = "") -> str:
+    """The unit that follows from an equation and its name; empty for an equation without a short name."""
+    for ending, unit in (("_pct", "points"), ("_ms", "ms"), ("_m", "M")):
+        if re.fullmatch(rf"\w+{ending}", expression):
+            return unit
+    called = name or (expression if expression.isidentifier() else "")
+    return called if len(called) <= LONGEST_UNIT else ""
 
 
 def position_of(expression: str, node: ast.expr) -> int:

@@ -21,7 +21,7 @@ from autobuild_core.teaching import Taught
 FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
 REPORT_SECONDS = 1.0
 MAX_TAUGHT_MODULES = 32  # of a step
-MAX_HELD_OUT_SHOWN = 500  # held-out architectures that the members are judged on while they train
+MAX_HELD_OUT_SHOWN, MAX_NODES_SHOWN = 500, 10_000  # held-out architectures, and nodes, that members are judged on in training
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -126,21 +126,26 @@ def train_ensemble(
     report: Report,
     should_stop: Callable[[], bool],
     taught: Taught | None = None,
+    order: NDArray[np.float64] | None = None,
 ) -> Predictor:
     """The trained ensemble, in evaluation mode.
 
     Args:
         data: encoded architectures, and behind them those of `taught`.
-        scores: (n,) the targets of the first n as normal scores.
+        scores: (n,) the targets of the first n as normal scores; or (members, n), where members learn from different ones.
         fold: (n,) the member that does not learn from each.
         codebook: their features.
         config: settings.
         report: called about once a second with step, loss, held-out SRCC of the prediction and per hop, time left.
         should_stop: asked at every step.
+        taught: what the solved half teaches.
+        order: (members, n) what the norms are to order; the scores unless given.
 
     Raises:
         Cancelled: should_stop said so.
     """
+    scores = np.broadcast_to(scores, (config.members, len(fold)))
+    ordered = scores if order is None else order
     torch.set_num_threads(1)  # operations of tens of microseconds: on a busy machine a second thread made them ten times slower
     torch.manual_seed(config.seed)
     model = Predictor(codebook, config.members, config.model, data.structure.shape[1], config.seed)
@@ -158,10 +163,11 @@ def train_ensemble(
         lesson = None if lessons is None else lessons.draw()
         batch = data.batch(torch.from_numpy(own if lesson is None else np.concatenate([own, lesson.rows])))
         predicted, norms, nodes = model(batch)
-        target, num = scores[own][batches.seen], len(own)
+        target, num = np.take_along_axis(scores[:, own], batches.seen, 1), len(own)
+        ranks = _ranks(np.take_along_axis(ordered[:, own], batches.seen, 1))
         mine = norms[:, :, :num].gather(2, seen[:, None].expand(-1, norms.shape[1], -1))
         wanted = torch.from_numpy(target).float()
-        losses = autobuild_loss(predicted[:, :num].gather(1, seen), wanted, _ranks(target), mine, config.spearman_weight)
+        losses = autobuild_loss(predicted[:, :num].gather(1, seen), wanted, ranks, mine, config.spearman_weight)
         if lesson is not None:
             losses = losses + lesson.losses(norms[:, :, num:], nodes, batch.place[num:])
         optimiser.zero_grad()
@@ -172,7 +178,7 @@ def train_ensemble(
         now = time.monotonic()
         if now - reported >= REPORT_SECONDS or step in (1, config.steps):
             reported = now
-            held_out = _held_out_srcc(model, data, scores, fold)
+            held_out = _held_out_srcc(model, data, scores, ordered, fold)
             left = (now - start) / step * (config.steps - step)
             record = {"step": step, "num_steps": config.steps, "loss": float(losses.detach().mean())}
             report(record | held_out | {"seconds": now - start, "seconds_left": left, "phase": "training"})
@@ -237,10 +243,18 @@ def _ranks(targets: NDArray[np.float64]) -> Tensor:
 
 
 @torch.no_grad()
-def _held_out_srcc(model: Predictor, data: Encoded, scores: NDArray[np.float64], fold: NDArray[np.int64]) -> dict[str, Any]:
-    """{"srcc", "hop_srcc"}: means over members of the Spearman correlation on (a part of) each one's own fold."""
+def _held_out_srcc(
+    model: Predictor, data: Encoded, scores: NDArray[np.float64], ordered: NDArray[np.float64], fold: NDArray[np.int64]
+) -> dict[str, Any]:
+    """{"srcc", "hop_srcc"}: means over members of the Spearman correlation on (a part of) each one's own fold.
+
+    Args:
+        model, data, fold: see `train_ensemble`.
+        scores: (members, n) what should be predicted; of the norms the order of `ordered`, shaped alike, is judged.
+    """
     held = [np.flatnonzero(fold == member) for member in range(model.members)]
-    size = min(MAX_HELD_OUT_SHOWN // model.members, *(len(rows) for rows in held))
+    most = min(MAX_HELD_OUT_SHOWN, MAX_NODES_SHOWN // data.mask.shape[1])
+    size = min(most // model.members, *(len(rows) for rows in held))
     if size < 3:
         return {"srcc": None, "hop_srcc": []}
     index = np.concatenate([rows[:size] for rows in held])
@@ -248,8 +262,9 @@ def _held_out_srcc(model: Predictor, data: Encoded, scores: NDArray[np.float64],
     predicted, norms, _ = model(data.batch(torch.from_numpy(index)))
     model.train()
     own = np.arange(len(index)).reshape(model.members, size)
-    target, member = scores[index][own], np.arange(model.members)[:, None]
+    member = np.arange(model.members)[:, None]
+    target, wanted = scores[member, index[own]], ordered[member, index[own]]
     srcc = [spearmanr(p, t).statistic for p, t in zip(predicted.numpy()[member, own], target, strict=True)]
     per_hop = norms.numpy()[member[..., None], np.arange(norms.shape[1])[None, :, None], own[:, None]]
-    hops = [[spearmanr(n, t).statistic for n in rows] for rows, t in zip(per_hop, target, strict=True)]
+    hops = [[spearmanr(n, t).statistic for n in rows] for rows, t in zip(per_hop, wanted, strict=True)]
     return {"srcc": float(np.nanmean(srcc)), "hop_srcc": np.nanmean(hops, axis=0).tolist()}

@@ -46,7 +46,7 @@ class Trained:
         predictor: the ensemble.
         scorer: its scorer.
         rows: the architectures that were learned from, in the order of `values` and `fold`.
-        values: (n,) measured targets.
+        values: (n,) measured targets; where contexts vary, as they would be where the predictor holds.
         scores: (n,) held-out normal scores.
         fold: (n,) the member that did not see each row.
         predictions: predictions.parquet.
@@ -101,7 +101,7 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "srcc": srcc,
         "baselines": _baselines(trained, scorers),
         "cost": _cost(table, scorers),
-        "noise": label_noise(rows, target, predictor.scaling),
+        "noise": label_noise(rows, target, predictor.scaling, None if predictor.held is None else trained.values),
         "data": data,
         "units": unit_lines(trained, best),
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],

@@ -213,6 +213,7 @@ def train_again(table: ArchTable, config: RunConfig, place: Path, say: Progress)
     """
     settings: dict[str, Any] = {"seed": config.seed, "num_members": config.num_members, "num_steps": config.num_steps}
     settings |= {"max_length": config.max_length, "threads": config.threads, "name": config.name, "data_name": config.data_name}
+    settings |= {"target_name": config.target_name, "target_unit": config.target_unit}
     return notebook.train(table, config.target, place, config.minimize, report=say, **settings).folder
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autobuild_core import building
 from autobuild_core.building import Built
-from autobuild_core.figures import charts, colours
+from autobuild_core.figures import charts
 from autobuild_core.records import Codes
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from pages import _linked, _shared
@@ -21,6 +21,7 @@ ABOUT = (
     "enumerated, else from its best modules, the architecture on the screen and the best measured ones."
 )
 KEEP_HELP = "Off: the whole space is searched. On: only combinations of the best modules of each unit, the reduced space."
+ALIKE = 1e-6  # share of a prediction that rounding may be
 SEARCHING = "Searching the space; a click anywhere ends it"
 
 
@@ -88,11 +89,11 @@ def _against(run: FinishedRun, codes: Codes, built: Built) -> tuple[float, list[
     now = float(run.predictor.predict(codes[None])["predicted"].iloc[0])
     change = built.frame["predicted"].to_numpy(float) - now
     same = run.space.hash_networks(built.codes) == run.space.hash_networks(codes[None])
-    gain = -change if run.config.minimize else change
-    better = ~same & (gain > 1e-6 * max(abs(now), 1e-12))
+    gain, alike = -change if run.config.minimize else change, ALIKE * max(abs(now), 1e-12)
+    better = ~same & (gain > alike)
     words = [
-        "on the screen" if own else f"{by:+.3g} {'better' if ahead else 'worse' if by else 'alike'}"
-        for own, by, ahead in zip(same, change, better, strict=True)
+        "on the screen" if own else f"{by:+.3g} {'better' if more > alike else 'worse' if more < -alike else 'alike'}"
+        for own, by, more in zip(same, change, gain, strict=True)
     ]
     return now, words, better
 
@@ -105,10 +106,10 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     records = building.built_records(built, run.predictor)
     table = charts.built_table(records)
     _verdict(run, now, int(better.sum()), len(better))
-    left, right = st.columns([1, 1.5], gap="large")
+    left, right = st.columns([1, 1.8], gap="large")
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
-        figure = charts.candidates_figure(table, best, run.config.target, now)
+        figure = charts.candidates_figure(table, best, run.label.axis, now)
         _shared.show(figure, table, "candidates", "Candidates with intervals, best first")
     with right:
         facts = table.drop(columns="arch")
@@ -120,7 +121,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
 
 def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
     """One sentence: whether anything is predicted better than what is on the screen."""
-    screen = f"the architecture on the screen ({_shared.plain(colours.amount(now, run.unit))})"
+    screen = f"the architecture on the screen ({_shared.plain(run.amount(now))})"
     if not num_better:
         st.info(f"Nothing unmeasured was found that is predicted better than {screen}. None of the networks below is.")
         return

@@ -103,7 +103,7 @@ def rivals(run: _shared.FinishedRun) -> dict[str, str]:
             continue
         other_target = (config.target, config.minimize) != (run.config.target, run.config.minimize)
         if config.data_hash == run.config.data_hash and other_target:
-            found[str(line["id"])] = f"{line['name']}: {'minimise' if config.minimize else 'maximise'} {config.target}"
+            found[str(line["id"])] = f"{line['name']}: {'minimise' if config.minimize else 'maximise'} {config.label.title}"
     return found
 
 
@@ -156,7 +156,7 @@ def heats(run: _shared.FinishedRun, other: _shared.FinishedRun, names: tuple[str
     """Layer by position under both targets, each in its own run's colours."""
     for one, letter, name in zip((run, other), "AB", names, strict=True):
         st.markdown(f"##### {letter}: {_shared.plain(name, 60)}")
-        heat = charts.heat_table(one.modules, one.table.spec, Lens.SCORE, one.num_evaluated, one.config.target)
+        heat = charts.heat_table(one.modules, one.table.spec, Lens.SCORE, one.num_evaluated, one.unit)
         figure = charts.heat_figure(heat, one.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, heat))
         alt = f"Scores of every layer at every position for {name}"
         click = _linked.module_click(f"plot_heat_{letter}", heat, curve=2)

@@ -184,7 +184,7 @@ def _architecture(run: _shared.FinishedRun) -> str:
         return "an architecture outside this space"
     if chosen.row is None:
         return "architecture typed in"
-    return f"{chosen.what}: {colours.number(run.measured(chosen.row))} {run.unit}".strip()
+    return f"{chosen.what}: {run.amount(run.measured(chosen.row))}"
 
 
 def _module(run: _shared.FinishedRun, module: Module) -> str:

@@ -41,8 +41,8 @@ def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     _pins.pin(run, line, lens, f"importance_{key}")
     places, layers = json.loads(line["positions"]), json.loads(line["layers"])
     table = charts.with_without_table(run.table, run.predictions, places, layers, bool(line["whole_unit"]))
-    figure = charts.with_without_figure(table, run.config.target)
-    alt = f"Measured {run.config.target} with and without the module"
+    figure = charts.with_without_figure(table, run.label.axis)
+    alt = f"Measured {run.label.title} with and without the module"
     _shared.show(figure, table, f"with_without{key}", alt, f"plot_with_without{key}")
     better(run, line, lens, row, key)
 
@@ -52,7 +52,7 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
     facts = charts.module_facts(run.modules, node_of(line), lens, run.num_evaluated, run.config.minimize)
     words = colours.words(line, lens, run.unit)
     st.html(_shared.module_card(words, facts["seen"], run.scale(lens).fill_of(line, _shared.theme())))
-    score = f"{colours.number(line['score'])} {run.unit} {_shared.interval(line['score_low'], line['score_high'])}"
+    score = f"{run.amount(line['score'])} {_shared.interval(line['score_low'], line['score_high'])}"
     good = f"{line['good']:.0%} ({line['good_low']:.0%} to {line['good_high']:.0%})"
     mean = colours.number(run.quality["space_mean"])
     st.markdown(
@@ -153,7 +153,7 @@ def comparison(run: FinishedRun, rows: Codes, shown: "dict[str, pd.Series[Any] |
     predicted = run.predictor.predict(rows)
     values = [f"**{side}** {colours.number(one['predicted'])} {_shared.plain(_shared.interval(one['low'], one['high']))}"
               for side, (_, one) in zip("AB", predicted.iterrows(), strict=True)]  # fmt: skip
-    st.markdown(f"Predicted {_shared.plain(run.config.target)}: " + ", ".join(values) + ".")
+    st.markdown(f"Predicted {_shared.plain(run.label.title)}: " + ", ".join(values) + ".")
     for column, (side, line), row in zip(st.columns(2, gap="large"), shown.items(), rows, strict=True):
         with column:
             st.markdown(f"###### In {side}")

@@ -2,7 +2,7 @@
 
 Query parameters, each with the forms it may have; a default is left out of the URL, what does not fit the run is not chosen:
 
-- run, data: ids; target, minimize: the equation and its direction.
+- run, data: ids; target, minimize, target_name, target_unit: the equation, its direction, what it is called and its unit.
 - lens: a value of `Lens`. hop: a whole number, or "unit" on Importance. unit: the label of a unit.
 - arch: "best" (the default), "worst", "row:17" (row of the file, from 0), or a native encoding, also as "typed:...".
 - module: its positions and layers, "L1,L2=mb3_k3,mb6_k5", with a "!" behind it where it is a whole unit (no deeper).
@@ -30,24 +30,16 @@ if TYPE_CHECKING:
     from pages._shared import FinishedRun
 
 NAMES = (
-    *("run", "data", "target", "minimize"),
+    *("run", "data", "target", "minimize", "target_name", "target_unit"),
     *("lens", "hop", "arch", "module", "unit"),
     *("rank", "look", "other", "view", "brush"),
     *("show", "beside"),
     "drop",
 )
-OF_THE_DATA = (
-    "target",
-    "minimize",
-    "arch",
-    "beside",
-    "show",
-    "module",
-    "unit",
-    "other",
-    "view",
-    "brush",
-)  # of one data set alone
+OF_THE_DATA = (  # what is chosen within one data set
+    *("target", "minimize", "target_name", "target_unit"),
+    *("arch", "beside", "show", "module", "unit", "other", "view", "brush"),
+)
 PLAIN = " >.-_~()"  # what stands in the URL as it is; "," "=" "!" divide a module's parts
 
 

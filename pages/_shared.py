@@ -26,6 +26,7 @@ from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import ACTIVE_STATES, RunConfig
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.storage import SAMPLE_ID, Workspace
+from autobuild_core.targets import Label
 from pages import _selection
 from pages._selection import keep as keep
 from pages._selection import kept, restore
@@ -78,6 +79,7 @@ NEXT_STEPS = {
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
 NOTHING_SAID: dict[str, Any] = {"roles": {}, "like": "", "declared": "", "declared_name": "", "turn": 0}
+LONGEST_IN_BAR = 30  # characters of a name
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -119,12 +121,54 @@ def enter(name: str) -> None:
     _say_what_is_gone(run)
 
 
-def known_target() -> tuple[str, bool] | None:
-    """Target and whether it is minimised: as chosen, else as in the run that is shown."""
+@dataclass(frozen=True)
+class Aim:
+    """What a training is to learn.
+
+    Args:
+        target: the equation.
+        minimize: smaller values are better.
+        name: what it is called, "" = its equation.
+        unit: of its values, "" = what follows from equation and name.
+    """
+
+    target: str
+    minimize: bool
+    name: str = ""
+    unit: str = ""
+
+    @classmethod
+    def of(cls, run: "pd.Series[Any]") -> "Aim":
+        """Of a line of the table of runs."""
+        return cls(str(run["target"]), bool(run["minimize"]), str(run["target_name"]), str(run["target_unit"]))
+
+    @property
+    def label(self) -> Label:
+        """How it is called."""
+        return Label.of(self.target, self.name, self.unit)
+
+    @property
+    def direction(self) -> str:
+        """Its direction in a word."""
+        return "minimise" if self.minimize else "maximise"
+
+    @property
+    def words(self) -> str:
+        """Direction and name, for Markdown; without a name the equation."""
+        return f"{self.direction} {plain(self.name, LONGEST_IN_BAR) if self.name else code(self.target, LONGEST_IN_BAR)}"
+
+    @property
+    def equation(self) -> str | None:
+        """The equation, for Markdown, where `words` do not have it whole; else None."""
+        return code(self.target, 300) if self.name or len(self.target) > LONGEST_IN_BAR else None
+
+
+def known_aim() -> Aim | None:
+    """The target as chosen, else as in the run that is shown."""
     if (target := recall("target")) is not None:
-        return target, recall("minimize") == "yes"
+        return Aim(target, recall("minimize") == "yes", recall("target_name") or "", recall("target_unit") or "")
     run = current_run()
-    return None if run is None else (str(run["target"]), bool(run["minimize"]))
+    return None if run is None else Aim.of(run)
 
 
 def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
@@ -384,18 +428,27 @@ class FinishedRun:
         return values
 
     @property
+    def label(self) -> Label:
+        """How the target is called."""
+        return self.config.label
+
+    @property
     def unit(self) -> str:
         """Unit of the target, may be empty."""
-        return colours.unit_of(self.config.target)
+        return self.label.unit
 
     @property
     def direction(self) -> str:
         """The target in words."""
-        return f"{'minimise' if self.config.minimize else 'maximise'} {self.config.target}"
+        return f"{'minimise' if self.config.minimize else 'maximise'} {self.label.title}"
+
+    def amount(self, value: float) -> str:
+        """A value of the target with its unit."""
+        return colours.amount(value, self.unit)
 
     def scale(self, lens: Lens) -> Scale:
         """The colour scale of a lens, the same on every page."""
-        return colours.scale_for(self.modules, lens, self.quality["space_mean"], self.config.minimize, self.config.target)
+        return colours.scale_for(self.modules, lens, self.quality["space_mean"], self.config.minimize, self.unit)
 
     def ranked_rows(self) -> NDArray[np.int64]:
         """Rows of the table by measured target, best first."""
@@ -561,11 +614,14 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
     if drop is not None:
         run = None
     quality = _quality(run)
-    data, target = _subject(run, name) if drop is None else (f"{plain(drop.name, 22)} :gray-badge[not stored]", "none yet")
+    if drop is None:
+        data, target, equation = _subject(run, name)
+    else:
+        data, target, equation = f"{plain(drop.name, 22)} :gray-badge[not stored]", "none yet", None
     with st.container(border=True, key="top_bar"):
         columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")
         _labelled(columns[0], "Data set", data)
-        _labelled(columns[1], "Target", target)
+        _labelled(columns[1], "Target", target, help=equation)
         if run is None:
             text = "none yet" if workspace().datasets().empty or drop is not None else "none trained on these data"
         else:
@@ -600,17 +656,17 @@ def _quality(run: "pd.Series[Any] | None") -> dict[str, Any]:
         return {}
 
 
-def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str]:
-    """Data set and target in words: of the run, or as Data's fields say and before the first run."""
+def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str, str | None]:
+    """Data set, target in words, equation of a named target: of the run, or as Data's fields say and before the first run."""
     if run is not None and (name != "data" or current_dataset() is None):
-        return plain(run["data_name"], 30), f"{'minimise' if run['minimize'] else 'maximise'} {code(run['target'], 30)}"
+        return plain(run["data_name"], 30), Aim.of(run).words, Aim.of(run).equation
     chosen, blocked, target = current_dataset(), _blocked(name), recall("target")
     if chosen is None:
-        return "none yet", "none yet"
-    how, badge = "minimise" if recall("minimize") == "yes" else "maximise", ""
+        return "none yet", "none yet", None
+    aim, badge = Aim(target or "", recall("minimize") == "yes", recall("target_name") or "", recall("target_unit") or ""), ""
     if blocked is not None:
-        target, badge = blocked.target, f" :red-badge[{blocked.badge}]"
-    return plain(chosen["name"], 30), f"{how} {code(target, 30)}{badge}" if target else badge.strip() or "none yet"
+        aim, badge = Aim(blocked.target, aim.minimize), f" :red-badge[{blocked.badge}]"
+    return plain(chosen["name"], 30), f"{aim.words}{badge}" if aim.target else badge.strip() or "none yet", aim.equation
 
 
 def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:
@@ -695,6 +751,11 @@ def plain(text: Any, longest: int = 60) -> str:
     """A user's text so that Markdown shows it as it is, cut at a length."""
     cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in cut)
+
+
+def strong(text: Any, longest: int = 60) -> str:
+    """A text in bold, so that Markdown shows it as it is."""
+    return f"**{plain(str(text).strip(), longest)}**"
 
 
 def code(text: Any, longest: int = 60) -> str:

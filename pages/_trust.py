@@ -85,7 +85,7 @@ def _calibration(run: _shared.FinishedRun) -> None:
         f"Held-out predictions in equal bins against the mean measured; labels: share inside the 90 % interval "
         f"(overall {run.quality['coverage']:.0%})."
     )
-    _shared.show(trust.calibration_figure(table, run.config.target), table, "calibration", "Predicted against measured, in bins")
+    _shared.show(trust.calibration_figure(table, run.label.axis), table, "calibration", "Predicted against measured, in bins")
 
 
 def best_note(run: _shared.FinishedRun, positions: str, layers: str) -> str:

@@ -163,7 +163,7 @@ def assemble(choices: list[list[int]]) -> Codes:
                 row[position] = layer
             if len(layers) > len(unit.positions):
                 raise StudioError(f"unit {unit.label}: got {len(layers)} layers, expected at most {len(unit.positions)}.")
-        return np.array(run.space.check(row), np.int16)
+        return np.array(run.space.check(run.space.rules.settled(row)), np.int16)
     except StudioError as error:
         st.error(_shared.plain(error, 600))
         st.stop()
@@ -188,13 +188,13 @@ def predicted(codes: Codes) -> None:
             _shared.go_to("importance", arch=f"typed:{native}")
     with right:
         best = run.measured(int(run.ranked_rows()[0]))
-        sentence = f"**{colours.number(line['predicted'])} {run.unit}** {_shared.interval(line['low'], line['high'])}"
+        sentence = f"{_shared.strong(run.amount(line['predicted']))} {_shared.interval(line['low'], line['high'])}"
         measured = run.table.networks[run.predictions["row"].to_numpy(int)]
         known = np.isin(run.space.hash_networks(codes[None]), measured).any()
         note = "This network is among the measured ones." if known else "This network was never measured."
-        st.markdown(f"Predicted {sentence}; the best measured has {colours.number(best)}. {note}")
+        st.markdown(f"Predicted {sentence}; the best measured has {_shared.plain(run.amount(best))}. {note}")
         figure = charts.prediction_figure(
-            run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), config.target
+            run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), run.label.axis
         )
         facts = line.to_frame().T.assign(arch=native)
         _shared.show(figure, facts, "prediction", "The prediction among the measured architectures")

@@ -12,7 +12,7 @@ from autobuild_core.mapping import is_minimized
 from autobuild_core.records import ArchTable
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.spaces import load_space
-from autobuild_core.targets import Target, suggest_targets
+from autobuild_core.targets import LONGEST_NAME, LONGEST_UNIT, Label, Target, suggest_targets
 from pages import _intake, _linked, _mapping, _selection, _shared
 
 WAYS = ["Maximise", "Minimise"]
@@ -126,39 +126,59 @@ def aim(table: ArchTable, dataset_id: str) -> None:
     if not metrics:
         sentence = "This file has no metric to learn from; add a column of measurements and upload it again."
         st.warning(sentence)
-        settle(None, None, _shared.Blocked(dataset_id, "", "no metric", sentence))
+        settle(None, None, "", "", _shared.Blocked(dataset_id, "", "no metric", sentence))
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
         suggested = suggest_targets(table.metrics) or metrics[:1]
-        box, way_box = f"target_{dataset_id}", f"way_{dataset_id}"
+        boxes = [f"{kind}_{dataset_id}" for kind in ("target", "way", "called", "in_unit")]
         known = _shared.recall("target")
-        target, minimize = _shared.known_target() or (suggested[0], is_minimized(table, suggested[0]))
-        st.session_state.setdefault(box, target)
-        st.session_state.setdefault(way_box, WAYS[minimize])
-        text = st.text_input("Target, an equation over the metrics", key=box, max_chars=300)
+        aimed = _shared.known_aim() or _shared.Aim(suggested[0], is_minimized(table, suggested[0]))
+        for box, value in zip(boxes, (aimed.target, WAYS[aimed.minimize], aimed.name, aimed.unit), strict=True):
+            st.session_state.setdefault(box, value)
+        text = st.text_input("Target, an equation over the metrics", key=boxes[0], max_chars=300)
         values, blocked = judged(text, table, dataset_id)
-        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(table, box, way_box))
-        way = st.segmented_control("Better is", WAYS, required=True, key=way_box)
+        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(table, boxes))
+        way = st.segmented_control("Better is", WAYS, required=True, key=boxes[1])
+        name, unit = called(text, boxes[2], boxes[3])
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
-    settle(known if values is None else text, "yes" if way == "Minimise" else None, blocked)
+    settle(known if values is None else text, "yes" if way == "Minimise" else None, name, unit, blocked)
     with right:
         if values is None:
             still = f" Train would still learn {_shared.code(known)}." if known else ""
             st.caption(f"The histogram is back as soon as the equation is accepted.{still}")
             return
-        histogram, marked, chosen = charts.histogram_table(values, text), linked_marks(), chosen_place()
-        part = None if marked is None else charts.histogram_table(values, text, some=marked)
+        label, marked, chosen = Label.of(text, name, unit), linked_marks(), chosen_place()
+        histogram = charts.histogram_table(values, label.axis)
+        part = None if marked is None else charts.histogram_table(values, label.axis, some=marked)
         named = None if chosen is None else (float(values[chosen]), f"row {int(table.source_rows[chosen])}")
-        _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {text}")
+        _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {label.title}")
 
 
-def settle(target: str | None, minimize: str | None, blocked: _shared.Blocked | None) -> None:
+def called(text: str, name_box: str, unit_box: str) -> tuple[str, str]:
+    """The name and the unit of the target, as typed: both may be empty."""
+    left, right = st.columns([2, 1])
+    name = left.text_input(
+        "Name",
+        key=name_box,
+        max_chars=LONGEST_NAME,
+        placeholder="the equation itself",
+        help="What charts and texts call the target.",
+    )
+    follows = Label.of(text, " ".join(name.split())).unit or "none"
+    unit = right.text_input(
+        "Unit", key=unit_box, max_chars=LONGEST_UNIT, placeholder=follows, help="Of the target's values and of all scores."
+    )
+    return " ".join(name.split()), " ".join(unit.split())
+
+
+def settle(target: str | None, minimize: str | None, name: str, unit: str, blocked: _shared.Blocked | None) -> None:
     """Remembers what the fields say; where the bar at the top was drawn with anything else, it is drawn anew."""
-    said = _shared.recall("target"), _shared.recall("minimize"), st.session_state.get("blocked")
-    _shared.keep(target=target, minimize=minimize)
+    now = {"target": target, "minimize": minimize, "target_name": name or None, "target_unit": unit or None}
+    said = {kind: _shared.recall(kind) for kind in now}, st.session_state.get("blocked")
+    _shared.keep(**now)
     st.session_state["blocked"] = blocked
-    if said != (target, minimize, blocked):
+    if said != (now, blocked):
         st.rerun()
 
 
@@ -167,11 +187,11 @@ def linked_marks() -> "NDArray[np.bool_] | None":
     return None if run is None else _linked.marked(run)
 
 
-def take_suggestion(table: ArchTable, box: str, way_box: str) -> None:
-    """Puts the suggestion that was clicked into the target's box, and the direction that goes with it."""
+def take_suggestion(table: ArchTable, boxes: list[str]) -> None:
+    """Puts the suggestion that was clicked into the target's box, and the direction that goes with it; it has no name yet."""
     if suggestion := st.session_state["suggested"]:
-        st.session_state[box] = suggestion
-        st.session_state[way_box] = WAYS[is_minimized(table, suggestion)]
+        for box, value in zip(boxes, (suggestion, WAYS[is_minimized(table, suggestion)], "", ""), strict=True):
+            st.session_state[box] = value
 
 
 def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.float64] | None, _shared.Blocked | None]:

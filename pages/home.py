@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from autobuild_core.figures import charts, colours, drawing
+from autobuild_core.figures import charts, drawing
 from autobuild_core.figures.colours import Lens
 from pages import _intake, _linked, _selection, _shared, _trust
 
@@ -33,7 +33,7 @@ def findings(run: _shared.FinishedRun) -> None:
     )
     _trust.panel(run)
     _linked.line(run, "home")
-    st.subheader(f"Best of {len(run.targets):,} measured: {colours.number(run.measured(best))} {run.unit}", anchor=False)
+    st.subheader(f"Best of {len(run.targets):,} measured: {_shared.plain(run.amount(run.measured(best)))}", anchor=False)
     drawn = run.drawing(run.table.codes[best], 0, Lens.SCORE)
     figure = drawing.architecture_figure(drawn, _shared.theme())
     _shared.legend(run.scale(Lens.SCORE))
@@ -41,7 +41,7 @@ def findings(run: _shared.FinishedRun) -> None:
     _shared.show(figure, _shared.drawing_facts(drawn), "best_architecture", words)
     modules = run.modules[run.modules["whole_unit"]]
     columns = st.columns(2, gap="large")
-    ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.config.target, 3, 3)
+    ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.unit, 3, 3)
     for column, heading, part in (
         (columns[0], "Best modules", ranking.head(3)),
         (columns[1], "Worst modules", ranking.tail(3).iloc[::-1]),

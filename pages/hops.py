@@ -38,10 +38,11 @@ def beyond(last_hop: int, scored_hop: int) -> str:
 def windows() -> "pd.Series[bool]":
     """Lines of modules that are windows.
 
-    Where the depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one; in a
+    Where its depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one; in a
     cell it is scored at its sum.
     """
-    return (spec.fixed_depth and not spec.reads) | ~run.modules["whole_unit"]
+    fixed = [i for i, unit in enumerate(spec.units) if unit.depths == (len(unit.positions),) and not spec.reads]
+    return run.modules["unit_index"].isin(fixed) | ~run.modules["whole_unit"]
 
 
 def groups() -> dict[str, tuple[int, str]]:
@@ -95,9 +96,9 @@ def ranking(lens: Lens) -> None:
         st.caption("No module was scored here.")
         return
     if key.endswith(":all"):
-        table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.config.target)
+        table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.unit)
     else:
-        about = run.config.minimize, run.num_evaluated, run.config.target
+        about = run.config.minimize, run.num_evaluated, run.unit
         table = charts.ranking_table(part, lens, *about, whole_up_to=SHOWN_WHOLE)
     with right:
         pick(table)
@@ -147,7 +148,7 @@ def bump(lens: Lens) -> None:
     else:
         _selection.choose_unit(spec, int(key))
         whole = run.modules[run.modules["whole_unit"] & (run.modules["unit_index"] == int(key))]
-    table = hops.bump_table(run.modules, run.index, whole, lens, run.config.minimize, run.num_evaluated, run.config.target)
+    table = hops.bump_table(run.modules, run.index, whole, lens, run.config.minimize, run.num_evaluated, run.unit)
     firsts = table.drop_duplicates("line")
     place = _linked.chosen_line_of(run, firsts)
     figure = hops.bump_figure(table, run.scale(lens), _shared.theme(), None if place is None else int(firsts["line"].iloc[place]))
@@ -183,7 +184,7 @@ def body() -> None:
         heading.subheader("Layer choice by position", anchor=False)
         with choice:
             lens = _shared.lens_select()
-        heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.config.target)
+        heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.unit)
         marked = _linked.marked(run)
         if marked is not None and marked.any():
             heat = space.with_marked_shares(heat, space_map.in_common(run.table.codes, spec, marked))
@@ -209,6 +210,9 @@ def body() -> None:
         "architecture; the mean over the places where the space has it."
     )
     features = charts.features_shown(run.features)
+    if features.empty:
+        st.caption("No feature here has few enough values for a panel: the heat map shows every layer.")
+        return
     figure = charts.features_figure(features, run.scale(Lens.SCORE), _shared.theme(), columns=5)
     names = ", ".join(dict.fromkeys(features["feature"]))
     _shared.show(figure, run.features, "features", f"Signed effects of the values of hop-0 features: {names}")

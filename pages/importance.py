@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import colours
 from autobuild_core.figures import graph as graphs
 from autobuild_core.figures.colours import Lens
 from pages import _graphs, _linked, _module_panel, _selection, _shared, _trust
@@ -128,7 +127,7 @@ def one(chosen: _selection.Architecture) -> None:
     left, right = st.columns([2.1, 1], gap="medium")
     with left:
         node, stop, lens = draw(found, "one", f"Architecture, {chosen.what}")
-        measured = f", measured {colours.number(run.measured(chosen.row))} {run.unit}" if chosen.row is not None else ""
+        measured = f", measured {_shared.plain(run.amount(run.measured(chosen.row)))}" if chosen.row is not None else ""
         caption(chosen, measured)
         downloads(found, chosen.what, stop, lens, {"": chosen})
     with right:
@@ -204,7 +203,7 @@ def caption(chosen: _selection.Architecture, measured: str) -> None:
         else ""
     )
     what = chosen.what[:1].upper() + chosen.what[1:]
-    st.caption(f"{what}{measured}; predicted {colours.number(line['predicted'])} {run.unit} {interval}.{circles}")
+    st.caption(f"{what}{measured}; predicted {_shared.plain(run.amount(line['predicted']))} {interval}.{circles}")
 
 
 def downloads(found: graphs.Graph, title: str, stop: str, lens: Lens, shown: dict[str, _selection.Architecture]) -> None:

@@ -79,7 +79,7 @@ def picture(
     if module is not None:
         holding = charts.contains(run.table, module.positions, module.layers, module.whole_unit)[marks["row"].to_numpy(int)]
     titles = space.axis_title(about, 0), space.axis_title(about, 1)
-    scale = space.map_scale(points, run.quality["space_mean"], run.config.minimize, run.config.target)
+    scale = space.map_scale(points, run.quality["space_mean"], run.config.minimize, run.unit)
     figure = space.map_figure(
         marks, behind, window, scale, titles, _shared.theme(), run.table.source_rows, chosen, region, holding
     ).update_layout(dragmode=mouse)
@@ -102,13 +102,13 @@ def summary(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | Non
     best = inside[np.argmin(sign * inside)]
     share = "" if region is None else f" of {len(target):,}"
     st.markdown(
-        f"**{len(inside):,}**{share} architectures  \nbest **{number(float(best))} {run.unit}**, median "
-        f"**{number(float(np.median(inside)))} {run.unit}**"
+        f"**{len(inside):,}**{share} architectures  \nbest {_shared.strong(run.amount(float(best)))}, median "
+        f"{_shared.strong(run.amount(float(np.median(inside))))}"
     )
     group = np.where(held, "marked" if region is not None else "all evaluated", "the others")
     table = pd.DataFrame({"source_row": points["source_row"], "target": target, "group": group})
     names = ("the others", "marked") if region is not None else ("all evaluated",)
-    figure = charts.groups_figure(table, run.config.target, names)
+    figure = charts.groups_figure(table, run.label.axis, names)
     _shared.show(
         figure, table, "marked_targets", "Distribution of the measured target of the marked architectures and of the others"
     )
@@ -124,7 +124,7 @@ def chosen_one(points: pd.DataFrame) -> None:
     own = _selection.recall("arch") is not None
     st.subheader(f"{'Chosen' if own else 'Best measured'}: row {int(run.table.source_rows[row])}", anchor=False)
     st.markdown(
-        f"measured **{number(run.measured(row))} {run.unit}**, predicted {number(line['predicted'])} "
+        f"measured {_shared.strong(run.amount(run.measured(row)))}, predicted {number(line['predicted'])} "
         f"{_shared.interval(line['low'], line['high'])}"
     )
     lens = _selection.lens()

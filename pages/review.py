@@ -98,7 +98,7 @@ def card(number: int, one: Pin) -> None:
         with right:
             key = f"review_note_{one.id}"
             st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))
-            remarks = claims.remarks(found, run.config.target)
+            remarks = claims.remarks(found, run.label.title)
             st.markdown("  \n".join(f":gray[{name}:] {_shared.plain(text, 400)}" for name, text in remarks))
         examples(one, found)
         overturn(one, found)

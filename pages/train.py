@@ -7,6 +7,7 @@ import streamlit as st
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
 from autobuild_core.mapping import is_minimized
+from autobuild_core.records import ArchTable
 from autobuild_core.runs import ACTIVE_STATES
 from autobuild_core.storage import SAMPLE_ID
 from autobuild_core.targets import Target, suggest_targets
@@ -23,9 +24,10 @@ _shared.title(
 store = _shared.workspace()
 
 
-def start(run_name: str, dataset_id: str, target: str, minimize: bool, **settings: int | None) -> None:
+def start(run_name: str, dataset_id: str, aim: _shared.Aim, **settings: int | None) -> None:
     """Makes a run, queues it and opens it."""
-    run_id = store.add_run(dataset_id, target, name=run_name, minimize=minimize, **settings)
+    called = {"target_name": aim.name, "target_unit": aim.unit}
+    run_id = store.add_run(dataset_id, aim.target, name=run_name, minimize=aim.minimize, **called, **settings)
     _shared.executor().submit(run_id)
     _shared.choose_run(run_id)
     _shared.visit()["form"] = False
@@ -59,17 +61,21 @@ def form() -> None:
         )
         return
     first = (suggest_targets(data.metrics) or metrics)[0]
-    text, minimize = _shared.known_target() or ("", False)
+    aim = _shared.known_aim() or _shared.Aim("", False)
     try:
-        Target(text, minimize).check(metrics)
+        Target(aim.target, aim.minimize).check(metrics)
     except TargetError:  # none was chosen, or for other data
-        text, minimize = first, is_minimized(data, first)
+        aim = _shared.Aim(first, is_minimized(data, first))
     with st.form("start", border=False):
-        aim = f"{'minimise' if minimize else 'maximise'} {_shared.code(text)}"
-        st.markdown(f"Learn from **{_shared.plain(dataset['name'])}** ({len(data):,} architectures) to {aim}. Data changes both.")
+        called = f"{_shared.strong(aim.name)}, {aim.equation}" if aim.name else _shared.code(aim.target)
+        data_name = _shared.strong(dataset["name"])
+        st.markdown(f"Learn from {data_name} ({len(data):,} architectures) to {aim.direction} {called}. Data changes both.")
         left, middle, right = st.columns([4, 1.4, 1.6], vertical_alignment="bottom")
         name = left.text_input(
-            "Name of the run", f"{dataset['name']}: {text}"[:100], max_chars=120, key=f"name_{dataset['id']}_{text}"
+            "Name of the run",
+            f"{dataset['name']}: {aim.label.title}"[:100],
+            max_chars=120,
+            key=f"name_{dataset['id']}_{aim.label.title}",
         )
         seed = middle.number_input("Seed", 0, 2**31 - 1, 0, help="Same seed and threads, same run.")
         with st.expander("Advanced"):
@@ -78,11 +84,21 @@ def form() -> None:
             steps = two.number_input("Training steps", 10, 100_000, None, placeholder="chosen for you")
             longest = three.number_input("Longest module across units", 1, 8, None, placeholder="chosen for you")
             threads = four.number_input("Threads", 1, 64, 2)
-        settings = {"num_members": members, "num_steps": steps, "max_length": longest}
+        settings = {"num_members": members, "num_steps": steps, "max_length": longest, "drop_stopped": stopped_switch(data)}
         if right.form_submit_button("Start training", type="primary", width="stretch"):
-            known = {k: int(v) for k, v in settings.items() if v is not None}
-            act = lambda: start(name, str(dataset["id"]), text, minimize, seed=int(seed), threads=int(threads), **known)  # noqa: E731
+            known = {k: v if isinstance(v, bool) else int(v) for k, v in settings.items() if v is not None}
+            act = lambda: start(name, str(dataset["id"]), aim, seed=int(seed), threads=int(threads), **known)  # noqa: E731
             _shared.guarded(act)
+
+
+def stopped_switch(data: ArchTable) -> bool | None:
+    """Whether stopped trials are left out; None where the data have none."""
+    if not data.num_censored:
+        return None
+    what = f"the {data.num_censored:,} stopped trials" if data.num_censored > 1 else "the stopped trial"
+    return st.toggle(
+        f"Leave {what} out", key="drop_stopped", help="Else they are learned as known to be worse than the others were."
+    )
 
 
 def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
@@ -94,7 +110,8 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
             "Run": frame["name"],
             "State": frame["state"],
             "Data": frame["data_name"],
-            "Target": np.where(frame["minimize"].astype(bool), "minimise ", "maximise ") + frame["target"].astype(str),
+            "Target": np.where(frame["minimize"].astype(bool), "minimise ", "maximise ")
+            + frame["target_name"].where(frame["target_name"] != "", frame["target"]),
             "Seed": ["" if pd.isna(seed) else f"{seed:.0f}" for seed in frame["seed"]],
             "SRCC, held out": ["" if pd.isna(value) else f"{value:.3f}" for value in frame["srcc"]],
             "Verdict": frame["verdict"],
@@ -193,8 +210,10 @@ def repeat(run_id: str, seed: int) -> None:
     config = folder.config
     dataset_id = store.add_dataset(folder.table(), config.data_name)
     settings = {"num_members": config.num_members, "num_steps": config.num_steps, "max_length": config.max_length}
+    settings |= {"drop_stopped": config.drop_stopped}
     name = f"{store.run_name(run_id)[:100]}, seed {seed}"
-    start(name, dataset_id, config.target, config.minimize, seed=seed, threads=config.threads, **settings)
+    aim = _shared.Aim(config.target, config.minimize, config.target_name, config.target_unit)
+    start(name, dataset_id, aim, seed=seed, threads=config.threads, **settings)
 
 
 @st.fragment
@@ -204,7 +223,7 @@ def quality(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         chosen = _selection.chosen_row(run) if _shared.recall("arch") else None
-        figure = charts.predictions_figure(run.predictions, run.config.target, chosen, _linked.marked(run), _shared.theme())
+        figure = charts.predictions_figure(run.predictions, run.label.axis, chosen, _linked.marked(run), _shared.theme())
         alt = f"Held-out prediction against measurement, one dot an architecture; rank correlation {run.quality['srcc']:.3f}"
         click = _linked.row_click("plot_predictions", run)
         _shared.show(figure, run.predictions, "predictions", alt, on_pick=click)
@@ -228,8 +247,9 @@ def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
     """The chosen run."""
     state = str(run["state"])
     st.subheader(_shared.plain(run["name"], 100), anchor=False)
-    badge, aim = f":{_shared.STATE_COLOURS[state]}-badge[{state}]", "minimise" if run["minimize"] else "maximise"
-    st.markdown(f"{badge} {_shared.age(run['created'])}, {aim} {_shared.code(run['target'])}, seed {run['seed']:.0f}")
+    badge, aim = f":{_shared.STATE_COLOURS[state]}-badge[{state}]", _shared.Aim.of(run)
+    words = f"{aim.words} ({aim.equation})" if aim.name else f"{aim.direction} {_shared.code(aim.target)}"
+    st.markdown(f"{badge} {_shared.age(run['created'])}, {words}, seed {run['seed']:.0f}")
     if state in ("failed", "lost", "cancelled"):
         _shared.ended_badly(run)
     actions(run)

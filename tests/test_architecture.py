@@ -5,6 +5,7 @@ Each check is a function of a source tree, so that a fault can be planted in a c
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,16 +22,17 @@ PACKAGE = "autobuild_core"
 
 # Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
-LOW = ("version", "errors", "memory", "registry", "records", "tables", "runs", "storage", "pins")
-SPACE_AND_DATA = ("targets", "spaces", "datasets", "reading", "mapping", "graphs", "features", "scaling")
+LOW = ("version", "errors", "memory", "registry", "records", "targets", "tables", "runs", "storage", "pins")
+SPACE_AND_DATA = ("spaces", "datasets", "reading", "mapping", "graphs", "features", "scaling", "contexts")
 LEARNING = (
-    "costs",
     "structure",
+    "costs",
     "noise",
     "population",
     "kernel",
     "network",
     "readout",
+    "stopped",
     "teaching",
     "model",
     "loss",
@@ -41,6 +43,7 @@ LEARNING = (
     "stability",
     "space_map",
     "scorers",
+    "overlap",
     "building",
     "comparing",
     "suggest",
@@ -69,6 +72,7 @@ MAY_BE_HEAVY = (
     "holding",
     "scorers",
     "interactions",
+    "overlap",
     "trust",
     "trust_report",
     "evaluators",
@@ -342,3 +346,10 @@ def test_planted_fault_in_the_running_app_is_found(tree: Path) -> None:
     page = sorted((tree / "pages").glob("[a-z]*.py"))[-1]  # at its top: a page may stop early
     page.write_text("import importlib\nimportlib.import_module('sci' + 'py')\n" + page.read_text())
     assert app_loads(tree) == {"scipy"}
+
+
+def test_units_are_put_behind_numbers_in_one_place() -> None:
+    """`colours.with_unit` leaves nothing where the unit is empty; "**45.41 **" is no bold text."""
+    files = [*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
+    pattern = re.compile(r"\} \{[^{}]*\bunit\}")
+    assert [(f.name, len(pattern.findall(f.read_text()))) for f in files if pattern.search(f.read_text())] == [("colours.py", 1)]

@@ -25,6 +25,7 @@ from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.spaces import space_named
 
 DEFAULT_SCALE = (1000, 10_000, 100_000)
+COLUMN_ROWS = 200
 CHILD = "import sys; from autobuild_core.benchmark.measures import main; sys.exit(main(sys.argv[1:]))"
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,9 +59,10 @@ def run(
     members: int | None = None,
     steps: int | None = None,
     epochs: int | None = None,
+    columns: Sequence[int] = (),
     report: Callable[[Result], None] = lambda record: None,
 ) -> dict[str, list[Result]]:
-    """All measurements, as records by table: "speed", "quality", "scale", "modules", "start".
+    """All measurements, as records by table: "speed", "quality", "scale", "modules", "columns", "start".
 
     Args:
         data: file of evaluated architectures; None = only the synthetic scale.
@@ -74,13 +76,14 @@ def run(
         members: size of the ensemble, None = by the data's size.
         steps: of the training, None = by the data's size.
         epochs: of the published recipe, None = its own 200.
+        columns: numbers of loose columns of a synthetic flat table.
         report: hears {"phase", "share"}.
 
     Raises:
         StudioError: the data or settings do not do.
     """
     common: Result = {"minimize": minimize, "members": members, "steps": steps, "epochs": epochs}
-    found: dict[str, list[Result]] = {name: [] for name in ("speed", "quality", "scale", "modules", "start")}
+    found: dict[str, list[Result]] = {name: [] for name in ("speed", "quality", "scale", "modules", "columns", "start")}
     with tempfile.TemporaryDirectory(prefix="autobuild-benchmark-") as scratch:
         folder = Path(scratch)
         if data is not None:
@@ -101,6 +104,9 @@ def run(
             found["scale"].append(_scale(folder, num, common, threads))
         if scale:
             found["modules"] = _modules(folder, common, threads)
+        for number, num in enumerate(columns):
+            report({"phase": f"{num} columns", "share": number / len(columns)})
+            found["columns"].append(_columns(folder / "run", num, common, threads))
         report({"phase": "start of a run", "share": 1.0})
         found["start"].append(measure("start", threads))
     return found
@@ -151,6 +157,15 @@ def _scale(folder: Path, num: int, common: Result, threads: int) -> Result:
     }
 
 
+def _columns(run_path: Path, num: int, common: Result, threads: int) -> Result:
+    """A whole training on a flat table of so many columns that stand side by side by chance."""
+    options = common | {"columns": num, "rows": COLUMN_ROWS, "target": "acc", "seed": 0, "run": str(run_path)}
+    trained = measure("train", threads, **options)
+    shutil.rmtree(run_path)
+    kept = {name: trained[name] for name in ("train_s", "run_s", "run_cpu_s", "peak_mib")}
+    return {"columns": num, "rows": COLUMN_ROWS, **kept, "srcc": trained["held_srcc"]}
+
+
 def _modules(folder: Path, common: Result, threads: int) -> list[Result]:
     """Scoring of more and more whole-unit modules, from runs on 1,000 synthetic architectures."""
     rows = []
@@ -188,6 +203,10 @@ def markdown(found: dict[str, list[Result]], threads: int) -> str:
         note = "Synthetic architectures of Once-for-all MobileNetV3; learning_curve: networks learned from, held-out Spearman."
         parts.append(show.table("Against the number of architectures", found["scale"], note))
         parts.append(show.table("Against the number of modules", found["modules"]))
+    if found["columns"]:
+        note = "Loose columns of 2 to 8 values; train_s learns, run_s is a whole training with scores and trust report, "
+        note += "run_cpu_s the processor time of it, all threads together."
+        parts.append(show.table("Against the number of columns", found["columns"], note))
     if found["start"]:
         rows = [{k: v for k, v in row.items() if k != "peak_mib"} for row in found["start"]]
         parts.append(show.table("From submitting a run to its worker's first word and first training step", rows))
@@ -220,7 +239,7 @@ def chart(found: dict[str, list[Result]]) -> str:
 def records(found: dict[str, list[Result]]) -> pd.DataFrame:
     """Every number on a line of its own: table, case, measure, value."""
     lines = []
-    keys = ("networks", "step", "seed", "architectures", "space")
+    keys = ("networks", "step", "seed", "architectures", "space", "columns", "rows")
     for name, rows in found.items():
         for row in rows:
             case = " ".join(f"{key}={row[key]}" for key in keys if key in row)

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from autobuild_core import tables
 from autobuild_core.benchmark.truth import PRODUCT_K, Truth
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
-from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup
+from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec, UnitSpec
 from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.targets import Target
@@ -79,17 +80,43 @@ def write_synthetic(path: Path, space: Space, num: int, seed: int = 0) -> None:
             file.write(json.dumps({"arch": space.native(row), "acc": value}) + "\n")
 
 
+def columns_table(num_columns: int, num_rows: int, seed: int = 0) -> ArchTable:
+    """Random rows of so many loose columns of 2 to 8 values, every other one of numbers, with an additive accuracy and a cost."""
+    rng = np.random.default_rng(seed)
+    units: list[UnitSpec] = []
+    values: list[str] = []
+    numbers: list[float] = []
+    for index in range(num_columns):
+        num, start = int(rng.integers(2, 9)), len(values)
+        units.append(UnitSpec(f"c{index}", (index,), (1,), tuple(range(start, start + num)), loose=True))
+        values += [str(2**value) if index % 2 else f"v{value}" for value in range(num)]
+        numbers += np.linspace(0, 1, num).tolist() if index % 2 else [np.nan] * num
+    labels = tuple(unit.label for unit in units)
+    tokens = tuple(f"{unit.label}={values[token]}" for unit in units for token in unit.tokens)
+    columns = [{"depth": None, "choices": [label], "names": ["value"]} for label in labels]
+    spec = SpaceSpec("flat", "Flat table of design choices", labels, tokens, tuple(units), {"value": tuple(values)})
+    space = load_space(replace(spec, options={"columns": columns}, numbers={"value": tuple(numbers)}))
+    codes = space.sample(num_rows, rng)
+    worth, cost = rng.normal(0, 0.3, len(tokens)), rng.random(len(tokens))
+    metrics = pd.DataFrame({"acc": 75 + worth[codes].sum(1) + rng.normal(0, NOISE, num_rows), "flops": cost[codes].sum(1)})
+    return ArchTable(space.spec, codes, space.hash_networks(codes), metrics, np.arange(num_rows), "", num_rows)
+
+
 def measure_train(options: Result) -> Result:
-    """Reads, draws and trains into `run`: "train_s" learns, "run_s" is all that a training does (scores and reports too)."""
+    """Reads, draws and trains into `run`: "train_s" learns, "run_s" is all that a training does (scores and reports too).
+
+    With "columns" the data are `columns_table`.
+    """
     from autobuild_core import loss, notebook, pipeline, training
 
     assert loss and pipeline and training  # imported before the clock starts
     result: Result = {}
     with clock(result, "read_s"):
-        table, _ = read(options)
+        table = columns_table(options["columns"], options["rows"]) if options.get("columns") else read(options)[0]
     if options.get("size"):
         table = table.take(draw(table, options["size"], options["seed"])[0])
-    begun = last = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
+    last = begun
 
     def report(record: Result) -> None:
         nonlocal last
@@ -101,6 +128,7 @@ def measure_train(options: Result) -> Result:
         table, options["target"], options["run"], options["minimize"], options["seed"], report=report, **settings
     )
     result |= {"train_s": last - begun, "run_s": time.perf_counter() - begun, "num": len(table)}
+    result["run_cpu_s"] = time.process_time() - used  # of all threads: what a busy machine does not stretch
     wanted = ("num_networks", "ensemble_size", "learning_curve", "srcc", "hop_srcc")
     return result | {f"held_{name}" if "srcc" in name else name: run.quality.get(name) for name in wanted}
 

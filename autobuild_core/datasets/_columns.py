@@ -1,5 +1,6 @@
 """Columns of a file, whatever it is: cells as texts, numbers and repeated values kept compactly, faults noted row by row."""
 
+import itertools
 import math
 import re
 from array import array
@@ -11,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.datasets._table import MISSING_MARKS, is_missing, shorten
-from autobuild_core.errors import DataError
 from autobuild_core.spaces.flat import as_choice
 
 MAX_NUMBERS = 4096  # distinct values that a column of numbers keeps
 MAX_TEXTS = 1_000_000
-MAX_ODD = 5_000_000
+SURE_TEXTS = 20_000  # cells that are no numbers, most of a column, from which on it is known to be one of texts
+LOOKED_AT = 200  # cells of a chunk that are searched for "_", which `float` takes for part of a number
 ABSENT_MARKS = frozenset({"", "nan", "null", "#n/a"})  # "none" and "-" may be choices
-PERCENT = re.compile(r"^(?P<number>[+-]?[\d.,]+(?:[eE][+-]?\d+)?)\s*%$")
 WITH_ERROR = re.compile(r"^(?P<number>[^±]+?)\s*(?:±|\+/-|\+-)\s*(?P<error>[^±]+)$")
 COMMA = re.compile(r"^[+-]?\d*,\d+$")
 GROUPS = re.compile(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
@@ -46,11 +46,13 @@ class Column:
         name: its header.
         path: keys that lead to it in nested objects; its header alone in flat files.
         always_choices: keep every distinct value, however many there are.
+        textual: so many cells are no numbers that none is tried any more.
     """
 
     name: str
     path: tuple[str, ...] = ()
     always_choices: bool = False
+    textual: bool = False
     floats: "array[float]" = field(default_factory=lambda: array("d"))
     odd: dict[int, str] = field(default_factory=dict)
     choices: _Choices | None = field(default_factory=_Choices)
@@ -62,15 +64,29 @@ class Column:
     def extend(self, cells: Iterable[str]) -> None:
         """Takes the column's next cells."""
         cells, start = tuple(cells), len(self.floats)
-        try:
-            self.floats.extend(array("d", map(float, cells)))
-        except ValueError:
-            self.floats.extend([self._float(start + i, cell) for i, cell in enumerate(cells)])
+        if self.textual:
+            self.floats.extend([math.nan] * len(cells))
+        elif any("_" in cell for cell in cells[:LOOKED_AT]):
+            self._note(start, cells)
+        else:
+            try:
+                self.floats.extend(array("d", map(float, cells)))
+            except ValueError:
+                self._note(start, cells)
         if self.choices is not None:
             self.codes.extend(map(self.choices.__getitem__, cells))
-            num, numeric = len(self.choices.values_seen), len(self.odd) * 2 < len(self.floats)
+            num, numeric = len(self.choices.values_seen), not self.textual and len(self.odd) * 2 < len(self.floats)
             if not self.always_choices and num > (MAX_NUMBERS if numeric else MAX_TEXTS):
                 self.choices, self.codes = None, array("i")
+
+    def _note(self, start: int, cells: tuple[str, ...]) -> None:
+        """Takes cells some of which are no numbers."""
+        self.floats.extend([self._float(start + i, cell) for i, cell in enumerate(cells)])
+        if len(self.odd) > SURE_TEXTS and len(self.odd) * 2 > len(self.floats):
+            some = list(itertools.islice(self.odd.values(), LOOKED_AT))
+            style = NumberStyle.of(some)
+            if sum(math.isnan(style.parse(cell)[0]) for cell in some) * 2 > len(some):
+                self.textual, self.odd = True, {}
 
     def pad(self, num_rows: int) -> None:
         """Fills up with missing cells to a number of rows."""
@@ -80,13 +96,13 @@ class Column:
     def _float(self, row: int, cell: str) -> float:
         """The cell as a number, NaN when it is missing or none; the latter is noted."""
         try:
-            return float(cell)
+            if "_" not in cell:
+                return float(cell)
         except ValueError:
-            if not is_missing(cell):
-                if len(self.odd) >= MAX_ODD:
-                    raise DataError(f"column {self.name}: got over {MAX_ODD:,} cells that are no numbers.") from None
-                self.odd[row] = cell if self.choices is not None and len(cell) < 80 else cell[:80]
-            return math.nan
+            pass
+        if not is_missing(cell):
+            self.odd[row] = cell[:80]
+        return math.nan
 
     @property
     def values(self) -> list[str]:
@@ -205,6 +221,8 @@ class NumberStyle:
         return parts[0], parts[1] if len(parts) > 1 and not math.isnan(parts[0]) else math.nan
 
     def _number(self, text: str) -> float:
+        if "_" in text:
+            return math.nan
         if "," in text:
             if not self.comma_is_point and GROUPS.match(text):
                 text = text.replace(",", "")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._inference import Inference, with_values
 from autobuild_core.datasets._lists import list_form, native_cell
-from autobuild_core.datasets._roles import ARCH_ROOTS, ONE_VALUE, PREFIXES, Evidence, Found, describe
+from autobuild_core.datasets._roles import ARCH_ROOTS, BY_DEFAULT, ONE_VALUE, PREFIXES, Evidence, Found, describe
 from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.datasets._table import MAX_METRICS, is_missing, known_space, metric_name, shorten
 from autobuild_core.datasets._trackers import COMPLETE, STOPPED, Tracker, tracker_of
@@ -392,7 +392,7 @@ class _Assembly:
 
     def __init__(self, rows: Rows, request: Request) -> None:
         self.rows, self.request = rows, request
-        self.tracker: Tracker | None = tracker_of(rows.columns)
+        self.tracker: Tracker | None = tracker_of({*rows.columns, *(c.path[0] for c in rows.columns.values() if c.path)})
         self.notes: list[str] = []
         _explode(rows)
         design = frozenset(request.space.columns) if isinstance(request.space, Flat) else None
@@ -405,6 +405,7 @@ class _Assembly:
         self._refuse_unknown_roles()
         self.found: dict[str, Found] = {h: evidence.role(c, self.names[h]) for h, c in rows.columns.items()}
         self._keep_blocks_whole()
+        self._keep_numbered_together()
         self.roles = tuple(self._described(header) for header in rows.columns)
         self.reasons = dict(rows.refused)
         self.censored: NDArray[np.float64] = np.full(rows.num_rows, np.nan)
@@ -428,6 +429,18 @@ class _Assembly:
             for name in columns if chosen else ():
                 if name in header_of:
                     self.found[header_of[name]] = Found("choice", f"one value, but part of the block {block}")
+
+    def _keep_numbered_together(self) -> None:
+        """Makes choices of numbers that hardly repeat in columns numbered like others that are choices: the last of a chain."""
+        stems: dict[str, list[str]] = {}
+        for header in self.rows.columns:
+            stems.setdefault(re.sub(r"\d+", "#", self.names[header]), []).append(header)
+        for stem, headers in stems.items():
+            chosen = [h for h in headers if self.found[h].role == "choice"]
+            others = [h for h in headers if self.found[h].why in BY_DEFAULT and self.rows.columns[h].choices is not None]
+            if "#" in stem and chosen and len(chosen) + len(others) == len(headers):
+                for header in others:
+                    self.found[header] = Found("choice", f"numbered like {self.names[chosen[0]]}")
 
     def _described(self, header: str) -> ColumnRole:
         column, found = self.rows.columns[header], self.found[header]

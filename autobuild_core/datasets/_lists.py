@@ -13,7 +13,8 @@ SEPARATORS = ":-x_,"
 MAX_LITERAL = 20_000  # characters of a cell that are read as a Python literal
 MAX_LOOKED_AT = 2000
 MAX_PARTS = 64
-DATE = re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[/.]\d{1,2}[/.]\d{4}|^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$|^\d+ days ")
+DATE = re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[/.]\d{1,2}[/.]\d{4}|^\d+ days ")
+TIME = re.compile(r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$")
 
 
 def native_cell(cell: str) -> Any:
@@ -52,7 +53,7 @@ def _form(column: Column) -> str | None:
         return None
     if all(value.startswith("[") for value in values):
         return "" if all(list_of(value, "") is not None for value in values) else None
-    if any(map(DATE.match, values)):
+    if looks_like_date(column):
         return None
     for separator in SEPARATORS:
         parts = [value.split(separator) for value in values]
@@ -70,6 +71,9 @@ def _form(column: Column) -> str | None:
 
 
 def looks_like_date(column: Column) -> bool:
-    """Most texts of a column are dates or times."""
+    """Most texts of a column are dates, or all are times of the day, some with a leading zero."""
     values = [value for value in column.values if value][:MAX_LOOKED_AT]
-    return bool(values) and sum(bool(DATE.match(value)) for value in values) * 2 > len(values)
+    if sum(bool(DATE.match(value)) for value in values) * 2 > len(values):
+        return True
+    padded = any(part.startswith("0") and len(part) > 1 for value in values for part in value.split(":"))
+    return bool(values) and padded and all(map(TIME.match, values))

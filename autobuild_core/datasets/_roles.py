@@ -25,6 +25,7 @@ SPOKEN = {"ignore": "ignored", "design": "choice"} | {role: role for role in ROL
 MAX_FEW, MAX_WHOLE_EXEMPT, MIN_RUNNING = 12, 4, 4
 NUM_BINS, NUM_EXAMPLES = 12, 4
 ONE_VALUE = "one value in every row"
+BY_DEFAULT = NO_REPEAT, PARAM_NO_REPEAT = "numbers that do not repeat like choices", "a parameter whose numbers do not repeat"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -35,11 +36,11 @@ def _words(text: str) -> frozenset[str]:
 METRIC_WORDS = _words("""
     acc accuracy loss error err score auc auroc f1 map miou iou pq fid mae mse rmse rmsle bce ce nll ppl perplexity psnr ssim
     bleu rouge recall precision reward return objective fitness top1 top5 r2 correlation correct latency throughput energy
-    flops flop macs mac madds madd params param parameters memory runtime fps watts joules power std sd var stderr mean median
-    variance ms us ns sec secs second seconds pct percent predicted
+    flops flop gflops mflops tflops gmacs mmacs macs mac madds madd params param parameters memory runtime fps watts joules
+    power std sd var stderr mean median variance ms us ns sec secs second seconds pct percent predicted
 """)
 METRIC_NAMES = METRIC_WORDS | _words("""
-    value values target top_1 top_5 top1_acc num_params n_params param_count params_count parameter_count total_params
+    m_ap m_io_u value values target top_1 top_5 top1_acc num_params n_params param_count params_count parameter_count total_params
     trainable_params num_parameters n_parameters model_size size_mb inference_time train_time training_time wall_time elapsed
     time duration low high
 """)
@@ -184,11 +185,12 @@ class Evidence:
         tracker = self.tracker
         if tracker is None:
             return None
-        if any(map(tracker.ignored.match, (column.name, ".".join(column.path)))):
+        written = column.name, ".".join(column.path)
+        if any(map(tracker.ignored.match, written)):
             return Found("ignored", f"{tracker.title}'s own bookkeeping")
         if column.name in tracker.runtime and column.num_numbers and column.num_values > 1:
             return Found("metric", f"{tracker.title}'s own measure of time")
-        if tracker.metrics and tracker.metrics.match(column.name) and column.is_numeric and column.num_values > 1:
+        if tracker.metrics and any(map(tracker.metrics.match, written)) and column.is_numeric and column.num_values > 1:
             return Found("metric", f"a result in {tracker.title}'s table")
         return None
 
@@ -233,7 +235,8 @@ class Evidence:
     def _by_values(self, column: Column, name: str) -> Found:
         """What the values look like, then names of settings."""
         is_param, word = self._is_param(column), snake(name)
-        setting = word in SETTING_NAMES or word.rsplit("_", 1)[-1] in SETTING_WORDS
+        measures = bool(set(word.split("_")) & METRIC_WORDS)
+        setting = word in SETTING_NAMES or (word.rsplit("_", 1)[-1] in SETTING_WORDS and not measures)
         found = self._repeats(column, is_param, word)
         if found is not None and found.role == "choice" and self.architectures:
             if (column.is_numeric and not setting) or holds_number_lists(column):
@@ -244,8 +247,8 @@ class Evidence:
         if not column.is_numeric:
             return Found("ignored", "a text that hardly repeats")
         if setting or is_param:
-            return Found("context", "named like a setting" if setting else "a parameter whose numbers do not repeat")
-        return Found("metric", "numbers that do not repeat like choices")
+            return Found("context", "named like a setting" if setting else PARAM_NO_REPEAT)
+        return Found("metric", NO_REPEAT)
 
     def _repeats(self, column: Column, is_param: bool, word: str) -> Found | None:
         """Lists, texts that repeat, few numbers, whole numbers; None for other numbers."""

@@ -73,8 +73,9 @@ WANDB = Tracker(
     params=re.compile(r"^config[./](?P<name>.+)$"),
     metrics=re.compile(r"^summary[./](?P<name>.+)$"),
     ignored=re.compile(
-        r"^(Name|name|ID|id|State|state|Notes|User|Tags|Created|Updated|End Time|Start Time|Heartbeat|Sweep|Group|Job Type|Host(name)?|Commit"
-        r"|GitHub|GPU (Type|Count)|Description|Project|Entity|run_?id|wandb_version|(summary\.)?(_step|_timestamp|_wandb(\..+)?))$"
+        r"^(Name|name|ID|id|State|state|Notes|User|Tags|Created|Updated|End Time|Start Time|Heartbeat|Sweep|Group|Job Type|Host"
+        r"|Hostname|Commit|GitHub|GPU (Type|Count)|Description|Project|Entity|run_?id|wandb_version"
+        r"|(summary\.)?(_step|_timestamp|_wandb(\..+)?))$"
     ),
     runtime=frozenset({"Runtime", "_runtime"}),
     state="State",
@@ -94,6 +95,10 @@ RAY = Tracker(
 )
 
 
+WANDB_SURE = frozenset({"_wandb", "_runtime", "_timestamp", "Runtime", "Sweep", "Created"})
+WANDB_OWN = WANDB_SURE | {"_step", "State", "Name", "ID", "Tags", "User"}
+
+
 def tracker_of(headers: Collection[str]) -> Tracker | None:
     """The tracker that wrote a table with these headers; None where no tracker's own columns are there."""
     have = set(headers)
@@ -105,24 +110,10 @@ def tracker_of(headers: Collection[str]) -> Tracker | None:
         return OPTUNA_FRAME
     if {"Number", "State"} <= have and some(OPTUNA_DASHBOARD):
         return OPTUNA_DASHBOARD
-    if some(MLFLOW) and (any(map(MLFLOW.metrics.match, have)) if MLFLOW.metrics else False):
+    if some(MLFLOW) and MLFLOW.metrics is not None and any(map(MLFLOW.metrics.match, have)):
         return MLFLOW
     if "trial_id" in have and (some(RAY) or {"training_iteration", "time_total_s"} & have):
         return RAY
-    own = {
-        "_step",
-        "_timestamp",
-        "_wandb",
-        "_runtime",
-        "Sweep",
-        "Runtime",
-        "Created",
-        "State",
-        "Name",
-        "ID",
-        "Tags",
-        "User",
-    } & have
-    if len(own) >= 3 and own & {"_wandb", "_runtime", "_timestamp", "Runtime", "Sweep", "Created"}:
+    if {"config", "summary"} <= have:  # the API's table: its cells are objects
         return WANDB
-    return None
+    return WANDB if len(WANDB_OWN & have) >= 3 and WANDB_SURE & have else None

@@ -12,12 +12,26 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, bounds, evidence, number, rounded, unit_of, words
+from autobuild_core.figures.colours import (
+    INK,
+    PAGE,
+    PAPER,
+    Lens,
+    Scale,
+    bounds,
+    evidence,
+    ink_on,
+    number,
+    rounded,
+    with_unit,
+    words,
+)
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 from autobuild_core.targets import by_use
 
 ACCENT, QUIET, SECOND = "#0f8a7e", "#8b92a0", "#b4508c"
+NAMED_COLUMNS, NAMED_LETTERS = 10, 8  # a heat map of so many loose columns has values in its cells, cut to so many letters
 HOP_COLOURS = ("#8b92a0", "#4f7fb8", "#0f8a7e", "#a8861d", "#b4508c")
 TEMPLATE = go.layout.Template(
     layout={
@@ -290,7 +304,7 @@ def predictions_figure(
 
     Args:
         table: the run's predictions (row, target, predicted, low, high, source_row).
-        target: the target equation.
+        target: what the target is called, with its unit: `Label.axis`.
         chosen: row of the run's table that is marked with a ring.
         marked: (rows of the run's table,) architectures that are accented; the others stand back.
         theme: "light" or "dark".
@@ -313,8 +327,8 @@ def predictions_figure(
         x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover,
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.6}},
     )  # fmt: skip
-    figure.update_xaxes(title=_axis("measured", target))
-    return figure.update_yaxes(title=_axis("predicted, held out", target))
+    figure.update_xaxes(title=f"measured {target}")
+    return figure.update_yaxes(title=f"predicted, held out {target}")
 
 
 def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:
@@ -338,7 +352,7 @@ def ranking_table(
     lens: Lens,
     minimize: bool,
     total: int,
-    target: str,
+    unit: str,
     num_best: int = 16,
     num_worst: int = 8,
     whole_up_to: int = 0,
@@ -350,7 +364,7 @@ def ranking_table(
         lens: the question.
         minimize: smaller targets are better.
         total: number of evaluated architectures.
-        target: the target equation.
+        unit: unit of the target, may be empty.
         num_best: lines kept from the top.
         num_worst: lines kept from the bottom.
         whole_up_to: a ranking of so many lines is kept whole.
@@ -361,7 +375,6 @@ def ranking_table(
     if len(ranked) > max(num_best + num_worst, whole_up_to):
         ranked = pd.concat([ranked.iloc[:num_best], ranked.iloc[len(ranked) - num_worst :]])
     low, high = bounds(ranked, lens)
-    unit = unit_of(target)
     ranked["module"] = [module_name(p, m) for p, m in zip(ranked["positions"], ranked["layers"], strict=True)]
     ranked["value"], ranked["low"], ranked["high"] = ranked[lens.value], low, high
     ranked["words"] = [words(row, lens, unit, total) for _, row in ranked.iterrows()]
@@ -418,11 +431,11 @@ def _spelling(layer: str) -> str:
 
 
 def units_ranking_table(
-    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num_best: int = 4, num_worst: int = 1
+    modules: pd.DataFrame, lens: Lens, minimize: bool, total: int, unit: str, num_best: int = 4, num_worst: int = 1
 ) -> pd.DataFrame:
     """`ranking_table` of every unit, one below the other, with the column `section` (its number)."""
     parts = [
-        ranking_table(part, lens, minimize, total, target, num_best, num_worst).assign(section=number)
+        ranking_table(part, lens, minimize, total, unit, num_best, num_worst).assign(section=number)
         for number, (_, part) in enumerate(modules.groupby("unit_index", sort=True))
     ]
     return pd.concat(parts, ignore_index=True)
@@ -482,11 +495,10 @@ def axis_title(scale: Scale) -> str:
     return f"{scale.lens.label} ({scale.unit})" if scale.unit else scale.lens.label
 
 
-def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, target: str) -> pd.DataFrame:
+def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, unit: str) -> pd.DataFrame:
     """Single layers: position, layer, value, low, high, words, in the space's order."""
     single = modules[modules["hop"] == 0]
     low, high = bounds(single, lens)
-    unit = unit_of(target)
     table = pd.DataFrame(
         {
             "position": [json.loads(p)[0] for p in single["positions"]],
@@ -515,11 +527,15 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         theme: "light" or "dark".
         chosen: line of the table that is marked. The third trace has a mark a line, to be clicked.
 
-    With a column `marked` (share of some architectures that have the layer there) each cell has a ring of that size.
+    With a column `marked` (share of some architectures that have the layer there) each cell has a ring of that size. Where every
+    position has layers of its own, as loose columns have, a line holds their first, second, ... values.
     """
-    positions, layers = list(dict.fromkeys(table["position"])), list(dict.fromkeys(table["layer"]))
+    own = all(layer.startswith(f"{position}=") for position, layer in zip(table["position"], table["layer"], strict=True))
+    table = table.assign(line=table.groupby("position").cumcount().add(1).astype(str) if own else table["layer"])
+    positions, layers = list(dict.fromkeys(table["position"])), sorted(set(table["line"]), key=int) if own else []
+    layers = layers or list(dict.fromkeys(table["layer"]))
     figure = blank_figure(max(150 + 26 * len(layers), 240))
-    shown = table.pivot(index="layer", columns="position", values="value").reindex(index=layers, columns=positions)
+    shown = table.pivot(index="line", columns="position", values="value").reindex(index=layers, columns=positions)
     low, high = scale.ends
     bar = {"title": {"text": axis_title(scale), "side": "right"}, "thickness": 12, "tickvals": [low, scale.centre, high]}
     bar["ticktext"] = [rounded(low), f"average {rounded(scale.centre)}", rounded(high)]
@@ -528,27 +544,37 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         hoverinfo="skip", colorbar=bar,
     )  # fmt: skip
     table = table.assign(veil=[1 - scale.sureness(a, b) for a, b in zip(table["low"], table["high"], strict=True)])
-    veil = table.pivot(index="layer", columns="position", values="veil").reindex(index=layers, columns=positions)
+    veil = table.pivot(index="line", columns="position", values="veil").reindex(index=layers, columns=positions)
     page = ",".join(map(str, PAGE[theme]))
     fading = [[0, f"rgba({page},0)"], [1, f"rgba({page},1)"]]
     cover = {"zmin": 0, "zmax": 1, "colorscale": fading, "showscale": False, "hoverinfo": "skip", "xgap": 2, "ygap": 2}
     figure.add_heatmap(z=veil.to_numpy(), x=positions, y=layers, **cover)
     unseen = {"symbol": "square", "size": 22, "color": "rgba(0,0,0,0)"}
     figure.add_scatter(
-        x=table["position"], y=table["layer"], mode="markers", marker=unseen, customdata=table["words"],
-        hovertemplate="%{x}: %{y}<br>%{customdata}<extra></extra>",
+        x=table["position"], y=table["line"], mode="markers", marker=unseen, customdata=table["words"], text=table["layer"],
+        hovertemplate="%{x}: %{text}<br>%{customdata}<extra></extra>",
     )  # fmt: skip
     if "marked" in table:
         there = table[table["marked"] > 0]
         size = (3 + 22 * there["marked"].to_numpy(float)).round(1)
         rings = {"symbol": "circle-open", "size": size, "line": {"width": 1.8}, "color": INK if theme == "light" else PAPER}
-        figure.add_scatter(x=there["position"], y=there["layer"], mode="markers", marker=rings, hoverinfo="skip")
+        figure.add_scatter(x=there["position"], y=there["line"], mode="markers", marker=rings, hoverinfo="skip")
     if chosen is not None:
-        x, y = positions.index(table["position"].iloc[chosen]), layers.index(table["layer"].iloc[chosen])
+        x, y = positions.index(table["position"].iloc[chosen]), layers.index(table["line"].iloc[chosen])
         frame = {"color": INK if theme == "light" else PAPER, "width": 3}
         figure.add_shape(type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5, line=frame)
-    figure.update_yaxes(autorange="reversed", title="layer", showgrid=False, type="category")
-    return figure.update_xaxes(title="position", showgrid=False, type="category")
+    if own and len(positions) <= NAMED_COLUMNS:
+        fills = [
+            scale.fill(value, low, high, theme) for value, low, high in table[["value", "low", "high"]].itertuples(index=False)
+        ]
+        for place, line, layer, fill in zip(table["position"], table["line"], table["layer"], fills, strict=True):
+            font = {"color": ink_on(fill), "size": 11}
+            text = layer.removeprefix(f"{place}=")[:NAMED_LETTERS]
+            here = positions.index(place), layers.index(line)  # by number: a category that is one is taken for its place
+            figure.add_annotation(x=here[0], y=here[1], text=text, showarrow=False, font=font)
+    title = ("value, in order", "column") if own else ("layer", "position")
+    figure.update_yaxes(autorange="reversed", title=title[0], showgrid=False, type="category")
+    return figure.update_xaxes(title=title[1], showgrid=False, type="category")
 
 
 def features_shown(features: pd.DataFrame, num_values: int = 12) -> pd.DataFrame:
@@ -592,7 +618,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
         }
         error["arrayminus"] = part["effect"] - part["effect_low"]
         marker = {"color": fills, "line": {"width": 1, "color": [scale.line(v, theme) for v in at]}}
-        hover = f"{name} %{{x}}: %{{y:+.3g}} {scale.unit}<br>%{{customdata}} layers<extra></extra>"
+        hover = f"{name} %{{x}}: {with_unit('%{y:+.3g}', scale.unit)}<br>%{{customdata}} layers<extra></extra>"
         custom = part["num_nodes"]
         figure.add_bar(
             x=part["value"].astype(str),
@@ -652,7 +678,7 @@ def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bi
 
     Args:
         table: target, group.
-        target: the target equation.
+        target: what the target is called, with its unit: `Label.axis`.
         names: the groups, in the order in which they are drawn.
         num_bins: number of bins.
     """
@@ -680,12 +706,12 @@ def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bi
         figure.add_scatter(x=(edges[:-1] + edges[1:]) / 2, y=share, hovertemplate=hover, **trace)
         figure.add_vline(x=float(values.median()), line={"color": fill, "dash": "dash", "width": 2})
     figure.update_layout(showlegend=True, margin={"t": 32, "b": 44})
-    return figure.update_xaxes(title=_axis("measured", target)).update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
+    return figure.update_xaxes(title=f"measured {target}").update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
 
 
 def prediction_figure(targets: NDArray[np.float64], predicted: float, low: float, high: float, target: str) -> go.Figure:
     """Where a prediction and its interval lie among the measured architectures."""
-    table = histogram_table(targets, _axis("measured", target), 36)
+    table = histogram_table(targets, f"measured {target}", 36)
     figure = histogram_figure(table, 200).update_traces(marker_color=QUIET, opacity=0.6)
     figure.add_vrect(x0=low, x1=high, fillcolor=ACCENT, opacity=0.22, line_width=0)
     figure.add_vline(x=predicted, line={"color": ACCENT, "width": 3})
@@ -719,7 +745,7 @@ def candidates_figure(built: pd.DataFrame, best_measured: float, target: str, on
     figure.add_annotation(x=on_screen, y=1, text=f"on the screen {on_screen:.4g}", **note)
     figure.update_layout(margin={"t": 46}, height=98 + 24 * len(built))
     figure.update_yaxes(autorange="reversed")
-    return figure.update_xaxes(title=_axis("predicted", target))
+    return figure.update_xaxes(title=f"predicted {target}")
 
 
 def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_evaluated: int, minimize: bool) -> dict[str, str]:
@@ -775,8 +801,3 @@ def built_files(records: Sequence[dict[str, Any]]) -> dict[str, str]:
 def native_text(native: Any) -> str:
     """A native encoding as text: itself where it is text, else JSON."""
     return native if isinstance(native, str) else json.dumps(native)
-
-
-def _axis(what: str, target: str) -> str:
-    unit = unit_of(target)
-    return f"{what} {target}" + (f" ({unit})" if unit not in ("", target) else "")

@@ -4,7 +4,6 @@ The same colour means the same score everywhere: the scale is fixed by a run's m
 A wide interval makes a colour faint. Values keep the target's units and sign; `minimize` only decides which side is better.
 """
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -102,7 +101,7 @@ class Scale:
         return min(self.worse, self.better), max(self.worse, self.better)
 
 
-def scale_for(modules: pd.DataFrame, lens: Lens, mean: float, minimize: bool, target: str) -> Scale:
+def scale_for(modules: pd.DataFrame, lens: Lens, mean: float, minimize: bool, unit: str) -> Scale:
     """The scale of a run for a lens: its ends are the 90th percentile of its modules' distances to the average.
 
     Args:
@@ -110,7 +109,7 @@ def scale_for(modules: pd.DataFrame, lens: Lens, mean: float, minimize: bool, ta
         lens: the question.
         mean: the space's average target.
         minimize: smaller targets are better.
-        target: the target equation, for the unit.
+        unit: unit of the target, may be empty.
     """
     values = modules[lens.value].to_numpy(float)
     values = values[np.isfinite(values)]
@@ -121,8 +120,8 @@ def scale_for(modules: pd.DataFrame, lens: Lens, mean: float, minimize: bool, ta
     reach = float(np.quantile(np.abs(values - centre), 0.9)) if len(values) else 1.0
     reach = reach or 1.0
     sign = -1 if minimize and lens is Lens.SCORE else 1
-    unit = unit_of(target) if lens is Lens.SCORE else "standard deviations"
-    return Scale(lens, centre, centre - sign * reach, centre + sign * reach, unit)
+    own = unit if lens is Lens.SCORE else "standard deviations"
+    return Scale(lens, centre, centre - sign * reach, centre + sign * reach, own)
 
 
 def colour(place: float, theme: str = "light") -> str:
@@ -137,14 +136,6 @@ def ink_on(fill: str) -> str:
     return INK if _luminance(fill) > 0.182 else PAPER
 
 
-def unit_of(target: str) -> str:
-    """The unit of a target: points for percentages, ms, M; else the metric's own name; empty for an equation."""
-    for ending, unit in (("_pct", "points"), ("_ms", "ms"), ("_m", "M")):
-        if re.fullmatch(rf"\w+{ending}", target):
-            return unit
-    return target if re.fullmatch(r"\w{1,18}", target) else ""
-
-
 def number(value: float) -> str:
     """A number as a reader wants it: three or four digits that matter, no exponent where it can be helped."""
     if not np.isfinite(value):
@@ -157,8 +148,13 @@ def number(value: float) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """A number with its unit, which may be empty: nothing is left behind the number then."""
-    return f"{number(value)} {unit}".strip()
+    """A number with its unit, which may be empty."""
+    return with_unit(number(value), unit)
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A number as text with its unit; nothing stands behind it where the unit is empty."""
+    return f"{text} {unit}" if unit else text
 
 
 def rounded(value: float) -> str:
@@ -197,7 +193,7 @@ def words(row: "pd.Series[float]", lens: Lens, unit: str, total: int | None = No
     if lens is Lens.SCORE:
         digits = digits_for(row["effect_low"], row["effect_high"])
         low, high = signed(row["effect_low"], digits), signed(row["effect_high"], digits)
-        text = f"{signed(row['effect'], digits)} {unit}".strip() + f" ({low} to {high})"
+        text = with_unit(signed(row["effect"], digits), unit) + f" ({low} to {high})"
     elif lens is Lens.GOOD:
         text = f"{row['good']:.0%} among the best 10 % ({row['good_low']:.0%} to {row['good_high']:.0%})"
     else:
@@ -222,7 +218,7 @@ def change_words(change: float, half: float, lens: Lens, unit: str) -> str:
     if lens is Lens.GOOD:
         return f"{100 * change:+.0f} percentage points ({100 * (change - half):+.0f} to {100 * (change + half):+.0f})"
     digits = digits_for(change - half, change + half)
-    return f"{signed(change, digits)} {unit}".strip() + f" ({signed(change - half, digits)} to {signed(change + half, digits)})"
+    return with_unit(signed(change, digits), unit) + f" ({signed(change - half, digits)} to {signed(change + half, digits)})"
 
 
 def evidence(seen: int, total: int) -> str:

@@ -1,6 +1,7 @@
 """An architecture as a graph: layers as boxes in data-flow order, units as frames around them, coloured by score.
 
-A cell's sums are circles, coloured by their whole unit; cells.py says where its nodes stand.
+A cell's sums are circles, coloured by their whole unit; cells.py says where its nodes stand. Loose units are a set: cards in a
+grid, below the chains where there are any, without arrows.
 
 The layout is fixed by the space (a column a unit, upstream on the left, wrapped into lines), so that two architectures
 and two hops of one architecture are laid out alike.
@@ -14,11 +15,12 @@ import plotly.graph_objects as go
 
 from autobuild_core.figures import cells
 from autobuild_core.figures.charts import blank_figure, block_name
-from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, rounded, short_values, words
+from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, rounded, short_values, with_unit, words
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
-COLUMNS = ["position", "label", "token", "unit", "text", "x", "y", "kind", "after"]
+CARD_GAP, CARD_LINE, LONGEST_NAME = 18.0, 82.0, 14  # between cards; height of a line with names; letters of a name over a card
+COLUMNS = ["position", "label", "token", "unit", "text", "x", "y", "kind", "after", "loose"]
 Index = dict[tuple[str, str, bool], int]
 PLAIN = {"light": ("#eceef2", "#9aa0ad"), "dark": ("#262b36", "#6b7280")}
 
@@ -32,27 +34,40 @@ def architecture_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
 
     Returns:
         One line a node, upstream first: position, label, token, unit, text, x, y (centre, pixels, y down), kind ("layer"; in
-        a cell also "sum"), after (labels of the nodes whose arrows lead to it).
+        a cell also "sum"), after (labels of the nodes whose arrows lead to it), loose (a card of a set).
     """
     if spec.reads:
         return _cell_table(spec, row)
-    num_units = len(spec.units)
-    num_lines = -(-num_units // UNITS_A_LINE)
-    a_line = -(-num_units // num_lines)
-    depth = max(len(unit.positions) for unit in spec.units)
+    places = _unit_places(spec)
     block = block_name(spec.tokens)
     rows: list[dict[str, Any]] = []
-    for index, unit in enumerate(spec.units):
-        line, column = divmod(index, a_line)
-        top = line * (depth * (NODE_HEIGHT + GAP_Y) + 56)
+    before: list[str] = []
+    for unit, (x, top) in zip(spec.units, places, strict=True):
+        before = [] if unit.loose else before
         present = [p for p in unit.positions if row[p] != ABSENT]
         for layer, position in enumerate(present):
             token = spec.tokens[row[position]]
-            place = {"x": column * (NODE_WIDTH + GAP_X), "y": top + layer * (NODE_HEIGHT + GAP_Y)}
+            text = short_token(token.removeprefix(f"{unit.label}=") if unit.loose else token, "" if unit.loose else block)
             name = {"position": position, "label": spec.position_labels[position], "token": token, "unit": unit.label}
-            after = [rows[-1]["label"]] if rows else []
-            rows.append(name | {"text": short_token(token, block)} | place | {"kind": "layer", "after": after})
+            place = {"x": x, "y": top + layer * (NODE_HEIGHT + GAP_Y)}
+            rows.append(name | {"text": text} | place | {"kind": "layer", "after": before, "loose": unit.loose})
+            before = [] if unit.loose else [spec.position_labels[position]]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _unit_places(spec: SpaceSpec) -> list[tuple[float, float]]:
+    """(x, y) of the first layer of every unit: chains a column each, wrapped into lines; then loose ones as a grid."""
+    chains, cards = ([i for i, unit in enumerate(spec.units) if unit.loose is loose] for loose in (False, True))
+    depth = max((len(spec.units[i].positions) for i in chains), default=0)
+    places, top = [(0.0, 0.0)] * len(spec.units), 0.0
+    for some, gap, height in ((chains, GAP_X, depth * (NODE_HEIGHT + GAP_Y) + 56), (cards, CARD_GAP, CARD_LINE)):
+        num_lines = -(-len(some) // UNITS_A_LINE)
+        a_line = -(-len(some) // max(num_lines, 1))
+        for number, index in enumerate(some):
+            line, column = divmod(number, a_line)
+            places[index] = column * (NODE_WIDTH + gap), top + line * height
+        top += num_lines * height
+    return places
 
 
 def _cell_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
@@ -72,7 +87,7 @@ def _cell_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
         }
         rows.append(node | {"x": x, "y": y, "kind": "sum"})
         for node in rows[-len(unit.positions) - 1 :]:
-            node |= {"unit": unit.label, "after": cells.heard_labels(spec, int(node["position"]))}
+            node |= {"unit": unit.label, "after": cells.heard_labels(spec, int(node["position"])), "loose": False}
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -168,7 +183,9 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
     fill, outline = PLAIN[theme]
     shapes, notes = [], []  # handed over at once: adding them one by one takes a second
     for frame in frames(table):
-        shapes.append({"type": "rect", "line": {"width": 1, "color": outline}, "opacity": 0.55, "layer": "below"} | frame["box"])
+        if not frame["loose"]:
+            drawn = {"type": "rect", "line": {"width": 1, "color": outline}, "opacity": 0.55, "layer": "below"}
+            shapes.append(drawn | frame["box"])
         note = {"x": frame["x"], "y": frame["box"]["y0"], "text": frame["label"], "yanchor": "bottom", "yshift": 1}
         notes.append(note | {"showarrow": False})
     nodes = _nodes(table)
@@ -211,14 +228,17 @@ def _nodes(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def frames(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The frame around each unit: label, x of its middle, box {x0, x1, y0, y1}; a cell's unit is named in its circle."""
+    """The frame around each unit: label, x of its middle, box {x0, x1, y0, y1}, loose; a cell's unit is named in its circle."""
     found = []
     for label, part in table.groupby("unit", sort=False):
         left, right, top, bottom = (float(v) for v in (part["x"].min(), part["x"].max(), part["y"].min(), part["y"].max()))
-        half = NODE_WIDTH / 2 + 10
+        loose = bool(part["loose"].iloc[0])
+        around = 2 if loose else 10
+        half = NODE_WIDTH / 2 + around
         ends = {"x0": left - half, "x1": right + (cells.RADIUS + 10 if has_sums(table) else half)}
-        box = ends | {"y0": top - NODE_HEIGHT / 2 - 10, "y1": bottom + NODE_HEIGHT / 2 + 10}
-        found.append({"label": "" if has_sums(table) else str(label), "x": (left + right) / 2, "box": box})
+        box = ends | {"y0": top - NODE_HEIGHT / 2 - around, "y1": bottom + NODE_HEIGHT / 2 + around}
+        name = "" if has_sums(table) else shortened(str(label), LONGEST_NAME) if loose else str(label)
+        found.append({"label": name, "x": (left + right) / 2, "box": box, "loose": loose})
     return found
 
 
@@ -232,14 +252,22 @@ def legend(scale: Scale, theme: str = "light") -> dict[str, Any]:
         "title": scale.lens.label,
         "stops": [str(stop[1]) for stop in scale.plotly(theme)],
         "centre": (scale.centre - low) / (high - low),
-        "labels": [f"{names[0]}: {form(low)}", f"average {form(scale.centre)}", f"{names[1]}: {form(high)} {scale.unit}".strip()],
+        "labels": [
+            f"{names[0]}: {form(low)}",
+            f"average {form(scale.centre)}",
+            f"{names[1]}: {with_unit(form(high), scale.unit)}",
+        ],
     }
 
 
 def short_token(token: str, block: str = "") -> str:
     """A token as it fits in a box: "mbconv3_e4_k5" -> "e4 k5" where every layer is an mbconv3; cut with an ellipsis."""
-    text = token.removeprefix(block).replace("_", " ")
-    return text if len(text) <= 16 else text[:15] + "…"
+    return shortened(token.removeprefix(block).replace("_", " "), 16)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many letters, cut with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _box(node: dict[str, Any]) -> dict[str, float]:

@@ -32,10 +32,11 @@ from autobuild_core.figures.colours import (
     ink_on,
     short_values,
     signed,
-    unit_of,
+    with_unit,
     words,
 )
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.targets import unit_of
 
 THEMES = ("light", "dark")
 WHOLE = "unit"  # the last stop: every layer shows the module that fills its unit
@@ -74,7 +75,8 @@ class Source:
     def stops(self) -> list[str]:
         """Stops of the hop slider: "0", "1", ... and WHOLE."""
         deepest = min(int(self.modules["hop"].max()), DEEPEST)
-        return [*(str(hop) for hop in range(deepest + 1)), WHOLE]
+        whole = [] if all(unit.loose for unit in self.spec.units) else [WHOLE]  # of a set the layer alone is all of its unit
+        return [*(str(hop) for hop in range(deepest + 1)), *whole]
 
     def lines(self, row: Codes, stop: str) -> dict[int, int]:
         """{position: line of the module table} of what an architecture's nodes show at a stop."""
@@ -208,8 +210,10 @@ def standalone_html(graph: Graph, stop: str, lens: Lens, title: str) -> str:
         )
     for side in dict.fromkeys(node["side"] for _, node in nodes.values()):
         own = {slot["id"]: node["id"] for slot, node in nodes.values() if node["side"] == side} | {"input": "input"}
+        loose = {slot["id"] for slot, _ in nodes.values() if slot["loose"]}
         for before, after in data["edges"] if data["cell"] else itertools.pairwise(name for name in own if name != "input"):
-            network.add_edge(own[before], own[after], color="#9aa0ad")
+            if not {before, after} & loose:
+                network.add_edge(own[before], own[after], color="#9aa0ad")
     network.toggle_physics(False)
     page: str = network.generate_html(notebook=False)
     page = re.sub(r"<(link|script)[^>]*?(href|src)=\"https?://[^>]*>(\s*</script>)?", "", page, flags=re.S)
@@ -289,6 +293,7 @@ class _Drawing:
             "slots": slots,
             "edges": edges,
             "units": [unit.label for unit in self.spec.units],
+            "loose": [unit.label for unit in self.spec.units if unit.loose],
             "cell": bool(self.spec.reads),
             "folds": folds,
             "folded": num_nodes > FOLD_FROM,
@@ -318,13 +323,17 @@ class _Drawing:
         any_one = next(iter(here.values()))
         wider = (2 * PAIR_WIDTH + PAIR_GAP + drawing.GAP_X + 4) / (drawing.NODE_WIDTH + drawing.GAP_X)
         stretch = wider if len(self.sides) == 2 else 1.0
+        down = 1.0
+        if any_one["loose"] and len(self.sides) == 2:  # pairs of cards stay apart, and below a pair is the change
+            stretch, down = 1.12 * wider, 1.25
         return {
             "id": str(any_one["label"]),
             "unit": str(any_one["unit"]),
             "x": float(any_one["x"]) * stretch,
-            "y": float(any_one["y"]),
+            "y": float(any_one["y"]) * down,
             "kind": any_one["kind"],
             "after": list(any_one["after"]),
+            "loose": any_one["loose"],
             "nodes": [self._node(side, position) for side in self.sides],
             "differs": len({here[side]["token"] if side in here else "" for side in self.sides}) > 1,
         }
@@ -480,4 +489,4 @@ def short_cost(value: float, metric: str) -> str:
         if abs(value) >= size and not unit:
             value, unit = value / size, letter
     text = f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
-    return f"{text} {unit}".strip()
+    return with_unit(text, unit)

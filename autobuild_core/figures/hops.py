@@ -9,14 +9,14 @@ import plotly.graph_objects as go
 
 from autobuild_core.building import orientation
 from autobuild_core.figures.charts import QUIET, blank_figure, module_name
-from autobuild_core.figures.colours import INK, PAPER, Lens, Scale, bounds, unit_of, words
+from autobuild_core.figures.colours import INK, PAPER, Lens, Scale, bounds, words
 
 LABEL = 25  # characters of a line beside a bump chart
 Index = dict[tuple[str, str, bool], int]
 
 
 def bump_table(
-    modules: pd.DataFrame, index: Index, whole: pd.DataFrame, lens: Lens, minimize: bool, total: int, target: str, num: int = 8
+    modules: pd.DataFrame, index: Index, whole: pd.DataFrame, lens: Lens, minimize: bool, total: int, unit: str, num: int = 8
 ) -> pd.DataFrame:
     """The best modules of a place, followed from their last layer alone to all of their layers.
 
@@ -30,7 +30,7 @@ def bump_table(
         lens: the question.
         minimize: smaller targets are better.
         total: number of evaluated architectures.
-        target: the target equation.
+        unit: unit of the target, may be empty.
         num: modules followed, the best by the whole.
 
     Returns:
@@ -60,7 +60,7 @@ def bump_table(
     scores = modules.iloc[table.loc[known, "found"].astype(int)].set_axis(table.index[known])
     low, high = bounds(scores, lens)
     table["value"], table["low"], table["high"] = scores[lens.value], low, high
-    table["words"] = pd.Series([words(row, lens, unit_of(target), total) for _, row in scores.iterrows()], table.index[known])
+    table["words"] = pd.Series([words(row, lens, unit, total) for _, row in scores.iterrows()], table.index[known])
     order = table.sort_values("line", kind="stable")
     table["rank"] = order.groupby("hop")["value"].rank(method="first", ascending=ascending)
     return table.drop(columns="found")

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, block_name
-from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, number, unit_of
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, number, with_unit
 from autobuild_core.space_map import DEPTH, PREDICTED, Bounds, Brush, aggregate, around
 
 MOST_POINTS = 4000  # drawn one by one; more are gathered in cells
@@ -17,19 +17,19 @@ NAMED_R2 = 0.1  # an axis is explained by what reaches this much of its variance
 DIRECTIONS = ("Left to right", "Bottom to top")
 
 
-def map_scale(points: pd.DataFrame, mean: float, minimize: bool, target: str) -> Scale:
+def map_scale(points: pd.DataFrame, mean: float, minimize: bool, unit: str) -> Scale:
     """The colours of whole architectures: those of scores, but wider, since an architecture differs more than its modules do.
 
     Args:
         points: target of the evaluated architectures.
         mean: the space's average target, the middle of every scale.
         minimize: smaller targets are better.
-        target: the target equation.
+        unit: unit of the target, may be empty.
     """
     off = np.abs(points["target"].to_numpy(float) - mean)
     reach = (float(np.quantile(off, 0.9)) if len(off) else 0.0) or 1.0
     sign = -1 if minimize else 1
-    return Scale(Lens.SCORE, mean, mean - sign * reach, mean + sign * reach, unit_of(target))
+    return Scale(Lens.SCORE, mean, mean - sign * reach, mean + sign * reach, unit)
 
 
 def window_of(points: pd.DataFrame, behind: pd.DataFrame, view: Brush | None) -> Bounds:
@@ -99,7 +99,7 @@ def map_figure(
         figure.add_scattergl(
             x=marks["x"][inside].round(5), y=marks["y"][inside].round(5), mode="markers", marker=marker, name=name,
             customdata=np.stack([names[inside], many[inside], rows[inside]], 1), unselected={"marker": {"opacity": 0.22}},
-            hovertemplate=f"{what}measured %{{marker.color:.4g}} {scale.unit}<extra></extra>",
+            hovertemplate=f"{what}measured {with_unit('%{marker.color:.4g}', scale.unit)}<extra></extra>",
         )  # fmt: skip
     if chosen is not None:
         ring = {"symbol": "circle-open", "size": 19, "color": ink, "line": {"width": 3}}

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, module_name
-from autobuild_core.figures.colours import ANCHORS, Lens, bounds, colour, number, unit_of
+from autobuild_core.figures.colours import ANCHORS, Lens, amount, bounds, colour, number
 
 # Sentences
 
@@ -55,7 +55,7 @@ def noise_sentence(trust: dict[str, Any], unit: str) -> str:
     noise = trust["noise"]
     if not noise["source"]:
         return "Not known: no architecture was measured twice. A second seed for a few architectures would tell."
-    spread = f"{number(noise['noise_sd'])} {unit}".strip()
+    spread = amount(noise["noise_sd"], unit)
     return (
         f"From {noise['source']} of {noise['num']:,} networks: a label is off by {spread} (standard deviation). Even a perfect "
         f"predictor would reach a rank correlation of about {noise['ceiling']:.2f} with such labels; "
@@ -154,9 +154,7 @@ def calibration_figure(table: pd.DataFrame, target: str) -> go.Figure:
         text=[f"{c:.0%}" for c in table["coverage"]], textposition="top left", textfont={"size": 11},
         customdata=table[["num", "coverage"]], hovertemplate=hover, cliponaxis=False,
     )  # fmt: skip
-    unit = unit_of(target)
-    name = f"{target} ({unit})" if unit not in ("", target) else target
-    return figure.update_xaxes(title=f"predicted, held out: {name}").update_yaxes(title="measured, mean of the bin")
+    return figure.update_xaxes(title=f"predicted, held out: {target}").update_yaxes(title="measured, mean of the bin")
 
 
 def contenders_table(best: pd.DataFrame, trust: dict[str, Any], num: int = 4) -> pd.DataFrame:

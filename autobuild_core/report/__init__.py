@@ -106,7 +106,7 @@ def results(folder: RunFolder, facts: Facts, pins: list[Pin]) -> dict[str, Any]:
     """Everything of a report that follows from data, settings and claims."""
     lenses = [lens for lens in Lens if lens.value in facts.modules]
     config, mean = facts.config, facts.quality["space_mean"]
-    scales = {lens: colours.scale_for(facts.modules, lens, mean, config.minimize, config.target) for lens in lenses}
+    scales = {lens: colours.scale_for(facts.modules, lens, mean, config.minimize, facts.unit) for lens in lenses}
     found: dict[str, Any] = {"quality": _without_times(facts.quality), "scales": {}, "tables": _tables(folder, facts)}
     found["scales"] = {lens.value: asdict(scale) | {"lens": lens.value} for lens, scale in scales.items()}
     found["architectures"] = _architectures(facts, scales[Lens.SCORE])
@@ -133,10 +133,10 @@ def as_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
 
 def _tables(folder: RunFolder, facts: Facts) -> dict[str, Any]:
     """The tables behind the figures; without those that an older version of the training did not write."""
-    modules, quality, config = facts.modules, facts.quality, facts.config
+    modules, quality = facts.modules, facts.quality
     found = {"ranking": _ranking(facts), "hop_srcc": charts.hop_srcc_table(quality["hop_srcc"], quality["srcc"])}
     total = int(quality.get("num_evidence", len(facts.predictions)))
-    found["heat"] = charts.heat_table(modules, facts.table.spec, Lens.SCORE, total, config.target)
+    found["heat"] = charts.heat_table(modules, facts.table.spec, Lens.SCORE, total, facts.unit)
     step = -(-len(facts.predictions) // MOST_POINTS)
     found["predictions"] = facts.predictions.iloc[::step][["row", "source_row", "target", "predicted", "low", "high"]]
     if "trust" in quality:
@@ -154,7 +154,7 @@ def _ranking(facts: Facts) -> pd.DataFrame:
     for index, unit in enumerate(facts.table.spec.units):
         own = facts.modules[facts.modules["whole_unit"] & (facts.modules["unit_index"] == index)]
         if len(own):
-            part = charts.ranking_table(own, Lens.SCORE, facts.config.minimize, total, facts.config.target, *RANKED)
+            part = charts.ranking_table(own, Lens.SCORE, facts.config.minimize, total, facts.unit, *RANKED)
             parts.append(part[columns].assign(unit=unit.label))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "unit"])
 
@@ -191,7 +191,7 @@ def drawn_at(
 def _claim(facts: Facts, pin: Pin, scales: dict[Lens, colours.Scale]) -> dict[str, Any]:
     """The record of a pin with what its figures need: its sentence, its rivals, both examples drawn at the claim's hop."""
     found = claims.record(facts, pin.claim)
-    out: dict[str, Any] = {"sentence": claims.sentence(found), "remarks": claims.remarks(found, facts.config.target)}
+    out: dict[str, Any] = {"sentence": claims.sentence(found), "remarks": claims.remarks(found, facts.config.label.title)}
     out |= {"record": found, "rivals": as_columns(claims.rivals_table(facts, pin.claim))}
     index = drawing.module_index(facts.modules)
     for name in ("with_it", "counter_example"):

@@ -17,8 +17,9 @@ import plotly.graph_objects as go
 
 from autobuild_core.claims import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
 from autobuild_core.figures import charts, drawing, review, trust
-from autobuild_core.figures.colours import Lens, Scale, number
+from autobuild_core.figures.colours import Lens, Scale, amount, number
 from autobuild_core.report import Bundle, as_frame
+from autobuild_core.targets import Label
 
 HERE = Path(__file__).resolve().parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
@@ -150,19 +151,25 @@ def _legend(scale: Scale) -> str:
 # Sections
 
 
+def _label(settings: dict[str, Any]) -> Label:
+    """How the target is called; older reports know its equation only."""
+    return Label.of(settings["target"], settings.get("target_name", ""), settings.get("target_unit", ""))
+
+
 def _header(bundle: Bundle) -> str:
     run, data, quality = bundle["run"], bundle["data"], bundle["results"]["quality"]
     settings, verdict = run["settings"], str(quality.get("verdict", ""))
     badge = f'<span class="badge {VERDICTS.get(verdict, "thin")}">{escape(verdict)}</span>' if verdict else ""
     facts = {
-        "Target": f"{'minimise' if settings['minimize'] else 'maximise'} {settings['target']}",
+        "Target": f"{'minimise' if settings['minimize'] else 'maximise'} {_label(settings).title}",
         "Data": f"{data['name']}: {data['num_rows']:,} architectures",
         "Search space": data["space"],
+        "Equation": settings["target"] if _label(settings).title != settings["target"] else "",
         "Seed": str(settings["seed"]),
         "Data hash": data["hash"],
         "Made": bundle["made"]["at"].replace("T", " ").replace("+00:00", " UTC"),
     }
-    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items())
+    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts.items() if text)
     why = escape(trust.headline(quality)) if verdict else ""
     buttons = '<div class="bar"><button id="json">JSON</button><button id="theme">Dark</button></div>'
     heading = f'<div class="soft">Design review</div><h1>{escape(run["name"])}</h1>'
@@ -213,9 +220,10 @@ def _claim(bundle: Bundle, index: int, claim: dict[str, Any], pin: dict[str, Any
 
 
 def _best(bundle: Bundle) -> str:
-    scale, parts = _scale(bundle, "score"), []
+    scale, label, parts = _scale(bundle, "score"), _label(bundle["run"]["settings"]), []
     for about in bundle["results"]["architectures"]:
-        heading = f"Best measured: row {about['source_row']}, {bundle['run']['settings']['target']} {number(about['measured'])}"
+        unit = "" if label.unit == label.title else label.unit
+        heading = f"Best measured: row {about['source_row']}, {label.title} {amount(about['measured'], unit)}"
         panes = []
         for hop, columns in enumerate(about["hops"]):
             name = "Hop 0: one layer" if hop == 0 else f"Hop {hop}: {hop + 1} layers"
@@ -244,7 +252,7 @@ def _rankings(bundle: Bundle, figures: Figures) -> str:
 
 
 def _trust(bundle: Bundle, figures: Figures) -> str:
-    quality, found, target = bundle["results"]["quality"], bundle["results"]["tables"], bundle["run"]["settings"]["target"]
+    quality, found, target = bundle["results"]["quality"], bundle["results"]["tables"], _label(bundle["run"]["settings"]).axis
 
     def box(title: str, name: str, figure: go.Figure, alt: str) -> str:
         return f"<div><h4>{escape(title)} {_csv(name)}</h4>{_put(figures, name, figure, None, alt)}</div>"

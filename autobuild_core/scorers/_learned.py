@@ -5,7 +5,7 @@ in the same way, and each member's prediction of its own fold is a held-out one.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,9 +31,11 @@ from autobuild_core.population import (
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer
+from autobuild_core.targets import Target
 
 Array = NDArray[np.float64]
 MEMBERS = 5  # of a baseline: each holds out a fifth of the networks
+MODULES_AT_ONCE = 512  # small groups are put into contexts together: a forest's call costs as much as thousands of its rows
 
 
 def random_folds(num: int, num_folds: int, seed: int = 0) -> NDArray[np.int64]:
@@ -81,7 +83,17 @@ class DataScorer(Scorer):
     def evaluated(self) -> Evaluated:
         """What it learns from."""
         assert self.table is not None
-        return Evaluated.of(self.table, self.predictor.space, self.predictor.target_name, self.predictor.minimize)
+        predictor = self.predictor
+        return Evaluated.of(self.table, predictor.space, predictor.target_name, predictor.minimize, self.values)
+
+    @cached_property
+    def values(self) -> Array:
+        """(rows,) targets of its table as they would be where the predictor holds, NaN where there is none."""
+        assert self.table is not None
+        values = Target(self.predictor.target_name).values(self.table.metrics)
+        known = np.isfinite(values)
+        values[known] = self.predictor.adjusted(self.table.take(known), values[known])
+        return values
 
     @property
     def folds(self) -> NDArray[np.int64]:
@@ -138,8 +150,7 @@ class LearnedScorer(DataScorer):
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
         total, done, frames = sum(map(len, groups)), 0, []
         population, targets, _, _ = self._space
-        for group in groups:
-            score, good = self._exact(group) if population.exact else self._sampled(group)
+        for group, (score, good) in zip(groups, self._exact(groups) if population.exact else self._sampled(groups), strict=True):
             means = mean_beside(targets, population, group, self.predictor.spec)
             lenses = {"score": score, "effect": score - means[:, None], "good": good}
             unknown = 0.0 if self.has_intervals else np.nan
@@ -157,22 +168,42 @@ class LearnedScorer(DataScorer):
         good: Array = ndtr((self.predictor.scaling.sign * targets - thresholds[:, None]) / residual)
         return good
 
-    def _exact(self, group: ModuleGroup) -> tuple[Array, Array]:
+    def _exact(self, groups: list[ModuleGroup]) -> Iterator[tuple[Array, Array]]:
+        """(members, num_modules) expected target and `good` of every group."""
         population, targets, _, _ = self._space
-        spec = self.predictor.spec
-        return tuple(exact_means(v, population, group, spec) for v in (targets, self._good_of(targets)))  # type: ignore[return-value]
+        good = self._good_of(targets)
+        for group in groups:
+            score, share = (exact_means(v, population, group, self.predictor.spec) for v in (targets, good))
+            yield score, share
 
-    def _sampled(self, group: ModuleGroup) -> tuple[Array, Array]:
+    def _sampled(self, groups: list[ModuleGroup]) -> Iterator[tuple[Array, Array]]:
         """Over the same random contexts for every module, moved to the mean of all random ones with as many layers there."""
         population, targets, _, _ = self._space
-        codes = population.codes
-        rows = eligible_rows(codes, group, self.predictor.spec)
-        contexts = codes[rows[:NUM_CONTEXTS]]
-        predicted = self.predict(in_contexts(group, contexts, self.predictor.spec))
-        complete = len(group) == self.predictor.space.group_size(group.positions)
-        out = []
-        for values, everywhere in ((predicted, targets), (self._good_of(predicted), self._good_of(targets))):
-            averages = values.reshape(len(values), len(group), len(contexts)).mean(2)
-            now = averages.mean(1) if complete else everywhere[:, rows[:NUM_CONTEXTS]].mean(1)
-            out.append(averages + (everywhere[:, rows].mean(1) - now)[:, None])
-        return out[0], np.clip(out[1], 0, 1)
+        good, spec = self._good_of(targets), self.predictor.spec
+        for some in _batches(groups):
+            eligible = [eligible_rows(population.codes, group, spec) for group in some]
+            contexts = [population.codes[rows[:NUM_CONTEXTS]] for rows in eligible]
+            predicted = self.predict(np.concatenate([in_contexts(*pair, spec) for pair in zip(some, contexts, strict=True)]))
+            shares, end = self._good_of(predicted), 0
+            for group, rows in zip(some, eligible, strict=True):
+                used = rows[:NUM_CONTEXTS]
+                start, end = end, end + len(group) * len(used)
+                complete = len(group) == self.predictor.space.group_size(group.positions)
+                out = []
+                for values, everywhere in ((predicted, targets), (shares, good)):
+                    averages = values[:, start:end].reshape(len(values), len(group), len(used)).mean(2)
+                    now = averages.mean(1) if complete else everywhere[:, used].mean(1)
+                    out.append(averages + (everywhere[:, rows].mean(1) - now)[:, None])
+                yield out[0], np.clip(out[1], 0, 1)
+
+
+def _batches(groups: list[ModuleGroup]) -> Iterator[list[ModuleGroup]]:
+    """The groups in order, so many at a time as one prediction of their contexts is worth."""
+    waiting: list[ModuleGroup] = []
+    for group in groups:
+        waiting.append(group)
+        if sum(map(len, waiting)) >= MODULES_AT_ONCE:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting

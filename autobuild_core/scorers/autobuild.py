@@ -79,7 +79,7 @@ class AutoBuildScorer(Scorer):
     Args:
         predictor: the trained run.
         cost: adds the lens `equal_cost`: the expected target beyond what a cubic in this cost explains over the space.
-        table: the evaluated architectures; without them nothing counts as measured.
+        table: the evaluated architectures; without them, and where contexts vary, nothing counts as measured.
         seed: of the random contexts.
     """
 
@@ -94,7 +94,7 @@ class AutoBuildScorer(Scorer):
         scores = predictor.member_scores(self.population.codes).astype(float)  # (members, n)
         self._targets = predictor.member_expected(scores)
         self._label_variance: Array = np.zeros(len(self.population.codes))  # of labels, times the encodings that share one
-        if table is not None:
+        if table is not None and predictor.held is None:  # what was measured holds in its own context
             measured = Evaluated.of(table, predictor.space, predictor.target_name, predictor.minimize)
             lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
             scores[:, lines] = predictor.scaling.to_scores(measured.values[known])

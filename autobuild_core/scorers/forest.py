@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.scorers._learned import Array, LearnedScorer
-from autobuild_core.scorers.ridge import count_features, one_hot
+from autobuild_core.scorers.ridge import count_features
+from autobuild_core.structure import one_hot
 
 NUM_TREES, MIN_LEAF = 40, 2
 MOST_NETWORKS = 1000  # that a member learns from: beyond, a random choice of them
@@ -102,7 +103,7 @@ class Forest(LearnedScorer):
     def _features(self, codes: Codes) -> Array:
         spec = self.predictor.spec
         depths = [(codes[:, list(u.positions)] != ABSENT).sum(1) for u in spec.units if len(u.depths) > 1]
-        parts = [one_hot(codes, len(spec.tokens)), count_features(codes, spec), *(d[:, None].astype(float) for d in depths)]
+        parts = [one_hot(codes, spec), count_features(codes, spec), *(d[:, None].astype(float) for d in depths)]
         if (edges := cell_edges(spec)) is not None:
             parts.append(path_features(codes, edges, len(spec.tokens)))
         features = np.concatenate(parts, axis=1)

@@ -11,7 +11,6 @@ from autobuild_core.population import GOOD_SHARE, active_rows, group_keys, key_c
 from autobuild_core.records import Codes, ModuleGroup
 from autobuild_core.scaling import TWO_SIDED_90
 from autobuild_core.scorers._learned import Array, DataScorer, score_frame
-from autobuild_core.targets import Target
 
 
 def shrunk_means(means: Array, counts: Array, within: float, centre: float) -> tuple[Array, Array]:
@@ -62,9 +61,8 @@ class SampleMean(DataScorer):
     def _written(self) -> tuple[Codes, Array]:
         """Codes as the file encodes them, which decides what contains a module, and their targets."""
         assert self.table is not None
-        values = Target(self.predictor.target_name).values(self.table.metrics)
-        known = np.isfinite(values)
-        return self.table.codes[known], values[known]
+        known = np.isfinite(self.values)
+        return self.table.codes[known], self.values[known]
 
     def _lens(self, group: ModuleGroup, values: Array, less: float = 0.0) -> tuple[Array, Array, Array]:
         """(mean, low, high) of (networks,) values by module, less a constant."""

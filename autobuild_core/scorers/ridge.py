@@ -8,19 +8,14 @@ from numpy.typing import NDArray
 
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.scorers._learned import Array, LearnedScorer
+from autobuild_core.structure import one_hot, token_counts
 
 PENALTIES = np.geomspace(1e-3, 1e3, 25)
 
 
-def one_hot(codes: Codes, num_tokens: int) -> Array:
-    """(n, num_positions * num_tokens), zero where a position is absent."""
-    hot: Array = (codes[:, :, None] == np.arange(num_tokens)).reshape(len(codes), -1).astype(float)
-    return hot
-
-
 def count_features(codes: Codes, spec: SpaceSpec) -> Array:
     """(n, tokens + attribute values + 1) how many layers have each token and attribute, and how many there are."""
-    counts = (codes[:, :, None] == np.arange(len(spec.tokens))).sum(1).astype(float)
+    counts = token_counts(codes, spec)
     parts = [counts, (codes != ABSENT).sum(1, keepdims=True).astype(float)]
     for values in spec.attributes.values():
         distinct = sorted(set(values))
@@ -82,4 +77,4 @@ class Ridge(LearnedScorer):
 
     def _features(self, codes: Codes) -> Array:
         spec = self.predictor.spec
-        return np.concatenate([one_hot(codes, len(spec.tokens)), count_features(codes, spec)], axis=1)
+        return np.concatenate([one_hot(codes, spec), count_features(codes, spec)], axis=1)

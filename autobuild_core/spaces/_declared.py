@@ -77,9 +77,9 @@ class Declared:
 
 
 def is_number(text: str) -> bool:
-    """A finite decimal number as `float` reads it."""
+    """A finite decimal number as `float` reads it, without underscores."""
     try:
-        return math.isfinite(float(text))
+        return "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False
 

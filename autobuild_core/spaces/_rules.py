@@ -48,6 +48,15 @@ class Rules:
         there = (codes[:, list(self._spec.units[unit].positions)] != ABSENT).any(1)
         return np.asarray(there != self.active(codes, unit), bool)
 
+    def settled(self, row: list[int]) -> list[int]:
+        """A row in which units whose conditions do not hold have no layers, whatever stood there."""
+        codes = np.array([row], np.int16)
+        for unit in range(len(self._spec.units)):
+            if not self.active(codes, unit)[0]:
+                codes[:, list(self._spec.units[unit].positions)] = ABSENT
+        settled: list[int] = codes[0].tolist()
+        return settled
+
     def clauses(self, codes: Codes) -> Mask:
         """(n, clauses) which forbidden combinations the rows have."""
         out = np.ones((len(codes), len(self._spec.forbidden)), bool)

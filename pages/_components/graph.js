@@ -104,15 +104,16 @@ function drawFrames(box) {
   for (const unit of data.units) {
     const own = box.items.filter((item) => item.unit === unit);
     if (!own.length) continue;
-    const b = bounds(box, own, 10);
+    const loose = data.loose.includes(unit), b = bounds(box, own, loose ? 3 : 10);
     const group = make("g", {}, layer);
-    const rect = make("rect", { class: "frame", x: b.x0, y: b.y0, width: b.x1 - b.x0, height: b.y1 - b.y0, rx: 8 }, group);
-    make("text", { class: "frame-name", x: b.x0 + 4, y: b.y0 - 6 }, group, data.cell ? "" : unit);
+    const rect = make("rect", { class: loose ? "frame loose" : "frame", x: b.x0, y: b.y0, width: b.x1 - b.x0, height: b.y1 - b.y0, rx: 8 }, group);
+    const title = make("text", { class: "frame-name", x: b.x0 + 4, y: b.y0 - 6 }, group, data.cell ? "" : loose ? short(unit, own[0].nodes.length > 1 ? 28 : 15) : unit);
+    if (loose) make("title", {}, title, unit);
     const value = make("text", { class: "frame-value", x: b.x1 - 4, y: b.y0 - 6 }, group);
     if (own[0].nodes.length > 1) {
       const step = (data.size.width + data.size.gap) / 2;
       own[0].nodes.forEach((node, i) => make("text", { class: "side-name", x: own[0].x + (i ? step : -step), y: b.y0 - 6 }, group, data.cell ? "" : node.side));
-      if (!data.cell) group.querySelector(".frame-name").setAttribute("y", b.y0 - 22);
+      if (!data.cell) group.querySelector(".frame-name").setAttribute("y", b.y0 - (loose ? 19 : 22));
       value.setAttribute("y", b.y0 - 22);
     }
     box.frames.push({ unit, rect, value, own });
@@ -309,6 +310,7 @@ function paintPill(box, item, whole) {
 function paintBar(box) {
   const { root, data } = box, legend = data.lenses.find((one) => one.id === box.lens).legend[themeOf(box)];
   const slider = root.querySelector(".hop input");
+  root.querySelector(".hop").hidden = data.stops.length < 2;
   slider.max = data.stops.length - 1;
   slider.value = box.stop;
   slider.setAttribute("aria-valuetext", data.stops[box.stop].name);

@@ -366,3 +366,28 @@ def test_a_run_whose_data_were_deleted_says_so_on_data_and_puts_them_back(in_sta
     assert not app.exception
     assert pair(app, in_state) == ("First run", "Test data")
     assert "What to aim at" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["no run"], indirect=True)
+def test_a_target_is_given_a_name_and_a_unit(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    app = open_page("data")
+    fields = {box.label: box for box in app.text_input}
+    fields["Target, an equation over the metrics"].set_value("mean_acc / log10(flops)").run()
+    next(box for box in app.text_input if box.label == "Name").set_value("  per  cost ").run()
+    assert next(box for box in app.text_input if box.label == "Unit").placeholder == "per cost"
+    next(box for box in app.text_input if box.label == "Unit").set_value("points").run()
+    assert bar(app)["Target"] == "maximise per cost"
+    assert (chosen(app)["target_name"], chosen(app)["target_unit"]) == ("per cost", "points")
+    app.switch_page("pages/train.py").run()
+    assert "to maximise **per cost**, `mean_acc / log10(flops)`" in texts(app)
+    button(app, "Start training").click().run()
+    assert not app.exception
+    run = in_state.runs().iloc[0]
+    assert (run["target_name"], run["target_unit"], run["name"]) == ("per cost", "points", "Test data: per cost")
+    app.switch_page("pages/data.py").run()
+    assert [box.value for box in app.text_input if box.label in ("Name", "Unit")] == ["per cost", "points"]
+    pills = next(g for g in app.get("button_group") if g.label == "For example")
+    pills.set_value("params").run()
+    assert [box.value for box in app.text_input if box.label in ("Name", "Unit")] == ["", ""]
+    assert bar(app)["Target"] == "minimise `params`"

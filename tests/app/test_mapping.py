@@ -253,3 +253,19 @@ def test_a_second_file_takes_the_first_ones_place(in_state: Workspace, tmp_path:
     app.switch_page("pages/home.py").run()
     app.file_uploader[0].set_value(("second.csv", flat_file(tmp_path / "f.csv").read_bytes(), "")).run()
     assert uploads(in_state) == 1 and "How is second.csv to be read?" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_stopped_trials_can_be_left_out_of_a_training(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    app = drop(trials())
+    app.button(key="use_columns").click().run()
+    app.switch_page("pages/train.py").run()
+    app.toggle(key="drop_stopped").set_value(True)
+    next(b for b in app.button if b.label == "Start training").click().run()
+    assert not app.exception
+    assert in_state.run(in_state.runs()["id"].iloc[0]).config.drop_stopped
+    app = drop(OUTCOMES)
+    app.button(key="use_columns").click().run()
+    app.switch_page("pages/train.py").run()
+    assert not app.toggle  # nothing was stopped

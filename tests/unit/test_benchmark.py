@@ -16,7 +16,7 @@ from autobuild_core.benchmark.truth import Truth
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
 from autobuild_core.records import ArchTable, ModuleGroup
-from autobuild_core.spaces import space_named
+from autobuild_core.spaces import load_space, space_named
 from tests.learning import macro_data, macro_json, macro_truth
 
 MACRO = space_named("nas_bench_macro")
@@ -127,6 +127,28 @@ def test_scale_in_tables_chart_and_csv(monkeypatch: pytest.MonkeyPatch) -> None:
     ElementTree.fromstring(benchmark.chart(found))
     frame = benchmark.records(found)
     assert frame[(frame["table"] == "scale") & (frame["measure"] == "run_s")]["value"].tolist() == [0.3, 0.3]
+
+
+def test_columns_in_tables_and_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(name: str, threads: int, **options: object) -> dict[str, object]:
+        if name == "start":
+            return {"warm begins_s": 0.02, "peak_mib": 1.0}
+        assert options["rows"] == 200
+        Path(str(options["run"])).mkdir()
+        return {"train_s": 0.2, "run_s": float(str(options["columns"])), "run_cpu_s": 1.0, "peak_mib": 100.0, "held_srcc": 0.9}
+
+    monkeypatch.setattr(benchmark, "measure", measure)
+    found = benchmark.run(None, "", columns=[5, 60])
+    assert [row["run_s"] for row in found["columns"]] == [5, 60]
+    assert "Against the number of columns" in benchmark.markdown(found, 2)
+    frame = benchmark.records(found)
+    assert frame.loc[frame["measure"] == "peak_mib", "case"].tolist()[:2] == ["columns=5 rows=200", "columns=60 rows=200"]
+
+
+def test_the_columns_of_the_benchmark_are_loose_and_valid() -> None:
+    table = measures.columns_table(7, 50)
+    assert load_space(table.spec).valid(table.codes).all() and all(unit.loose for unit in table.spec.units)
+    assert len(table) == 50 and table.metrics["acc"].std() > 0.1
 
 
 def test_the_command(whole: ArchTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -83,12 +84,19 @@ class TestTrain:
     def test_end_to_end(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
         out = tmp_path / "run"
         few = ("--members", 2, "--steps", 3, "--threads", 1, "--seed", 5)
-        status, said, _ = ask(capsys, "train", data, "--target", "100 - mean_acc", "--minimize", "--out", out, *few)
+        called = ("--target-name", "mean error", "--target-unit", "points")
+        status, said, _ = ask(capsys, "train", data, "--target", "100 - mean_acc", *called, "--minimize", "--out", out, *few)
         assert status == 0 and said["ensemble_size"] == 2 and len(said["hop_srcc"]) == 5
         assert {"srcc", "kendall", "mae", "seconds", "num_train"} <= set(said)
         config = RunFolder(out).config
         assert (config.target, config.minimize, config.seed, config.num_members) == ("100 - mean_acc", True, 5, 2)
         assert RunFolder(out).state["state"] == "finished"
+        assert config.label.axis == "mean error (points)" and config.name == "macro.json: mean error"
+        status, said, _ = ask(capsys, "report", out)
+        text = Path(said["path"]).read_text()
+        assert "minimise mean error" in text and "<dt>Equation</dt><dd>100 - mean_acc</dd>" in text
+        assert re.search(r"Best measured: row \d+, mean error [\d.]+ points", text) and "measured mean error (points)" in text
+        assert ask(capsys, "verify", said["path"], data)[1]["agrees"]
         status, said, _ = ask(capsys, "build", out, "--num", 2, "--out", tmp_path / "b.jsonl")
         assert (status, said["num"]) == (0, 2)
         status, _, errors = ask(capsys, "train", data, "--target", "mean_acc", "--out", out)

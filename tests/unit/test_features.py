@@ -7,6 +7,7 @@ from autobuild_core.features import JOINT, make_codebook
 from autobuild_core.graphs import chain_graphs, make_graphs
 from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
 from autobuild_core.spaces import Space, space_named
+from tests.flat_spaces import loose_space
 from tests.learning import chain_space, flat_space
 
 UNITS = (UnitSpec("A", (0,), (1,), (0, 1)), UnitSpec("B", (1,), (1,), (0, 1)))
@@ -56,3 +57,27 @@ def test_every_layer_at_every_position_is_told_apart_and_described_by_its_own_va
         shown = {book.values[c][1] for c in book.table[book.names.index("layer index"), position]}
         assert shown == {label}
     assert (np.bincount(book.feature_of) > 1).all()
+
+
+def test_of_loose_units_only_what_can_be_is_a_category_and_nothing_is_said_twice() -> None:
+    spec = loose_space(60).spec
+    book = make_codebook(spec)
+    assert book.names == ("value", "layer", "unit")  # the layer index is the unit, the joint feature the layer
+    values = [value for feature, value in book.values if feature == 1]
+    assert values == list(spec.tokens)
+
+
+def test_numbers_are_coordinates_and_texts_are_not() -> None:
+    spec = loose_space(2).spec  # c0: texts; c1: 1, 2, 4, ...
+    book = make_codebook(spec)
+    numbers = dict(zip(((book.names[f], value) for f, value in book.values), book.numbers, strict=True))
+    assert numbers["value", "1"] == 0 and numbers["value", "2"] == pytest.approx(1 / (2 ** (len(spec.units[1].tokens) - 1) - 1))
+    assert np.isnan(numbers["value", "v0"]) and np.isnan(numbers["layer", "c1=1"])
+    place = book.table[0, 1, spec.units[1].tokens[0]]
+    assert book.values[place] == (0, "1")
+
+
+def test_a_number_of_two_columns_is_a_category_in_each_by_its_coordinate() -> None:
+    spec = loose_space(4).spec
+    book = make_codebook(spec)
+    assert sum(value == "2" for feature, value in book.values if feature == 0) == 2

@@ -12,6 +12,8 @@ from autobuild_core.figures import charts, drawing
 from autobuild_core.figures.colours import (
     Lens,
     Scale,
+    amount,
+    change_words,
     colour,
     digits_for,
     evidence,
@@ -20,11 +22,11 @@ from autobuild_core.figures.colours import (
     rounded,
     scale_for,
     signed,
-    unit_of,
     words,
 )
-from autobuild_core.records import ArchTable
+from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import space_named
+from tests.flat_spaces import loose_space, mixed_space
 
 UP = Scale(Lens.SCORE, 50.0, 40.0, 60.0, "points")
 DOWN = Scale(Lens.SCORE, 50.0, 60.0, 40.0, "ms")
@@ -128,10 +130,10 @@ def test_worse_is_bluish_and_better_is_orange(theme: str) -> None:
 
 
 def test_the_scale_is_fixed_by_the_run(modules: pd.DataFrame) -> None:
-    scale = scale_for(modules, Lens.SCORE, 50.0, False, "acc_pct")
+    scale = scale_for(modules, Lens.SCORE, 50.0, False, "points")
     assert (scale.centre, scale.unit) == (50.0, "points")
     assert scale.better - scale.centre == pytest.approx(scale.centre - scale.worse)
-    assert scale_for(modules, Lens.SCORE, 50.0, True, "latency_ms").better < 50
+    assert scale_for(modules, Lens.SCORE, 50.0, True, "ms").better < 50
     assert scale_for(modules, Lens.GOOD, 50.0, True, "acc").centre == 0.1
     assert scale_for(modules, Lens.NORM, 50.0, True, "acc").better > 0
 
@@ -159,11 +161,11 @@ def test_decimals_follow_the_interval() -> None:
     assert signed(-0.001, 2) == "0.00"
 
 
-@pytest.mark.parametrize(
-    ("target", "unit"), [("map_pct", "points"), ("latency_ms", "ms"), ("params_m", "M"), ("mean_acc", "mean_acc"), ("a / b", "")]
-)
-def test_units(target: str, unit: str) -> None:
-    assert unit_of(target) == unit
+def test_nothing_stands_behind_a_number_without_a_unit() -> None:
+    assert amount(45.414, "") == "45.41" and amount(45.414, "points") == "45.41 points"
+    row = pd.Series({"effect": 0.42, "effect_low": 0.2, "effect_high": 0.6})
+    assert words(row, Lens.SCORE, "") == "+0.42 (+0.20 to +0.60)"
+    assert change_words(0.42, 0.2, Lens.SCORE, "") == "+0.42 (+0.22 to +0.62)"
 
 
 # Drawing
@@ -181,6 +183,35 @@ def test_an_absent_layer_is_not_drawn() -> None:
     row = space.sample(1, np.random.default_rng(0))[0]
     nodes = drawing.architecture_table(space.spec, row)
     assert nodes["position"].tolist() == np.flatnonzero(row >= 0).tolist()
+
+
+class TestCards:
+    def test_loose_choices_are_a_grid_without_arrows_and_frames(self) -> None:
+        space = loose_space(10)
+        nodes = drawing.architecture_table(space.spec, space.sample(1, np.random.default_rng(0))[0])
+        assert nodes["loose"].all() and not any(nodes["after"])
+        assert nodes["y"].nunique() == 2 and nodes["x"].nunique() == 5 and not nodes.duplicated(["x", "y"]).any()
+        token, text = nodes.loc[1, ["token", "text"]]
+        assert token == f"c1={text}"  # the column's name stands over the card
+        figure = drawing.architecture_figure(nodes)
+        assert len(figure.layout.shapes) == 10 and not any(note.showarrow for note in figure.layout.annotations)
+        assert {"c0", "c9"} <= {note.text for note in figure.layout.annotations}
+
+    def test_chains_stand_above_with_their_arrows(self) -> None:
+        spec = mixed_space().spec
+        row = np.array([0, 2, 3, -1, 4, -1, 6, 7, 6, 9], np.int16)
+        nodes = drawing.architecture_table(spec, row).set_index("label")
+        assert nodes.loc[["head", "act"], "y"].min() > nodes.drop(["head", "act"])["y"].max()
+        assert nodes["after"].map(list).to_dict() == {
+            "head": [],
+            "mlp.L1": [],
+            "mlp.L2": ["mlp.L1"],
+            "block.L1": ["mlp.L2"],
+            "list.L1": ["block.L1"],
+            "list.L2": ["list.L1"],
+            "list.L3": ["list.L2"],
+            "act": [],
+        }
 
 
 def test_a_hop_takes_the_module_that_ends_at_the_layer(table: ArchTable, modules: pd.DataFrame) -> None:
@@ -417,3 +448,21 @@ def test_a_ranking_is_whole_up_to_a_length() -> None:
     modules = pd.DataFrame([module(["L1"], [f"t{i}"], float(i)) for i in range(31)])
     ranked = [len(charts.ranking_table(modules.head(n), Lens.SCORE, False, 9, "acc", whole_up_to=30)) for n in (27, 30, 31)]
     assert ranked == [27, 30, 24] and len(charts.ranking_table(modules, Lens.SCORE, False, 9, "acc", 3, 3)) == 6
+
+
+def test_a_heat_map_of_loose_columns_has_a_line_for_their_first_second_and_third_values() -> None:
+    modules = pd.DataFrame([module(["a"], [f"a={v}"], v) for v in (1, 2, 3)] + [module(["b"], [f"b={v}"], 0.5) for v in "xy"])
+    spec = SpaceSpec("flat", "two", ("a", "b"), ("a=1", "a=2", "a=3", "b=x", "b=y"), ())
+    table = charts.heat_table(modules, spec, Lens.SCORE, 9, "points")
+    figure = charts.heat_figure(table, UP, chosen=4)
+    assert list(figure.data[0].y) == ["1", "2", "3"] and np.isnan(figure.data[0].z[2][1])
+    assert list(figure.data[2].text) == ["a=1", "a=2", "a=3", "b=x", "b=y"] and list(figure.data[2].y) == [
+        "1",
+        "2",
+        "3",
+        "1",
+        "2",
+    ]
+    named = [(note.x, note.y, note.text) for note in figure.layout.annotations]
+    assert named == [(0, 0, "1"), (0, 1, "2"), (0, 2, "3"), (1, 0, "x"), (1, 1, "y")]
+    assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].y0) == (0.5, 0.5)

@@ -13,6 +13,7 @@ from autobuild_core.figures import drawing, graph, replacements
 from autobuild_core.figures.colours import Lens, Scale
 from autobuild_core.records import ABSENT, ArchTable, SpaceSpec, UnitSpec
 from autobuild_core.spaces import space_named
+from tests.flat_spaces import loose_space
 from tests.unit.test_figures import module
 
 SCALES = {
@@ -96,6 +97,17 @@ class TestStandalone:
         nodes, edges = vis(graph.standalone_html(found, "0", Lens.SCORE, "Cell"))
         assert len(nodes) == 1 + 6 + 3 and len(edges) == 6 + 6
         assert [edge["to"] for edge in edges if edge["from"] == "input"] == ["0>1", "0>2", "0>3"]
+
+    def test_cards_of_a_set_have_no_edges_and_no_stop_but_the_layer_alone(self) -> None:
+        spec = loose_space(4).spec
+        scored = pd.DataFrame(
+            [module([u.label], [spec.tokens[u.tokens[0]]], 1.0, whole_unit=True, unit=u.label) for u in spec.units]
+        )
+        found = graph.one_graph(source(scored, spec), np.array([u.tokens[0] for u in spec.units], np.int16))
+        assert found.data["edges"] == [] and found.data["loose"] == ["c0", "c1", "c2", "c3"]
+        assert [stop["id"] for stop in found.data["stops"]] == ["0"]
+        nodes, edges = vis(graph.standalone_html(found, "0", Lens.SCORE, "Set"))
+        assert len(nodes) == 4 and edges == []
 
     def test_a_mean_says_how_common_its_layers_are(self, modules: pd.DataFrame) -> None:
         found = graph.mean_graph(source(modules), np.stack([FIRST, FIRST, SECOND]))

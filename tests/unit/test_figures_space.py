@@ -31,7 +31,7 @@ class TestScale:
     @pytest.mark.parametrize(("minimize", "better"), [(False, 92), (True, 88)])
     def test_its_ends_hold_nine_tenths(self, minimize: bool, better: float) -> None:
         frame = pd.DataFrame({"target": [90, 91, 92, 88, 89, 90, 90, 90, 90, 90, 98.0]})
-        scale = space.map_scale(frame, 90.0, minimize, "acc_pct")
+        scale = space.map_scale(frame, 90.0, minimize, "points")
         assert (scale.centre, scale.better, scale.unit) == (90, better, "points")
 
     def test_equal_targets_still_have_a_scale(self) -> None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from autobuild_core.graphs import chain_graphs, make_graphs, module_codes, module_contexts, module_sink
+from autobuild_core.graphs import MEAN, chain_graphs, hops_that_differ, make_graphs, module_codes, module_contexts, module_sink
 from autobuild_core.records import ABSENT, ModuleGroup, SpaceSpec, UnitSpec
 from autobuild_core.spaces import space_named
+from tests.flat_spaces import loose_space, mixed_space
 
 A = ABSENT
 CELL = space_named("nas_bench_201")
@@ -84,3 +85,23 @@ def test_sinks_and_contexts_of_modules() -> None:
     assert module_sink(unit, CELL.spec) == (8, 1) and len(module_contexts(unit, CELL.spec)) == 1
     single = CELL.windows(1)[5]
     assert module_sink(single, CELL.spec) == (5, 0) and len(module_contexts(single, CELL.spec)) == 1
+
+
+def test_a_set_has_no_arrows_and_every_node_hears_the_mean() -> None:
+    space = loose_space(3)
+    graphs = make_graphs(space.sample(2, np.random.default_rng(0)), space.spec)
+    assert graphs.sources.tolist() == [[[0, MEAN], [1, MEAN], [2, MEAN]]] * 2
+    assert hops_that_differ(space.spec, 4) == 1
+
+
+def test_chains_keep_their_arrows_beside_loose_units_and_end_there() -> None:
+    spec = mixed_space().spec  # head; mlp.L1 to L3; block.L1, L2; list.L1 to L3; act
+    graphs = make_graphs(np.array([[0, 2, 3, A, 4, A, 6, 7, 6, 9], [1, A, A, A, 5, 5, 6, 6, 6, 8]], np.int16), spec)
+    assert graphs.positions.tolist()[0] == [0, 1, 2, 4, 6, 7, 8, 9]
+    assert graphs.sources[0, :, 1].tolist() == [MEAN, A, 1, 2, 3, 4, 5, MEAN]
+    assert graphs.sources[1, :, 1].tolist() == [MEAN, A, 1, 2, 3, 4, MEAN, A]  # the last is padded
+    assert hops_that_differ(spec, 4) == 4
+    parted = SpaceSpec("flat", "parted", tuple("abc"), ("x", "y"), tuple(
+        UnitSpec(label, (i,), (1,), (0, 1), loose=label == "b") for i, label in enumerate("abc")
+    ))  # fmt: skip
+    assert make_graphs(np.zeros((1, 3), np.int16), parted).sources[0, :, 1].tolist() == [A, MEAN, A]

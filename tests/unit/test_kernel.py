@@ -10,6 +10,7 @@ from autobuild_core.records import ABSENT
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.structure import structure_kinds
+from tests.flat_spaces import loose_space
 from tests.learning import chain_space, flat_space, random_member
 
 SPACES = {"macro": space_named("nas_bench_macro"), "flat": flat_space(3), "cell": space_named("nas_bench_201")}
@@ -140,3 +141,13 @@ class TestSimilarity:
         inner = np.full((2, 2), 1e4 + 1e-2, np.float32)  # a rounding of 1e-6 away: the squared distance seems to be -0.02
         assert (norms[:, None] + norms - 2 * inner).min() < -0.01
         assert similarity(inner, norms, norms, np.array([1.0, 0, 0])).max() <= 1 + BIAS_VARIANCE
+
+
+def test_a_number_is_a_coordinate_of_its_own() -> None:
+    spec = loose_space(2).spec
+    layers, tokens = Layers(spec), spec.units[1].tokens
+    codes = np.array([[spec.units[0].tokens[0], token] for token in tokens], np.int16)
+    own = layers.coordinates(codes)[:, (layers.of == (1, 2)).all(1)]  # kinds: token, value as a category, value as a number
+    assert own[:, 0] == pytest.approx([spec.numbers["value"][token] for token in tokens])
+    assert not (layers.of[layers.of[:, 0] == 0, 1] == 2).any()  # a column of texts has none
+    assert layers.coordinates(np.array([[0, ABSENT]], np.int16))[0, (layers.of == (1, 2)).all(1)] == pytest.approx(0.5)

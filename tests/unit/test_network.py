@@ -15,10 +15,12 @@ from autobuild_core.network import RANDOM, SOLVED, Network
 from autobuild_core.records import ABSENT, ModuleGroup
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.structure import structure_features
+from tests.flat_spaces import loose_space, mixed_space
 from tests.learning import NUM_HOPS, chain_space, flat_space, random_network, random_weights
 
 SPACES = {"macro": space_named("nas_bench_macro"), "ofa": space_named("ofa_mbv3"), "flat": flat_space(), "chain": chain_space()}
 CELL = space_named("nas_bench_201")
+SETS = {"set": loose_space(6), "mixed": mixed_space()}
 
 
 def both(space: Space) -> tuple[Predictor, Network]:
@@ -46,7 +48,7 @@ def check_equal(space: Space, graphs: Graphs, structure: np.ndarray) -> None:
     assert np.abs(without.scores - outputs.scores).min(0).max() > 0.01  # the structure is heard
 
 
-@pytest.mark.parametrize("space", [*SPACES.values(), CELL], ids=[*SPACES, "cell"])
+@pytest.mark.parametrize("space", [*SPACES.values(), CELL, *SETS.values()], ids=[*SPACES, "cell", *SETS])
 def test_forward_is_that_of_torch(space: Space) -> None:
     codes = space.sample(50, np.random.default_rng(0))
     check_equal(space, make_graphs(codes, space.spec), both(space)[1].structure(codes))
@@ -232,3 +234,40 @@ def test_one_hop_more_hears_what_is_not_the_units() -> None:
     sink, hop = module_sink(unit, CELL.spec)
     difference = [network.node_norms(inside, h)[:, :, sink] - network.node_norms(alone, h)[:, :, sink] for h in (hop, hop + 1)]
     assert np.abs(difference[0]).max() < 1e-4 < 1e-2 < np.abs(difference[1]).max()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_loose_choice_hears_all_others_at_hop_one_and_no_hop_depends_on_their_order(name: str) -> None:
+    space, rng = SETS[name], np.random.default_rng(7)
+    network, codes = random_network(space.spec), space.sample(30, rng)
+    loose = next(i for i, unit in enumerate(space.spec.units) if unit.loose)
+    (place,) = space.spec.units[loose].positions
+    other = next(unit for unit in reversed(space.spec.units) if unit.loose)
+    changed = codes.copy()
+    tokens = np.array(other.tokens)
+    changed[:, other.positions[0]] = tokens[(np.searchsorted(tokens, codes[:, other.positions[0]]) + 1) % len(tokens)]
+    for hop, heard in ((0, False), (1, True)):
+        difference = network.node_norms(codes, hop)[:, :, place] - network.node_norms(changed, hop)[:, :, place]
+        assert (np.abs(difference).max(0) > 1e-4).all() == heard and (np.abs(difference).max() > 1e-6) == heard
+
+
+def test_a_chain_beside_loose_choices_hears_nothing_of_them() -> None:
+    space = SETS["mixed"]
+    network, codes = random_network(space.spec), space.sample(200, np.random.default_rng(8))
+    codes = codes[codes[:, 1] != ABSENT]
+    changed = codes.copy()
+    changed[:, -1] = np.where(codes[:, -1] == codes[:, -1].max(), codes[:, -1].min(), codes[:, -1].max())  # act
+    for hop in range(NUM_HOPS + 1):
+        before, after = (network.node_norms(c, hop)[:, :, 1:9] for c in (codes, changed))
+        np.testing.assert_allclose(before, after, rtol=1e-5)
+
+
+def test_a_loose_module_alone_hears_its_own_mean() -> None:
+    space = SETS["set"]
+    group = space.unit_modules(0)[0]
+    network = random_network(space.spec)
+    graphs = make_graphs(module_codes(group, space.spec.num_positions), space.spec)
+    hops = network.node_embeddings(graphs)
+    own = network._gat(0, hops[0][:, :, 0], np.arange(len(group))[:, None], np.ones((len(group), 1), bool), None)
+    factor, shift = network._folded[0]
+    np.testing.assert_allclose(hops[1][:, :, 0], np.maximum(own * factor + shift, 0), rtol=1e-5, atol=1e-6)

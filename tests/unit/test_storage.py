@@ -2,6 +2,7 @@ import io
 import json
 import multiprocessing
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,20 @@ class TestRunFolder:
         assert content_hash(again.table()) == content_hash(table)
         with pytest.raises(RunError, match="holds a run already"):
             again.create(CONFIG, table)
+
+    def test_what_a_target_is_called_is_kept_and_runs_of_before_have_no_name(self, table: ArchTable, tmp_path: Path) -> None:
+        named = replace(CONFIG, target="acc / flops", target_name="efficiency", target_unit="points")
+        folder = RunFolder(tmp_path).create(named, table)
+        assert folder.config.label.axis == "efficiency (points)"
+        about = folder.about
+        del about["config"]["target_name"], about["config"]["target_unit"]  # as an older version wrote it
+        folder.write_json("config.json", about)
+        assert (folder.config.label.title, folder.config.label.unit) == ("acc / flops", "")
+
+    @pytest.mark.parametrize("wrong", [{"target_name": "a" * 61}, {"target_name": "a\nb"}, {"target_unit": "a" * 19}])
+    def test_a_useless_name_is_refused(self, wrong: dict[str, str]) -> None:
+        with pytest.raises(ConfigError, match=r"target (name|unit): got 'a"):
+            replace(CONFIG, **wrong)
 
     def test_states(self, table: ArchTable, tmp_path: Path) -> None:
         folder = RunFolder(tmp_path).create(CONFIG, table)

@@ -5,7 +5,17 @@ import pytest
 
 from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
 from autobuild_core.spaces import space_named
-from autobuild_core.structure import WEIGHT, path_features, structure_features, structure_kinds, structure_scale
+from autobuild_core.structure import (
+    WEIGHT,
+    layer_pairs,
+    one_hot,
+    path_features,
+    structure_features,
+    structure_kinds,
+    structure_scale,
+    token_counts,
+)
+from tests.flat_spaces import mixed_space
 from tests.learning import chain_space, flat_space
 
 CELL = space_named("nas_bench_201")
@@ -120,3 +130,18 @@ def test_every_column_has_a_kind(name: str) -> None:
     space = space_named(name)
     codes = space.sample(2, np.random.default_rng(0))
     assert len(structure_kinds(space.spec)) == structure_features(codes, space.spec).shape[1]
+
+
+def test_one_hot_of_what_can_be_only() -> None:
+    space = mixed_space()
+    codes = space.sample(40, np.random.default_rng(0))
+    hot, (places, tokens) = one_hot(codes, space.spec), layer_pairs(space.spec)
+    assert list(zip(places.tolist(), tokens.tolist(), strict=True))[:4] == [(0, 0), (0, 1), (1, 2), (1, 3)]
+    assert hot.shape == (40, 2 * space.spec.num_positions)
+    assert (hot == (codes[:, places] == tokens)).all()
+    assert (token_counts(codes, space.spec) == (codes[:, :, None] == np.arange(len(space.spec.tokens))).sum(1)).all()
+
+
+def test_one_hot_where_everything_can_be_is_positions_times_tokens() -> None:
+    codes = CELL.sample(30, np.random.default_rng(0))
+    assert (one_hot(codes, CELL.spec) == (codes[:, :, None] == np.arange(5)).reshape(30, -1)).all()

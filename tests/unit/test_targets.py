@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.errors import TargetError
-from autobuild_core.targets import Target, lower_is_better, suggest_targets
+from autobuild_core.targets import Label, Target, lower_is_better, suggest_targets
 
 METRICS = pd.DataFrame(
     {
@@ -202,3 +202,29 @@ def test_small_values_of_a_bare_cost_or_loss_are_the_good_ones(expression: str) 
 @pytest.mark.parametrize("expression", ["mean_acc", "-test_loss", "acc / params", "accuracy_loss_map", "x", "log(params)"])
 def test_of_anything_else_the_large_values_are(expression: str) -> None:
     assert not lower_is_better(expression)
+
+
+@pytest.mark.parametrize(
+    ("given", "title", "unit", "axis"),
+    [
+        (("map_pct",), "map_pct", "points", "map_pct (points)"),
+        (("latency_ms",), "latency_ms", "ms", "latency_ms (ms)"),
+        (("params_m",), "params_m", "M", "params_m (M)"),
+        (("mean_acc",), "mean_acc", "mean_acc", "mean_acc"),
+        (("a / b",), "a / b", "", "a / b"),
+        (("a / b", "efficiency"), "efficiency", "efficiency", "efficiency"),
+        (("a / b", "accuracy for its cost"), "accuracy for its cost", "", "accuracy for its cost"),
+        (("a / b", "efficiency", "points per ms"), "efficiency", "points per ms", "efficiency (points per ms)"),
+        (("latency_ms", "Delay"), "Delay", "ms", "Delay (ms)"),
+        (("latency_ms", "", "frames"), "latency_ms", "frames", "latency_ms (frames)"),
+        (
+            ("100**(mean_acc/100) / log10(latency_ms_on_that_phone)",),
+            None,
+            "",
+            "100**(mean_acc/100) / log10\u2026",
+        ),
+    ],
+)
+def test_what_a_target_is_called(given: tuple[str, ...], title: str | None, unit: str, axis: str) -> None:
+    label = Label.of(*given)
+    assert (label.title, label.unit, label.axis) == (title or given[0], unit, axis)

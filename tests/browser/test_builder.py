@@ -1,0 +1,103 @@
+"""Build for me in real Chromium, against what is on the screen; a target with a name, and one without a unit, on every page."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from autobuild_core.datasets import read_table
+from autobuild_core.notebook import Run
+from autobuild_core.storage import Workspace
+from tests.app.workspaces import grid_file, macro_file, train
+from tests.browser.conftest import DRAWN, LAST_SEEN, Watch
+
+pytestmark = pytest.mark.browser
+EQUATION = "mean_acc / log10(flops)"
+
+
+@pytest.fixture(scope="module")
+def ids(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Runs: of an equation, of the same with a name, of a grid of which every network was measured."""
+    folder = tmp_path_factory.mktemp("data")
+    macro = server_workspace.add_dataset(read_table(macro_file(folder / "macro.json")), "Macro")
+    found = {"equation": train(server_workspace, macro, EQUATION, False)}
+    found["named"] = train(server_workspace, macro, EQUATION, False)
+    one = server_workspace.run(found["named"])
+    about = one.about
+    about["config"] |= {"target_name": "accuracy for cost", "target_unit": "% per digit"}
+    one.write_json("config.json", about)
+    grid = server_workspace.add_dataset(read_table(grid_file(folder / "grid.csv")), "Grid")
+    return found | {"grid": train(server_workspace, grid, "acc", False)}
+
+
+def opened(page: Page, address: str, text: str) -> None:
+    page.goto(address)
+    page.get_by_text(text).first.wait_for(state="attached")
+    page.wait_for_function(DRAWN)
+
+
+def build(page: Page) -> Locator:
+    """Presses the button; what is said of the candidates."""
+    page.get_by_role("button", name="Build", exact=True).click()
+    said = page.locator("[data-testid=stMarkdownContainer]").filter(
+        has_text="predicted better than the architecture on the screen"
+    )
+    said.first.wait_for()
+    page.wait_for_function(DRAWN)
+    return said.first
+
+
+def fill_slot(page: Page, unit: str, layers: str, native: str) -> None:
+    """Types layers into the slot of a unit, and waits for what the key of the architecture has there."""
+    slot = page.locator("[data-testid=stSelectbox]").filter(has_text=unit).locator("input")
+    slot.fill(layers)
+    slot.press("Enter")
+    expect(page.locator("[data-testid=stCode]").first).to_have_text(re.compile(native))
+
+
+def test_what_is_better_than_the_screen_is_offered_and_nothing_where_it_is_the_best(
+    page: Page, server: str, watch: Watch, ids: dict[str, str], server_workspace: Workspace
+) -> None:
+    opened(page, f"{server}/builder?run={ids['equation']}", LAST_SEEN["builder"])
+    fill_slot(page, "L1-2", "identity, identity", r"^00\d{6}$")
+    expect(build(page)).to_contain_text("All are predicted better than")
+    expect(page.get_by_text("All 6,561 architectures of the space were predicted.")).to_be_visible()
+    best = Run(server_workspace.run(ids["equation"]).path).build(1, allow_evaluated=True).iloc[0]
+    places = (r"^{}\d{{6}}$", r"^\d{{2}}{}\d{{3}}$", r"^\d{{5}}{}$")
+    for part, place, digits in zip(best["modules"], places, (slice(0, 2), slice(2, 5), slice(5, 8)), strict=True):
+        fill_slot(page, part["unit"], ", ".join(part["layers"]), place.format(best["arch"][digits]))
+    said = page.locator("[data-testid=stAlert]").filter(has_text="Nothing unmeasured was found that is predicted better")
+    expect(said).to_be_visible()  # the same candidates, against what is on the screen now
+    expect(said).to_contain_text("None of the networks below is")
+    watch.assert_quiet()
+
+
+def test_a_space_of_which_every_network_was_measured_is_said(page: Page, server: str, watch: Watch, ids: dict[str, str]) -> None:
+    opened(page, f"{server}/builder?run={ids['grid']}", LAST_SEEN["builder"])
+    page.get_by_role("button", name="Build", exact=True).click()
+    expect(page.get_by_text("All 27 networks of this space were evaluated already: there is nothing to build.")).to_be_visible()
+    watch.assert_quiet()
+
+
+@pytest.mark.parametrize("name", LAST_SEEN)
+def test_no_page_shows_markdown_of_a_target_without_a_unit_or_the_equation_of_a_named_one(
+    name: str, page: Page, server: str, watch: Watch, ids: dict[str, str]
+) -> None:
+    chosen = "&arch=row:3&module=L1%2CL2=mb6_k5%2Cmb6_k5!&brush=box:-1e5,-1e5,1e5,1e5"
+    for run, title in (("equation", EQUATION), ("named", "accuracy for cost")):
+        opened(page, f"{server}/{name}?run={ids[run]}{chosen}", LAST_SEEN[name])
+        expect(page.locator(".st-key-top_bar")).to_contain_text(f"maximise {title}")
+        shown = page.locator("[data-testid=stMain]").inner_text()
+        assert not re.search(r"(?<!100)\*\*", shown)  # Data suggests an equation with a power of 100
+        if run == "named" and name not in ("data", "train"):
+            assert EQUATION not in shown
+    watch.assert_quiet()
+
+
+def test_the_bar_says_the_equation_of_a_named_target_where_the_pointer_rests(
+    page: Page, server: str, watch: Watch, ids: dict[str, str]
+) -> None:
+    opened(page, f"{server}/hops?run={ids['named']}", LAST_SEEN["hops"])
+    page.locator(".st-key-top_bar [data-testid=stTooltipHoverTarget]").first.hover()
+    expect(page.get_by_role("tooltip")).to_contain_text(EQUATION)
+    watch.assert_quiet()

@@ -1,0 +1,189 @@
+"""space.json and ConfigSpace's JSON: written, edited, read back, and what they change about a table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ConfigSpace import (
+    AndConjunction,
+    Categorical,
+    ConfigurationSpace,
+    Constant,
+    EqualsCondition,
+    Float,
+    ForbiddenAndConjunction,
+    ForbiddenEqualsClause,
+    ForbiddenInClause,
+    GreaterThanCondition,
+    InCondition,
+    Integer,
+    NotEqualsCondition,
+    OrConjunction,
+    OrdinalHyperparameter,
+)
+
+from autobuild_core import notebook
+from autobuild_core.datasets import read_table
+from autobuild_core.errors import ConfigError, DataError
+from autobuild_core.records import ABSENT
+from autobuild_core.spaces import load_space
+from autobuild_core.spaces._configspace import declared_json, declared_of, read_declared
+from autobuild_core.spaces._declared import Declared, Slot, from_json, make_spec
+
+TABLE = "kind,kernel,drop,units,acc\n" + "\n".join(
+    f"cnn,{3 + 2 * (i // 2 % 2)},,{32 << (i % 3)},0.{i + 11}"
+    if i % 2
+    else f"mlp,,{0.1 * (1 + i // 4 % 2)},{32 << (i % 3)},0.{i + 11}"
+    for i in range(12)
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(TABLE)
+    return path
+
+
+def edited(table: Path, change: Any) -> Path:
+    """The inferred space.json with a change."""
+    raw = json.loads(declared_json(read_table(table).spec))
+    change(raw)
+    path = table.with_name("space.json")
+    path.write_text(json.dumps(raw))
+    return path
+
+
+class TestOurOwn:
+    def test_what_is_written_is_read_back(self, table: Path) -> None:
+        found = read_table(table)
+        path = edited(table, lambda raw: None)
+        again = notebook.read(table, space=path)
+        assert again.spec == found.spec and np.array_equal(again.codes, found.codes)
+        assert read_declared(path) == declared_of(found.spec) == from_json(declared_json(found.spec))
+
+    def test_values_that_were_not_seen_belong_to_the_space(self, table: Path) -> None:
+        def change(raw: dict[str, Any]) -> None:
+            next(u for u in raw["units"] if u["unit"] == "kernel")["values"]["kernel"] = [3, 5, 7]
+
+        spec = notebook.read(table, space=edited(table, change)).spec
+        assert "kernel=7" in spec.tokens and load_space(spec).size == (3 + 2) * 3
+        codes = load_space(spec).sample(400, np.random.default_rng(0))
+        assert (codes == spec.tokens.index("kernel=7")).any()
+
+    def test_forbidden_combinations_are_never_drawn_and_refuse_rows(self, table: Path) -> None:
+        path = edited(table, lambda raw: raw["forbidden"].append({"kind": ["cnn"], "units": [32]}))
+        found = notebook.read(table, space=path)
+        space = load_space(found.spec)
+        cnn, small = found.spec.tokens.index("kind=cnn"), found.spec.tokens.index("units=32")
+        drawn = space.sample(500, np.random.default_rng(0))
+        assert not ((drawn == cnn).any(1) & (drawn == small).any(1)).any()
+        assert space.size == load_space(read_table(table).spec).size - 2
+        assert [r.row for r in found.rejected] == [3, 9]
+
+    def test_tied_columns_are_one_choice(self, tmp_path: Path) -> None:
+        path = tmp_path / "tied.csv"
+        path.write_text(
+            "a,b,c,acc\n" + "\n".join(f"{x},{x if i < 7 else 9 - x},{i % 2},0.{i + 11}" for i, x in enumerate([3, 6] * 4))
+        )
+        slot = Slot("a=b", "column", ("a=b",), (("a", "b"),), (("3", "6"),))
+        declared = Declared((slot, Slot("c", "column", ("c",), (("c",),), (("0", "1"),))))
+        table = read_table(path, declared=declared)
+        assert load_space(table.spec).size == 4 and table.spec.tokens[0] == "a=b=3"
+        assert [(r.row, "column b: got 3, expected that of a" in r.reason) for r in table.rejected] == [(7, True)]
+        assert load_space(table.spec).native(table.codes[0]) == {"a": 3, "b": 3, "c": 0}
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda raw: raw.update(format="x"), "declares no space, expected format 'autobuild space 1'"),
+            (lambda raw: raw.pop("units"), "got a damaged file"),
+            (lambda raw: raw["units"][0].update(kind="cube"), "kind: got kind 'cube', expected one of column, block"),
+            (lambda raw: raw["units"][0].update(values={"kind": []}), "kind: got no value of kind"),
+            (lambda raw: raw["units"][0].update(depths=[0, 99]), r"kind: got depths \[0, 99\], expected numbers of layers"),
+            (lambda raw: raw["units"][0].update(ordered=["kind"]), "as ordered values of kind, expected numbers"),
+            (lambda raw: raw["forbidden"].append({"colour": ["red"]}), "a condition on 'colour', expected one of kind, kernel"),
+            (lambda raw: raw["forbidden"].append({"kind": ["rnn"]}), "kind: got a condition on rnn, expected one of cnn, mlp"),
+            (lambda raw: raw["units"].reverse(), "a condition of 'kernel' on 'kind', expected a unit behind it"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, table: Path, change: Any, message: str) -> None:
+        path = edited(table, change)
+        with pytest.raises(DataError, match=message):
+            notebook.read(table, space=path)
+
+    def test_no_json_and_no_file(self, table: Path) -> None:
+        (table.parent / "bad.json").write_text("{")
+        with pytest.raises(DataError, match=r"bad.json: not readable JSON"):
+            notebook.read(table, space=table.parent / "bad.json")
+        with pytest.raises(ConfigError, match="No such file"):
+            notebook.read(table, space=table.parent / "none.json")
+
+    def test_only_flat_spaces_are_declared(self) -> None:
+        from autobuild_core.spaces import space_named
+
+        with pytest.raises(ConfigError, match="NAS-Bench-Macro, which is always the same"):
+            declared_json(space_named("nas_bench_macro").spec)
+
+
+class TestConfigSpace:
+    def made(self) -> ConfigurationSpace:
+        parts: list[Any] = [
+            Categorical("act", ["relu", "gelu"]),
+            Integer("n", (1, 3)),
+            Integer("w2", (1, 3)),
+            Integer("w3", (1, 3)),
+            OrdinalHyperparameter("level", [1, 2, 4]),
+            Float("lr", (0.0, 0.5)),
+            Constant("const", "x"),
+        ]
+        space = ConfigurationSpace(space={part.name: part for part in parts})
+        space.add(EqualsCondition(space["lr"], space["act"], "relu"))  # a continuous child is left out with its condition
+        space.add(InCondition(space["level"], space["n"], [2, 3]))
+        space.add(GreaterThanCondition(space["w2"], space["n"], 1))
+        both = NotEqualsCondition(space["w3"], space["n"], 1), EqualsCondition(space["w3"], space["act"], "gelu")
+        space.add(AndConjunction(*both))
+        clause = ForbiddenEqualsClause(space["act"], "gelu"), ForbiddenInClause(space["n"], [1, 3])
+        space.add(ForbiddenAndConjunction(*clause))
+        return space
+
+    def test_choices_conditions_and_clauses_are_those_of_the_space(self, tmp_path: Path) -> None:
+        space = self.made()
+        space.to_json(tmp_path / "cs.json")
+        spec = make_spec(read_declared(tmp_path / "cs.json"), "Declared")
+        ours = load_space(spec)
+        assert {unit.label for unit in spec.units} == {"act", "n", "w2", "w3", "level"}
+        every = ours.enumerate()
+        assert every is not None
+        wanted = {
+            tuple(sorted((k, str(v)) for k, v in dict(c).items() if k not in ("lr", "const")))
+            for c in space.sample_configuration(3000)
+        }
+        found = {tuple(sorted((k, str(v)) for k, v in ours.native(row).items())) for row in every}
+        assert found == wanted  # 3,000 draws meet all of the few valid combinations
+
+    def test_it_declares_the_space_of_a_table(self, tmp_path: Path) -> None:
+        space = self.made()
+        space.to_json(tmp_path / "cs.json")
+        drawn = [dict(c) for c in space.sample_configuration(30)]
+        names = sorted({name for row in drawn for name in row})
+        lines = [",".join([*names, "val_acc"])]
+        lines += [",".join([*(str(row.get(n, "")) for n in names), f"0.{i + 11}"]) for i, row in enumerate(drawn)]
+        (tmp_path / "t.csv").write_text("\n".join(lines))
+        table = notebook.read(tmp_path / "t.csv", space=tmp_path / "cs.json")
+        assert len(table) == 30 and not table.rejected and table.context_kinds == {"lr": "setting"}
+        level = next(i for i, unit in enumerate(table.spec.units) if unit.label == "level")
+        assert (table.codes[:, table.spec.units[level].positions[0]] == ABSENT).sum() == sum("level" not in row for row in drawn)
+
+    def test_what_a_table_cannot_have_is_said(self, tmp_path: Path) -> None:
+        space = ConfigurationSpace(space={"a": Categorical("a", [1, 2]), "b": Integer("b", (1, 3))})
+        space.add(Categorical("c", [1, 2]))
+        space.add(OrConjunction(EqualsCondition(space["c"], space["a"], 1), EqualsCondition(space["c"], space["b"], 1)))
+        space.to_json(tmp_path / "or.json")
+        with pytest.raises(DataError, match="a condition OR on c, expected comparisons of one parent"):
+            read_declared(tmp_path / "or.json")
+        ConfigurationSpace(space={"lr": (0.0, 1.0)}).to_json(tmp_path / "none.json")
+        with pytest.raises(DataError, match="expected at least one choice"):
+            read_declared(tmp_path / "none.json")
