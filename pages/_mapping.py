@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from autobuild_core import mapping
@@ -16,7 +17,7 @@ from autobuild_core.errors import StudioError, listed
 from autobuild_core.figures import drawing
 from autobuild_core.mapping import ROLE_NAMES
 from autobuild_core.reading import read_guarded
-from autobuild_core.records import CONTEXT_KINDS, ArchTable, ColumnRole, SpaceSpec
+from autobuild_core.records import CONTEXT_KINDS, ArchTable, Codes, ColumnRole, SpaceSpec
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._configspace import declared_json, read_declared
 from autobuild_core.spaces._declared import from_json, to_json
@@ -25,6 +26,7 @@ from pages._components.columns import columns as columns_component
 from pages._components.columns import said
 
 MAX_SECONDS = 120.0
+MOST_CARDS = 15  # of a set, in a third of the page
 SAID = "as you said"
 MOST_TOKENS = 12  # of a unit that are written out
 ABOVE = 330  # pixels of the window that are not the table's
@@ -197,7 +199,7 @@ def _what_follows(table: ArchTable) -> None:
     facts += [f"context{'s' * (len(names) != 1)}: {', '.join(names[:6])}{' and more' * (len(names) > 6)}"] if names else []
     st.markdown("  \n".join(facts))
     if table.rejected:
-        with st.expander(f"{len(table.rejected):,} rows refused"):
+        with st.expander(f"{len(table.rejected):,} row{'s' * (len(table.rejected) != 1)} refused"):
             for one in table.rejected[:5]:
                 st.caption(f"Row {one.row}: {_shared.plain(one.reason, 300)}")
             if len(table.rejected) > 5:
@@ -245,7 +247,7 @@ def _depths(depths: tuple[int, ...]) -> str:
 
 
 def architectures(table: ArchTable, chosen: int | None = None) -> None:
-    """Three architectures of a table, drawn.
+    """Three architectures of a table, drawn; of a set of very many choices written side by side.
 
     Args:
         table: with at least one row.
@@ -253,6 +255,14 @@ def architectures(table: ArchTable, chosen: int | None = None) -> None:
     """
     places = sorted({0, len(table) // 2, len(table) - 1})
     places = places if chosen is None else [chosen, *(place for place in places if place != chosen)][:3]
+    if sum(unit.loose for unit in table.spec.units) > MOST_CARDS:
+        rows = [int(row) for row in table.source_rows[places]]
+        names = {f"Row {row}{', chosen' if place == chosen else ''}": place for row, place in zip(rows, places, strict=True)}
+        written = {name: _written(table.spec, table.codes[place]) for name, place in names.items()}
+        frame = pd.DataFrame({"Layer": table.spec.position_labels} | written)
+        st.dataframe(frame, hide_index=True, height=300)
+        _shared.csv_button(frame, "architectures_side_by_side")
+        return
     for number, (column, index) in enumerate(zip(st.columns(3, gap="medium"), places, strict=False)):
         with column:
             row = int(table.source_rows[index])
@@ -260,6 +270,12 @@ def architectures(table: ArchTable, chosen: int | None = None) -> None:
             drawn = drawing.architecture_table(table.spec, table.codes[index])
             figure = drawing.architecture_figure(drawn, _shared.theme()).update_layout(height=230)
             _shared.show(figure, _shared.drawing_facts(drawn), f"architecture_{number}", f"Architecture of row {row}")
+
+
+def _written(spec: SpaceSpec, codes: Codes) -> list[str]:
+    """The layers of an architecture, a text a position."""
+    tokens = [spec.tokens[code] if code >= 0 else "" for code in codes]
+    return [token.removeprefix(f"{label}=") for token, label in zip(tokens, spec.position_labels, strict=True)]
 
 
 # The declared space

@@ -78,8 +78,8 @@ NEXT_STEPS = {
 }
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
-LONGEST_IN_BAR = 30  # characters of a name
 NOTHING_SAID: dict[str, Any] = {"roles": {}, "like": "", "declared": "", "declared_name": "", "turn": 0}
+LONGEST_IN_BAR = 30  # characters of a name
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -614,8 +614,9 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
     if drop is not None:
         run = None
     quality = _quality(run)
-    data, target, equation = _subject(run, name)
-    if drop is not None:
+    if drop is None:
+        data, target, equation = _subject(run, name)
+    else:
         data, target, equation = f"{plain(drop.name, 22)} :gray-badge[not stored]", "none yet", None
     with st.container(border=True, key="top_bar"):
         columns = st.columns([2.3, 2.3, 3.4, 2.2], vertical_alignment="center")

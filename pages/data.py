@@ -18,9 +18,14 @@ from pages import _intake, _linked, _mapping, _selection, _shared
 WAYS = ["Maximise", "Minimise"]
 
 _shared.enter("data")
+drop = _shared.dropped()
 _shared.title(
     "Data",
-    "every row of the file is either an architecture below or in the list of refused rows; nothing is dropped silently. "
+    "each line is a column of the file with what it is read as, and why; choose another role and all that follows is worked out "
+    "again. Choices make the search space on the right and the architectures below, contexts are what else varied, metrics what "
+    "was measured. Nothing is stored before you use the columns, and what you change is remembered for the next file like this."
+    if drop is not None
+    else "every row of the file is either an architecture below or in the list of refused rows; nothing is dropped silently. "
     "The target is an equation over the metrics of the file: what the training learns to predict and every score is "
     "counted in, its histogram beside it. In the scatter matrix a box marks the same architectures in every panel; what "
     "is marked on the map stands out here.",
@@ -287,7 +292,6 @@ def architectures(table: ArchTable) -> None:
     _shared.csv_button(frame, "architectures")
 
 
-drop = _shared.dropped()
 if drop is not None:
     _mapping.step(drop)
     st.stop()

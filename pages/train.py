@@ -7,6 +7,7 @@ import streamlit as st
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
 from autobuild_core.mapping import is_minimized
+from autobuild_core.records import ArchTable
 from autobuild_core.runs import ACTIVE_STATES
 from autobuild_core.storage import SAMPLE_ID
 from autobuild_core.targets import Target, suggest_targets
@@ -83,11 +84,21 @@ def form() -> None:
             steps = two.number_input("Training steps", 10, 100_000, None, placeholder="chosen for you")
             longest = three.number_input("Longest module across units", 1, 8, None, placeholder="chosen for you")
             threads = four.number_input("Threads", 1, 64, 2)
-        settings = {"num_members": members, "num_steps": steps, "max_length": longest}
+        settings = {"num_members": members, "num_steps": steps, "max_length": longest, "drop_stopped": stopped_switch(data)}
         if right.form_submit_button("Start training", type="primary", width="stretch"):
-            known = {k: int(v) for k, v in settings.items() if v is not None}
+            known = {k: v if isinstance(v, bool) else int(v) for k, v in settings.items() if v is not None}
             act = lambda: start(name, str(dataset["id"]), aim, seed=int(seed), threads=int(threads), **known)  # noqa: E731
             _shared.guarded(act)
+
+
+def stopped_switch(data: ArchTable) -> bool | None:
+    """Whether stopped trials are left out; None where the data have none."""
+    if not data.num_censored:
+        return None
+    what = f"the {data.num_censored:,} stopped trials" if data.num_censored > 1 else "the stopped trial"
+    return st.toggle(
+        f"Leave {what} out", key="drop_stopped", help="Else they are learned as known to be worse than the others were."
+    )
 
 
 def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
@@ -199,6 +210,7 @@ def repeat(run_id: str, seed: int) -> None:
     config = folder.config
     dataset_id = store.add_dataset(folder.table(), config.data_name)
     settings = {"num_members": config.num_members, "num_steps": config.num_steps, "max_length": config.max_length}
+    settings |= {"drop_stopped": config.drop_stopped}
     name = f"{store.run_name(run_id)[:100]}, seed {seed}"
     aim = _shared.Aim(config.target, config.minimize, config.target_name, config.target_unit)
     start(name, dataset_id, aim, seed=seed, threads=config.threads, **settings)

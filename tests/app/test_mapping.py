@@ -10,19 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import load_format
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import cell_file, chosen, flat_file, macro_file, open_page, texts
-
-
-def trials(num: int = 40) -> str:
-    """A study as Optuna's frame: two choices, a learning rate, pruned and failed trials."""
-    rng = np.random.default_rng(0)
-    lines = ["number,value,datetime_start,params_activation,params_lr,params_units,state"]
-    for i in range(num):
-        state = "PRUNED" if i % 10 == 3 else "FAIL" if i == 7 else "COMPLETE"
-        units, act = rng.choice([32, 64, 128]), rng.choice(["relu", "gelu"])
-        value = "" if state == "FAIL" else f"{0.7 + units / 1000 + rng.normal(0, 0.01):.4f}"
-        lines.append(f"{i},{value},2026-01-01 00:{i:02}:00,{act},{10 ** rng.uniform(-4, -1):.6f},{units},{state}")
-    return "\n".join(lines) + "\n"
+from tests.app.workspaces import cell_file, chosen, flat_file, macro_file, open_page, texts, trials
 
 
 def logged(num: int = 40) -> str:
@@ -248,8 +236,34 @@ def test_a_file_that_is_no_table_leaves_nothing_behind(in_state: Workspace) -> N
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_set_of_very_many_choices_is_written_side_by_side(in_state: Workspace) -> None:
+    names = [f"block_{'abcdefghijklmnopqrst'[i]}_act" for i in range(20)]
+    rows = [",".join([*("rg"[(i >> n % 5) % 2] for n in range(20)), f"{60 + i * 0.37:.2f}"]) for i in range(40)]
+    app = drop(",".join([*names, "acc"]) + "\n" + "\n".join(rows) + "\n")
+    assert not [c for c in app.get("plotly_chart") if c.proto.alt.startswith("Architecture of row")]
+    frame = app.dataframe[0].value
+    assert frame["Layer"].tolist() == names and frame["Row 39"].tolist() == rows[39].split(",")[:20]
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
 def test_a_second_file_takes_the_first_ones_place(in_state: Workspace, tmp_path: Path) -> None:
     app = drop(trials(), "first.csv")
     app.switch_page("pages/home.py").run()
     app.file_uploader[0].set_value(("second.csv", flat_file(tmp_path / "f.csv").read_bytes(), "")).run()
     assert uploads(in_state) == 1 and "How is second.csv to be read?" in texts(app)
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_stopped_trials_can_be_left_out_of_a_training(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    app = drop(trials())
+    app.button(key="use_columns").click().run()
+    app.switch_page("pages/train.py").run()
+    app.toggle(key="drop_stopped").set_value(True)
+    next(b for b in app.button if b.label == "Start training").click().run()
+    assert not app.exception
+    assert in_state.run(in_state.runs()["id"].iloc[0]).config.drop_stopped
+    app = drop(OUTCOMES)
+    app.button(key="use_columns").click().run()
+    app.switch_page("pages/train.py").run()
+    assert not app.toggle  # nothing was stopped

@@ -43,6 +43,18 @@ def flat_file(path: Path, num: int = 90) -> Path:
     return path
 
 
+def trials(num: int = 40) -> str:
+    """The text of a study as Optuna's frame: two choices, a learning rate, pruned and failed trials."""
+    rng = np.random.default_rng(0)
+    lines = ["number,value,datetime_start,params_activation,params_lr,params_units,state"]
+    for i in range(num):
+        state = "PRUNED" if i % 10 == 3 else "FAIL" if i == 7 else "COMPLETE"
+        units, act = rng.choice([32, 64, 128]), rng.choice(["relu", "gelu"])
+        value = "" if state == "FAIL" else f"{0.7 + units / 1000 + rng.normal(0, 0.01):.4f}"
+        lines.append(f"{i},{value},2026-01-01 00:{i:02}:00,{act},{10 ** rng.uniform(-4, -1):.6f},{units},{state}")
+    return "\n".join(lines) + "\n"
+
+
 def grid_file(path: Path) -> Path:
     """A grid of 27 architectures of which every one was measured."""
     rows = [f"{a},{b},{c},{60 + 3 * a + 2 * b + c}\n" for a in (1, 2, 3) for b in (1, 2, 3) for c in (1, 2, 3)]

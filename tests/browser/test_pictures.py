@@ -6,6 +6,7 @@ pictures are compared as grids of mean colours: what moves, disappears or change
 
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from playwright.sync_api import Page
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import SAMPLE_ID, Workspace
 from pages._shared import SAMPLE_FILE
+from tests.app.workspaces import trials
 from tests.browser.conftest import DRAWN, LAST_SEEN, ROOT, Watch
 
 pytestmark = pytest.mark.browser
@@ -68,18 +70,40 @@ def test_a_page_looks_as_in_its_pictures(name: str, page: Page, server: str, wat
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
         page.goto(f"{server}/{name}?run={SAMPLE_ID}")
         page.get_by_text(LAST_SEEN[name]).first.wait_for(state="attached")
-        page.wait_for_function(DRAWN)
-        page.wait_for_timeout(SETTLE_MS)
-        taken = page.screenshot(animations="disabled", caret="hide")
-        path = FOLDER / f"{name or 'home'}-{theme}.png"
-        if WRITE:
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(_smaller(taken))
-        share = share_different(taken, path.read_bytes())
-        if share > MOST_DIFFERENT:
-            wrong.append(f"{path.name}: {share:.0%} of the page")
+        wrong += compared(page, f"{name or 'home'}-{theme}")
     assert not wrong, f"different from {', '.join(wrong)}; look, then make pictures"
     watch.assert_quiet()
+
+
+def test_the_mapping_step_looks_as_in_its_pictures(page: Page, server: str, watch: Watch, sample: None, tmp_path: Path) -> None:
+    path = tmp_path / "study.csv"
+    path.write_text(trials())
+    page.goto(f"{server}/data")
+    page.get_by_role("button", name="Add another file").click()
+    page.locator("input[type=file]").set_input_files(path)
+    page.locator("[data-read]").wait_for()
+    wrong = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+        page.reload()
+        page.get_by_text("Architecture of row").last.wait_for(state="attached")
+        page.locator("[data-read]").wait_for()
+        wrong += compared(page, f"mapping-{theme}")
+    assert not wrong, f"different from {', '.join(wrong)}; look, then make pictures"
+    watch.assert_quiet()
+
+
+def compared(page: Page, name: str) -> list[str]:
+    """Takes a page's picture when it is drawn; what differs from the kept one."""
+    page.wait_for_function(DRAWN)
+    page.wait_for_timeout(SETTLE_MS)
+    taken = page.screenshot(animations="disabled", caret="hide")
+    path = FOLDER / f"{name}.png"
+    if WRITE:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(_smaller(taken))
+    share = share_different(taken, path.read_bytes())
+    return [f"{path.name}: {share:.0%} of the page"] if share > MOST_DIFFERENT else []
 
 
 def _smaller(picture: bytes) -> bytes:
