@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from autobuild_core import registry
 from autobuild_core.datasets._files import encoding_note, inner_name, read_head
-from autobuild_core.datasets._intake import Request
+from autobuild_core.datasets._rows import Request
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import load_space

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from autobuild_core.datasets._intake import Row
+from autobuild_core.datasets._rows import Row
 from autobuild_core.datasets._table import shorten
 from autobuild_core.errors import DataError
 

@@ -6,7 +6,8 @@ from typing import final
 
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._delimited import head_rows, read_rows
-from autobuild_core.datasets._intake import Request, assemble, collect_cells
+from autobuild_core.datasets._intake import assemble
+from autobuild_core.datasets._rows import Request, collect_cells
 from autobuild_core.datasets._table import NUMBER
 from autobuild_core.records import ArchTable
 

@@ -6,8 +6,9 @@ from typing import Any, final
 
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._files import read_text
-from autobuild_core.datasets._intake import Request, Row, assemble, collect_objects
+from autobuild_core.datasets._intake import assemble
 from autobuild_core.datasets._json import Repeated, as_row, document, items
+from autobuild_core.datasets._rows import Request, Row, collect_objects
 from autobuild_core.datasets._table import shorten
 from autobuild_core.errors import DataError
 from autobuild_core.records import ArchTable

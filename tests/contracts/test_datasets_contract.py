@@ -153,7 +153,8 @@ def _with(folder: str) -> Any:
 NEW_FORMAT = """
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._files import text_lines
-from autobuild_core.datasets._intake import assemble, collect_objects
+from autobuild_core.datasets._intake import assemble
+from autobuild_core.datasets._rows import collect_objects
 
 
 class YamlLike(Dataset):
