@@ -266,3 +266,21 @@ class TestShare:
         """Errors +1 and -3 of the halves: share s leaves s - 3 (1 - s) = 4 s - 3, which is 0 at 0.75."""
         share = share_of_solved(self.truth + 1, self.truth - 3, self.truth)
         assert share == pytest.approx(0.75 * 0.75 + 0.125)
+
+
+def test_contexts_are_coordinates_and_a_score_at_points_is_the_mean_there() -> None:
+    space, rng = space_named("nas_bench_macro"), np.random.default_rng(4)
+    codes, own = space.canonical(space.sample(60, rng)), rng.normal(size=(60, 2)).astype(np.float32)
+    scores = (codes == 2).sum(1) * 0.4 + own[:, 0]
+    scores = (scores - scores.mean()) / scores.std()
+    random = random_member(space)
+    solved = solve_readout(random, codes, scores, np.arange(60) % 3, 3, 0, own, (0, 1))
+    half, probes = SolvedHalf(random, solved), space.canonical(space.sample(300, rng))
+    points = np.array([[-1.0, 0.0], [1.0, 0.0], [1.0, 2.0]], np.float32)
+    each = np.stack([half.scores(probes, point[None, None]) for point in points])
+    assert (each[1] - each[0]).mean() > 0.5 and np.abs(each[2] - each[1]).mean() < 0.2  # only the first context matters
+    shares = np.array([0.2, 0.3, 0.5])
+    np.testing.assert_allclose(half.scores(probes, points[:, None], shares), np.tensordot(shares, each, 1), rtol=1e-4, atol=1e-5)
+    itself = half.scores(codes, own[None])  # each row in its own context
+    np.testing.assert_allclose(itself[:, 7], half.scores(codes[7:8], own[7][None, None])[:, 0], rtol=1e-4, atol=1e-5)
+    assert np.corrcoef(itself.mean(0), scores)[0, 1] > 0.97
