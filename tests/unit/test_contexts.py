@@ -1,5 +1,6 @@
 """Contexts as coordinates, the points that averages are over, and where a reader can hold a predictor instead."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core import report, verifying
+from autobuild_core.claims import Facts, plain
+from autobuild_core.cli import main
 from autobuild_core.contexts import ContextColumn, Contexts, Held, Mixed
 from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
@@ -212,6 +216,26 @@ class TestRun:
         for own in (big, ~big):
             assert np.corrcoef(frame["predicted"][own], frame["target"][own])[0, 1] > 0.85
         assert run.quality["srcc"] > 0.85 and 0.7 < run.quality["coverage"] <= 1
+
+    def test_the_command_line_holds_at_a_context_and_says_so(
+        self, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "scores.csv"
+        assert main(["score", str(run.folder.path), "--out", str(out), "--context", "d=small", "--context", "lr=7"]) == 0
+        said = json.loads(capsys.readouterr().out)["context"]
+        assert said["chosen"] == {"d": "small", "lr": 7.0} and "lr = 7 was never observed" in said["warnings"][0]
+        frame = pd.read_csv(out)
+        assert set(frame["context"]) == {"d=small; lr=7"} and frame["confounded_with"].isna().all()
+        for given, sentence in (("d", "got 'd', expected NAME=VALUE"), ("d=huge", "got 'huge', expected one of big, small")):
+            assert main(["build", str(run.folder.path), "--out", str(out), "--context", given]) == 2
+            assert sentence in capsys.readouterr().err
+
+    def test_a_report_of_it_is_worked_out_again_to_the_last_digit(self, run: Run, tmp_path: Path) -> None:
+        said = report.make_bundle(run.folder)
+        assert said["data"]["contexts"] == {"d": "task", "lr": "setting"}
+        again = verifying.train_again(run.table(), run.config, tmp_path / "again", lambda record: None)
+        checks = verifying.compare(said["results"], plain(report.results(again, Facts.load(again), [])))
+        assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]
 
     def test_tables_name_it(self, run: Run, tmp_path: Path) -> None:
         here = run.at(d="small")
