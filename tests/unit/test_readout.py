@@ -270,13 +270,13 @@ class TestShare:
 
 def test_contexts_are_coordinates_and_a_score_at_points_is_the_mean_there() -> None:
     space, rng = space_named("nas_bench_macro"), np.random.default_rng(4)
-    codes, own = space.canonical(space.sample(60, rng)), rng.normal(size=(60, 2)).astype(np.float32)
+    codes, own = space.canonical(space.sample(60, rng)), rng.normal(3, 1, (60, 2)).astype(np.float32)
     scores = (codes == 2).sum(1) * 0.4 + own[:, 0]
     scores = (scores - scores.mean()) / scores.std()
     random = random_member(space)
     solved = solve_readout(random, codes, scores, np.arange(60) % 3, 3, 0, own, (0, 1))
     half, probes = SolvedHalf(random, solved), space.canonical(space.sample(300, rng))
-    points = np.array([[-1.0, 0.0], [1.0, 0.0], [1.0, 2.0]], np.float32)
+    points = np.array([[2.0, 3.0], [4.0, 3.0], [4.0, 5.0]], np.float32)
     each = np.stack([half.scores(probes, point[None, None]) for point in points])
     assert (each[1] - each[0]).mean() > 0.5 and np.abs(each[2] - each[1]).mean() < 0.2  # only the first context matters
     shares = np.array([0.2, 0.3, 0.5])
