@@ -15,8 +15,8 @@ from autobuild_core.contexts import ContextColumn, Contexts, texts
 from autobuild_core.records import ABSENT, ArchTable, SpaceSpec
 
 CONFOUNDED = "confounded_with"
-BINS = 8  # a number of more values is looked at in so many bins of equally many rows
-EXPLAINED = 0.95  # share of a layer's presence that the bins of a number explain, from which it cannot be told from it
+BINS, ROWS_OF_BIN = 16, 10  # a number of more values is looked at in so many bins at most, of so many rows at least
+EXPLAINED = 0.85  # share of a layer's presence that the bins of a number explain, from which it cannot be told from it
 BLANKED = ("score", "effect", "good", "equal_cost")  # lenses without a number, with their intervals
 
 
@@ -28,8 +28,9 @@ def levels(column: ContextColumn, values: pd.Series) -> NDArray[np.int64]:
     numbers = values.to_numpy(float)
     known = np.isfinite(numbers)
     distinct = np.unique(numbers[known])
-    if len(distinct) > BINS:
-        distinct = np.unique(np.quantile(numbers[known], np.arange(BINS) / BINS))
+    bins = max(min(BINS, int(known.sum()) // ROWS_OF_BIN), 2)
+    if len(distinct) > bins:
+        distinct = np.unique(np.quantile(numbers[known], np.arange(bins) / bins))
     return np.where(known, np.searchsorted(distinct, numbers, side="right") - 1, -1)
 
 

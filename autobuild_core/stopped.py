@@ -24,6 +24,7 @@ from autobuild_core.scaling import NormalScores
 Array = NDArray[np.float64]
 ROUNDS = 2  # of expectations and ranks in turn
 MOST_ROWS = 500  # from which the expectations are found; ranks are of all
+STRICT = 0.25  # quantile of the bounds below which trials were stopped as a rule
 UNDERNEATH = 0.95  # share of the stopped trials above which the evaluated ones stand as in a whole study
 FEW = 20  # evaluated targets among the stopped trials, of which fewer do not tell the scale there
 SLOPE_SPREAD, SLOPES = 0.7, np.linspace(-1.5, 2.5, 33)  # of the logarithm of the slope, relative to that above
@@ -125,7 +126,10 @@ def _ranked(
         old = scaling.to_scores(study.sign * levels)
         below = np.searchsorted(expected, old) * share / len(expected)
         fresh = ndtri((np.cumsum(counts) - counts / 2 + below) / (len(values) + share))
-        few = int((old < np.quantile(expected, UNDERNEATH)).sum())
+        limits = study.sign * study.limits[(study.task == number) & study.stopped]
+        few = int((levels < np.quantile(limits, STRICT)).sum())
+        if few >= FEW:  # bounds that say little: what is expected says where trials were stopped
+            few = int((old < np.quantile(expected, UNDERNEATH)).sum())
         if few >= min(FEW, len(levels) - 1):
             out.append(NormalScores(fresh, study.sign * levels, study.sign))
             continue

@@ -84,6 +84,32 @@ def test_graph_embeddings_are_means_of_node_embeddings(space: Space) -> None:
             np.testing.assert_allclose(pooled[:, row], nodes[:, row, graphs.mask[row]].mean(1), rtol=1e-5, atol=1e-6)
 
 
+def test_contexts_stand_beside_the_structure_and_the_nodes_are_computed_once() -> None:
+    space, rng = SPACES["flat"], np.random.default_rng(3)
+    codes, num = space.sample(30, rng), 2
+    plain = random_weights(space.spec, seed=2, width=14)
+    wide = plain["structure_scale"].shape[1] + num
+    model = Predictor(make_codebook(space.spec), 3, ModelConfig(width=14), wide, seed=1).eval()
+    own = {name: t.numpy() for name, t in model.state_dict().items()} | {"structure_scale": plain["structure_scale"]}
+    own["linear_weight"] = rng.normal(0, 0.3, own["linear_weight"].shape).astype(np.float32)
+    model.load_state_dict({name: torch.from_numpy(w) for name, w in own.items() if name != "structure_scale"})
+    network, contexts = Network(own, make_codebook(space.spec), NUM_HOPS), rng.normal(size=(30, num)).astype(np.float32)
+    graphs = make_graphs(codes, space.spec)
+    given = Encoded.of(graphs, network.codebook, np.concatenate([network.structure(codes), contexts], 1))
+    with torch.no_grad():
+        scores, norms = (t.numpy() for t in model(given.batch(torch.arange(30)))[:2])
+    found = network.predict(codes, contexts)
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.graph_norms, norms, rtol=1e-5, atol=1e-5)
+    points, shares = contexts[:3], np.array([0.5, 0.3, 0.2])
+    each = np.stack([network.predict(codes, np.tile(point, (30, 1))).scores for point in points])
+    held = network.held_at(points, shares)
+    np.testing.assert_allclose(held.predict(codes).scores, np.tensordot(shares, each, 1), rtol=1e-5, atol=1e-5)
+    assert held.predict(codes[:0]).scores.shape == (3, 0) and np.ptp(each, axis=0).min() > 1e-4
+    largest = network.held_at(points, shares, lambda at_points: at_points.max(0)).predict(codes).scores
+    np.testing.assert_allclose(largest, each.max(0), rtol=1e-5, atol=1e-5)
+
+
 class TestSolvedHalf:
     """Of NAS-Bench-Macro: 8 positions, 3 tokens."""
 

@@ -289,3 +289,21 @@ def test_ordered_numbers_are_learned_from_few_rows_as_numbers() -> None:
             found.append(spearmanr(SolvedHalf(random, solved).scores(others).mean(0), wanted).statistic)
         gains.append(found[0] - found[1])
     assert min(gains) > 0.004 and np.mean(gains) > 0.01
+
+
+def test_contexts_are_coordinates_and_a_score_at_points_is_the_mean_there() -> None:
+    space, rng = space_named("nas_bench_macro"), np.random.default_rng(4)
+    codes, own = space.canonical(space.sample(60, rng)), rng.normal(3, 1, (60, 2)).astype(np.float32)
+    scores = (codes == 2).sum(1) * 0.4 + own[:, 0]
+    scores = (scores - scores.mean()) / scores.std()
+    random = random_member(space)
+    solved = solve_readout(random, codes, scores, np.arange(60) % 3, 3, 0, own, (0, 1))
+    half, probes = SolvedHalf(random, solved), space.canonical(space.sample(300, rng))
+    points = np.array([[2.0, 3.0], [4.0, 3.0], [4.0, 5.0]], np.float32)
+    each = np.stack([half.scores(probes, point[None, None]) for point in points])
+    assert (each[1] - each[0]).mean() > 0.5 and np.abs(each[2] - each[1]).mean() < 0.2  # only the first context matters
+    shares = np.array([0.2, 0.3, 0.5])
+    np.testing.assert_allclose(half.scores(probes, points[:, None], shares), np.tensordot(shares, each, 1), rtol=1e-4, atol=1e-5)
+    itself = half.scores(codes, own[None])  # each row in its own context
+    np.testing.assert_allclose(itself[:, 7], half.scores(codes[7:8], own[7][None, None])[:, 0], rtol=1e-4, atol=1e-5)
+    assert np.corrcoef(itself.mean(0), scores)[0, 1] > 0.97 and np.abs(itself.mean(0) - scores).mean() < 0.2
