@@ -337,7 +337,8 @@ def _plain_names(columns: Mapping[str, Column], evidence: Evidence) -> dict[str,
         DataError: two columns differ only in a prefix that gives a role.
     """
     names = {header: evidence.plain_name(column) for header, column in columns.items()}
-    names = {h: columns[h].path[-1] if name == h and len(columns[h].path) > 1 else name for h, name in names.items()}
+    last = {h: column.path[-1] for h, column in columns.items() if len(column.path) > 1 and not column.path[-1].isdigit()}
+    names = {h: last.get(h, name) if name == h else name for h, name in names.items()}
     often = Counter(names.values())
     for header, name in names.items():
         if often[name] > 1 and any(header.startswith(p) for p in PREFIXES):

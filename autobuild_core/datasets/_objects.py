@@ -1,4 +1,4 @@
-"""Nested objects as columns of their leaves."""
+"""Nested objects, and lists of lists, as columns of their leaves."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -8,6 +8,7 @@ from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import native_cell
 
 NUM_PEEKED = 1000
+NESTED = ("{", "[[", "((", "[(", "([")
 
 
 def leaves(
@@ -43,19 +44,27 @@ def exploded(columns: Mapping[str, Column], kept: Collection[str]) -> dict[str, 
     out: dict[str, Column] = {}
     for header, column in columns.items():
         values = [v for v in column.values if v]
-        objects = bool(values) and header not in kept and all(v.startswith("{") for v in values[:NUM_PEEKED])
-        parsed = [native_cell(v) for v in column.values] if objects else []
-        if not objects or not any(isinstance(p, dict) for p in parsed):
+        nested = bool(values) and header not in kept and all(v.startswith(NESTED) for v in values[:NUM_PEEKED])
+        parsed = [_by_place(native_cell(v)) for v in column.values] if nested else []
+        if not any(isinstance(p, dict) for p in parsed):
             out[header] = _normalised(column)
             continue
         by_value = [dict(leaves(p, None)) if isinstance(p, dict) else {} for p in parsed]
         codes = column.cell_codes().tolist()
         for keys in dict.fromkeys(keys for own in by_value for keys in own):
-            name = keys[-1] if keys[-1] not in columns and keys[-1] not in out else ".".join((header, *keys))
+            own = keys[-1] not in columns and keys[-1] not in out and not keys[-1].isdigit()
+            name = keys[-1] if own else ".".join((header, *keys))
             out[name] = Column(name, (header, *keys))
             out[name].extend(by_value[code].get(keys, "") for code in codes)
             out[name] = _normalised(out[name])
     return out
+
+
+def _by_place(value: Any) -> Any:
+    """A list of lists as an object of them, by their places from 1: a stage each; anything else as it is."""
+    if isinstance(value, list) and value and all(isinstance(part, list) for part in value):
+        return {str(place): part for place, part in enumerate(value, 1)}
+    return value
 
 
 def _normalised(column: Column) -> Column:

@@ -230,6 +230,14 @@ class TestLists:
         table = read_table(write("config,acc\n" + "\n".join(f'"{c}",0.{i + 1}1' for i, c in enumerate(cells))))
         assert roles(table)["choice"] == ["w", "act"] and [u.label for u in table.spec.units] == ["w.1", "w.2", "act"]
 
+    def test_lists_of_lists_are_a_chain_each(self, write: Any) -> None:
+        stages = [[["c3", "c5"], ["c3"]], [["c5"], ["c3", "c3"]], [["c3"], ["c5"]], [["c5", "c5"], ["c5", "c3"]]] * 2
+        table = read_table(write("".join(json.dumps({"net": net, "acc": 0.1 * i + 0.05}) + "\n" for i, net in enumerate(stages))))
+        assert [(u.label, u.depths) for u in table.spec.units] == [("net.1", (1, 2)), ("net.2", (1, 2))]
+        assert load_space(table.spec).native(table.codes[0]) == {"net.1": ["c3", "c5"], "net.2": ["c3"]}
+        again = read_table(write(json.dumps({"arch": load_space(table.spec).native(table.codes[0])}) + "\n"), space=table.spec)
+        assert again.codes.tolist() == table.codes[:1].tolist()
+
 
 class TestNumberedColumns:
     def frame(self, depths: list[int]) -> pd.DataFrame:
