@@ -13,7 +13,7 @@ from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on
 from autobuild_core.figures.drawing import NODE_HEIGHT, NODE_WIDTH, PLAIN
 
 THEMES = ("light", "dark")
-SVG_COLUMNS = ["label", "token", "unit", "text", "x", "y", "kind", "after", "value", "words", "at", "low", "high"]
+SVG_COLUMNS = ["label", "token", "unit", "text", "x", "y", "kind", "after", "loose", "value", "words", "at", "low", "high"]
 
 
 def claim_figure(rivals: pd.DataFrame, line: dict[str, Any], scale: Scale, theme: str = "light") -> go.Figure:
@@ -92,7 +92,8 @@ def _frame(frame: dict[str, Any]) -> str:
     box = frame["box"]
     size = f'width="{box["x1"] - box["x0"]:g}" height="{box["y1"] - box["y0"]:g}"'
     label = f'<text x="{frame["x"]:g}" y="{box["y0"] - 6:g}" class="unit">{escape(frame["label"])}</text>'
-    return f'<rect class="frame" x="{box["x0"]:g}" y="{box["y0"]:g}" {size} rx="4"/>{label}'
+    around = "" if frame["loose"] else f'<rect class="frame" x="{box["x0"]:g}" y="{box["y0"]:g}" {size} rx="4"/>'
+    return around + label
 
 
 def _arrow(first: dict[str, Any], second: dict[str, Any]) -> str:
