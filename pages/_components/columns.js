@@ -34,7 +34,21 @@ const label = (box, role) => box.data.roles.flatMap((one) => one.options).find((
 function tell(box, line, role) {
   box.changes[line.name] = role;
   box.root.classList.add("busy");
-  box.setStateValue("said", { turn: box.data.turn, roles: { ...box.changes } });
+  send(box);
+}
+
+function send(box) {
+  box.count = (box.count ?? 0) + 1; // a message that is sent again differs from the one before
+  box.setStateValue("said", { turn: box.data.turn, roles: { ...box.changes }, count: box.count });
+}
+
+function sendAgain(box) {
+  // What came back may lack a change that was told while the page ran for another: it is told once more, and only once.
+  const all = JSON.stringify(box.changes);
+  const lacks = box.data.lines.some((line) => line.name in box.changes && line.role !== box.changes[line.name]);
+  if (!lacks || box.again === all) return;
+  box.again = all;
+  send(box);
 }
 
 function roleCell(box, cell, line) {
@@ -117,5 +131,6 @@ export default function (component) {
     filter(box);
   }
   root.dataset.read = data.id;
+  sendAgain(box);
   return () => { if (!root.isConnected) boxes.delete(root); };
 }
