@@ -1,0 +1,72 @@
+"""Pages of a run with tasks, a setting, a seed, stopped trials and modules that cannot be told from a context."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+
+from autobuild_core.datasets import read_table
+from autobuild_core.storage import Workspace
+from tests.app.workspaces import open_page, texts, train
+
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
+
+
+def study(num: int = 100) -> str:
+    """An Optuna frame: the value "swish" was tried on one data set, all others on another, every seventh trial was pruned."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"number": range(num)})
+    frame["params_act"] = rng.choice(["relu", "gelu", "swish"], num)
+    frame["params_units"], frame["params_depth"] = rng.choice([32, 64, 128], num), rng.choice([1, 2, 3], num)
+    frame["params_lr"] = np.round(10 ** rng.uniform(-4, -1, num), 6)
+    frame["user_attrs_dataset"] = np.where(frame["params_act"] == "swish", "cora", "pubmed")
+    frame["user_attrs_seed"] = rng.choice([0, 1], num)
+    frame["value"] = np.round(
+        60
+        + 20 * (frame["user_attrs_dataset"] == "pubmed")
+        + frame["params_units"] / 16
+        + frame["params_depth"]
+        + rng.normal(0, 0.3, num),
+        4,
+    )
+    frame["state"] = np.where(np.arange(num) % 7 == 3, "PRUNED", "COMPLETE")
+    return frame.rename(columns={"user_attrs_dataset": "context:dataset", "user_attrs_seed": "context:seed"}).to_csv(index=False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A workspace and its finished run."""
+    path = tmp_path_factory.mktemp("contexts")
+    file = path / "study.csv"
+    file.write_text(study())
+    table = read_table(file, roles={"dataset": "task", "seed": "seed"})
+    assert table.context_kinds == {"lr": "setting", "dataset": "task", "seed": "seed"} and table.num_censored == 14
+    workspace = Workspace(path)
+    return path, train(workspace, workspace.add_dataset(table, "Study"), "value", False)
+
+
+@pytest.fixture(autouse=True)
+def entered(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(trained[0]))
+    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", trained[0] / "no-sample")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_drawn(page: str, trained: tuple[Path, str]) -> None:
+    app = open_page(page, run=trained[1])
+    assert not app.exception and not app.error, [e.value for e in (*app.exception, *app.error)]
+    assert "nan" not in texts(app).lower().replace("finance", "").split()
+
+
+def test_a_module_that_cannot_be_told_from_a_context_has_no_number_and_says_so(trained: tuple[Path, str]) -> None:
+    modules = Workspace(trained[0]).run(trained[1]).read_frame("modules.parquet")
+    swish = modules[modules["layers"] == '["act=swish"]']
+    assert len(swish) and swish["score"].isna().all() and (swish["confounded_with"] == "dataset").all()
+    others = modules[modules["layers"] == '["act=relu"]']
+    assert others["score"].notna().all() and (others["confounded_with"] == "").all()
+    app = open_page("importance", run=trained[1], module="act=act=swish!")
+    assert not app.exception and not app.error
