@@ -71,7 +71,7 @@ class TestInspect:
         entries = json.loads(data.read_text()) | {"0120": {"mean_acc": 3}}
         data.with_suffix(".gz").write_bytes(gzip.compress(json.dumps(entries).encode()))
         status, said, _ = ask(capsys, "inspect", data.with_suffix(".gz"))
-        assert (status, said["format"], said["space"]) == (0, "nas_bench_macro", "nas_bench_macro")
+        assert (status, said["format"], said["space"]) == (0, "json_table", "nas_bench_macro")
         assert said["num_read"] == len(entries) == said["num_accepted"] + 1
         assert [r["row"] for r in said["rejected"]] == [len(entries) - 1] and said["rejected"][0]["reason"]
         networks = {MACRO.hash_networks(np.array([MACRO.parse(k)], np.int16))[0] for k in entries if len(k) == 8}
