@@ -213,11 +213,8 @@ def _what_follows(table: ArchTable) -> None:
 
 
 def _size(spec: SpaceSpec) -> str:
-    """How many architectures a space has, forbidden ones among them."""
-    space = load_space(spec)
-    size = 1
-    for unit in spec.units:
-        size *= space.unit_size(unit)
+    """How many architectures a space has."""
+    size = load_space(spec).size
     return f"{size:,}" if size < 10**9 else f"10^{len(str(size)) - 1}".replace("^", "\\^")
 
 

@@ -17,9 +17,9 @@ from autobuild_core.notebook import Run, train
 from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import Space, load_space, space_named
-from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.spaces.nas_bench_201 import network_of
 from autobuild_core.structure import structure_features, structure_scale
+from tests.flat_spaces import infer_spec
 
 MACRO_WEIGHTS = np.linspace(0.2, 0.5, 8)
 NUM_HOPS = 4

@@ -46,12 +46,14 @@ class Column:
         name: its header.
         path: keys that lead to it in nested objects; its header alone in flat files.
         always_choices: keep every distinct value, however many there are.
+        semicolons: the file separates its columns by them, as tables with decimal commas do.
         textual: so many cells are no numbers that none is tried any more.
     """
 
     name: str
     path: tuple[str, ...] = ()
     always_choices: bool = False
+    semicolons: bool = False
     textual: bool = False
     floats: "array[float]" = field(default_factory=lambda: array("d"))
     odd: dict[int, str] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class Column:
         self.floats.extend([self._float(start + i, cell) for i, cell in enumerate(cells)])
         if len(self.odd) > SURE_TEXTS and len(self.odd) * 2 > len(self.floats):
             some = list(itertools.islice(self.odd.values(), LOOKED_AT))
-            style = NumberStyle.of(some)
+            style = NumberStyle.of(some, self.semicolons)
             if sum(math.isnan(style.parse(cell)[0]) for cell in some) * 2 > len(some):
                 self.textual, self.odd = True, {}
 
@@ -115,7 +117,7 @@ class Column:
         numbers = np.frombuffer(self.floats, np.float64).copy() if len(self.floats) else np.zeros(0)
         if not self.odd:
             return numbers, None, {}
-        style = NumberStyle.of(self.odd.values())
+        style = NumberStyle.of(self.odd.values(), self.semicolons)
         errors, bad = np.full(len(numbers), np.nan), {}
         for row, cell in self.odd.items():
             number, error = style.parse(cell)
@@ -200,12 +202,16 @@ class NumberStyle:
     comma_is_point: bool
 
     @classmethod
-    def of(cls, cells: Iterable[str]) -> "NumberStyle":
-        """The style that the whole column decides: a comma groups thousands only where every one of them can."""
+    def of(cls, cells: Iterable[str], semicolons: bool = False) -> "NumberStyle":
+        """The style that the whole column decides: a comma groups thousands only where every one of them can.
+
+        Between semicolons also only where a point stands behind one of them (1,013.01): 60,123 is 60.123 there.
+        """
         commas = [part for cell in cells for part in cls._parts(cell) if "," in part]
         groups = [part for part in commas if GROUPS.match(part)]
         grouped = bool(commas) and len(groups) == len(commas) and not any(p.lstrip("+-").startswith("0,") for p in commas)
-        return cls(comma_is_point=not grouped)
+        certain = not semicolons or any("." in part for part in groups)
+        return cls(comma_is_point=not (grouped and certain))
 
     @staticmethod
     def _parts(cell: str) -> list[str]:

@@ -37,8 +37,8 @@ def head_rows(head: bytes, num: int = 20) -> list[list[str]] | None:
         return None
 
 
-def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]]]:
-    """The header and the rows behind it; blank lines are left out.
+def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]], str]:
+    """The header, the rows behind it, and the delimiter; blank lines are left out.
 
     Raises:
         DataError: no header, too many columns, a name used twice; while iterating: not CSV.
@@ -62,4 +62,4 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]]]:
         except csv.Error as error:
             raise DataError(f"{path.name}, near line {reader.line_num + 1}: not readable as CSV: {error}.") from None
 
-    return [name or f"column_{i + 1}" for i, name in enumerate(header)], rows()
+    return [name or f"unnamed_{i}" for i, name in enumerate(header)], rows(), delimiter_of(first)

@@ -324,6 +324,9 @@ def with_values(declared: Declared, wider: dict[str, tuple[str, ...]]) -> Declar
     """A space whose units of one attribute take all values that a study says they can, not only those that were seen."""
     slots = []
     for slot in declared.slots:
+        if slot.kind in ("list", "part"):  # a category is the whole text, not a part of it
+            slots.append(slot)
+            continue
         values = tuple(
             in_order((*own, *(v for c in columns for v in wider.get(c, ()))))
             for own, columns in zip(slot.values, slot.columns, strict=True)

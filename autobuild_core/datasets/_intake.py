@@ -26,7 +26,7 @@ from autobuild_core.datasets._trackers import COMPLETE, STOPPED, Tracker, tracke
 from autobuild_core.errors import ArchitectureError, DataError, MappingError, listed
 from autobuild_core.records import ABSENT, ArchTable, Codes, ColumnRole, Rejection
 from autobuild_core.spaces import Space
-from autobuild_core.spaces._declared import make_spec
+from autobuild_core.spaces._declared import Declared, make_spec
 from autobuild_core.spaces.flat import Flat, block_columns
 
 MEDIAN = 0.5
@@ -68,7 +68,6 @@ class _Assembly:
     def _refuse_unknown_roles(self) -> None:
         """Raises: DataError: a role was said of a column that the file does not have."""
         known = {n for h in self.rows.columns for n in (h, *(h.removeprefix(p) for p in PREFIXES))} | set(self.names.values())
-        known |= {h.removeprefix(p) for h in self.rows.columns for p in ("params_", "Param ", "params.", "config/", "config.")}
         known |= {column.path[-1] for column in self.rows.columns.values() if column.path}
         if self.request.space is None and (unknown := [c for c in self.request.roles if c not in known]):
             shown = listed(self.rows.columns)
@@ -147,6 +146,7 @@ class _Assembly:
     def _metrics(self) -> dict[str, NDArray[np.float64]]:
         """{name in equations: (num_rows,) values}; cells that are no numbers refuse their rows."""
         found: dict[str, NDArray[np.float64]] = {}
+        named = set(map(metric_name, self._of_role("metric")))
         for name, column in self._of_role("metric").items():
             short = metric_name(name)
             if list_form(column) == "":
@@ -157,7 +157,7 @@ class _Assembly:
             self._add(found, short, np.where(np.isinf(column.numbers), np.nan, column.numbers))
             if short != name:
                 self.notes.append(f"Column {shorten(name)} is called {short} in equations.")
-            if column.errors is not None and f"{short}_std" not in found:
+            if column.errors is not None and f"{short}_std" not in named:
                 found[f"{short}_std"] = column.errors
         return found
 
@@ -168,7 +168,8 @@ class _Assembly:
             DataError: another column has its name in equations.
         """
         if short in found:
-            raise DataError(f"{self.request.name}: got two columns that equations would call {short}, expected distinct names.")
+            said = f"{self.request.name}: got two columns that equations would call {short}, expected distinct names"
+            raise MappingError(f"{said}; ignore one of them.", self.roles)
         found[short] = values
 
     def _repeats(self, found: dict[str, NDArray[np.float64]], short: str, column: Column) -> None:
@@ -207,16 +208,23 @@ class _Assembly:
         return {self.names[h]: f.context for h, f in self.found.items() if f.role == "context"}
 
     def _outcomes(self, metrics: dict[str, NDArray[np.float64]]) -> None:
-        """Stopped trials become censored rows; failed ones are refused with their state as the reason."""
+        """Stopped trials become censored rows; failed ones without a value are refused with their state as the reason."""
         column = self.rows.columns.get(self.tracker.state) if self.tracker and self.tracker.state else None
         if column is None or self.tracker is None or column.choices is None:
             return
         outcome = [self.tracker.outcome(value) if value else COMPLETE for value in column.values]
+        runtime, kept = {metric_name(name) for name in self.tracker.runtime}, 0
+        results = [values for name, values in metrics.items() if name not in runtime]
+        valued: NDArray[np.bool_] = np.isfinite(np.array([np.full(self.rows.num_rows, np.nan), *results])).any(0)
         for row, code in enumerate(column.cell_codes().tolist()):
             if outcome[code] == STOPPED:
                 self.censored[row] = self.request.censored.get(row, MEDIAN)
-            elif outcome[code] != COMPLETE:
+            elif outcome[code] != COMPLETE and not valued[row]:
                 self.reasons.setdefault(row, f"{column.name}: got {column.values[code]}, expected a completed trial.")
+            else:
+                kept += outcome[code] != COMPLETE
+        if kept:
+            self.notes.append(f"{kept} trials that did not complete have values and are kept: {column.name} says which.")
         num = int(np.isfinite(self.censored).sum())
         if num:
             self.notes.append(
@@ -233,6 +241,10 @@ class _Assembly:
             MappingError: there is no design choice.
         """
         if self.rows.space is not None and self.rows.codes is not None:
+            if self.request.declared is not None:
+                got = f"architectures of {self.rows.space.spec.title} in {', '.join(self.rows.architectures)}"
+                expected = "expected design columns of the declared space; ignore that column."
+                raise DataError(f"{self.request.name}: got {got}, {expected}")
             return self.rows.space, self.rows.codes
         choices = self._of_role("choice")
         given = self.request.space
@@ -249,14 +261,20 @@ class _Assembly:
             message = f"{self.request.name}: all {self.rows.num_rows} rows were refused; row {first}: {self.reasons[first]}"
             raise MappingError(message, self.roles)
         try:
-            declared = self.request.declared or with_values(
-                Inference(choices, good, self.reasons).declared(), dict(self.request.wider)
-            )
+            declared = self.request.declared or with_values(self._inferred(choices, good), dict(self.request.wider))
             space = Flat(make_spec(declared, Flat.title))
         except DataError as error:
             raise MappingError(f"{self.request.name}: {error}", self.roles) from error
         self._complete(choices, space)
         return space, self._parse(space, choices)
+
+    def _inferred(self, choices: dict[str, Column], good: NDArray[np.bool_]) -> Declared:
+        """The space of the rows that it refuses none of: what only refused rows have is not in it."""
+        num = -1
+        while num != int(good.sum()):
+            num = int(good.sum())
+            declared = Inference(choices, good, self.reasons).declared()
+        return declared
 
     def _no_choice(self) -> str:
         """What to do where nothing is a design choice."""

@@ -39,7 +39,7 @@ def list_form(column: Column) -> str | None:
     """How the cells of a column hold lists: "" = as JSON lists, else by the separator of their parts; None where they do not.
 
     A text is a list where one separator splits every cell into equally many parts of few values that combine to more cells than
-    they are; two parts must be numbers, and three numbers need not combine.
+    they are; two parts must be numbers, three numbers need not combine, and of words every part varies (no `conv` in all).
     """
     if column.__dict__.get("_form", column) is column:
         column.__dict__["_form"] = _form(column)
@@ -65,6 +65,7 @@ def _form(column: Column) -> str | None:
         if "" in pool or len(pool) * 2 > len(flat) or len(values) < 3:
             continue
         combine, numeric = len(values) > len(pool), all(map(is_number, pool))
+        combine &= numeric or all(len({own[i] for own in parts}) > 1 for i in range(width))
         if (combine and (width >= 3 or numeric)) or (numeric and width >= 3):
             return separator
     return None

@@ -31,7 +31,7 @@ def as_cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value) if isinstance(value, list) else str(value)
+    return json.dumps(value, default=str) if isinstance(value, list) else str(value)
 
 
 def exploded(columns: Mapping[str, Column], kept: Collection[str]) -> dict[str, Column]:

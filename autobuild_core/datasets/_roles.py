@@ -37,12 +37,12 @@ METRIC_WORDS = _words("""
     acc accuracy loss error err score auc auroc f1 map miou iou pq fid mae mse rmse rmsle bce ce nll ppl perplexity psnr ssim
     bleu rouge recall precision reward return objective fitness top1 top5 r2 correlation correct latency throughput energy
     flops flop gflops mflops tflops gmacs mmacs macs mac madds madd params param parameters memory runtime fps watts joules
-    power std sd var stderr mean median variance ms us ns sec secs second seconds pct percent predicted
+    power std sd var stderr mean median variance mem hours hour minutes min ms us ns sec secs second seconds pct percent predicted
 """)
 METRIC_NAMES = METRIC_WORDS | _words("""
     m_ap m_io_u value values target top_1 top_5 top1_acc num_params n_params param_count params_count parameter_count total_params
     trainable_params num_parameters n_parameters model_size size_mb inference_time train_time training_time wall_time elapsed
-    time duration low high
+    time duration low high best_epoch best_step stopped_epoch stopped_step epochs_trained
 """)
 UNITS = _words("m g k b mb gb kb mib gib w j s h millions count total")
 CONTEXT_NAMES = {
@@ -147,11 +147,13 @@ class Evidence:
                 return found
         if column.num_values <= 1:
             return Found("ignored", ONE_VALUE if column.counts or column.num_numbers else "empty in every row")
-        if column.path[:1] and column.path[0].lower() in ARCH_ROOTS and not self.architectures:
+        if len(column.path) > 1 and column.path[0].lower() in ARCH_ROOTS and not self.architectures:
             return Found("choice", f"stands inside {column.path[0]}")
         found = self._named(column, name) or self._by_values(column, name)
         if found.role == "choice" and self.design is not None:
             return Found("context", "varies, but is no choice of the declared space")
+        if found.role == "choice" and self.tracker and self.tracker.metrics and self.tracker.metrics.match(column.name):
+            return Found("context", f"no parameter in {self.tracker.title}'s table")
         return found
 
     def _said(self, column: Column, name: str) -> Found | None:
@@ -178,6 +180,10 @@ class Evidence:
             return Found("architecture", parsed, said=by_reader)
         if role == "architecture" and self.design is None:
             role = "choice"
+        if role == "choice" and self.architectures and self.design is None:
+            first = next(iter(self.architectures))
+            got = f"got 'choice' beside the architectures in {first}"
+            raise ConfigError(f"role of {column.name}: {got}, expected context, metric or ignored.")
         return Found(role, why, CONTEXT_NAMES.get(snake(name), "setting"), better, by_reader)
 
     def _tracked(self, column: Column, name: str) -> Found | None:
@@ -243,6 +249,8 @@ class Evidence:
                 return Found("metric", "a number beside the architecture")
             return Found("context", "varies beside the architecture")
         if found is not None:
+            if found.role == "choice" and holds_number_lists(column) and _hardly_repeat(column):
+                return Found("ignored", "its cells are lists of numbers that hardly repeat")
             return found
         if not column.is_numeric:
             return Found("ignored", "a text that hardly repeats")
@@ -280,6 +288,12 @@ def holds_number_lists(column: Column) -> bool:
     if column.choices is None or list_form(column) != "":
         return False
     return all(is_number(part) for value in column.values if value for part in list_of(value, "") or ())
+
+
+def _hardly_repeat(column: Column) -> bool:
+    """Most parts of its lists are different, and not all are whole: what was measured step by step."""
+    parts = [part for value in column.values if value for part in list_of(value, "") or ()]
+    return len(set(parts)) * 2 > len(parts) and not all(float(part).is_integer() for part in parts)
 
 
 def _is_running(column: Column) -> bool:

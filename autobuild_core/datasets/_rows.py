@@ -149,8 +149,14 @@ def _lies_in(space: Space, native: Any) -> bool:
 # Rows of cells under a header
 
 
-def collect_cells(header: list[str], rows: Iterator[list[str]], request: Request) -> Rows:
+def collect_cells(header: list[str], rows: Iterator[list[str]], request: Request, semicolons: bool = False) -> Rows:
     """The columns of delimited rows; rows of another width than the header are refused.
+
+    Args:
+        header: names of the columns.
+        rows: their cells.
+        request: what is asked.
+        semicolons: they separate the columns.
 
     Raises:
         DataError: there is no row.
@@ -158,7 +164,7 @@ def collect_cells(header: list[str], rows: Iterator[list[str]], request: Request
     peeked = list(itertools.islice(rows, NUM_PEEKED))
     if not peeked:
         raise DataError(f"{request.name}: got a header and no row, expected architectures.")
-    table = Rows({name: Column(name, (name,)) for name in header})
+    table = Rows({name: Column(name, (name,), semicolons=semicolons) for name in header})
     even = [row for row in peeked if len(row) == len(header)]
     parser = None
     for place, name in enumerate(header):

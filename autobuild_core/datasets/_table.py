@@ -13,6 +13,7 @@ from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.spaces import Space, space_named
 
 MAX_METRICS = 1000
+SLIP_SHARE = 0.05  # of the rows, from which on a text among numbers is a choice
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 MISSING_MARKS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "?"})
 
@@ -63,7 +64,8 @@ def known_space(native: Any) -> Space | None:
 
 def usual_choices(counts: Mapping[str, int]) -> list[str]:
     """The values that a design column takes: where most cells are numbers only those, so that one slip is no new choice."""
-    texts = [value for value in counts if not NUMBER.fullmatch(value)]
-    if sum(counts[value] for value in texts) * 2 < sum(counts.values()):
-        return [value for value in counts if NUMBER.fullmatch(value)]
+    texts, num = [value for value in counts if not NUMBER.fullmatch(value)], sum(counts.values())
+    if sum(counts[value] for value in texts) * 2 < num:
+        slips = {value for value in texts if counts[value] < max(2, SLIP_SHARE * num)}
+        return [value for value in counts if value not in slips]
     return list(counts)

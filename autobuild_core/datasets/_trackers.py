@@ -63,7 +63,8 @@ MLFLOW = Tracker(
     params=re.compile(r"^params?[./](?P<name>.+)$"),
     metrics=re.compile(r"^metrics?[./](?P<name>.+)$"),
     ignored=re.compile(
-        r"^(run_?id|Run ID|experiment_?id|artifact_uri|status|Status|.*[Tt]ime.*|Duration|Name|User|Source.*|Version|tags\..+)$"
+        r"^(run_?id|Run ID|experiment_?id|artifact_uri|status|Status"
+        r"|start_time|end_time|(Start|End) [Tt]ime|Duration|Name|User|Source.*|Version|tags\..+)$"
     ),
     state="status",
     complete=frozenset({"finished"}),
@@ -86,7 +87,7 @@ RAY = Tracker(
     params=re.compile(r"^config[/.](?P<name>.+)$"),
     metrics=None,
     ignored=re.compile(
-        r"^(trial_id|trial_name|experiment_(id|tag)|date|timestamp|pid|hostname|node_ip|done|logdir|should_checkpoint|status|error"
+        r"^(trial_id|trial_name|experiment_(id|tag)|date|timestamp|pid|hostname|node_ip|done|logdir|should_checkpoint|status"
         r"|episodes_total|timesteps_(total|since_restore)|iterations_since_restore|checkpoint_dir_name|warmup_time)$"
     ),
     runtime=frozenset({"time_this_iter_s", "time_total_s", "time_since_restore"}),
@@ -99,6 +100,9 @@ WANDB_SURE = frozenset({"_wandb", "_runtime", "_timestamp", "Runtime", "Sweep", 
 WANDB_OWN = WANDB_SURE | {"_step", "State", "Name", "ID", "Tags", "User"}
 
 
+VALUE = re.compile(r"^values?(_.+)?$")
+
+
 def tracker_of(headers: Collection[str]) -> Tracker | None:
     """The tracker that wrote a table with these headers; None where no tracker's own columns are there."""
     have = set(headers)
@@ -106,7 +110,7 @@ def tracker_of(headers: Collection[str]) -> Tracker | None:
     def some(tracker: Tracker) -> bool:
         return tracker.params is not None and any(map(tracker.params.match, have))
 
-    if {"number", "state"} <= have and some(OPTUNA_FRAME):
+    if have & {"number", "state"} and any(map(VALUE.match, have)) and some(OPTUNA_FRAME):
         return OPTUNA_FRAME
     if {"Number", "State"} <= have and some(OPTUNA_DASHBOARD):
         return OPTUNA_DASHBOARD

@@ -37,5 +37,5 @@ class CsvTable(Dataset):
         return Fit(0.5 if even else 0.3, f"a header of {len(rows[0])} columns")
 
     def read(self, path: Path, request: Request) -> ArchTable:
-        header, rows = read_rows(path)
-        return assemble(collect_cells(header, rows, request), request)
+        header, rows, delimiter = read_rows(path)
+        return assemble(collect_cells(header, rows, request, semicolons=delimiter == ";"), request)

@@ -43,6 +43,11 @@ class JsonTable(Dataset):
         return assemble(collect_objects(rows_of(document(text, path.name), path.name), request), request)
 
 
+def _are(found: Any, kind: type) -> bool:
+    """A list of nothing but one type."""
+    return isinstance(found, list) and all(isinstance(item, kind) for item in found)
+
+
 def rows_of(found: Any, name: str) -> Callable[[], Iterator[Row]]:
     """What begins to read the rows of an object.
 
@@ -52,8 +57,9 @@ def rows_of(found: Any, name: str) -> Callable[[], Iterator[Row]]:
     pairs = list(found) if isinstance(found, Repeated) else list(found.items()) if isinstance(found, dict) else []
     values = [value for _, value in pairs]
     by_key = dict(pairs)
-    if isinstance(by_key.get("columns"), list) and isinstance(by_key.get("data"), list):  # pandas, orient="split"
-        return lambda: (dict(zip(by_key["columns"], row, strict=False)) for row in by_key["data"])
+    names, lines = by_key.get("columns", ()), by_key.get("data", ())
+    if _are(names, str) and _are(lines, list):  # pandas, orient="split"
+        return lambda: (dict(zip(names, row, strict=False)) for row in lines)
     if values and all(isinstance(value, list) for value in values) and len(set(map(len, values))) == 1 and len(values) > 1:
         return lambda: (dict(zip((k for k, _ in pairs), row, strict=True)) for row in zip(*values, strict=True))
     objects = [value for value in values if isinstance(value, dict)]

@@ -148,7 +148,9 @@ class _Study:
 
     def _params(self) -> Iterator[tuple[int, str, float, dict[str, Any]]]:
         for trial, name, value, text in self.query(
-            "SELECT trial_id, param_name, param_value, distribution_json FROM trial_params"
+            "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
+            "JOIN trials t USING (trial_id) WHERE t.study_id = ?",
+            (self.id,),
         ):
             yield trial, name, value, json.loads(text)
 

@@ -108,6 +108,9 @@ def from_configspace(raw: dict[str, Any], name: str) -> Declared:
         if child in values and parent in values:
             wanted = [as_text(v) for v in condition.get("values", [condition.get("value")])]
             test = COMPARE.get(condition["type"], COMPARE["EQ"])
+            if condition["type"] in ("LT", "GT") and not all(map(is_number, [*values[parent], *wanted])):
+                got = f"a condition {condition['type']} on {parent}"
+                raise DataError(f"{name}: got {got}, whose values are no numbers, expected EQ, NEQ or IN.")
             conditions.append((child, parent, tuple(v for v in values[parent] if any(test(v, w) for w in wanted))))
     children = {child for child, _, _ in conditions}
     depths = {label: (0, 1) if label in children else (1,) for label in values}
@@ -134,13 +137,21 @@ def _parents_first(slots: list[Slot], conditions: list[tuple[str, str, tuple[str
 
 
 def _values(about: dict[str, Any]) -> tuple[str, ...]:
-    """The values of a hyperparameter that is a choice, () of one that is none."""
+    """The values of a hyperparameter that is a choice, () of one that is none.
+
+    Raises:
+        DataError: a range of too many whole numbers.
+    """
     kind = about["type"]
     if kind == "categorical":
         return tuple(dict.fromkeys(map(as_text, about["choices"])))
     if kind == "ordinal":
         return tuple(dict.fromkeys(map(as_text, about["sequence"])))
-    if kind.endswith("_int") and about["upper"] - about["lower"] < MAX_INTEGERS:
+    if kind.endswith("_int"):
+        if (count := about["upper"] - about["lower"] + 1) > MAX_INTEGERS:
+            raise DataError(
+                f"{about['name']}: got {count} whole numbers, expected at most {MAX_INTEGERS}, or an ordinal of some."
+            )
         return tuple(str(number) for number in range(about["lower"], about["upper"] + 1))
     return ()
 
@@ -176,7 +187,7 @@ def _clause(clause: dict[str, Any], values: dict[str, tuple[str, ...]], name: st
     if kind in ("EQUALS", "IN"):
         wanted = [as_text(v) for v in clause.get("values", [clause.get("value")])]
         yield label, tuple(v for v in values.get(label, ()) if v in wanted)
-    elif kind in ("LT", "LE", "GT", "GE") and all(map(is_number, values.get(label, ()))):
+    elif kind in ("LT", "LE", "GT", "GE") and all(map(is_number, [*values.get(label, ()), str(clause["value"])])):
         bound = float(clause["value"])
         tests = {"LT": lambda v: v < bound, "LE": lambda v: v <= bound, "GT": lambda v: v > bound, "GE": lambda v: v >= bound}
         yield label, tuple(v for v in values.get(label, ()) if tests[kind](float(v)))

@@ -6,6 +6,7 @@ What a table is inferred as and what a file `space.json` says are the same thing
 import itertools
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ LOG_FACTOR = 100  # numbers that span more are compared by their logarithms
 PLACE = "place in range"  # attribute of loose numbers: all columns share it
 KINDS = ("column", "block", "numbered", "list", "part")
 FORMAT = "autobuild space 1"
+WRITTEN = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")  # not whole numbers: 007 may be a code
 
 
 @dataclass(frozen=True)
@@ -215,13 +217,17 @@ def from_json(text: str) -> Declared:
         if raw.get("format") != FORMAT:
             raise DataError(f"space.json: got format {raw.get('format')!r}, expected '{FORMAT}'.")
         slots = tuple(_slot(unit) for unit in raw["units"])
+        for slot in slots:
+            num = sum(other.kind == "part" and other.columns == slot.columns for other in slots)
+            if slot.kind == "part" and not 0 <= slot.part < num:
+                raise DataError(f"space.json, {slot.label}: got part {slot.part}, expected 0 to {num - 1}.")
         conditions = tuple(
             (str(c["unit"]), str(parent), tuple(map(as_text, values)))
             for c in raw.get("conditions", ())
             for parent, values in c["where"].items()
         )
         forbidden = tuple({str(u): tuple(map(as_text, v)) for u, v in clause.items()} for clause in raw.get("forbidden", ()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"space.json: got a damaged file ({type(error).__name__}: {str(error)[:80]}), expected units.") from None
     return Declared(slots, conditions, forbidden)
 
@@ -238,21 +244,30 @@ def _slot(unit: dict[str, Any]) -> Slot:
             raise DataError(f"space.json, {label}: got no value of {name}, expected at least one.")
         if name in unit.get("ordered", ()) and not all(map(is_number, own)):
             raise DataError(f"space.json, {label}: got {', '.join(own)[:60]} as ordered values of {name}, expected numbers.")
+    if not names:
+        raise DataError(f"space.json, {label}: got no column, expected at least one.")
     depths = tuple(sorted({int(depth) for depth in unit.get("depths", (1,))}))
     if not depths or depths[0] < 0 or depths[-1] > MAX_DEPTH:
         raise DataError(f"space.json, {label}: got depths {list(depths)}, expected numbers of layers from 0 to {MAX_DEPTH}.")
     columns = tuple(tuple(map(str, unit["columns"][name])) for name in names)
+    needed = max(depths[-1], 1) if kind == "numbered" else 1
+    for name, own in zip(names, columns, strict=True):
+        if isinstance(unit["columns"][name], str) or len(own) < needed or (kind == "numbered" and len(own) != needed):
+            raise DataError(f"space.json, {label}: got {len(own)} columns of {name}, expected a list of {needed}.")
+    if kind in ("column", "part") and depths[-1] > 1:
+        raise DataError(f"space.json, {label}: got depths {list(depths)}, expected 1, or 0 and 1, of a {kind}.")
     beside = (unit.get("depth"), str(unit.get("separator", "")), int(unit.get("part", 0)))
     return Slot(label, kind, names, columns, values, depths, *beside)
 
 
 def as_text(value: Any) -> str:
     """A value as text; 3, 3.0 and "3.0" are the same, True is "True"."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
     text = str(value).strip()
-    head, point, tail = text.partition(".")
-    return head if point and tail.strip("0") == "" and head.lstrip("-").isdigit() and tail else text
+    if text.lower() in ("true", "false"):
+        return text.capitalize()
+    if not WRITTEN.fullmatch(text) or not math.isfinite(number := float(text)):
+        return text
+    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
 
 
 def plain(text: str) -> int | float | str | bool:

@@ -10,12 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-import pandas as pd
-
 from autobuild_core.errors import ArchitectureError, DataError
-from autobuild_core.records import ABSENT, Codes, SpaceSpec, UnitSpec
+from autobuild_core.records import ABSENT, Codes, UnitSpec
 from autobuild_core.spaces import Space
-from autobuild_core.spaces._declared import Declared, Slot, as_text, in_order, make_spec, plain
+from autobuild_core.spaces._declared import Slot, as_text, in_order, plain
 
 BLOCK = re.compile(r"^(?P<block>.*?\d+)_(?P<attribute>[A-Za-z]+)$")
 DEPTH_NAMES = {"l", "d", "depth", "layers"}
@@ -55,28 +53,6 @@ def block_slot(label: str, columns: Sequence[str], seen: Mapping[str, Sequence[s
     depths = _depths(depth, seen[depth]) if depth else (1,)
     values = tuple(in_order(seen[c]) for c in choosing)
     return Slot(label, "block", tuple(names[c] for c in choosing), tuple((c,) for c in choosing), values, depths, depth)
-
-
-def infer_spec(frame: pd.DataFrame, design: Sequence[str]) -> SpaceSpec:
-    """The space of all combinations of the values seen in each design column: blocks, and single columns.
-
-    Args:
-        frame: one row an architecture.
-        design: its design columns, in the table's order (which is taken for the order of data flow between blocks).
-
-    Raises:
-        DataError: a depth column holds something that is not a small whole number, or a unit has too many combinations.
-    """
-    seen = {column: [as_choice(v) for v in frame[column].dropna().tolist()] for column in design}
-    blocks = block_columns(design)
-    owner = {column: block for block, columns in blocks.items() for column in columns}
-    slots = []
-    for label in dict.fromkeys(owner.get(column, column) for column in design):
-        if label in blocks:
-            slots.append(block_slot(label, blocks[label], seen))
-        else:
-            slots.append(Slot(label, "column", (label,), ((label,),), (in_order(seen[label]),)))
-    return make_spec(Declared(tuple(slots)), Flat.title)
 
 
 def _depths(column: str, values: Sequence[str]) -> tuple[int, ...]:
@@ -252,7 +228,8 @@ class Flat(Space):
         """{values: token} of a unit, worked out once."""
         known: dict[str, dict[tuple[str, ...], int]] = self.__dict__.setdefault("_by_values", {})
         if unit.label not in known:
-            known[unit.label] = {self._values(unit, entry, token): token for token in unit.tokens}
+            by_text = ((tuple(map(as_text, self._values(unit, entry, token))), token) for token in unit.tokens)
+            known[unit.label] = dict(by_text)  # runs of before spelt some numbers otherwise
         return known[unit.label]
 
 

@@ -10,7 +10,7 @@ from autobuild_core import registry
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.spaces import Space, load_space, space_named
-from autobuild_core.spaces.flat import infer_spec
+from tests.flat_spaces import infer_spec
 
 FRAME = pd.DataFrame({"b0_k": [3, 5], "b0_e": [1, 6], "b0_l": [0, 2], "b1_k": [3, 5], "b1_e": [1, 6], "b1_l": [1, 3]})
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from autobuild_core.errors import ArchitectureError
 from autobuild_core.spaces import space_named
-from autobuild_core.spaces.flat import Flat, infer_spec
+from autobuild_core.spaces.flat import Flat
 from autobuild_core.spaces.nas_bench_201 import network_of
+from tests.flat_spaces import infer_spec
 
 TOKENS = space_named("ofa_mbv3").spec.tokens
 JSON_VALUES = st.recursive(

@@ -150,7 +150,20 @@ class TestTrackers:
             "choice": ["layers", "act"],
             "context": ["lr"],
         }
-        assert [(r.row, r.reason) for r in table.rejected] == [(7, "status: got FAILED, expected a completed trial.")]
+        assert not table.rejected  # the failed one has a value
+        assert "1 trials that did not complete have values and are kept: status says which." in table.notes
+        frame.loc[7, "metrics.val_acc"] = None
+        failed = read_table(write(frame)).rejected
+        assert [(r.row, r.reason) for r in failed] == [(7, "status: got FAILED, expected a completed trial.")]
+
+    def test_times_are_results_and_parameters_too(self, write: Any) -> None:
+        frame = pd.DataFrame({"run_id": list("abcdefgh"), "metrics.inference_time": np.round(RNG.random(8), 4)})
+        frame["params.time_steps"], frame["end_time"] = [10, 20] * 4, pd.date_range("2026-01-01", periods=8)
+        assert roles(read_table(write(frame))) == {
+            "ignored": ["run_id", "end_time"],
+            "metric": ["inference_time"],
+            "choice": ["time_steps"],
+        }
 
     def test_ray(self, write: Any) -> None:
         frame = pd.DataFrame(
@@ -188,10 +201,11 @@ class TestTrackers:
         assert found["choice"] == ["layers", "act"] and found["context"] == ["lr"] and found["metric"] == ["val_acc", "_runtime"]
         assert found["ignored"] == ["name", "_timestamp"]
 
-    def test_a_crashed_run_is_refused_with_its_state(self, write: Any) -> None:
+    def test_a_crashed_run_without_a_value_is_refused_with_its_state(self, write: Any) -> None:
         lines = ["Name,State,Created,Runtime,act,val_acc"]
         lines += [
-            f"run-{i},{'crashed' if i == 3 else 'finished'},2026-01-01T00:0{i}:00Z,{40 + i},{'ab'[i % 2]},0.7{i}"
+            f"run-{i},{'crashed' if i == 3 else 'finished'},2026-01-01T00:0{i}:00Z,{40 + i * i},{'ab'[i % 2]},"
+            f"{'' if i == 3 else 0.7 + i / 99}"
             for i in range(6)
         ]
         table = read_table(write("\n".join(lines)))
@@ -326,7 +340,7 @@ class TestNumbers:
             (["71.3%", "72.9 %", "74%", "75.1%"], [71.3, 72.9, 74, 75.1]),
             (["0,713", "0,729", "0,74", "1"], [0.713, 0.729, 0.74, 1]),
             (["1,013.01", "305.08", "632.46", "88.59"], [1013.01, 305.08, 632.46, 88.59]),
-            (["1,013", "2,305", "632", "88"], [1013, 2305, 632, 88]),
+            (["60,123", "72,305", "63,200", "88,100"], [60.123, 72.305, 63.2, 88.1]),
             (["1.013,01", "305,08", "632,46", "88,59"], [1013.01, 305.08, 632.46, 88.59]),
             (["71.3 ± 0.2", "72.9±0.1", "74 +/- 0.3", "75.1"], [71.3, 72.9, 74, 75.1]),
             (["71.3 ± 0.2%", "72.9% ± 0.1%", "74%", "75.1"], [71.3, 72.9, 74, 75.1]),
@@ -352,6 +366,34 @@ class TestNumbers:
         assert place[:4] == pytest.approx((0, 1 / 3, 2 / 3, 1))  # a factor of 1,000: by their logarithms
         assert place[4:] == pytest.approx((0, 1 / 3, 2 / 3, 1))
         assert load_space(spec).native(np.array([1, 4], np.int16)) == {"wd": 0.001, "units": 32}
+
+    def test_thousands_are_grouped_between_commas(self, write: Any) -> None:
+        text = "kernel,params\n" + "\n".join(
+            f'{3 + 2 * (i % 2)},"{cell}"' for i, cell in enumerate(["1,013", "2,305", "632", "88"])
+        )
+        assert read_table(write(text)).metrics["params"].tolist() == [1013, 2305, 632, 88]
+
+    def test_a_text_among_numbers_that_repeats_is_a_choice_and_a_slip_is_not(self, write: Any) -> None:
+        cells = [["8", "16", "full"][i % 3] for i in range(30)] + ["oops"]
+        text = "patch,acc\n" + "\n".join(f"{cell},0.{i + 11}" for i, cell in enumerate(cells))
+        table = read_table(write(text))
+        assert set(table.spec.tokens) == {"patch=8", "patch=16", "patch=full"} and [r.row for r in table.rejected] == [30]
+
+    def test_equal_numbers_in_other_spellings_are_one_choice(self, write: Any) -> None:
+        cells = ["0.10", "0.1", "1e-1", "0.20", "0.2", ".2", "2e-1", "0.1"]
+        spec = read_table(write("drop,acc\n" + "\n".join(f"{c},0.{i + 11}" for i, c in enumerate(cells)))).spec
+        assert spec.tokens == ("drop=0.1", "drop=0.2")
+        lines = "".join(json.dumps({"arch": {"drop": v}}) + "\n" for v in (0.1, "0.10", 0.2))
+        assert read_table(write(lines), space=spec).codes.ravel().tolist() == [0, 0, 1]
+
+    def test_learning_curves_are_neither_choices_nor_metrics(self, write: Any) -> None:
+        curves = np.round(RNG.random((8, 5)), 4).tolist()
+        rows = [{"kernel": 3 + 2 * (i % 2), "history": curve, "acc": curve[-1]} for i, curve in enumerate(curves)]
+        assert roles(read_table(write("".join(json.dumps(row) + "\n" for row in rows))))["ignored"] == ["history"]
+
+    def test_what_happens_after_the_choice_is_a_metric(self, write: Any) -> None:
+        frame = pd.DataFrame({"kernel": [3, 5] * 8, "best_epoch": 40 + RNG.permutation(16), "gpu_hours": RNG.permutation(16) + 5})
+        assert roles(read_table(write(frame)))["metric"] == ["best_epoch", "gpu_hours"]
 
 
 class TestRolesThatAreSaid:

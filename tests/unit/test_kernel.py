@@ -8,9 +8,8 @@ from autobuild_core.graphs import make_graphs
 from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Layers, Relevances, compare, similarity
 from autobuild_core.records import ABSENT
 from autobuild_core.spaces import Space, load_space, space_named
-from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.structure import structure_kinds
-from tests.flat_spaces import loose_space
+from tests.flat_spaces import infer_spec, loose_space
 from tests.learning import chain_space, flat_space, random_member
 
 SPACES = {"macro": space_named("nas_bench_macro"), "flat": flat_space(3), "cell": space_named("nas_bench_201")}

@@ -22,8 +22,8 @@ from autobuild_core.records import ABSENT, ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import SCORE_COLUMNS, make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import load_space, space_named
-from autobuild_core.spaces.flat import infer_spec
 from autobuild_core.training import TrainConfig, split_folds
+from tests.flat_spaces import infer_spec
 from tests.learning import MACRO_VALUES, MACRO_WEIGHTS, macro_data, macro_truth
 
 MACRO = space_named("nas_bench_macro")

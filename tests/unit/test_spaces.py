@@ -9,11 +9,12 @@ import pytest
 from autobuild_core.errors import ArchitectureError, ConfigError, DataError
 from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.spaces import load_space, space_named
-from autobuild_core.spaces.flat import Flat, as_choice, block_columns, infer_spec
+from autobuild_core.spaces.flat import Flat, as_choice, block_columns
 from autobuild_core.spaces.nas_bench_201 import NasBench201
 from autobuild_core.spaces.nas_bench_macro import NasBenchMacro
 from autobuild_core.spaces.ofa_mbv3 import OfaMbv3
 from autobuild_core.spaces.ofa_proxyless import OfaProxyless
+from tests.flat_spaces import infer_spec
 
 BLOCKS = pd.DataFrame({"b0_k": [3, 5, 3], "b0_l": [1, 2, 0], "b1_k": [3, 3, 7], "b1_l": [1, 1, 2]})
 
