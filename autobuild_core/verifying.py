@@ -18,7 +18,7 @@ from typing import Any
 
 from autobuild_core import notebook, report
 from autobuild_core.claims import Facts, plain
-from autobuild_core.datasets import read_table
+from autobuild_core.datasets import load_format, read_table, recognise
 from autobuild_core.errors import DataError, ReportError
 from autobuild_core.pins import Pin
 from autobuild_core.records import ArchTable
@@ -160,6 +160,9 @@ def check_data(bundle: report.Bundle, path: Path) -> tuple[ArchTable, list[Check
     """
     said = bundle["data"]
     declared = None if said.get("declared") is None else from_json(json.dumps(said["declared"]))
+    if (found_format := recognise(path)) != said["format"]:
+        got, expected = load_format(found_format).title, said.get("format_title", said["format"])
+        raise DataError(f"{path}: got a file read as {got}, expected one of {expected}, which the report was made from.")
     table = read_table(path, said["format"], None, said.get("roles"), declared)
     found = report.data_facts(table, said["name"])
     if found["hash"] != said["hash"]:

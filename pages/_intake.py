@@ -119,7 +119,7 @@ def _take_in(name: str, act: Callable[[], str | None]) -> None:
     st.session_state["drops"] = st.session_state.get("drops", 0) + 1
     if dataset is not None:
         _shared.keep(drop=None)
-        _shared.choose_data(dataset)
+        _shared.choose_new_data(dataset)
     _shared.go_to("data")
 
 

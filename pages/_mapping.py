@@ -117,10 +117,10 @@ def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
         workspace.remember_roles(mapping.header_key(found.columns), drop.mapping["roles"], drop.name)
         workspace.delete_upload(drop.id)
         _shared.keep(drop=None)
-        _shared.choose_data(dataset)
+        _shared.choose_new_data(dataset)
         st.rerun()
 
-    if st.button("Drop the file", key="drop_the_file", help="Nothing of it is kept"):
+    if st.button("Discard the file", key="drop_the_file", help="Nothing of it is kept"):
         _shared.workspace().delete_upload(drop.id)
         _shared.keep(drop=None)
         st.rerun()

@@ -367,6 +367,12 @@ def choose_data(dataset_id: str | None) -> None:
     _choose(run=None, data=dataset_id)
 
 
+def choose_new_data(dataset_id: str) -> None:
+    """Chooses a data set that was just stored: what was chosen in other data, and their target, are let go."""
+    keep(**dict.fromkeys(_selection.OF_THE_DATA))
+    choose_data(dataset_id)
+
+
 def _choose(**choice: str | None) -> None:
     """Chooses the pair anew; what was chosen in other data, and their target, are let go."""
     before = _hash_of(*current_pair())

@@ -49,7 +49,8 @@ class _Assembly:
         self.rows, self.request = rows, request
         self.tracker: Tracker | None = tracker_of({*rows.columns, *(c.path[0] for c in rows.columns.values() if c.path)})
         self.notes: list[str] = []
-        rows.columns = exploded(rows.columns, rows.architectures)
+        bookkeeping = [header for header in rows.columns if self.tracker and self.tracker.ignored.match(header)]
+        rows.columns = exploded(rows.columns, {*rows.architectures, *bookkeeping})
         design = frozenset(request.space.columns) if isinstance(request.space, Flat) else None
         if request.declared is not None:
             design = frozenset(c for slot in request.declared.slots for own in slot.columns for c in own) | {

@@ -39,7 +39,7 @@ def exploded(columns: Mapping[str, Column], kept: Collection[str]) -> dict[str, 
 
     Args:
         columns: by header.
-        kept: headers of columns that hold architectures.
+        kept: headers of columns that stay as they are: architectures, a tracker's bookkeeping.
     """
     out: dict[str, Column] = {}
     for header, column in columns.items():

@@ -195,7 +195,7 @@ class Evidence:
         if any(map(tracker.ignored.match, written)):
             return Found("ignored", f"{tracker.title}'s own bookkeeping")
         if column.name in tracker.runtime and column.num_numbers and column.num_values > 1:
-            return Found("metric", f"{tracker.title}'s own measure of time")
+            return Found("metric", f"{tracker.title}'s own measure of time", better="lower")
         if tracker.metrics and any(map(tracker.metrics.match, written)) and column.is_numeric and column.num_values > 1:
             return Found("metric", f"a result in {tracker.title}'s table")
         return None

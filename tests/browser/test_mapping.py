@@ -209,6 +209,6 @@ def test_several_changes_in_a_row_all_hold_and_are_remembered_for_the_next_file(
     page.get_by_role("button", name="Forget these choices").click()
     expect(role(page, "depth")).to_have_value("choice")
     expect(page.get_by_text("3 units of a space of 48 architectures")).to_be_visible()
-    page.get_by_role("button", name="Drop the file").click()
+    page.get_by_role("button", name="Discard the file").click()
     expect(page.get_by_text("60 of 60")).to_be_visible()
     watch.assert_quiet()

@@ -98,6 +98,12 @@ class TestOptuna:
         self.check(table, study[0])
         assert set(table.censored[np.isfinite(table.censored)]) == {0.5}  # steps are not in the frame: below the median
 
+    def test_a_samplers_own_parameters_are_bookkeeping(self, study: tuple[optuna.Study, Path], write: Any) -> None:
+        """TPE keeps what it drew in an attribute of the trial, as an object with the parameters' names."""
+        frame = study[0].trials_dataframe()
+        own = [json.dumps(trial.params) for trial in study[0].trials]
+        self.check(read_table(write(frame.assign(**{"system_attrs_tpe:relative_params:0": own}))), study[0])
+
     def test_the_storage_is_read_with_bounds_and_is_not_changed(self, study: tuple[optuna.Study, Path]) -> None:
         before = study[1].read_bytes()
         table = read_table(study[1])
