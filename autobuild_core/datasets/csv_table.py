@@ -18,8 +18,8 @@ SINGLE = re.compile(r"[\w :.()%/-]{1,60}")
 class CsvTable(Dataset):
     """Commas, semicolons or tabs; columns are streamed, and cells parsed once per distinct value."""
 
-    title = "Table (CSV, also with semicolons or tabs)"
-    about = "a row an evaluation: design choices or an architecture, and what was measured"
+    title = "Table (CSV)"
+    about = "a row an evaluation: design choices or an architecture, and what was measured; commas, semicolons or tabs"
     example = b"block0_e,block0_k,block0_l,acc,latency_ms\n3,5,2,0.71,4.5\n6,3,1,0.73,4.1\n"
 
     def supports(self, head: bytes, name: str) -> Fit:
