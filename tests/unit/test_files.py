@@ -257,13 +257,19 @@ WRONG = {
 
 
 class TestKinds:
-    @pytest.mark.parametrize(("what", "content"), [(what, one) for what, all_of_it in WRONG.items() for one in all_of_it])
-    @pytest.mark.parametrize("packed", [False, True])
-    def test_a_wrong_file_says_what_it_is_and_what_to_do(self, write: Write, what: str, content: bytes, packed: bool) -> None:
+    @pytest.mark.parametrize(  # what is packed twice already is not packed a third time
+        ("packed", "what", "content"),
+        [
+            (packed, w, c)
+            for packed in (False, True)
+            for w, own in WRONG.items()
+            for c in own
+            if not (packed and c[:2] == b"\x1f\x8b")
+        ],
+    )
+    def test_a_wrong_file_says_what_it_is_and_what_to_do(self, write: Write, packed: bool, what: str, content: bytes) -> None:
         path = write(gzip.compress(content) if packed else content)
         for read in (read_head, read_text, lambda p: list(text_lines(p)), lambda p: list(byte_lines(p)), read_table):
-            if packed and content[:2] == b"\x1f\x8b":
-                pytest.skip("three times packed is two times packed")
             with pytest.raises(DataError, match=rf"^data\.csv: got {what}.*: .{{8,}}\.$") as raised:
                 read(path)
             assert str(raised.value).count("\n") == 0 and len(str(raised.value)) < 220
