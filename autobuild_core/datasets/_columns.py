@@ -45,14 +45,12 @@ class Column:
     Args:
         name: its header.
         path: keys that lead to it in nested objects; its header alone in flat files.
-        always_choices: keep every distinct value, however many there are.
         semicolons: the file separates its columns by them, as tables with decimal commas do.
         textual: so many cells are no numbers that none is tried any more.
     """
 
     name: str
     path: tuple[str, ...] = ()
-    always_choices: bool = False
     semicolons: bool = False
     textual: bool = False
     floats: "array[float]" = field(default_factory=lambda: array("d"))
@@ -78,7 +76,7 @@ class Column:
         if self.choices is not None:
             self.codes.extend(map(self.choices.__getitem__, cells))
             num, numeric = len(self.choices.values_seen), not self.textual and len(self.odd) * 2 < len(self.floats)
-            if not self.always_choices and num > (MAX_NUMBERS if numeric else MAX_TEXTS):
+            if num > (MAX_NUMBERS if numeric else MAX_TEXTS):
                 self.choices, self.codes = None, array("i")
 
     def _note(self, start: int, cells: tuple[str, ...]) -> None:

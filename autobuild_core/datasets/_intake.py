@@ -18,7 +18,7 @@ from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._inference import Inference, with_values
 from autobuild_core.datasets._lists import list_form
 from autobuild_core.datasets._objects import exploded
-from autobuild_core.datasets._roles import ARCH_ROOTS, BY_DEFAULT, ONE_VALUE, PREFIXES, Evidence, Found, describe
+from autobuild_core.datasets._roles import ARCH_ROOTS, BY_DEFAULT, ONE_VALUE, Evidence, Found, describe, split_prefix
 from autobuild_core.datasets._rows import Request, Rows
 from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.datasets._table import metric_name, shorten
@@ -68,7 +68,7 @@ class _Assembly:
 
     def _refuse_unknown_roles(self) -> None:
         """Raises: DataError: a role was said of a column that the file does not have."""
-        known = {n for h in self.rows.columns for n in (h, *(h.removeprefix(p) for p in PREFIXES))} | set(self.names.values())
+        known = {n for h in self.rows.columns for n in (h, split_prefix(h)[1])} | set(self.names.values())
         known |= {column.path[-1] for column in self.rows.columns.values() if column.path}
         if self.request.space is None and (unknown := [c for c in self.request.roles if c not in known]):
             shown = listed(self.rows.columns)
@@ -116,7 +116,7 @@ class _Assembly:
         keep = np.ones(self.rows.num_rows, bool)
         keep[list(self.reasons)] = False
         if space.spec.conditions or space.spec.forbidden:
-            for row in np.flatnonzero(keep).tolist():
+            for row in np.flatnonzero(keep)[~space.valid(codes[keep])].tolist():
                 try:
                     space.check(codes[row].tolist())
                 except ArchitectureError as error:
@@ -360,6 +360,6 @@ def _plain_names(columns: Mapping[str, Column], evidence: Evidence) -> dict[str,
     names = {h: last.get(h, name) if name == h else name for h, name in names.items()}
     often = Counter(names.values())
     for header, name in names.items():
-        if often[name] > 1 and any(header.startswith(p) for p in PREFIXES):
+        if often[name] > 1 and split_prefix(header)[0] is not None:
             raise DataError("header: got a column twice, once with a prefix such as design: or metric:, expected each name once.")
     return {header: name if often[name] == 1 else header for header, name in names.items()}

@@ -75,6 +75,12 @@ ARCH_ROOTS = frozenset({"arch", "architecture"})
 METRIC_ROOTS = frozenset({"metrics", "metric", "results", "result", "summary", "scores", "performance"})
 
 
+def split_prefix(header: str) -> tuple[str | None, str]:
+    """(role that a header's prefix gives, the header without it); (None, the header) where it has none."""
+    prefix = next((p for p in PREFIXES if header.startswith(p)), "")
+    return PREFIXES.get(prefix), header.removeprefix(prefix).strip() or header
+
+
 def snake(name: str) -> str:
     """A header in lower case with underscores between its words: "valTop1 (%)" -> "val_top1"."""
     return re.sub(r"[\W_]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).strip("_").lower()
@@ -131,10 +137,9 @@ class Evidence:
 
     def plain_name(self, column: Column) -> str:
         """A column's name without the prefix that says its role, or the tracker's."""
-        header = column.name
-        for prefix in PREFIXES:
-            if header.startswith(prefix):
-                return header.removeprefix(prefix).strip() or header
+        role, header = split_prefix(column.name)
+        if role is not None:
+            return header
         for pattern in (self.tracker.params, self.tracker.metrics) if self.tracker else ():
             if pattern and (found := pattern.match(header)):
                 return found["name"]
@@ -161,7 +166,7 @@ class Evidence:
         said = self.given.get(column.name, self.given.get(name))
         why, by_reader = "as you said", said is not None
         if said is None:
-            said = next((role for prefix, role in PREFIXES.items() if column.name.startswith(prefix)), None)
+            said = split_prefix(column.name)[0]
             why = "the prefix in its header says so"
         if said is None and self.design is not None and name in self.design:
             return Found("choice", "a design column of the run's space")

@@ -16,7 +16,7 @@ import numpy as np
 from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import native_cell
 from autobuild_core.datasets._objects import leaves
-from autobuild_core.datasets._roles import ARCH_ROOTS, PREFIXES
+from autobuild_core.datasets._roles import ARCH_ROOTS, split_prefix
 from autobuild_core.datasets._table import MAX_METRICS, is_missing, known_space
 from autobuild_core.errors import DataError, listed
 from autobuild_core.records import Codes
@@ -216,16 +216,13 @@ def _fallback(table: Rows, header: list[str], request: Request) -> _Architecture
 
 def snake_root(header: str) -> str:
     """The first word of a header, without a prefix that gives a role."""
-    for prefix in PREFIXES:
-        header = header.removeprefix(prefix)
-    return re.split(r"[\W_]+", header.strip().lower())[0]
+    return re.split(r"[\W_]+", split_prefix(header)[1].strip().lower())[0]
 
 
 def said_otherwise(roles: Mapping[str, str], header: str) -> bool:
     """A reader said of a column that it is no architecture."""
-    prefix = next((role for p, role in PREFIXES.items() if header.startswith(p)), "architecture")
-    plain = next((header.removeprefix(p) for p in PREFIXES if header.startswith(p)), header)
-    said = roles.get(header, roles.get(plain, prefix))
+    by_prefix, plain = split_prefix(header)
+    said = roles.get(header, roles.get(plain, by_prefix or "architecture"))
     return said not in ("architecture", "choice", "design")
 
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -134,7 +135,7 @@ class _Study:
         ):
             trials[trial] = {"number": number} | dict.fromkeys(map(self._value, range(len(self.minimized) or 1)))
             trials[trial]["state"] = state
-        for trial, name, value, distribution in self._params():
+        for trial, name, value, distribution in self._params:
             if trial in trials:
                 trials[trial][f"params_{name}"] = _external(value, distribution)
         for trial, objective, value in self.query("SELECT trial_id, objective, value FROM trial_values"):
@@ -146,18 +147,21 @@ class _Study:
                     trials[trial][f"user_attrs_{key}"] = json.loads(value)
         return list(trials.values())
 
-    def _params(self) -> Iterator[tuple[int, str, float, dict[str, Any]]]:
-        for trial, name, value, text in self.query(
+    @cached_property
+    def _params(self) -> list[tuple[int, str, float, dict[str, Any]]]:
+        """(trial, parameter, stored value, distribution) of the study."""
+        found = self.query(
             "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
             "JOIN trials t USING (trial_id) WHERE t.study_id = ?",
             (self.id,),
-        ):
-            yield trial, name, value, json.loads(text)
+        )
+        decoded = cache(json.loads)  # few distributions, repeated by every trial
+        return [(trial, name, value, decoded(text)) for trial, name, value, text in found]
 
     def values(self) -> dict[str, tuple[str, ...]]:
         """{parameter: values} of what the study says it can take: categories, and whole numbers of at most MAX_INTEGERS."""
         found: dict[str, dict[str, None]] = {}
-        for _, name, _, distribution in self._params():
+        for _, name, _, distribution in self._params:
             about = distribution.get("attributes", {})
             if "choices" in about:
                 values = [as_text(choice) for choice in about["choices"] if choice is not None]
