@@ -47,22 +47,21 @@ PLAIN = " >.-_~()"  # what stands in the URL as it is; "," "=" "!" divide a modu
 
 
 def recall(name: str) -> str | None:
-    """A choice from the URL, or from earlier in this session (navigation drops the URL's part)."""
-    value = st.query_params.get(name) or st.session_state.get(f"kept_{name}")
+    """A choice of this session, as `restore` found it in the URL or as it was made since."""
+    value = st.session_state.get(f"kept_{name}")
     return str(value) if value else None
 
 
 def keep(**choices: Any) -> None:
-    """Writes choices into the URL, all at once, and the session; None forgets one."""
-    before = {name: st.query_params.get_all(name) for name in st.query_params}
-    after = dict(before)
+    """Writes choices into the session, and all that the session holds into the URL at once; None forgets one."""
     for name, value in choices.items():
         if value is None:
             st.session_state.pop(f"kept_{name}", None)
-            after.pop(name, None)
         else:
             st.session_state[f"kept_{name}"] = str(value)
-            after[name] = [str(value)]
+    before = {name: st.query_params.get_all(name) for name in st.query_params}
+    after = {name: values for name, values in before.items() if name not in NAMES} | {n: [v] for n, v in kept().items()}
+    st.session_state["link_written"] = kept()
     if after != before:
         st.query_params.from_dict(after)
 
@@ -72,14 +71,24 @@ def kept() -> dict[str, str]:
     return {name: value for name in NAMES if (value := recall(name))}
 
 
-def restore() -> None:
+def restore(same_page: bool) -> None:
     """Session and URL alike: a link's choices outlive the page that it opens, and every page's URL is a whole link.
 
-    Run and data are one choice: a link to data alone forgets the run that was chosen before.
+    A click can be quicker than the URL that the choice before it made: where a page is drawn again with the URL that it had
+    before, the session's choices hold. Run and data are one choice: a link to data alone forgets the run that was chosen before.
+
+    Args:
+        same_page: the page that was drawn before is drawn again.
     """
-    if "data" in st.query_params and "run" not in st.query_params:
+    link = {name: value for name in NAMES if (value := st.query_params.get(name))}
+    known = [st.session_state.get(name) for name in ("link_read", "link_written")]
+    st.session_state["link_read"] = link
+    if same_page and link in known:
+        keep()
+        return
+    if "data" in link and "run" not in link:
         st.session_state.pop("kept_run", None)
-    keep(**kept())
+    keep(**link)
 
 
 # Lens, hop, unit

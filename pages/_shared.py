@@ -104,14 +104,17 @@ def enter(name: str) -> None:
     if PagesManager.uses_pages_directory:
         navigation()
         st.rerun()
-    if st.session_state.get("page_shown") != name:
+    same_page = st.session_state.get("page_shown") == name
+    if not same_page:
         _forget_fragments()
         st.session_state["visit"] = {"from": st.session_state.get("page_shown")}
         st.session_state["page_shown"] = name
     executor().poll()
     executor().keep_warm()
     st.html(STYLE)
-    restore()
+    restore(same_page)
+    if "heard" in visit():  # Streamlit drops the callback of a choice where the next click comes before it is done
+        visit()["heard"]()
     wanted = recall("run")
     run = current_run(fall_back_to_sample=name != "home")
     if wanted is not None and not (runs()["id"] == wanted).any():
@@ -205,7 +208,7 @@ def _forget_fragments() -> None:
 
 
 def visit() -> dict[str, Any]:
-    """What holds until another page is opened; "from" is the page before."""
+    """What holds until another page is opened; "from" is the page before, "heard" makes the last choice in a graph count."""
     found: dict[str, Any] = st.session_state["visit"]
     return found
 

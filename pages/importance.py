@@ -117,6 +117,7 @@ def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
     key = f"graph_{kind}"
     now = follow(found, key)
     start = {name: now[name] for name in ("node", "stop", "lens", "turn")}
+    _shared.visit()["heard"] = lambda: follow(found, key)
     graph(found.data, start, title, key, ABOVE, lambda: follow(found, key))
     return now["node"], now["stop"], Lens(now["lens"])
 

@@ -8,9 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from autobuild_core.figures import charts, drawing, graph
+from autobuild_core.figures.colours import Lens
 from autobuild_core.storage import Workspace
 from pages._selection import Module
-from tests.app.workspaces import open_page, texts
+from tests.app.workspaces import chosen, open_page, texts
 
 FINISHED = pytest.mark.parametrize("in_state", ["finished"], indirect=True)
 CELLS = pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
@@ -173,3 +174,30 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
         sent = {slot["id"]: data["records"]["name"][slot["nodes"][0]["of"][stop]] for slot in data["slots"]}
         assert sent == names
     assert data["stops"][-1]["name"] == graph.stop_name(graph.WHOLE)
+
+
+@FINISHED
+def test_a_click_quicker_than_the_url_of_the_choice_before_it_loses_nothing(in_state: Workspace) -> None:
+    app = open_page("hops", lens="good")
+    old = chosen(app)
+    app.selectbox(key="lens_widget").select(Lens.NORM).run()
+    assert param(app, "lens") == "embedding_norm"
+    app.query_params.update(old)  # the browser has not heard of the choice yet
+    app.button(key="next_hops").click().run()
+    assert not app.exception and param(app, "lens") == "embedding_norm"
+    app.query_params.update(old)  # a new link
+    app.run()
+    assert param(app, "lens") == "good"
+
+
+@FINISHED
+def test_a_choice_whose_callback_was_cut_short_by_the_next_click_counts(
+    in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("importance")
+    before, start = param(app, "module"), shown(app)["start"]
+    now = {"node": "L2", "stop": "0", "lens": "good", "turn": start["turn"], "count": 1}
+    monkeypatch.setattr("pages._graphs.chosen", lambda key: now if key == "graph_one" else None)
+    app.button(key="next_importance").click().run()
+    assert not app.exception
+    assert before.startswith("L1=") and param(app, "module").startswith("L2=") and param(app, "lens") == "good"
