@@ -61,8 +61,8 @@ def keep(**choices: Any) -> None:
             st.session_state[f"kept_{name}"] = str(value)
     before = {name: st.query_params.get_all(name) for name in st.query_params}
     after = {name: values for name, values in before.items() if name not in NAMES} | {n: [v] for n, v in kept().items()}
-    st.session_state["link_written"] = kept()
     if after != before:
+        st.session_state.setdefault("links", []).append(kept())
         st.query_params.from_dict(after)
 
 
@@ -74,18 +74,17 @@ def kept() -> dict[str, str]:
 def restore(same_page: bool) -> None:
     """Session and URL alike: a link's choices outlive the page that it opens, and every page's URL is a whole link.
 
-    A click can be quicker than the URL that the choice before it made: where a page is drawn again with the URL that it had
-    before, the session's choices hold. Run and data are one choice: a link to data alone forgets the run that was chosen before.
+    A click can be quicker than the URL that the choice before it made: where a page is drawn again with a URL that it had before,
+    the session's choices hold. Run and data are one choice: a link to data alone forgets the run that was chosen before.
 
     Args:
         same_page: the page that was drawn before is drawn again.
     """
     link = {name: value for name in NAMES if (value := st.query_params.get(name))}
-    known = [st.session_state.get(name) for name in ("link_read", "link_written")]
-    st.session_state["link_read"] = link
-    if same_page and link in known:
+    if same_page and link in st.session_state["links"]:
         keep()
         return
+    st.session_state["links"] = [link]
     if "data" in link and "run" not in link:
         st.session_state.pop("kept_run", None)
     keep(**link)

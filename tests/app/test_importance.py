@@ -180,7 +180,8 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
 def test_a_click_quicker_than_the_url_of_the_choice_before_it_loses_nothing(in_state: Workspace) -> None:
     app = open_page("hops", lens="good")
     old = chosen(app)
-    app.selectbox(key="lens_widget").select(Lens.NORM).run()
+    for lens in (Lens.SCORE, Lens.NORM):
+        app.selectbox(key="lens_widget").select(lens).run()
     assert param(app, "lens") == "embedding_norm"
     app.query_params.update(old)  # the browser has not heard of the choice yet
     app.button(key="next_hops").click().run()
