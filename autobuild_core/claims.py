@@ -5,7 +5,7 @@ Every number of a record follows from the run's tables, its data and its predict
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Self
 
@@ -78,6 +78,22 @@ class Facts:
         quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
         return cls(folder.config, folder.table(), quality, predictions, modules, best, holding, predictor)
 
+    def held_at(self, predictor: Predictor, modules: pd.DataFrame, space_mean: float, num_evidence: int) -> Self:
+        """The same run where a predictor holds; what it says of its average over contexts alone is left out.
+
+        Args:
+            predictor: its ensemble, held at a chosen context.
+            modules: scored by it.
+            space_mean: expected target there.
+            num_evidence: rows that are evidence there.
+        """
+        assert predictor.held is not None
+        inside = predictor.held.rows_of(self.table.contexts)[self.predictions["row"].to_numpy(int)]
+        quality = self.quality | {"space_mean": space_mean, "num_evidence": num_evidence, "held": predictor.held.facts()}
+        none = pd.DataFrame()
+        parts = {"quality": quality, "predictions": self.predictions[inside].reset_index(drop=True), "modules": modules}
+        return replace(self, **parts, best=none, holding=none, predictor=predictor)
+
     @property
     def unit(self) -> str:
         """Unit of the target, may be empty."""
@@ -85,8 +101,9 @@ class Facts:
 
     @property
     def values(self) -> Array:
-        """(num_rows,) measured target of every row of the table, NaN where it is unknown."""
-        return Target(self.config.target, self.config.minimize).values(self.table.metrics)
+        """(num_rows,) measured target of every row of the table, NaN where it is unknown or of another task than is chosen."""
+        values, held = Target(self.config.target, self.config.minimize).values(self.table.metrics), self.predictor.held
+        return values if held is None else np.where(held.rows_of(self.table.contexts), values, np.nan)
 
     def line(self, claim: Claim) -> "pd.Series[Any]":
         """The module's line of the module table.

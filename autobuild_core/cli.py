@@ -252,13 +252,13 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from autobuild_core.pins import Pins
     from autobuild_core.report.page import page
 
-    run = notebook.Run(options.run)
+    run = _held_run(options)
     pins = Pins(options.pins or Path(options.run) / "pins").all()
-    bundle = reports.make_bundle(run.folder, pins)
+    bundle = reports.make_bundle(run.folder, pins, facts=run.facts())
     out = options.out or str(Path(options.run) / "review.html")
     text = reports.to_json(bundle) if out.lower().endswith(".json") else page(bundle)
     _write(out, text)
-    return {"path": out, "bytes": len(text.encode()), "num_pins": len(pins)}
+    return {"path": out, "bytes": len(text.encode()), "num_pins": len(pins)} | _where(run)
 
 
 def verify(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -342,6 +342,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--num", type=int, default=16)
     command.add_argument("--out", required=True, help="JSON lines")
     command = add(report, "run")
+    command.add_argument("--context", **context)
     command.add_argument("--out", help="HTML, or JSON where the name ends in .json; review.html in the run folder unless given")
     command.add_argument("--pins", help="folder of pinned claims; pins in the run folder unless given")
     command = add(verify, "report", "data")

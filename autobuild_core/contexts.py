@@ -339,6 +339,14 @@ class Held:
         points = points[first].reset_index(drop=True)
         return replace(self, points=points, weights=merged / merged.sum(), chosen=taken, warnings=(*self.warnings, *warnings))
 
+    def rows_of(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """(n,) which evaluated rows are of the tasks that were chosen: all where none was."""
+        inside = np.ones(len(frame), bool)
+        for name in self.contexts.tasks:
+            if name in self.chosen:
+                inside &= (texts(frame[name]) == self.chosen[name]).to_numpy()
+        return inside
+
     @property
     def words(self) -> str:
         """Where numbers hold, for people."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core import building, comparing
+from autobuild_core.claims import Facts
 from autobuild_core.contexts import Chosen
 from autobuild_core.costs import fit_cost
 from autobuild_core.datasets import read_table
@@ -33,7 +34,7 @@ from autobuild_core.scorers import (
     window_count,
 )
 from autobuild_core.spaces._configspace import read_declared
-from autobuild_core.suggest import suggest
+from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.tables import content_hash
 from autobuild_core.targets import Target
 
@@ -96,17 +97,41 @@ class Run:
         """The modules the training scored, with scores, intervals and evidence; in a chosen context they are scored anew."""
         if not self.context:
             return self.folder.read_frame("modules.parquet")
-        for task in self.quality.get("tasks", []):
-            if task["context"] == (self.predictor.held.chosen if self.predictor.held else {}):
-                return self.folder.read_frame(task["file"])
+        if (task := self._task()) is not None:
+            return self.folder.read_frame(task["file"])
         scorer, space = make_scorer(DEFAULT_SCORER, self.predictor), self.predictor.space
         windows = default_groups(space, self.config.max_length)
         return self._scored(scorer, windows + further_units(space, windows))
 
+    def _task(self) -> dict[str, Any] | None:
+        """What training wrote of the very context that was chosen: {"file", "context", "num_rows", "space_mean"}; else None."""
+        chosen = {} if self.predictor.held is None else self.predictor.held.chosen
+        tasks: list[dict[str, Any]] = self.quality.get("tasks", [])
+        return next((task for task in tasks if chosen and task["context"] == chosen), None)
+
+    def _evidence(self) -> ArchTable:
+        """The rows that were learned from, of the tasks that were chosen."""
+        table = self.table()
+        learned = np.isfinite(Target(self.config.target).values(table.metrics))
+        held = self.predictor.held
+        return table.take(learned if held is None else learned & held.rows_of(table.contexts))
+
+    def facts(self) -> Facts:
+        """What claims and reports are made from, where the run holds."""
+        facts = Facts.load(self.folder)
+        if not self.context:
+            return facts
+        if (task := self._task()) is not None:
+            return facts.held_at(self.predictor, self.modules(), float(task["space_mean"]), int(task["num_rows"]))
+        from autobuild_core.scorers.autobuild import AutoBuildScorer
+
+        scorer = make_scorer(DEFAULT_SCORER, self.predictor)
+        assert isinstance(scorer, AutoBuildScorer)
+        return facts.held_at(self.predictor, self.modules(), scorer.space_mean, len(self._evidence()))
+
     def _scored(self, scorer: Scorer, groups: list[ModuleGroup], report: Progress = _silent) -> pd.DataFrame:
         """Modules by a scorer; those without a number say why, where contexts vary."""
-        table = self.table()
-        table = table.take(np.isfinite(Target(self.config.target).values(table.metrics)))  # evidence is what was learned from
+        table = self._evidence()
         frame = score_modules(scorer, groups, table, lambda share: report({"phase": "scoring", "share": share}))
         held = self.predictor.held
         return frame if held is None else mark_confounded(frame, table, held.contexts)
@@ -145,9 +170,7 @@ class Run:
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
             return self._ordered(building.ranked_modules(self.modules()).drop(columns="rank"), lens)
         groups = unit_groups(space) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
-        table = self.table()
-        learned = np.isfinite(Target(self.config.target).values(table.metrics))  # evidence is what was learned from
-        table = table.take(learned)
+        table = self._evidence()
         if cost and scorer != DEFAULT_SCORER:
             raise ConfigError(f"cost: got {cost} with the scorer '{scorer}', expected it with '{DEFAULT_SCORER}' only.")
         maker = make_scorer(scorer, self.predictor, fit_cost(table, space, cost) if cost else None, table)
@@ -199,7 +222,7 @@ class Run:
             raise RunError(f"{self.folder.path}: got a run without a trust report, expected one; train it anew.")
         return report
 
-    def suggest(self, num: int = 16) -> pd.DataFrame:
+    def suggest(self, num: int = NUM_NEXT) -> pd.DataFrame:
         """Which architectures to evaluate next to learn most: arch (native encoding), information, predicted, low, high, modules.
 
         Raises:
@@ -213,8 +236,12 @@ class Run:
         return pd.DataFrame(building.architecture_records(self.predictor.space, codes, frame)).assign(**self._where())
 
     def interactions(self) -> pd.DataFrame:
-        """Second differences of the strongest pairs of modules (interactions.py)."""
-        return self.folder.read_frame("interactions.parquet")
+        """Second differences of the strongest pairs of modules (interactions.py); in a chosen context they are asked anew."""
+        if not self.context:
+            return self.folder.read_frame("interactions.parquet")
+        from autobuild_core.interactions import interactions
+
+        return interactions(self.predictor, self.modules(), self.config.minimize)
 
     def compare(self, other: "Run") -> pd.DataFrame:
         """The same whole-unit modules under this run's target and another's: ranks in their unit and what changed.

@@ -15,6 +15,7 @@ from autobuild_core.inference import Predictor
 from autobuild_core.records import ABSENT, Codes
 
 Array = NDArray[np.float64]
+NUM_NEXT = 16  # architectures of a batch
 CONTENDING = 5  # modules of a unit that a batch is to tell apart
 POOL, CONTEXTS = 1500, 12
 OVERTURN_POOL, OVERTURN_CONTEXTS = 160, 48  # candidates are these with the module and as many without

@@ -26,12 +26,11 @@ from autobuild_core.scorers import DEFAULT_SCORER, make_scorer
 from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.stability import Bootstraps
-from autobuild_core.suggest import suggest
+from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.targets import Target
 
 Array = NDArray[np.float64]
 MOST_EXACT, MOST_SAMPLED = 20_000, 3_000  # whole-unit modules that every scorer scores: by table look-up, by contexts
-NUM_NEXT = 16
 PROBES = 2048
 STABLE_CONTENDERS, STABLE_CONTEXTS = 24, 24  # modules of a unit, architectures that each is averaged over
 SCORER_COLUMNS = ["score", "score_low", "score_high", "effect", "effect_low", "effect_high", "good", "good_low", "good_high"]

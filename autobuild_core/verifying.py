@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from autobuild_core import notebook, report
-from autobuild_core.claims import Facts, plain
+from autobuild_core.claims import plain
 from autobuild_core.datasets import load_format, read_table, recognise
 from autobuild_core.errors import DataError, ReportError
 from autobuild_core.pins import Pin
@@ -194,7 +194,7 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
     try:
         checks = [] if text is None else [check_page(bundle, text, Path(report_path))]
         config, pins = RunConfig(**bundle["run"]["settings"]), [Pin.from_dict(raw) for raw in bundle["pins"]]
-        said = dict(bundle["results"])
+        said, chosen = dict(bundle["results"]), dict(bundle.get("context", {}).get("chosen", {}))
         table, of_data = check_data(bundle, Path(data_path))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ReportError(f"{report_path}: got a damaged report ({error!r}), expected one as `report` wrote it.") from error
@@ -204,8 +204,11 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
         )
     with tempfile.TemporaryDirectory(prefix="autobuild-verify-") as place:
         folder = train_again(table, config, Path(place) / "run", say)
-        found = plain(report.results(folder, Facts.load(folder), pins))
-    return [*checks, *of_data, *compare(said, found, tolerance)]
+        run = notebook.Run(folder.path, chosen)
+        found = plain(report.results(folder, run.facts(), pins))
+        where = {} if run.predictor.held is None else {"context": plain(run.predictor.held.facts())}
+    of_context = compare({"context": bundle["context"]}, where, tolerance) if "context" in bundle else []  # older have none
+    return [*checks, *of_data, *of_context, *compare(said, found, tolerance)]
 
 
 def train_again(table: ArchTable, config: RunConfig, place: Path, say: Progress) -> RunFolder:

@@ -30,7 +30,7 @@ class Found:
     """What a search gave.
 
     Args:
-        run: id of the run.
+        run: key of the run.
         begun: (num_positions,) the architecture that was on the screen.
         built: the networks, best first.
         reduced: the reduced space where modules were kept, else None.
@@ -59,7 +59,7 @@ def for_me(run: FinishedRun, codes: Codes) -> None:
     if pressed:
         st.session_state["built"] = _search(run, codes, num, top_k)
     found: Found | None = st.session_state.get("built")
-    if found is None or found.run != run.id:
+    if found is None or found.run != run.key:
         st.caption(ABOUT)
     elif not len(found.built.codes):
         left = building.nothing_left(run.space, run.table.networks)
@@ -81,7 +81,7 @@ def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Foun
     built = building.build(run.predictor, run.modules, run.table.networks, num, top_k, report=report, start=begun)
     bar.empty()
     reduced = None if top_k is None else building.reduced_space(run.modules, spec, top_k, minimize=minimize)
-    return Found(run.id, codes, built, reduced)
+    return Found(run.key, codes, built, reduced)
 
 
 def _against(run: FinishedRun, codes: Codes, built: Built) -> tuple[float, list[str], NDArray[np.bool_]]:

@@ -15,19 +15,19 @@ from pages._shared import FinishedRun
 
 BEST_SHARE = 0.1
 MEANS = {"best": "the best tenth", "marked": "the marked region"}
-WATCHED = ("run", "module", "hop", "lens")
+WATCHED = ("run", "task", "module", "hop", "lens")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _source(run_id: str, changed: float, _run: FinishedRun) -> graphs.Source:
+def _source(run_key: str, changed: float, _run: FinishedRun) -> graphs.Source:
     cost = layer_cost(_run.table, _run.space, _run.config.target)
     scales = {lens: _run.scale(lens) for lens in Lens}
     return graphs.Source(_run.table.spec, _run.modules, _run.index, scales, _run.num_evaluated, _run.unit, cost)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the graph")
-def _graph(run_id: str, changed: float, rows: bytes, kind: str, _run: FinishedRun) -> graphs.Graph:
-    source = _source(run_id, changed, _run)
+def _graph(run_key: str, changed: float, rows: bytes, kind: str, _run: FinishedRun) -> graphs.Graph:
+    source = _source(run_key, changed, _run)
     codes = np.frombuffer(rows, np.int16).reshape(-1, _run.table.spec.num_positions)
     if kind == "pair":
         return graphs.pair_graph(source, codes[0], codes[1])
@@ -44,7 +44,7 @@ def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
     """
     changed = _shared.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
     rows = np.ascontiguousarray(codes, np.int16).tobytes()
-    return _graph(run.id, changed, rows, kind, run)
+    return _graph(run.key, changed, rows, kind, run)
 
 
 def averaged(run: FinishedRun, kind: str) -> Codes:

@@ -33,6 +33,7 @@ def scorers(run: _shared.FinishedRun) -> None:
     if table.empty:
         st.caption(_trust.OLDER)
         return
+    _trust.of_the_average(run)
     labels = {index: unit.label for index, unit in enumerate(run.table.spec.units) if index in set(table["unit_index"])}
     best = comparing.best_by_scorer(table)
     sentence = trust.disagreement_sentence(best, labels)
@@ -66,6 +67,7 @@ def interactions(run: _shared.FinishedRun) -> None:
     if table.empty:
         st.caption(_trust.OLDER if run.trust is None else "No two places vary together.")
         return
+    _trust.of_the_average(run)
     st.caption(
         "What two modules bring together beyond what each brings alone, over random architectures: f(a, b) - f(a) - f(b) + f(). "
         "Zero everywhere would mean that the best modules of the units simply add up."
@@ -86,8 +88,8 @@ def interactions(run: _shared.FinishedRun) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing the rankings")
-def _compared(first: str, second: str) -> pd.DataFrame:
-    one, two = _shared.read_run(first), _shared.read_run(second)
+def _compared(first: str, second: str, task: str) -> pd.DataFrame:
+    one, two = _shared.read_run(first, task), _shared.read_run(second, task)
     return comparing.two_targets(one.modules, two.modules, one.config.minimize, two.config.minimize)
 
 
@@ -124,7 +126,7 @@ def two_targets(run: _shared.FinishedRun) -> None:
     units, chosen = run.table.spec.units, _selection.unit(run.table.spec)
     index = two.selectbox("Unit", range(len(units)), chosen or 0, format_func=lambda i: units[i].label, key="other_unit")
     _selection.choose_unit(run.table.spec, index)
-    table = _shared.guarded(lambda: _compared(run.id, other))
+    table = _shared.guarded(lambda: _compared(run.id, other, run.task))
     if table is None:
         return
     shown = trust.slopes_shown(table, index)
@@ -149,7 +151,7 @@ def two_targets(run: _shared.FinishedRun) -> None:
         alt = f"Ranks of the modules of {units[index].label} under two targets"
         _shared.show(trust.slopes_figure(shown, "A", "B"), table, "two_targets", alt)
     with right:
-        heats(run, _shared.read_run(other), name)
+        heats(run, _shared.read_run(other, run.task), name)
 
 
 def heats(run: _shared.FinishedRun, other: _shared.FinishedRun, names: tuple[str, str]) -> None:

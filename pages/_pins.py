@@ -39,8 +39,8 @@ def facts_of(run: _shared.FinishedRun) -> Facts:
 
 
 @st.cache_data(max_entries=256, show_spinner="Working out the claim")
-def _record(run_id: str, changed: float, claim: Claim) -> tuple[dict[str, Any], Any]:
-    facts = facts_of(_shared.read_run(run_id))
+def _record(run_id: str, task: str, changed: float, claim: Claim) -> tuple[dict[str, Any], Any]:
+    facts = facts_of(_shared.read_run(run_id, task))
     return claims.record(facts, claim), claims.rivals_table(facts, claim)
 
 
@@ -51,7 +51,7 @@ def record_of(run: _shared.FinishedRun, claim: Claim) -> tuple[dict[str, Any], A
         RunError: the run did not score the module.
     """
     changed = _shared.workspace().run(run.id).path.joinpath("modules.parquet").stat().st_mtime
-    return _record(run.id, changed, claim)
+    return _record(run.id, run.task, changed, claim)
 
 
 def pin(run: _shared.FinishedRun, line: "Mapping[str, Any] | Any", lens: Lens, place: str) -> None:

@@ -22,6 +22,7 @@ from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Lens, Scale
 from autobuild_core.inference import Predictor
 from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.notebook import Run
 from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import ACTIVE_STATES, RunConfig
 from autobuild_core.spaces import Space, load_space
@@ -80,6 +81,7 @@ VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "oran
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
 NOTHING_SAID: dict[str, Any] = {"roles": {}, "like": "", "declared": "", "declared_name": "", "turn": 0}
 LONGEST_IN_BAR = 30  # characters of a name
+OF_MODULES = ("trust_best", "claims")  # tables that the training wrote about modules at the average over contexts
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -393,7 +395,10 @@ def _hash_of(run: "pd.Series[Any] | None", dataset: "pd.Series[Any] | None") -> 
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """All tables of a finished run, read once and shared between sessions: never changed."""
+    """All tables of a finished run, read once and shared between sessions: never changed.
+
+    Scores, predictions and measurements are those of a task where one is chosen, of the average over contexts else.
+    """
 
     id: str
     config: RunConfig
@@ -404,6 +409,17 @@ class FinishedRun:
     features: pd.DataFrame
     predictor: Predictor
     index: dict[tuple[str, str, bool], int]
+    task: str = ""
+
+    @property
+    def key(self) -> str:
+        """Tells it from other runs, and from itself at another task."""
+        return f"{self.id} {self.task}".strip()
+
+    @property
+    def tasks(self) -> dict[str, dict[str, str]]:
+        """The tasks whose scores the training wrote, the most frequent first: as they are chosen, {context: value}."""
+        return {task_text(line["context"]): line["context"] for line in self.quality.get("tasks", [])}
 
     @property
     def trust(self) -> dict[str, Any] | None:
@@ -412,7 +428,12 @@ class FinishedRun:
         return report
 
     def extra(self, name: str) -> pd.DataFrame:
-        """A table that came with the trust report, e.g. "scorers"; without lines where an older version trained the run."""
+        """A table that came with the trust report, e.g. "scorers"; without lines where an older version trained the run.
+
+        It is of the average over contexts; what would be said of a single module is without lines where a task is chosen.
+        """
+        if self.task and name in OF_MODULES:
+            return pd.DataFrame()
         return _read_extra(self.id, name, workspace().run(self.id).path.joinpath("quality.json").stat().st_mtime)
 
     @property
@@ -477,13 +498,19 @@ class FinishedRun:
         return drawing.coloured(nodes, scores, self.scale(lens), self.unit, theme())
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the run")
-def _read_run(path: str, run_id: str, changed: float) -> FinishedRun:
+def task_text(context: dict[str, str]) -> str:
+    """A task as it is chosen and as a reader sees it, "dataset=cora"."""
+    return ", ".join(f"{name}={value}" for name, value in context.items())
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading the run")
+def _read_run(path: str, run_id: str, changed: float, task: str) -> FinishedRun:
     folder = workspace().run(run_id)
-    predictions, modules, features = (folder.read_frame(f"{name}.parquet") for name in ("predictions", "modules", "features"))
-    quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
-    index = drawing.module_index(modules)
-    return FinishedRun(run_id, folder.config, folder.table(), quality, predictions, modules, features, predictor, index)
+    context = _read_run(path, run_id, changed, "").tasks[task] if task else {}
+    facts = Run(folder.path, dict(context)).facts()
+    features, index = folder.read_frame("features.parquet"), drawing.module_index(facts.modules)
+    tables = facts.table, facts.quality, facts.predictions, facts.modules, features
+    return FinishedRun(run_id, facts.config, *tables, facts.predictor, index, task)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -494,15 +521,21 @@ def _read_extra(run_id: str, name: str, changed: float) -> pd.DataFrame:
         return pd.DataFrame()
 
 
-def read_run(run_id: str) -> FinishedRun:
+def read_run(run_id: str, task: str = "") -> FinishedRun:
     """The tables of a finished run.
+
+    Args:
+        run_id: its id.
+        task: one of its tasks; "" and any other text are the average over contexts.
 
     Raises:
         RunError: they are missing or damaged.
     """
     folder = workspace().run(run_id)
     files = [folder.path / "quality.json", folder.path / "modules.parquet"]
-    return _read_run(str(folder.path), run_id, sum(f.stat().st_mtime for f in files if f.exists()))
+    changed = sum(f.stat().st_mtime for f in files if f.exists())
+    average = _read_run(str(folder.path), run_id, changed, "")
+    return _read_run(str(folder.path), run_id, changed, task) if task in average.tasks else average
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the data set")
@@ -525,7 +558,7 @@ def chosen_run() -> FinishedRun:
             go_to("train", run=run["id"])
         st.stop()
     try:
-        return read_run(str(run["id"]))
+        return read_run(str(run["id"]), recall("task") or "")
     except StudioError as error:
         st.error(f"This run cannot be shown: {plain(error, 600)}")
         st.stop()

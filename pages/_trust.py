@@ -15,6 +15,41 @@ OLDER = "This run was trained before there was a full report: train it anew on T
 def panel(run: _shared.FinishedRun, opened: bool = False) -> None:
     """The verdict and its reason; opened, everything behind it. Only what is open is drawn."""
     _panel(run, opened)
+    _holds(run)
+
+
+def _holds(run: _shared.FinishedRun) -> None:
+    """What scores and predictions hold at, where contexts vary, and the choice of a task."""
+    held = run.predictor.held
+    if held is None:
+        return
+    free = [column.name for column in held.contexts.columns if column.width and column.name not in held.chosen]
+    over = f"average over {_shared.plain(', '.join(free), 160)} as observed" if free else ""
+    num = f" ({len(run.predictions):,} measured)" if run.task else ""
+    said = ", ".join(part for part in (f"{_shared.plain(run.task, 120)}{num}" if run.task else "", over) if part)
+    more = "; other values by `--context` on the command line" if free else ""
+    sentence = f"Scores, predictions and builds hold at: {said}{more}."
+    if not run.tasks:
+        st.caption(sentence)
+        return
+    left, right = st.columns([1, 3], vertical_alignment="center", gap="medium")
+    names = ["", *run.tasks]
+    left.selectbox(
+        "Numbers hold for",
+        names,
+        names.index(run.task),
+        format_func=lambda one: f"For {one}" if one else "For all tasks, averaged",
+        key=f"task_{run.key}",
+        label_visibility="collapsed",
+        on_change=lambda: _shared.keep(task=st.session_state[f"task_{run.key}"] or None),
+    )
+    right.caption(sentence)
+
+
+def of_the_average(run: _shared.FinishedRun) -> None:
+    """Says of a section that it is not of the task that is chosen, where one is."""
+    if run.task:
+        st.caption(f"Worked out by the training for the average over contexts, not for {_shared.plain(run.task, 120)}.")
 
 
 @st.fragment
@@ -33,6 +68,7 @@ def _inside(run: _shared.FinishedRun) -> None:
     if report is None:
         st.caption(OLDER)
         return
+    of_the_average(run)
     st.markdown(_shared.plain(trust.meaning(report), 600))
     for reason in report["reasons"][1:]:
         st.markdown(f"- {_shared.plain(reason[:1].upper() + reason[1:], 300)}")
@@ -97,7 +133,7 @@ def best_note(run: _shared.FinishedRun, positions: str, layers: str) -> str:
 def unit_note(run: _shared.FinishedRun, unit_index: int) -> str:
     """The selection-adjusted statement on a unit's best module; "" without a report."""
     units = [unit for unit in (run.trust or {}).get("units", []) if unit["unit_index"] == unit_index]
-    if not units:
+    if not units or run.task:
         return ""
     unit = units[0]
     name = charts.module_name(unit["positions"], unit["layers"], False)
@@ -112,6 +148,7 @@ def next_batch(run: _shared.FinishedRun) -> None:
     if table.empty:
         st.caption("Every network was evaluated already." if run.trust else OLDER)
         return
+    of_the_average(run)
     st.caption(
         "Architectures that tell each unit's best modules apart: those on which the members' disagreement depends, "
         "diverse, with every contending module about equally often, none of them evaluated. Doubt removed counts each together "

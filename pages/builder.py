@@ -31,16 +31,16 @@ SLOT_HELP = "Choose one of the best, or type layers separated by commas: e3 k5, 
 
 
 @st.cache_data(max_entries=8, show_spinner="Ranking the modules")
-def best_modules(run_id: str, lens: Lens) -> pd.DataFrame:
+def best_modules(run_id: str, task: str, lens: Lens) -> pd.DataFrame:
     """The best whole-unit modules of each unit, by a lens."""
-    one = _shared.read_run(run_id)
+    one = _shared.read_run(run_id, task)
     ranked = building.top_modules(one.modules, lens, one.config.minimize)
     return ranked[ranked["rank"] <= BEST_SHOWN]
 
 
 def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
     """The choice for one unit, as codes of its layers; one that was not chosen by hand is the best by the lens."""
-    top = best_modules(run.id, lens)
+    top = best_modules(run.id, run.task, lens)
     best = top[top["unit_index"] == index]
     names = {
         row["layers"]: f"{row['rank']}. {charts.module_name(row['positions'], row['layers'], False)}"
@@ -76,7 +76,7 @@ def by_reader() -> dict[int, str]:
 
 def slot_key(index: int, lens: Lens) -> str:
     """Key of a unit's slot."""
-    return f"slot_{run.id}_{lens.value}_{index}"
+    return f"slot_{run.key}_{lens.value}_{index}"
 
 
 def layers_of(unit: UnitSpec, picked: str) -> list[str]:
@@ -97,7 +97,7 @@ def slot_value(index: int, lens: Lens, picked: str) -> str:
         layers = layers_of(spec.units[index], picked)
     except StudioError:
         return picked
-    known = best_modules(run.id, lens).query("unit_index == @index")["layers"].tolist()
+    known = best_modules(run.id, run.task, lens).query("unit_index == @index")["layers"].tolist()
     return text if (text := json.dumps(layers)) in known else ", ".join(layers)
 
 
@@ -131,7 +131,7 @@ def slot_changed(index: int, lens: Lens) -> None:
 def reset(lens: Lens) -> None:
     """Every slot holds its best module again."""
     by_reader().clear()
-    best = best_modules(run.id, lens)
+    best = best_modules(run.id, run.task, lens)
     for index, layers in best.drop_duplicates("unit_index")[["unit_index", "layers"]].itertuples(index=False):
         st.session_state[slot_key(int(index), lens)] = layers
 

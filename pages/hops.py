@@ -205,6 +205,7 @@ def body() -> None:
             "what stands before a layer changes what it is worth."
         )
     st.subheader("What a feature is worth", anchor=False)
+    _trust.of_the_average(run)
     st.caption(
         "Hop 0, signed: how much a single layer with the value raises or lowers the expected target against the average "
         "architecture; the mean over the places where the space has it."

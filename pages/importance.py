@@ -128,8 +128,7 @@ def one(chosen: _selection.Architecture) -> None:
     left, right = st.columns([2.1, 1], gap="medium")
     with left:
         node, stop, lens = draw(found, "one", f"Architecture, {chosen.what}")
-        measured = f", measured {_shared.plain(run.amount(run.measured(chosen.row)))}" if chosen.row is not None else ""
-        caption(chosen, measured)
+        caption(chosen, "" if chosen.row is None else measured(chosen.row))
         downloads(found, chosen.what, stop, lens, {"": chosen})
     with right:
         lines = found.at(node, stop)
@@ -142,6 +141,16 @@ def one(chosen: _selection.Architecture) -> None:
             st.caption("No module that ends here was scored.")
         else:
             _module_panel.module(run, shown, lens, chosen.codes)
+
+
+def measured(row: int) -> str:
+    """The measurement of a row of the table, for a caption."""
+    value = run.measured(row)
+    return (
+        f", measured {_shared.plain(run.amount(value))}"
+        if np.isfinite(value)
+        else f", not measured for {run.task}" * bool(run.task)
+    )
 
 
 def elsewhere(asked: _selection.Module) -> "pd.Series[Any]":

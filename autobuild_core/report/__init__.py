@@ -9,6 +9,7 @@ The JSON value is the report; the page is a function of it (page.py), so that wh
     data             name, hash, format, space, counts; how the columns were read, the roles that a reader gave, the space where
                      a reader declared it
     pins             claims and notes, as pinned
+    context          what the numbers hold at, where contexts vary (`Held.facts`); chosen is {} for the average
     results          quality (quality.json), scales, tables, architectures, claims (`claims.record` of each pin)
 """
 
@@ -33,6 +34,7 @@ from autobuild_core.pins import Pin, Pins
 from autobuild_core.records import ArchTable, Codes
 from autobuild_core.runs import RunFolder
 from autobuild_core.spaces._configspace import declared_json
+from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.version import VERSION
 
 KIND, SCHEMA = "autobuild-review", 1
@@ -51,7 +53,7 @@ def make_bundle(folder: RunFolder, pins: list[Pin] | None = None, name: str = ""
         folder: the run.
         pins: the claims; None = those in the run's folder.
         name: what the run is called now; its own name unless given.
-        facts: of the run, where they are read already.
+        facts: of the run, where they are read already, or hold at a chosen context.
 
     Raises:
         RunError: the run is not finished, or did not score a pinned module.
@@ -68,6 +70,8 @@ def make_bundle(folder: RunFolder, pins: list[Pin] | None = None, name: str = ""
         "made": made,
         "run": run | {"settings": asdict(facts.config) | {"id": ""}},
     }  # an id opens the run
+    if facts.predictor.held is not None:
+        bundle["context"] = facts.predictor.held.facts()
     bundle |= {"data": data_facts(facts.table, facts.config.data_name), "pins": [asdict(pin) for pin in pins]}
     found: Bundle = plain(bundle | {"results": results(folder, facts, pins)})
     return found
@@ -143,9 +147,9 @@ def _tables(folder: RunFolder, facts: Facts) -> dict[str, Any]:
     found["predictions"] = facts.predictions.iloc[::step][["row", "source_row", "target", "predicted", "low", "high"]]
     if "trust" in quality:
         found |= {"held_out": trust.srcc_table(quality["trust"]), "units": trust.evidence_table(quality["trust"])}
-        found["contenders"] = trust.contenders_table(facts.best, quality["trust"])
+        found["contenders"] = trust.contenders_table(folder.read_frame("trust_best.parquet"), quality["trust"])
         found["calibration"] = folder.read_frame("trust_calibration.parquet")
-        found["next"] = _next(folder)
+        found["next"] = _next(folder, facts)
     return {name: as_columns(frame) for name, frame in found.items()}
 
 
@@ -161,8 +165,12 @@ def _ranking(facts: Facts) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "unit"])
 
 
-def _next(folder: RunFolder) -> pd.DataFrame:
-    """What to evaluate next: arch, information, predicted, low, high."""
+def _next(folder: RunFolder, facts: Facts) -> pd.DataFrame:
+    """What to evaluate next: arch, information, predicted, low, high; at a chosen context it is asked anew."""
+    predictor = facts.predictor
+    if predictor.held is not None and predictor.held.chosen:
+        codes, table = suggest(predictor, facts.modules, facts.table.networks, NUM_NEXT)
+        return pd.DataFrame({"arch": [charts.native_text(predictor.space.native(row)) for row in codes]}).join(table)
     table = folder.read_frame("next.parquet")
     archs = [charts.native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
     return pd.DataFrame({"arch": archs}).join(table.drop(columns="record", errors="ignore"))

@@ -165,6 +165,7 @@ def _header(bundle: Bundle) -> str:
         "Data": f"{data['name']}: {data['num_rows']:,} architectures",
         "Search space": data["space"],
         "Equation": settings["target"] if _label(settings).title != settings["target"] else "",
+        "Numbers hold at": bundle.get("context", {}).get("words", ""),
         "Seed": str(settings["seed"]),
         "Data hash": data["hash"],
         "Made": bundle["made"]["at"].replace("T", " ").replace("+00:00", " UTC"),
@@ -272,6 +273,8 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
         unit = bundle["results"]["scales"]["score"]["unit"]
         said = [trust.meaning(report), trust.data_sentence(report), f"Size: {trust.cost_sentence(report)}"]
         said += (f"Label noise: {trust.noise_sentence(report, unit)}", f"Permuted labels: {trust.permutation_sentence(report)}")
+        if bundle.get("context", {}).get("chosen"):
+            said.insert(0, "All in this section is of the average over contexts, which the training judged.")
         words = "".join(f"<p>{escape(text.replace('`', ''))}</p>" for text in said)
         units = f"<h4>The best module of each unit {_csv('units')}</h4>{_html_table(as_frame(found['units']))}"
         boxes.append(f'<div class="whole">{units}</div>')

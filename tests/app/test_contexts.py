@@ -1,5 +1,6 @@
 """Pages of a run with tasks, a setting, a seed, stopped trials and modules that cannot be told from a context."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +56,10 @@ def entered(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     st.cache_data.clear()
 
 
+@pytest.mark.parametrize("task", ["", "dataset=pubmed"])
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_is_drawn(page: str, trained: tuple[Path, str]) -> None:
-    app = open_page(page, run=trained[1])
+def test_every_page_is_drawn(page: str, task: str, trained: tuple[Path, str]) -> None:
+    app = open_page(page, run=trained[1], **({"task": task} if task else {}))
     assert not app.exception and not app.error, [e.value for e in (*app.exception, *app.error)]
     assert "nan" not in texts(app).lower().replace("finance", "").split()
 
@@ -70,3 +72,31 @@ def test_a_module_that_cannot_be_told_from_a_context_has_no_number_and_says_so(t
     assert others["score"].notna().all() and (others["confounded_with"] == "").all()
     app = open_page("importance", run=trained[1], module="act=act=swish!")
     assert not app.exception and not app.error
+
+
+def test_a_reader_chooses_the_task_that_numbers_hold_for(trained: tuple[Path, str]) -> None:
+    workspace, run = Workspace(trained[0]), trained[1]
+    tasks = {line["context"]["dataset"]: line for line in workspace.run(run).read_json("quality.json")["tasks"]}
+    app = open_page("importance", run=run, module="params_units=params_units=128!")
+    chosen = next(box for box in app.selectbox if box.label == "Numbers hold for")
+    assert chosen.options == ["For all tasks, averaged", "For dataset=pubmed", "For dataset=cora"]
+    assert "average over lr, dataset as observed" in texts(app)
+    means = []
+    for name in ("pubmed", "cora"):
+        next(box for box in app.selectbox if box.label == "Numbers hold for").select(f"dataset={name}").run()
+        assert not app.exception and not app.error
+        assert f"hold at: dataset={name} (" in texts(app) and "average over lr as observed" in texts(app)
+        mean = re.search(r"the average architecture has (\d+\.\d+)", texts(app))
+        assert mean is not None and float(mean[1]) == pytest.approx(tasks[name]["space_mean"], abs=0.06)
+        means.append(float(mean[1]))
+        assert app.query_params["task"] in (f"dataset={name}", [f"dataset={name}"])
+    assert means[0] > means[1] + 10  # 20 more on pubmed
+    app.switch_page("pages/builder.py").run()
+    assert not app.exception and "hold at: dataset=cora (" in texts(app)
+    app.switch_page("pages/hops.py").run()
+    assert "not for dataset=cora" in texts(app)
+
+
+def test_a_task_that_the_run_does_not_have_is_the_average(trained: tuple[Path, str]) -> None:
+    app = open_page("hops", run=trained[1], task="dataset=nothing")
+    assert not app.exception and "hold at: average over lr, dataset as observed" in texts(app)
