@@ -23,16 +23,23 @@ OLDER = "This run was trained before there was a map: train it anew on Train to 
 
 
 def maps(run: _shared.FinishedRun) -> dict[str, pd.DataFrame] | None:
-    """The tables of a run's map; None where an older version trained it on more than a page can map."""
-    tables = {name: run.extra(name) for name in space_map.FILES}
-    if all(len(table) for table in tables.values()):
-        return tables
-    return _mapped(run.id) if len(run.table) <= MOST_MAPPED_HERE else None
+    """The tables of a run's map; None where an older version trained it on more than a page can map.
+
+    Where a task is chosen it has what was measured there, before what is predicted there.
+    """
+    small, written = len(run.table) <= MOST_MAPPED_HERE, {name: run.extra(name) for name in space_map.FILES}
+    known = all(len(table) for table in written.values()) and not (run.task and small)
+    if not known and not small:
+        return None
+    tables = written if known else _mapped(run.id, run.task)
+    if run.task:
+        tables = tables | {"map": tables["map"][tables["map"]["row"].isin(run.predictions["row"])].reset_index(drop=True)}
+    return tables
 
 
 @st.cache_data(max_entries=4, show_spinner="Mapping the space")
-def _mapped(run_id: str) -> dict[str, pd.DataFrame]:
-    run = _shared.read_run(run_id)
+def _mapped(run_id: str, task: str) -> dict[str, pd.DataFrame]:
+    run = _shared.read_run(run_id, task)
     return space_map.make_map(run.predictor, run.table)
 
 

@@ -52,6 +52,12 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
     facts = charts.module_facts(run.modules, node_of(line), lens, run.num_evaluated, run.config.minimize)
     words = colours.words(line, lens, run.unit)
     st.html(_shared.module_card(words, facts["seen"], run.scale(lens).fill_of(line, _shared.theme())))
+    if line.get("confounded_with"):
+        st.markdown(
+            f"It varied together with {_shared.plain(line['confounded_with'], 120)} and never apart from it: what either is worth "
+            "alone the data do not tell. Evaluate some networks that have it elsewhere."
+        )
+        return
     score = f"{run.amount(line['score'])} {_shared.interval(line['score_low'], line['score_high'])}"
     good = f"{line['good']:.0%} ({line['good_low']:.0%} to {line['good_high']:.0%})"
     mean = colours.number(run.quality["space_mean"])

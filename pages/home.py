@@ -39,7 +39,7 @@ def findings(run: _shared.FinishedRun) -> None:
     _shared.legend(run.scale(Lens.SCORE))
     words = f"The best architecture, {(drawn['kind'] == 'layer').sum()} layers in {drawn['unit'].nunique()} units"
     _shared.show(figure, _shared.drawing_facts(drawn), "best_architecture", words)
-    modules = run.modules[run.modules["whole_unit"]]
+    modules = run.modules[run.modules["whole_unit"] & run.modules["score"].notna()]
     columns = st.columns(2, gap="large")
     ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.unit, 3, 3)
     for column, heading, part in (

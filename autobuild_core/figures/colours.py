@@ -182,15 +182,17 @@ def signed(value: float, digits: int) -> str:
 
 
 def words(row: "pd.Series[float]", lens: Lens, unit: str, total: int | None = None) -> str:
-    """A score as a sentence: "+0.42 points (+0.21 to +0.60), seen in 38 of 400".
+    """A score as a sentence: "+0.42 points (+0.21 to +0.60), seen in 38 of 400", or why there is none.
 
     Args:
-        row: effect or good with low and high, or embedding_norm; num_evaluated where known.
+        row: effect or good with low and high, or embedding_norm; num_evaluated and confounded_with where known.
         lens: the question.
         unit: unit of the target, may be empty.
         total: number of evaluated architectures.
     """
-    if lens is Lens.SCORE:
+    if row.get("confounded_with"):
+        text = f"no number: cannot be told from {row['confounded_with']}"
+    elif lens is Lens.SCORE:
         digits = digits_for(row["effect_low"], row["effect_high"])
         low, high = signed(row["effect_low"], digits), signed(row["effect_high"], digits)
         text = with_unit(signed(row["effect"], digits), unit) + f" ({low} to {high})"

@@ -72,6 +72,8 @@ def test_a_module_that_cannot_be_told_from_a_context_has_no_number_and_says_so(t
     assert others["score"].notna().all() and (others["confounded_with"] == "").all()
     app = open_page("importance", run=trained[1], module="act=act=swish!")
     assert not app.exception and not app.error
+    assert "no number: cannot be told from dataset" in texts(app) and "varied together with dataset" in texts(app)
+    assert "act=swish" not in texts(open_page("home", run=trained[1]))
 
 
 def test_a_reader_chooses_the_task_that_numbers_hold_for(trained: tuple[Path, str]) -> None:
