@@ -1,4 +1,4 @@
-"""The mapping step in real Chromium: exports of trackers from the drop to a stored data set, and to a built architecture."""
+"""The mapping step in real Chromium: exports of trackers from the drop to a built architecture."""
 
 import json
 import re
@@ -162,24 +162,13 @@ def test_an_optuna_study_from_the_drop_to_a_built_architecture(
     watch.assert_quiet()
 
 
-def test_a_wandb_table_from_the_drop_to_a_built_architecture(
-    page: Page, server: str, watch: Watch, own_workspace: Workspace, tmp_path: Path
-) -> None:
-    dropped(page, server, wandb_table(tmp_path / "runs.csv"))
-    use_and_train(page)
-    expect(page.get_by_text(re.compile("architectures of the space were predicted|whole space"))).to_be_visible()
-    table = own_workspace.dataset(own_workspace.datasets()["id"].iloc[0])
-    assert [unit.label for unit in table.spec.units] == ["activation", "depth", "width"]
-    watch.assert_quiet()
-
-
-@pytest.mark.parametrize("make", [ray_results, mlflow_runs])
-def test_a_trackers_layout_from_the_drop_to_the_stored_data_set(
+@pytest.mark.parametrize("make", [wandb_table, ray_results, mlflow_runs])
+def test_a_trackers_layout_from_the_drop_to_a_built_architecture(
     make: Callable[[Path], Path], page: Page, server: str, watch: Watch, own_workspace: Workspace, tmp_path: Path
 ) -> None:
     dropped(page, server, make(tmp_path / "results.csv"))
-    page.get_by_role("button", name="Use these columns").click()
-    page.get_by_text("What to aim at").wait_for()
+    use_and_train(page)
+    expect(page.get_by_text(re.compile("architectures of the space were predicted|whole space"))).to_be_visible()
     table = own_workspace.dataset(own_workspace.datasets()["id"].iloc[0])
     assert sorted(unit.label for unit in table.spec.units) == ["activation", "depth", "width"]
     assert "val_acc" in table.metrics.columns and len(table) == 60
