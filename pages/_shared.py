@@ -47,6 +47,7 @@ section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !importa
 [data-testid=stBaseButton-primary]:enabled p, [data-testid=stBaseButton-primaryFormSubmit]:enabled p {
   color: light-dark(#ffffff, #0d1016) !important}
 .modebar:focus-within {opacity: 1 !important}
+[data-testid=stNumberInput] [data-testid=InputInstructions] {display: none}
 </style>"""
 SCROLL = """<script>(() => {
   if (window.autobuildAt === "PLACE") return;
