@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.ranges import standing_tokens, tokens_of
+from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space, load_space
 
 PRODUCT_LIMIT = 20_000
@@ -59,19 +60,36 @@ def ranked_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = F
 
 
 def module_rows(modules: pd.DataFrame, spec: SpaceSpec) -> Codes:
-    """(n, num_positions) codes of whole-unit modules: their layers at the unit's positions, ABSENT elsewhere."""
+    """(n, num_positions) codes of whole-unit modules: their layers at the unit's positions, ABSENT elsewhere.
+
+    A range of numbers is the value that stands for it.
+    """
     position = {label: i for i, label in enumerate(spec.position_labels)}
-    token = {label: i for i, label in enumerate(spec.tokens)}
+    token = {label: i for i, label in enumerate(spec.tokens)} | standing_tokens(spec)
     codes = np.full((len(modules), spec.num_positions), ABSENT, np.int16)
     for row, (positions, layers) in enumerate(zip(modules["positions"], modules["layers"], strict=True)):
         codes[row, [position[p] for p in json.loads(positions)]] = [token[t] for t in json.loads(layers)]
     return codes
 
 
+def groups_of(modules: pd.DataFrame, spec: SpaceSpec) -> list[tuple[ModuleGroup, NDArray[np.intp]]]:
+    """Modules as groups of equal places, each with the lines of the table it holds: of a range all its values, as one line."""
+    codes, out = module_rows(modules, spec), []
+    for (positions, whole, unit), lines in modules.groupby(["positions", "whole_unit", "unit_index"], sort=False).indices.items():
+        columns = tuple(spec.position_labels.index(label) for label in json.loads(positions))
+        own, number, ranges = codes[lines][:, list(columns)], int(unit) if whole else None, None
+        values = [tokens_of(spec, json.loads(text)[0]) for text in modules["layers"].iloc[lines]] if len(columns) == 1 else []
+        if any(len(some) > 1 for some in values):
+            own = np.array([[token] for some in values for token in some], np.int16)
+            ranges = np.repeat(np.arange(len(values)), list(map(len, values)))
+        out.append((ModuleGroup(columns, own, number, ranges), np.asarray(lines, np.intp)))
+    return out
+
+
 def reduced_space(
     modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: str = "good", minimize: bool = False
 ) -> dict[str, Any]:
-    """The product of the top K modules of each unit, ready for JSON.
+    """The product of the top K modules of each unit, ready for JSON; a range of numbers is the value that stands for it.
 
     Returns:
         {"space", "lens", "top_k", "size", "full_size", "units": [{"unit", "modules": [[token, ...], ...]}]}.
@@ -80,7 +98,8 @@ def reduced_space(
     kept = ranked[ranked["rank"] <= top_k]
     units, counts, full = [], [], []
     for index, unit in enumerate(spec.units):
-        layers = [json.loads(text) for text in kept.loc[kept["unit_index"] == index, "layers"]]
+        rows = module_rows(kept[kept["unit_index"] == index], spec)
+        layers = [[spec.tokens[token] for token in row if token != ABSENT] for row in rows]
         units.append({"unit": unit.label, "modules": layers})
         counts.append(len(layers) + (0 in unit.depths))
         full.append(int((ranked["unit_index"] == index).sum()) + (0 in unit.depths))
