@@ -32,7 +32,7 @@ class Range:
     @property
     def standing(self) -> int:
         """The token that stands for the range where an architecture needs one value: the middle one."""
-        return self.tokens[len(self.tokens) // 2]
+        return some_of(self.tokens, 1)[0]
 
 
 def ranges_of(spec: SpaceSpec) -> dict[int, tuple[Range, ...]]:
@@ -74,6 +74,12 @@ def _rounded(ends: list[tuple[str, str]]) -> list[tuple[str, str]]:
         if all(float(a) < float(b) for (a, b), (low, high) in zip(texts, every, strict=True) if low < high):
             return texts
     return ends
+
+
+def some_of(tokens: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """At most so many of the values of a range, at equal distances and around its middle."""
+    num = min(most, len(tokens))
+    return tuple(tokens[(2 * place + 1) * len(tokens) // (2 * num)] for place in range(num))
 
 
 def shown_layer(spec: SpaceSpec, token: int) -> str:

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from autobuild_core import registry
-from autobuild_core.building import groups_of, module_rows, product_codes, reduced_space
+from autobuild_core.building import groups_of, module_rows, product_codes, reduced_space, with_room
+from autobuild_core.contexts import Contexts
 from autobuild_core.figures import charts, drawing, replacements
 from autobuild_core.figures.colours import Lens
+from autobuild_core.overlap import mark_confounded
 from autobuild_core.population import jackknife_half_width, pooled, range_weights
 from autobuild_core.ranges import (
     MOST_RANGES,
@@ -18,16 +20,18 @@ from autobuild_core.ranges import (
     range_of,
     ranges_of,
     shown_layer,
+    some_of,
     standing_tokens,
     tokens_of,
     with_ranges,
 )
 from autobuild_core.records import ABSENT, ArchTable, Codes, Condition, ModuleGroup
-from autobuild_core.scorers import RANGE, make_scorer, score_modules, unit_groups
+from autobuild_core.scorers import RANGE, describe_modules, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import Space
 from tests.flat_spaces import SPACES, Columns
 from tests.learning import random_predictor
+from tests.unit.test_contexts import with_contexts
 
 NUM = 60
 
@@ -198,6 +202,22 @@ class TestScores:
         assert RANGE not in score_modules(AutoBuildScorer(random_predictor(space)), space.windows(1), table)
 
 
+def test_a_context_is_told_from_ranges_where_no_value_was_seen_twice() -> None:
+    space = numeric_space(200)
+    rows = np.arange(200)
+    codes = np.stack([rows, 200 + rows % 3, 203 + rows // 3 % 2], 1).astype(np.int16)
+    table = ArchTable(space.spec, codes, space.hash_networks(codes), pd.DataFrame({"acc": rows * 1.0}), rows)
+    task = np.where(np.random.default_rng(0).random(200) < 0.4, "a", "b")
+    task[np.isin(codes[:, 0], ranges_of(space.spec)[0][3].tokens)] = "c"  # a range that was seen in a task of its own
+    table = with_contexts(table, {"task": "task"}, task=task)
+    contexts = Contexts.of(table)
+    assert contexts is not None
+    groups = [with_ranges(group, space.spec) for group in space.windows(1)]
+    modules = describe_modules(groups, space.spec, codes).assign(score=1.0)
+    marked = mark_confounded(modules, table, contexts)
+    assert marked["score"].isna().tolist() == [line == 3 for line in range(len(modules))]
+
+
 @pytest.fixture(scope="module")
 def scored() -> tuple[Space, ArchTable, pd.DataFrame, AutoBuildScorer]:
     space = numeric_space()
@@ -248,11 +268,22 @@ class TestShown:
         rows = module_rows(modules, space.spec)
         assert set(rows[:MOST_RANGES, 0]) == stands
         codes = product_codes(modules, space.spec, 2, "score", False)
-        assert len(codes) == 8 and set(codes[:, 0]) <= stands and space.valid(codes).all()
-        units = reduced_space(modules, space.spec, 2)["units"]
-        assert all(layer in space.spec.tokens for unit in units for layers in unit["modules"] for layer in layers)
+        reduced = reduced_space(modules, space.spec, 2, "score")
+        kept = [{layer for (layer,) in unit["modules"]} for unit in reduced["units"]]
+        assert len(codes) == reduced["size"] == len(kept[0]) * 4 and len(kept[0]) in (14, 15, 16) and space.valid(codes).all()
+        assert reduced["full_size"] == NUM * 3 * 2
+        assert [set(np.array(space.spec.tokens)[column]) for column in codes.T] == kept
         replaced = replacements.replaced(space.spec, table.codes[0], modules.head(MOST_RANGES))
         assert set(replaced[:, 0]) == stands and space.valid(replaced).all()
+
+    def test_where_there_is_no_room_fewer_values_are_combined(self, scored: Scored) -> None:
+        space, _, modules, _ = scored
+        every, few, none = (with_room(modules, space.spec, limit) for limit in (360, 150, 1))
+        assert [len(one) for one in (every, few, none)] == [NUM + 5, 3 * MOST_RANGES + 5, MOST_RANGES + 5]
+        assert none["layers"].head(MOST_RANGES).tolist() == [
+            json.dumps([space.spec.tokens[one.standing]]) for one in ranges_of(space.spec)[0]
+        ]
+        assert [some_of((1, 2, 3, 4, 5), most) for most in (1, 2, 9)] == [(3,), (2, 4), (1, 2, 3, 4, 5)]
 
     def test_groups_of_lines_hold_all_values(self, scored: Scored) -> None:
         space, _, modules, scorer = scored
