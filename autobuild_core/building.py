@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.ranges import ranges_of, some_of, standing_tokens, tokens_of
+from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space, load_space
 
 PRODUCT_LIMIT = 20_000
@@ -59,24 +60,65 @@ def ranked_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = F
 
 
 def module_rows(modules: pd.DataFrame, spec: SpaceSpec) -> Codes:
-    """(n, num_positions) codes of whole-unit modules: their layers at the unit's positions, ABSENT elsewhere."""
+    """(n, num_positions) codes of whole-unit modules: their layers at the unit's positions, ABSENT elsewhere.
+
+    A range of numbers is the value that stands for it.
+    """
     position = {label: i for i, label in enumerate(spec.position_labels)}
-    token = {label: i for i, label in enumerate(spec.tokens)}
+    token = {label: i for i, label in enumerate(spec.tokens)} | standing_tokens(spec)
     codes = np.full((len(modules), spec.num_positions), ABSENT, np.int16)
     for row, (positions, layers) in enumerate(zip(modules["positions"], modules["layers"], strict=True)):
         codes[row, [position[p] for p in json.loads(positions)]] = [token[t] for t in json.loads(layers)]
     return codes
 
 
+def groups_of(modules: pd.DataFrame, spec: SpaceSpec) -> list[tuple[ModuleGroup, NDArray[np.intp]]]:
+    """Modules as groups of equal places, each with the lines of the table it holds: of a range all its values, as one line."""
+    codes, out = module_rows(modules, spec), []
+    for (positions, whole, unit), lines in modules.groupby(["positions", "whole_unit", "unit_index"], sort=False).indices.items():
+        columns = tuple(spec.position_labels.index(label) for label in json.loads(positions))
+        own, number, ranges = codes[lines][:, list(columns)], int(unit) if whole else None, None
+        values = [tokens_of(spec, json.loads(text)[0]) for text in modules["layers"].iloc[lines]] if len(columns) == 1 else []
+        if any(len(some) > 1 for some in values):
+            own = np.array([[token] for some in values for token in some], np.int16)
+            ranges = np.repeat(np.arange(len(values)), list(map(len, values)))
+        out.append((ModuleGroup(columns, own, number, ranges), np.asarray(lines, np.intp)))
+    return out
+
+
+def with_values(modules: pd.DataFrame, spec: SpaceSpec, most: int | None = None) -> pd.DataFrame:
+    """Modules with exact layers: a range of numbers is a line for each of its values, or for so many at equal distances."""
+    if not ranges_of(spec):
+        return modules
+    values = [tokens_of(spec, layers[0]) if len(layers) == 1 else () for layers in map(json.loads, modules["layers"])]
+    some = [tokens if most is None else some_of(tokens, most) for tokens in values]
+    texts = [
+        [json.dumps([spec.tokens[token]]) for token in tokens] or [text]
+        for tokens, text in zip(some, modules["layers"], strict=True)
+    ]
+    lines = np.repeat(np.arange(len(modules)), list(map(len, texts)))
+    return modules.iloc[lines].assign(layers=[text for own in texts for text in own]).reset_index(drop=True)
+
+
+def with_room(modules: pd.DataFrame, spec: SpaceSpec, limit: int) -> pd.DataFrame:
+    """Modules with exact layers, of each range as many values as leave no more than `limit` combinations, at least one."""
+    most = max((len(one.tokens) for own in ranges_of(spec).values() for one in own), default=1)
+    found = with_values(modules, spec, most)
+    while most > 1 and math.prod(found.groupby("unit_index").size().tolist()) > limit:
+        most -= 1
+        found = with_values(modules, spec, most)
+    return found
+
+
 def reduced_space(
     modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: str = "good", minimize: bool = False
 ) -> dict[str, Any]:
-    """The product of the top K modules of each unit, ready for JSON.
+    """The product of the top K modules of each unit, ready for JSON; of a range of numbers all its values are kept.
 
     Returns:
         {"space", "lens", "top_k", "size", "full_size", "units": [{"unit", "modules": [[token, ...], ...]}]}.
     """
-    ranked = top_modules(modules, lens, minimize)
+    ranked = with_values(top_modules(modules, lens, minimize), spec)
     kept = ranked[ranked["rank"] <= top_k]
     units, counts, full = [], [], []
     for index, unit in enumerate(spec.units):
@@ -93,7 +135,7 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
 
     Where there are more, those with the largest sum of effects: unit by unit only so many best beginnings are kept, which is
     exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may have no layer may stay empty
-    too; what breaks a rule of the space is left out.
+    too; what breaks a rule of the space is left out. Of ranges of numbers as many values are combined as there is room for.
 
     Args:
         modules: modules.parquet.
@@ -103,7 +145,7 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
         minimize: smaller targets are better.
     """
     ranked, limit = top_modules(modules, lens, minimize), UNREDUCED_LIMIT if top_k is None else PRODUCT_LIMIT
-    kept = ranked[ranked["rank"] <= (top_k or UNREDUCED_K)]
+    kept = with_room(ranked[ranked["rank"] <= (top_k or UNREDUCED_K)], spec, limit)
     codes, sums, rules = np.full((1, spec.num_positions), ABSENT, np.int16), np.zeros(1), load_space(spec).rules
     for index, unit in enumerate(spec.units):
         part = kept[kept["unit_index"] == index]

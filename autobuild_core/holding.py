@@ -4,15 +4,12 @@
 every scored module's effect. Ours.
 """
 
-import json
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.building import module_rows
-from autobuild_core.population import Population, exact_means, mean_beside
-from autobuild_core.records import ModuleGroup
+from autobuild_core.building import groups_of
+from autobuild_core.population import Population, exact_means, mean_beside, pooled, range_weights
 from autobuild_core.scorers import count_evaluated
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.stability import Bootstraps
@@ -44,13 +41,12 @@ def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.D
     population = Population(everything.codes[lines], weights, False)
     targets = bootstraps.target_moves(population.codes)
     effects, beside = np.full((len(targets), len(modules)), np.nan), np.empty((len(targets), len(modules)))
-    codes = module_rows(modules, spec)
-    keys = [modules["positions"], modules["whole_unit"], modules["unit_index"]]
-    for (positions, whole, unit), places in modules.groupby(keys, sort=False).indices.items():
-        columns = tuple(spec.position_labels.index(label) for label in json.loads(positions))
-        group = ModuleGroup(columns, codes[places][:, list(columns)], int(unit) if whole else None)
-        enough = count_evaluated(group, spec, population.codes) >= FEWEST
-        effects[:, places] = np.where(enough, exact_means(targets, population, group, spec), np.nan)
+    for group, places in groups_of(modules, spec):
+        counts, means = count_evaluated(group, spec, population.codes), exact_means(targets, population, group, spec)
+        if group.ranges is not None:
+            means = pooled(means, group, range_weights(group, population, spec))
+            counts = np.bincount(group.ranges, counts, group.num_shown).astype(np.int64)
+        effects[:, places] = np.where(counts >= FEWEST, means, np.nan)
         beside[:, places] = mean_beside(targets, population, group, spec)[:, None]
     effects += modules["effect"].to_numpy(float) - beside
     same = (np.sign(effects) == np.sign(modules["effect"].to_numpy(float))).mean(0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.building import module_rows, top_modules
 from autobuild_core.population import jackknife_half_width
+from autobuild_core.ranges import range_of, shown_layer
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.spaces import Space
 
@@ -72,12 +73,17 @@ def layer_places(spec: SpaceSpec) -> list[Place]:
 
 
 def extreme_layers(place: Place, modules: pd.DataFrame, spec: SpaceSpec, most: int = LAYERS_OF_PLACE) -> Place:
-    """The place with at most so many of its layers: the ones with the largest scores, and half as many with the smallest."""
+    """The place with at most so many of its layers: the ones with the largest scores, and half as many with the smallest.
+
+    Of a range of numbers the value that stands for it is asked about, and named as the range.
+    """
+    stands = [one is None or token == one.standing for token in place.codes[:, 0].tolist() for one in [range_of(spec, token)]]
+    place = place if all(stands) else replace(place, codes=place.codes[np.array(stands)])
     if len(place.codes) <= most:
         return place
     here = modules[modules["positions"] == json.dumps([spec.position_labels[place.positions[0]]])]
     scores = dict(zip(here["layers"], here["score"], strict=True))
-    worth = np.array([scores.get(json.dumps([spec.tokens[row[0]]]), 0.0) for row in place.codes])
+    worth = np.array([scores.get(json.dumps([shown_layer(spec, int(row[0]))]), 0.0) for row in place.codes])
     order, low = np.argsort(-worth, kind="stable"), most // 2
     kept = np.sort(np.concatenate([order[: most - low], order[len(order) - low :]]))
     return replace(place, codes=place.codes[kept])
@@ -198,7 +204,7 @@ def _lines(kind: str, first: Place, second: Place, values: Array, spec: SpaceSpe
 
     def name(place: Place, module: int) -> str:
         codes = place.codes[module][:1] if place.only_present else place.codes[module]
-        return json.dumps([spec.tokens[token] for token in codes if token != ABSENT])
+        return json.dumps([shown_layer(spec, int(token)) for token in codes if token != ABSENT])
 
     grid = [(a, b) for a in range(len(first.codes)) for b in range(len(second.codes))]
     frame = pd.DataFrame({"kind": kind, "first": first.label, "first_module": [name(first, a) for a, _ in grid]})

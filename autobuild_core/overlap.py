@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.contexts import ContextColumn, Contexts, texts
+from autobuild_core.ranges import by_range, standing_tokens
 from autobuild_core.records import ABSENT, ArchTable, SpaceSpec
 
 CONFOUNDED = "confounded_with"
@@ -70,15 +71,19 @@ def apart(choices: NDArray[np.int64], context: NDArray[np.int64], number: bool) 
 
 
 def confounded_layers(table: ArchTable, contexts: Contexts) -> dict[tuple[int, int], str]:
-    """{(position, token): context} of every layer, absence included, that cannot be told from a context."""
+    """{(position, token): context} of every layer, absence included, that cannot be told from a context.
+
+    A range of numbers is one layer here, by the token that stands for it.
+    """
     out: dict[tuple[int, int], str] = {}
+    codes = by_range(table.codes, table.spec)
     for column in contexts.columns:
         level = levels(column, table.contexts[column.name]) if column.width else np.zeros(0, np.int64)
         known = level >= 0
         if len(np.unique(level[known])) < 2:
             continue
         for position in range(table.spec.num_positions):
-            there = table.codes[known, position].astype(np.int64)
+            there = codes[known, position].astype(np.int64)
             for token in apart(there, level[known], not column.values):
                 out.setdefault((position, int(token)), column.name)
     return out
@@ -107,7 +112,9 @@ def _reason(line: tuple[str, str, bool], marked: dict[tuple[int, int], str], spe
     if not marked:
         return ""
     positions = [spec.position_labels.index(label) for label in json.loads(line[0])]
-    pairs = [(position, spec.tokens.index(token)) for position, token in zip(positions, json.loads(line[1]), strict=True)]
+    stands, layers = standing_tokens(spec), json.loads(line[1])
+    tokens = [stands[text] if text in stands else spec.tokens.index(text) for text in layers]
+    pairs = list(zip(positions, tokens, strict=True))
     if line[2]:
         unit = spec.units[spec.unit_of(positions[0])]
         pairs += [(position, ABSENT) for position in unit.positions if position not in positions]

@@ -124,6 +124,38 @@ def exact_means(values: Array, population: Population, group: ModuleGroup, spec:
         return np.stack([np.bincount(module, row[inside] * weight, len(group)) for row in values]) / total
 
 
+def pooled(values: Array, group: ModuleGroup, weights: Array | None = None) -> Array:
+    """(..., num_shown) weighted means over the modules of each range of (..., num_modules) values; themselves without ranges.
+
+    What is NaN has no part in a mean; a range of nothing else is NaN.
+
+    Args:
+        values: of each module, by member or not.
+        group: the modules.
+        weights: (num_modules,) as `range_weights`; equal unless given.
+    """
+    if group.ranges is None:
+        return values
+    shares = np.broadcast_to(np.ones(len(group)) if weights is None else weights, values.shape)
+    shares = np.where(np.isfinite(values), shares, 0.0)
+    inside = np.equal.outer(group.ranges, np.arange(group.num_shown)).astype(float)
+    with np.errstate(invalid="ignore"):
+        means: Array = np.nan_to_num(values) * shares @ inside / (shares @ inside)
+    return means
+
+
+def range_weights(group: ModuleGroup, population: Population, spec: SpaceSpec) -> Array:
+    """(num_modules,) how often the space has each module of a group with ranges: alike, unless combinations are forbidden."""
+    weights = np.ones(len(group))
+    if not spec.forbidden or group.ranges is None:
+        return weights
+    column, tokens = population.codes[:, group.positions[0]], group.codes[:, 0]
+    there = column != ABSENT
+    seen = np.bincount(column[there], population.weights[there], len(spec.tokens))[tokens]
+    total = np.bincount(group.ranges, seen)[group.ranges]
+    return np.where(total > 0, seen, weights)
+
+
 def eligible_rows(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.intp]:
     """Rows that have a layer wherever the module has one and, for a whole unit, none behind."""
     inside = (codes[:, list(group.positions)] != ABSENT).all(1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from autobuild_core.graphs import make_graphs
 from autobuild_core.inference import Predictor
 from autobuild_core.network import Network
+from autobuild_core.ranges import by_range, shown_layer
 from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.runs import RunFolder
 from autobuild_core.targets import Target
@@ -246,15 +247,16 @@ def in_common(codes: Codes, spec: SpaceSpec, held: NDArray[np.bool_]) -> pd.Data
         held: (n,) the architectures in question.
 
     Returns:
-        position, layer, num (of the held ones), share, share_of_all, change; the largest change first, absent layers left out.
+        position, layer (a range of numbers is one), num (of the held ones), share, share_of_all, change; the largest change
+        first, absent layers left out.
     """
-    lines = []
+    lines, codes = [], by_range(codes, spec)
     for position, label in enumerate(spec.position_labels):
         for code in np.unique(codes[:, position]):
             if code != ABSENT:
                 there = codes[:, position] == code
                 num = int((there & held).sum())
-                lines.append((label, spec.tokens[code], num, num / max(int(held.sum()), 1), float(there.mean())))
+                lines.append((label, shown_layer(spec, int(code)), num, num / max(int(held.sum()), 1), float(there.mean())))
     frame = pd.DataFrame(lines, columns=["position", "layer", "num", "share", "share_of_all"])
     frame["change"] = frame["share"] - frame["share_of_all"]
     return frame.iloc[np.argsort(-frame["change"].abs().to_numpy(), kind="stable")].reset_index(drop=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from autobuild_core.building import module_rows, top_modules
 from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
+from autobuild_core.ranges import by_range
 from autobuild_core.records import ABSENT, Codes
 
 Array = NDArray[np.float64]
@@ -112,7 +113,8 @@ def _new(predictor: Predictor, codes: Codes, evaluated: NDArray[np.uint64]) -> C
 
 
 def _contains(codes: Codes, rows: Codes, owner: NDArray[np.int64], predictor: Predictor) -> NDArray[np.bool_]:
-    """(n, contending) which codes have which contending module in its unit, as written."""
+    """(n, contending) which codes have which contending module in its unit, as written; of a range any of its values."""
+    codes, rows = by_range(codes, predictor.spec), by_range(rows, predictor.spec)
     out = np.empty((len(codes), len(rows)), bool)
     for number, unit in enumerate(owner):
         columns = list(predictor.spec.units[unit].positions)
@@ -204,7 +206,7 @@ def overturning(
     effect = (predictor.member_scores(with_it).mean(1) - predictor.member_scores(other).mean(1)).astype(float)[:, None]
     doubt, scores = _deviations(effect), predictor.member_scores(codes).astype(float)
     columns = np.flatnonzero(row != ABSENT) if unit is None else np.array(predictor.spec.units[unit].positions)
-    held = (codes[:, columns] == row[columns]).all(1)
+    held = (by_range(codes, predictor.spec)[:, columns] == by_range(row[None], predictor.spec)[0, columns]).all(1)
     chosen, information = _greedy(_deviations(scores), doubt, np.stack([held, ~held], 1), codes, predictor, num)
     moved = np.sqrt(np.maximum(np.array(information) * float((doubt**2).mean()), 1e-300))
     distance = abs(float(effect.mean())) / moved

@@ -15,14 +15,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import holding, registry, trust
-from autobuild_core.building import architecture_records, module_rows, orientation, top_modules
+from autobuild_core.building import architecture_records, groups_of, orientation, top_modules
 from autobuild_core.inference import Predictor
 from autobuild_core.interactions import interactions
 from autobuild_core.noise import label_noise
-from autobuild_core.population import NUM_CONTEXTS, eligible_rows, exact_means, in_contexts, jackknife_half_width
-from autobuild_core.records import ArchTable, ModuleGroup, SpaceSpec
+from autobuild_core.population import (
+    NUM_CONTEXTS,
+    eligible_rows,
+    exact_means,
+    in_contexts,
+    jackknife_half_width,
+    pooled,
+    range_weights,
+)
+from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunFolder
-from autobuild_core.scorers import DEFAULT_SCORER, make_scorer
+from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
 from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.stability import Bootstraps
@@ -65,15 +73,6 @@ class Trained:
     def whole(self) -> pd.DataFrame:
         """Whole-unit modules, best first by the average lens in each unit."""
         return top_modules(self.modules, "score", self.predictor.minimize)
-
-
-def groups_of(modules: pd.DataFrame, spec: SpaceSpec) -> list[tuple[ModuleGroup, NDArray[np.intp]]]:
-    """Whole-unit modules as groups of equal places, each with the lines of the table it holds."""
-    codes, out = module_rows(modules, spec), []
-    for (unit, positions), lines in modules.groupby(["unit_index", "positions"], sort=False).indices.items():
-        columns = tuple(spec.position_labels.index(label) for label in json.loads(positions))
-        out.append((ModuleGroup(columns, codes[lines][:, list(columns)], int(unit)), np.asarray(lines, np.intp)))
-    return out
 
 
 def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quality: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +168,7 @@ def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -
     groups = groups_of(whole, trained.predictor.spec)
     for name, (scorer, why_not) in scorers.items():
         if why_not is None:
-            scored = pd.concat(scorer.score([group for group, _ in groups]), ignore_index=True)
+            scored = pd.concat(score_groups(scorer, [group for group, _ in groups]), ignore_index=True)
             scored.index = pd.Index(np.concatenate([lines for _, lines in groups]))
             parts.append(front.assign(scorer=name, title=scorer.title).join(scored[SCORER_COLUMNS]))
     table = pd.concat(parts, ignore_index=True)
@@ -219,10 +218,11 @@ def _bootstrap_share(trained: Trained, top: pd.DataFrame, bootstraps: Bootstraps
     spec, drawn = predictor.spec, predictor.space.sample(PROBES, np.random.default_rng(0))
     moves = np.full((bootstraps.moves.shape[1], len(top)), np.nan)
     for group, lines in groups_of(top, spec):
-        contexts = drawn[eligible_rows(drawn, group, spec)[:STABLE_CONTEXTS]]
+        most = STABLE_CONTEXTS if group.ranges is None else max(STABLE_CONTENDERS * STABLE_CONTEXTS // len(group), 2)
+        contexts = drawn[eligible_rows(drawn, group, spec)[:most]]
         if len(contexts):
             inside = bootstraps.target_moves(in_contexts(group, contexts, spec))
-            moves[:, lines] = inside.reshape(len(moves), len(lines), -1).mean(2)
+            moves[:, lines] = pooled(inside.reshape(len(moves), len(group), -1).mean(2), group)
     scores = orientation("score", predictor.minimize) * (top["score"].to_numpy(float) + moves)
     best = np.where(np.isnan(scores), -np.inf, scores).argmax(1)
     shares = np.bincount(best, minlength=len(top)) / len(scores)
@@ -235,11 +235,13 @@ def _members(trained: Trained, top: pd.DataFrame) -> Array:
     out = np.empty((len(trained.scorer.member_targets), len(top)))
     for group, lines in groups_of(top, predictor.spec):
         if population.exact:
-            out[:, lines] = exact_means(trained.scorer.member_targets, population, group, predictor.spec)
+            found = exact_means(trained.scorer.member_targets, population, group, predictor.spec)
         else:
             contexts = population.codes[eligible_rows(population.codes, group, predictor.spec)[:NUM_CONTEXTS]]
             targets = predictor.member_expected(predictor.member_scores(in_contexts(group, contexts, predictor.spec)))
-            out[:, lines] = targets.reshape(len(out), len(group), -1).mean(2)
+            found = targets.reshape(len(out), len(group), -1).mean(2)
+        weights = None if group.ranges is None else range_weights(group, population, predictor.spec)
+        out[:, lines] = pooled(found, group, weights)
     moved: Array = out + (top["score"].to_numpy(float) - out.mean(0))
     return moved  # the ensemble's mean is that of the module table
 

@@ -23,6 +23,7 @@ import streamlit as st
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts
 from autobuild_core.figures.colours import Lens
+from autobuild_core.ranges import is_layer, shown_layer
 from autobuild_core.records import Codes, SpaceSpec
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Module:
 
     Args:
         positions: labels of its positions, upstream first.
-        layers: its tokens.
+        layers: its tokens, or a range of numbers as the module table has it.
         whole_unit: exactly these layers fill their unit, no deeper.
     """
 
@@ -182,7 +183,7 @@ class Module:
 
     def fits(self, spec: SpaceSpec) -> bool:
         """Whether a space has such places and layers."""
-        return set(self.positions) <= set(spec.position_labels) and set(self.layers) <= set(spec.tokens)
+        return set(self.positions) <= set(spec.position_labels) and all(is_layer(spec, layer) for layer in self.layers)
 
 
 def _parts(text: str) -> tuple[str, ...]:
@@ -192,13 +193,18 @@ def _parts(text: str) -> tuple[str, ...]:
 def module(run: "FinishedRun") -> Module | None:
     """The chosen module; None where none is chosen or the run's space has no such places and layers.
 
-    Where depth is fixed the layers of a unit and the whole unit are one module: it is the one that was scored.
+    Where depth is fixed the layers of a unit and the whole unit are one module: it is the one that was scored. An exact
+    number is the range that it is in.
     """
-    found = Module.parse(recall("module"))
-    if found is None or not found.fits(run.table.spec):
+    found, spec = Module.parse(recall("module")), run.table.spec
+    if found is None or not found.fits(spec):
         return None
-    other = replace(found, whole_unit=not found.whole_unit)
-    return other if run.table.spec.fixed_depth and found.key not in run.index and other.key in run.index else found
+    shown = tuple(shown_layer(spec, spec.tokens.index(one)) if one in spec.tokens else one for one in found.layers)
+    for one in (found, replace(found, layers=shown)):
+        other = replace(one, whole_unit=not one.whole_unit)
+        if one.key in run.index or (spec.fixed_depth and other.key in run.index):
+            return one if one.key in run.index else other
+    return found
 
 
 def module_line(run: "FinishedRun") -> "pd.Series[Any] | None":

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from autobuild_core import building
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
+from autobuild_core.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.records import ABSENT, Codes, UnitSpec
 from pages import _building, _linked, _pins, _selection, _shared, _trust
 
@@ -32,20 +34,20 @@ SLOT_HELP = "Choose one of the best, or type layers separated by commas: e3 k5, 
 
 @st.cache_data(max_entries=8, show_spinner="Ranking the modules")
 def best_modules(run_id: str, task: str, lens: Lens) -> pd.DataFrame:
-    """The best whole-unit modules of each unit, by a lens."""
+    """The best whole-unit modules of each unit, by a lens; `put`: what a slot gets, of a range its middle number."""
     one = _shared.read_run(run_id, task)
     ranked = building.top_modules(one.modules, lens, one.config.minimize)
-    return ranked[ranked["rank"] <= BEST_SHOWN]
+    ranked = ranked[ranked["rank"] <= BEST_SHOWN]
+    tokens = one.table.spec.tokens
+    rows = building.module_rows(ranked, one.table.spec)
+    return ranked.assign(put=[json.dumps([tokens[code] for code in row if code != ABSENT]) for row in rows])
 
 
 def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
     """The choice for one unit, as codes of its layers; one that was not chosen by hand is the best by the lens."""
     top = best_modules(run.id, run.task, lens)
     best = top[top["unit_index"] == index]
-    names = {
-        row["layers"]: f"{row['rank']}. {charts.module_name(row['positions'], row['layers'], False)}"
-        for _, row in best.iterrows()
-    }
+    names = {row["put"]: f"{row['rank']}. {slot_name(unit, row)}" for _, row in best.iterrows()}
     entering = f" ({', '.join(spec.position_labels[p] for p in unit.positions)})" if spec.reads else ""
     if index in by_reader():
         st.session_state[slot_key(index, lens)] = slot_value(index, lens, by_reader()[index])
@@ -66,6 +68,12 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
         st.stop()
     card(unit, layers, lens)
     return [spec.tokens.index(layer) for layer in layers]
+
+
+def slot_name(unit: UnitSpec, row: "pd.Series[Any]") -> str:
+    """A module in a slot's list; of a range also the number that is put in."""
+    name = charts.module_name(row["positions"], row["layers"], False)
+    return name if row["put"] == row["layers"] else f"{name}: {json.loads(row['put'])[0].removeprefix(f'{unit.label}=')}"
 
 
 def by_reader() -> dict[int, str]:
@@ -97,7 +105,7 @@ def slot_value(index: int, lens: Lens, picked: str) -> str:
         layers = layers_of(spec.units[index], picked)
     except StudioError:
         return picked
-    known = best_modules(run.id, run.task, lens).query("unit_index == @index")["layers"].tolist()
+    known = best_modules(run.id, run.task, lens).query("unit_index == @index")["put"].tolist()
     return text if (text := json.dumps(layers)) in known else ", ".join(layers)
 
 
@@ -110,10 +118,21 @@ def follow_choice() -> None:
             codes = _selection.architecture(run).codes
             for index, unit in enumerate(spec.units):
                 by_reader()[index] = json.dumps([spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT])
-    line = _selection.module_line(run)
+    line, asked = _selection.module_line(run), _selection.Module.parse(_shared.recall("module"))
     if module is not None and module.whole_unit and line is not None and seen.get("module") != (run.id, module.text):
-        by_reader()[int(line["unit_index"])] = json.dumps(list(module.layers))
+        index = int(line["unit_index"])
+        by_reader()[index] = json.dumps(exact_layers(index, asked.layers if asked else module.layers))
     seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else module.text)}
+
+
+def exact_layers(index: int, layers: tuple[str, ...]) -> list[str]:
+    """What a slot gets for a chosen module: of a range the number that it holds, if it is one of these, or that stands for it."""
+    stands, held = standing_tokens(spec), list[str]()
+    with suppress(StudioError):  # the slot says what is wrong with a typed one
+        held = layers_of(spec.units[index], by_reader().get(index, ""))
+    if len(held) == 1 and layers[0] in stands and spec.tokens.index(held[0]) in tokens_of(spec, layers[0]):
+        return held
+    return [spec.tokens[stands[layer]] if layer in stands else layer for layer in layers]
 
 
 def slot_changed(index: int, lens: Lens) -> None:
@@ -125,21 +144,23 @@ def slot_changed(index: int, lens: Lens) -> None:
         if len(layers) <= len(unit.positions):
             places = tuple(spec.position_labels[p] for p in unit.positions[: len(layers)])
             _selection.choose_module(_selection.Module(places, tuple(layers), True), follow=False)
-            st.session_state["builder_saw"]["module"] = (run.id, _shared.recall("module"))
+            chosen = _selection.module(run)
+            st.session_state["builder_saw"]["module"] = (run.id, None if chosen is None else chosen.text)
 
 
 def reset(lens: Lens) -> None:
     """Every slot holds its best module again."""
     by_reader().clear()
     best = best_modules(run.id, run.task, lens)
-    for index, layers in best.drop_duplicates("unit_index")[["unit_index", "layers"]].itertuples(index=False):
+    for index, layers in best.drop_duplicates("unit_index")[["unit_index", "put"]].itertuples(index=False):
         st.session_state[slot_key(int(index), lens)] = layers
 
 
 def card(unit: UnitSpec, layers: list[str], lens: Lens) -> None:
     """What is known about the module in a slot, first by the score that the slots are ranked by."""
     places = json.dumps([spec.position_labels[p] for p in unit.positions[: len(layers)]])
-    line = run.index.get((places, json.dumps(layers), True))
+    shown = [shown_layer(spec, spec.tokens.index(layer)) for layer in layers]
+    line = run.index.get((places, json.dumps(layers), True), run.index.get((places, json.dumps(shown), True)))
     if line is None:
         st.caption("This module was not scored by itself; the prediction below takes it into account.")
         return

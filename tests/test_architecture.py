@@ -23,7 +23,7 @@ PACKAGE = "autobuild_core"
 # Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
 # only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
 LOW = ("version", "errors", "memory", "registry", "records", "targets", "tables", "runs", "storage", "pins")
-SPACE_AND_DATA = ("spaces", "datasets", "reading", "mapping", "graphs", "features", "scaling", "contexts")
+SPACE_AND_DATA = ("ranges", "spaces", "datasets", "reading", "mapping", "graphs", "features", "scaling", "contexts")
 LEARNING = (
     "structure",
     "costs",

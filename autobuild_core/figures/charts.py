@@ -26,6 +26,7 @@ from autobuild_core.figures.colours import (
     with_unit,
     words,
 )
+from autobuild_core.ranges import tokens_of
 from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 from autobuild_core.targets import by_use
@@ -395,6 +396,8 @@ def module_name(positions: str, layers: str, with_place: bool = True) -> str:
     same = len(tokens) > 1 and len(set(tokens)) == 1
     text = f"{len(tokens)} x {tokens[0]}" if same else ", ".join(tokens)
     place = where[0] if len(where) == 1 else f"{where[0]} to {where[-1].split('.')[-1]}"
+    if with_place and len(where) == 1:  # a loose column's token begins with it
+        text = text.removeprefix(f"{place}=")
     if len(where) > 1 and all(">" in label for label in where):  # edges of a cell: a path "0>1>3", or those that enter a node
         ends = [label.split(">") for label in where]
         joined = all(a[-1] == b[0] for a, b in itertools.pairwise(ends))
@@ -514,8 +517,8 @@ def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, u
     ).drop_duplicates(["position", "layer"])
     order = {label: i for i, label in enumerate(spec.position_labels)}
     tokens = {token: i for i, token in enumerate(spec.tokens)}
-    keys = [table["position"].map(order), table["layer"].map(tokens)]
-    return table.iloc[np.lexsort(keys[::-1])].reset_index(drop=True)
+    first = [tokens[text] if text in tokens else tokens_of(spec, text)[0] for text in table["layer"]]
+    return table.iloc[np.lexsort([first, table["position"].map(order)])].reset_index(drop=True)
 
 
 def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen: int | None = None) -> go.Figure:
@@ -569,7 +572,8 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         ]
         for place, line, layer, fill in zip(table["position"], table["line"], table["layer"], fills, strict=True):
             font = {"color": ink_on(fill), "size": 11}
-            text = layer.removeprefix(f"{place}=")[:NAMED_LETTERS]
+            text, _, more = layer.removeprefix(f"{place}=").partition(" to ")
+            text = f"from {text}"[: NAMED_LETTERS + 5] if more else text[:NAMED_LETTERS]
             here = positions.index(place), layers.index(line)  # by number: a category that is one is taken for its place
             figure.add_annotation(x=here[0], y=here[1], text=text, showarrow=False, font=font)
     title = ("value, in order", "column") if own else ("layer", "position")
@@ -656,11 +660,12 @@ def with_without_table(
 
 
 def contains(table: ArchTable, positions: Sequence[str], layers: Sequence[str], whole_unit: bool) -> NDArray[np.bool_]:
-    """(n,) which architectures have these tokens at these positions of their encoding."""
+    """(n,) which architectures have these tokens, or one of a range, at these positions of their encoding."""
     spec = table.spec
     columns = [spec.position_labels.index(label) for label in positions]
-    wanted = np.array([spec.tokens.index(token) for token in layers])
-    mask: NDArray[np.bool_] = (np.asarray(table.codes)[:, columns] == wanted).all(axis=1)
+    mask: NDArray[np.bool_] = np.ones(len(table), bool)
+    for column, layer in zip(columns, layers, strict=True):
+        mask &= np.isin(np.asarray(table.codes)[:, column], tokens_of(spec, layer))
     unit = spec.units[spec.unit_of(columns[-1])]
     beyond = [p for p in unit.positions if p > columns[-1]]
     if whole_unit and beyond:

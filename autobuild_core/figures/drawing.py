@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from autobuild_core.figures import cells
 from autobuild_core.figures.charts import blank_figure, block_name
 from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, rounded, short_values, with_unit, words
+from autobuild_core.ranges import range_of, shown_layer
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
@@ -143,9 +144,12 @@ def node_lines(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes,
 
 
 def find_line(index: Index, spec: SpaceSpec, row: Codes, positions: list[int], present: list[int]) -> int | None:
-    """Line of the module at these positions; as a whole unit where it makes up its unit."""
+    """Line of the module at these positions; as a whole unit where it makes up its unit. A number is found by its range."""
     places = json.dumps([spec.position_labels[p] for p in positions])
     layers = json.dumps([spec.tokens[row[p]] for p in positions])
+    if len(positions) == 1 and range_of(spec, int(row[positions[0]])):
+        shown = json.dumps([shown_layer(spec, int(row[positions[0]]))])
+        layers = shown if (places, shown, True) in index or (places, shown, False) in index else layers  # older runs: no ranges
     unit = spec.units[spec.unit_of(positions[-1])].positions
     whole = [p for p in present if p in unit] == positions
     return index.get((places, layers, whole), index.get((places, layers, not whole)))

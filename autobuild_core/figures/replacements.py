@@ -10,6 +10,7 @@ from autobuild_core.building import orientation
 from autobuild_core.figures.charts import module_name, rivals_of
 from autobuild_core.figures.colours import Lens, bounds, change_words, evidence
 from autobuild_core.inference import Predictor
+from autobuild_core.ranges import standing_tokens
 from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 
@@ -47,13 +48,16 @@ def replacements_table(
 
 
 def replaced(spec: SpaceSpec, row: Codes, table: pd.DataFrame) -> Codes:
-    """(n, num_positions) an architecture with each module of a table in its place; a whole unit leaves no other layer in it."""
-    found = np.repeat(np.asarray(row)[None], len(table), axis=0)
+    """(n, num_positions) an architecture with each module of a table in its place; a whole unit leaves no other layer in it.
+
+    Of a range of numbers it is the value that stands for it.
+    """
+    found, stands = np.repeat(np.asarray(row)[None], len(table), axis=0), standing_tokens(spec)
     for codes, line in zip(found, table.to_dict("records"), strict=True):
         places = [spec.position_labels.index(label) for label in json.loads(line["positions"])]
         if line["whole_unit"]:
             codes[list(spec.units[spec.unit_of(places[-1])].positions)] = ABSENT
-        codes[places] = [spec.tokens.index(token) for token in json.loads(line["layers"])]
+        codes[places] = [stands[text] if text in stands else spec.tokens.index(text) for text in json.loads(line["layers"])]
     return found
 
 

@@ -13,6 +13,7 @@ from autobuild_core.costs import CostModel
 from autobuild_core.graphs import module_sink
 from autobuild_core.inference import Predictor
 from autobuild_core.population import group_keys, key_columns, module_keys
+from autobuild_core.ranges import range_of, with_ranges
 from autobuild_core.records import ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
 
@@ -24,6 +25,7 @@ SCORE_COLUMNS = (
     *("good", "good_low", "good_high"),
 )
 COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
+RANGE = "range"  # column of a module table that has ranges: JSON [least, largest value], "" of other modules
 DEFAULT_SCORER = "autobuild"
 DEFAULT_MAX_LENGTH = 4
 MODULE_LIMIT = 5_000  # windows of one length that are scored unasked
@@ -44,7 +46,11 @@ class Scorer(ABC):
 
     @abstractmethod
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
-        """One frame a group, one row a module, with SCORE_COLUMNS (and COST_COLUMNS); `report` hears the share that is done."""
+        """One frame a group, one row a module, with SCORE_COLUMNS (and COST_COLUMNS); `report` hears the share that is done.
+
+        Of a group with ranges it is one row a range, whose interval is that of the mean of its modules (`population.pooled`). A
+        scorer that knows no ranges gives one row a module here too: `score_groups` then takes means and leaves out the intervals.
+        """
 
 
 def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None, table: ArchTable | None = None) -> Scorer:
@@ -64,7 +70,7 @@ def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None, 
 
 
 def count_evaluated(group: ModuleGroup, spec: SpaceSpec, codes: Codes) -> NDArray[np.int64]:
-    """(num_modules,) how many of the evaluated architectures contain each module of the group."""
+    """(num_modules,) how many of the evaluated architectures contain each module of the group, whatever range it is in."""
     if not len(codes):
         return np.zeros(len(group), np.int64)
     seen, counts = np.unique(module_keys(codes, key_columns(group, spec)), return_counts=True)
@@ -102,33 +108,58 @@ def further_units(space: Space, groups: list[ModuleGroup]) -> list[ModuleGroup]:
 def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -> pd.DataFrame:
     """What modules are, without their scores: the left-hand columns of modules.parquet.
 
+    A range of numbers is one line; where there is one, the column RANGE has the least and the largest value of each.
+
     Args:
         groups: the modules.
         spec: their space.
         codes: the evaluated architectures, for the evidence.
     """
     parts, quoted = [], [json.dumps(token) for token in spec.tokens]
+    ranged = any(group.ranges is not None for group in groups)
     for group in groups:
         owners = {spec.unit_of(p) for p in group.positions}
         whole = [u.label for u in spec.units if u.positions == group.positions and len(u.depths) == 1]
         unit = spec.units[group.unit].label if group.unit is not None else "".join(whole)
         layers = ["[" + ", ".join([quoted[token] for token in row]) + "]" for row in group.codes.tolist()]  # as json.dumps
+        seen, ends = count_evaluated(group, spec, codes), [""] * len(group)
+        if group.ranges is not None:
+            first = np.unique(group.ranges, return_index=True)[1]
+            own = [one for token in group.codes[first, 0] if (one := range_of(spec, int(token)))]
+            layers, ends = [json.dumps([one.text]) for one in own], [json.dumps(one.ends) for one in own]
+            seen = np.bincount(group.ranges, seen, len(own)).astype(np.int64)
         part = pd.DataFrame({"layers": layers}, dtype="str")
         part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
         part["unit"], part["hop"], part["whole_unit"] = unit, module_sink(group, spec)[1], group.unit is not None
         part["unit_index"] = owners.pop() if len(owners) == 1 else -1
         part["first_position"] = group.positions[0]
-        part["num_evaluated"] = count_evaluated(group, spec, codes)
+        part["num_evaluated"] = seen
+        if ranged:
+            part[RANGE] = pd.Series(ends, dtype="str")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
+
+
+def score_groups(
+    scorer: Scorer, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None
+) -> list[pd.DataFrame]:
+    """The scorer's frames with one row a range; of one that knows no ranges a mean without interval."""
+    frames = []
+    for group, frame in zip(groups, scorer.score(groups, report), strict=True):
+        if len(frame) != group.num_shown:
+            frame = frame.astype(float).groupby(group.ranges).mean()
+            frame[[name for name in frame if name.endswith(("_low", "_high"))]] = np.nan
+        frames.append(frame.reset_index(drop=True))
+    return frames
 
 
 def score_modules(
     scorer: Scorer, groups: list[ModuleGroup], table: ArchTable, report: Callable[[float], None] = lambda share: None
 ) -> pd.DataFrame:
-    """Modules with their scores and evidence; the columns of modules.parquet."""
+    """Modules with their scores and evidence; the columns of modules.parquet. A choice of many numbers is scored by ranges."""
+    groups = [with_ranges(group, table.spec) for group in groups]
     described = describe_modules(groups, table.spec, table.codes)
-    scored = pd.concat(scorer.score(groups, report), ignore_index=True)
+    scored = pd.concat(score_groups(scorer, groups, report), ignore_index=True)
     first = ["unit", "positions", "layers", "hop"]
     frame = pd.concat([described[first], scored, described.drop(columns=first)], axis=1)
     return frame

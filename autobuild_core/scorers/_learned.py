@@ -27,6 +27,8 @@ from autobuild_core.population import (
     in_contexts,
     jackknife_half_width,
     mean_beside,
+    pooled,
+    range_weights,
 )
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.runs import MIN_NETWORKS
@@ -152,6 +154,9 @@ class LearnedScorer(DataScorer):
         population, targets, _, _ = self._space
         for group, (score, good) in zip(groups, self._exact(groups) if population.exact else self._sampled(groups), strict=True):
             means = mean_beside(targets, population, group, self.predictor.spec)
+            if group.ranges is not None:
+                weights = range_weights(group, population, self.predictor.spec)
+                score, good = pooled(score, group, weights), pooled(good, group, weights)
             lenses = {"score": score, "effect": score - means[:, None], "good": good}
             unknown = 0.0 if self.has_intervals else np.nan
             frame = {name: around(v, jackknife_half_width(v) + unknown) for name, v in lenses.items()}

@@ -23,6 +23,8 @@ from autobuild_core.population import (
     in_contexts,
     jackknife_half_width,
     mean_beside,
+    pooled,
+    range_weights,
 )
 from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.scaling import TWO_SIDED_90
@@ -62,6 +64,16 @@ def calibrate(features: Array, values: Array, every: Array) -> tuple[Array, Arra
         weights[:, better] = (kept[:, None] * along / np.maximum(singular, 1e-12)[:, None])[:, better]
     rotation = np.linalg.lstsq(basis * singular, scaled, rcond=None)[0]  # (rank, dim): the right singular vectors
     return (every - mean) / spread @ rotation.T @ weights + middle, best
+
+
+def _pooled_error(error: Array | float, group: ModuleGroup, weights: Array) -> Array | float:
+    """Standard error of each range's mean: of independent errors of its modules, or the one that they share."""
+    if not isinstance(error, np.ndarray):
+        return error
+    assert group.ranges is not None
+    shares = weights / np.bincount(group.ranges, weights)[group.ranges]
+    pooled_error: Array = np.sqrt(np.bincount(group.ranges, (shares * error) ** 2, group.num_shown))
+    return pooled_error
 
 
 @final
@@ -146,8 +158,13 @@ class AutoBuildScorer(Scorer):
                 error = missed.tolist()
             if len(group.positions) == 1:
                 self._effects[group.positions[0], group.unit] = lenses[0] - self.means_beside(group)[:, None]
+            norms = self._norms(group)
+            if group.ranges is not None:
+                weights = range_weights(group, self.population, self.predictor.spec)
+                lenses = pooled(lenses[0], group, weights), pooled(lenses[1], group, weights), pooled(lenses[2], group, weights)
+                error, norms = [_pooled_error(one, group, weights) for one in error], pooled(norms, group, weights)
             frame = self._frame(group, *lenses, error)
-            frame.insert(0, "embedding_norm", self._norms(group))
+            frame.insert(0, "embedding_norm", norms)
             frames.append(frame)
             done += len(group)
             report(done / total)

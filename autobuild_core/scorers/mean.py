@@ -71,12 +71,14 @@ class SampleMean(DataScorer):
         found = module_keys(self._written[0], key_columns(group, spec))
         place = np.minimum(np.searchsorted(keys[order], found), len(keys) - 1)
         inside = keys[order][place] == found
-        module = order[place[inside]]
-        counts = np.bincount(module, minlength=len(group)).astype(float)
-        means = np.bincount(module, values[inside], len(group)) / np.maximum(counts, 1)
+        module, num = order[place[inside]], group.num_shown
+        if group.ranges is not None:
+            module = group.ranges[module]
+        counts = np.bincount(module, minlength=num).astype(float)
+        means = np.bincount(module, values[inside], num) / np.maximum(counts, 1)
         if not inside.any():
-            spread = np.full(len(group), float(values.std()))
-            level = np.full(len(group), float(values.mean()))
+            spread = np.full(num, float(values.std()))
+            level = np.full(num, float(values.mean()))
         else:
             rest = values[inside] - means[module]
             free = max(int(counts.sum() - (counts > 0).sum()), 1)

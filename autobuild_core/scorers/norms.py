@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.graphs import module_contexts, module_sink
-from autobuild_core.population import active_rows, eligible_rows, jackknife_half_width
+from autobuild_core.population import active_rows, eligible_rows, jackknife_half_width, pooled
 from autobuild_core.records import ModuleGroup
 from autobuild_core.scorers._learned import Array, DataScorer, around, score_frame
 
@@ -42,7 +42,7 @@ class PublishedNorms(DataScorer):
             mean, spread = moments[hop]
             contexts = module_contexts(group, self.predictor.spec)
             alone = np.mean([network.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
-            standard = (alone - mean[:, None]) / spread[:, None]
+            standard = pooled((alone - mean[:, None]) / spread[:, None], group)
             rows = eligible_rows(self.evaluated.codes, group, self.predictor.spec)
             alike = values[rows] if len(rows) > 1 else values
             score = float(alike.mean()) + self.predictor.scaling.sign * float(alike.std()) * standard

@@ -8,7 +8,7 @@ import pytest
 
 from autobuild_core import space_map
 from autobuild_core.graphs import make_graphs
-from autobuild_core.records import ABSENT
+from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
 from autobuild_core.space_map import Axes, Brush
 from autobuild_core.spaces import load_space, space_named
 from tests.conftest import macro_table
@@ -146,8 +146,9 @@ class TestBrush:
 
 def test_what_marked_architectures_have_in_common() -> None:
     codes = np.array([[0, 1], [0, 2], [1, 2], [1, ABSENT]], np.int16)
-    spec = type("Spec", (), {"position_labels": ("L1", "L2"), "tokens": ("a", "b", "c")})
-    found = space_map.in_common(codes, spec, np.array([True, True, False, False]))  # type: ignore[arg-type]
+    units = (UnitSpec("U", (0, 1), (1, 2), (0, 1, 2)),)
+    spec = SpaceSpec("ofa_mbv3", "small", ("L1", "L2"), ("a", "b", "c"), units)
+    found = space_map.in_common(codes, spec, np.array([True, True, False, False]))
     first = found.set_index(["position", "layer"])
     assert first.loc[("L1", "a")].to_dict() == {"num": 2, "share": 1.0, "share_of_all": 0.5, "change": 0.5}
     assert first.loc[("L2", "c")].to_dict() == {"num": 1, "share": 0.5, "share_of_all": 0.5, "change": 0.0}
