@@ -54,8 +54,8 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
     st.html(_shared.module_card(words, facts["seen"], run.scale(lens).fill_of(line, _shared.theme())))
     if line.get("confounded_with"):
         st.markdown(
-            f"It varied together with {_shared.plain(line['confounded_with'], 120)} and never apart from it: what either is worth "
-            "alone the data do not tell. Evaluate some networks that have it elsewhere."
+            f"It varied together with {_shared.plain(line['confounded_with'], 120)} and never apart from it: what either is "
+            "worth alone the data do not tell. Evaluate some networks that have it elsewhere."
         )
         return
     score = f"{run.amount(line['score'])} {_shared.interval(line['score_low'], line['score_high'])}"
