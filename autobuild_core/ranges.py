@@ -65,7 +65,10 @@ def _ranges(unit: UnitSpec, spec: SpaceSpec) -> tuple[Range, ...]:
 
 
 def _rounded(ends: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Ends of ranges with two digits, or as many more as keep the ends of a range apart; whole numbers as they are."""
+    """Ends of ranges with two digits, or as many more as keep the ends of a range apart; whole numbers as they are.
+
+    Module tables, pins and links of runs hold these texts: rounded otherwise, they would not be found again.
+    """
     every = [(float(low), float(high)) for low, high in ends]
     if all(end.is_integer() for pair in every for end in pair):
         return ends

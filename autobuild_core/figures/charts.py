@@ -573,7 +573,7 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         for place, line, layer, fill in zip(table["position"], table["line"], table["layer"], fills, strict=True):
             font = {"color": ink_on(fill), "size": 11}
             text, _, more = layer.removeprefix(f"{place}=").partition(" to ")
-            text = f"from {text}"[: NAMED_LETTERS + 5] if more else text[:NAMED_LETTERS]
+            text = f"≥{text}"[:NAMED_LETTERS] if more else text[:NAMED_LETTERS]  # a range by its lower end
             here = positions.index(place), layers.index(line)  # by number: a category that is one is taken for its place
             figure.add_annotation(x=here[0], y=here[1], text=text, showarrow=False, font=font)
     title = ("value, in order", "column") if own else ("layer", "position")

@@ -11,9 +11,11 @@ import streamlit as st
 from scipy.stats import spearmanr
 from streamlit.testing.v1 import AppTest
 
+from autobuild_core.claims import Facts, record
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
 from autobuild_core.notebook import Run
+from autobuild_core.pins import Claim
 from autobuild_core.ranges import MOST_RANGES, ranges_of
 from autobuild_core.storage import Workspace
 from tests.app.test_importance import headings, shown
@@ -163,3 +165,16 @@ def test_the_builder_holds_exact_values(run: str, finished: tuple[Path, str]) ->
     row = int(np.flatnonzero(of(finished).table().codes[:, 0] == own[1].tokens[0])[0])
     app = open_page("builder", run=run, arch=f"row:{row}", module=f"dropout={own[1].text.replace('=', '%3D')}!")
     assert exact(app) == spec.tokens[own[1].tokens[0]]  # the architecture's own value is in the range
+
+
+def test_a_claim_about_a_range_counts_all_of_its_values(finished: tuple[Path, str]) -> None:
+    facts = Facts.load(of(finished).folder)
+    values = set(pd.read_csv(finished[0] / "numbers.csv")["design:dropout"])
+    for line, one in enumerate(ranges_of(facts.table.spec)[0][2:4], 2):
+        found = record(facts, Claim(("dropout",), (one.text,), True))
+        assert found["evidence"] == {"seen": int(facts.modules["num_evaluated"].iloc[line]), "of": NUM}
+        assert found["looked_at"] == MOST_RANGES and found["bootstrap"]["num_with"] > 1
+        evaluations = found["overturn"]["evaluations"]
+        assert evaluations and {evaluation["arch"]["dropout"] for evaluation in evaluations} <= values
+        inside = [float(one.ends[0]) <= evaluation["arch"]["dropout"] <= float(one.ends[1]) for evaluation in evaluations]
+        assert inside == [evaluation["contains"] for evaluation in evaluations]

@@ -10,7 +10,7 @@ from autobuild_core import registry
 from autobuild_core.building import groups_of, module_rows, product_codes, reduced_space, with_room
 from autobuild_core.contexts import Contexts
 from autobuild_core.figures import charts, drawing, replacements
-from autobuild_core.figures.colours import Lens
+from autobuild_core.figures.colours import Lens, scale_for
 from autobuild_core.overlap import mark_confounded
 from autobuild_core.population import jackknife_half_width, pooled, range_weights
 from autobuild_core.ranges import (
@@ -259,6 +259,10 @@ class TestShown:
         space, table, modules, _ = scored
         heat = charts.heat_table(modules, space.spec, Lens.SCORE, len(table), "")
         assert heat["layer"].head(MOST_RANGES).tolist() == [one.text for one in ranges_of(space.spec)[0]]
+        figure = charts.heat_figure(heat, scale_for(modules, Lens.SCORE, float(modules["score"].mean()), False, ""))
+        shown = [note.text for note in figure.layout.annotations if note.x == 0]
+        lowest = [one.text.removeprefix("dropout=").partition(" to ")[0] for one in ranges_of(space.spec)[0]]
+        assert shown == [f"≥{low}" for low in lowest]
         names = [charts.module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
         assert names[0] == "dropout: " + ranges_of(space.spec)[0][0].text.removeprefix("dropout=")
 
