@@ -125,7 +125,11 @@ def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
         _shared.keep(drop=None)
         st.rerun()
     missing = reading.table is None
-    why = "Change a column's role so that there is at least one choice" if missing else "Stores the data set as it is read here"
+    why = (
+        "Change a column's role, or leave the file: the sentence above says why it cannot be read"
+        if missing
+        else "Stores the data set as it is read here"
+    )
     if st.button("Use these columns", type="primary", disabled=missing, key="use_columns", help=why):
         with st.spinner("Saving"):
             _shared.guarded(store)

@@ -14,7 +14,7 @@ from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import list_form, looks_like_date
 from autobuild_core.datasets._table import metric_name
 from autobuild_core.datasets._trackers import Tracker
-from autobuild_core.errors import ConfigError
+from autobuild_core.errors import ConfigError, MappingError
 from autobuild_core.records import BETTER, CONTEXT_KINDS, ROLES, ColumnRole
 from autobuild_core.spaces._declared import is_number
 from autobuild_core.spaces.flat import list_of
@@ -145,9 +145,19 @@ class Evidence:
                 return found["name"]
         return header
 
-    def role(self, column: Column, name: str) -> Found:
-        """The role of a column, by the first evidence that speaks."""
-        for found in (self._said(column, name), self._tracked(column, name), self._parsed(column)):
+    def role(self, column: Column, name: str, by_prefix: bool = True) -> Found:
+        """The role of a column, by the first evidence that speaks.
+
+        Args:
+            column: of the table.
+            name: without prefix.
+            by_prefix: a prefix in the header is evidence.
+
+        Raises:
+            ConfigError: a reader said a role that there is not, or that the column cannot have.
+            MappingError: a prefix gives a role that the column cannot have.
+        """
+        for found in (self._said(column, name, by_prefix), self._tracked(column, name), self._parsed(column)):
             if found:
                 return found
         if column.num_values <= 1:
@@ -161,11 +171,11 @@ class Evidence:
             return Found("context", f"no parameter in {self.tracker.title}'s table")
         return found
 
-    def _said(self, column: Column, name: str) -> Found | None:
+    def _said(self, column: Column, name: str, by_prefix: bool) -> Found | None:
         """What a reader said, or a prefix in the header."""
         said = self.given.get(column.name, self.given.get(name))
         why, by_reader = "as you said", said is not None
-        if said is None:
+        if said is None and by_prefix:
             said = split_prefix(column.name)[0]
             why = "the prefix in its header says so"
         if said is None and self.design is not None and name in self.design:
@@ -180,15 +190,19 @@ class Evidence:
             said = f"{said}:{better}" if better else said
             raise ConfigError(f"role of {column.name}: got '{said}', expected one of {expected}.")
         role = SPOKEN[said]
+        wrong = ConfigError if by_reader else MappingError
         if role in ("choice", "architecture") and column.name in self.architectures:
+            if column.name != (first := next(iter(self.architectures))):
+                got = f"got '{said}' beside the architectures in {first}"
+                raise wrong(f"role of {column.name}: {got}, expected one column of architectures; ignore the other.")
             parsed = f"{why}; its cells are architectures of {self.architectures[column.name]}"
             return Found("architecture", parsed, said=by_reader)
         if role == "architecture" and self.design is None:
             role = "choice"
         if role == "choice" and self.architectures and self.design is None:
             first = next(iter(self.architectures))
-            got = f"got 'choice' beside the architectures in {first}"
-            raise ConfigError(f"role of {column.name}: {got}, expected context, metric or ignored.")
+            got = f"got '{said}' beside the architectures in {first}"
+            raise wrong(f"role of {column.name}: {got}, expected context, metric or ignored.")
         return Found(role, why, CONTEXT_NAMES.get(snake(name), "setting"), better, by_reader)
 
     def _tracked(self, column: Column, name: str) -> Found | None:

@@ -79,6 +79,21 @@ class TestInspect:
         assert said["metrics"] == ["mean_acc", "params"]
         assert said["num_nodes"] == {"min": 8, "median": 8, "max": 8}
 
+    def test_of_two_columns_of_architectures_the_one_that_is_said_is_read(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        keys = [f"{i % 3}{i // 3 % 3}{i // 9 % 3}00000" for i in range(27)]
+        rows = [f"{key},{key[:2]}111111,{60 + i}" for i, key in enumerate(keys)]
+        path = tmp_path / "two.csv"
+        path.write_text("\n".join(["current,best,acc", *rows]) + "\n")
+        for said, role, other, num_distinct in ((None, "current", "best", 27), ("best", "best", "current", 9)):
+            status, answer, _ = ask(capsys, "inspect", path, *(["--role", f"{said}=architecture"] if said else []))
+            columns = {column["name"]: column for column in answer["columns"]}
+            assert (status, answer["num_accepted"]) == (0, 27)
+            assert columns[role]["role"] == "architecture" and columns[role]["num_values"] == num_distinct
+            assert columns[other]["role"] == "ignored" and columns[other]["why"].endswith(f"beside {role}")
+        assert ask(capsys, "inspect", path, "--role", "best=architecture", "--role", "current=architecture")[0] == 2
+
 
 class TestTrain:
     def test_end_to_end(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:

@@ -431,6 +431,70 @@ class TestRolesThatAreSaid:
         assert table.contexts["aug"].tolist() == ["a", "b", "a", "b"]
 
 
+class TestColumnsThatRolesCanMend:
+    """A table that cannot be read tells its columns all the same, so that a reader can say what they are."""
+
+    CELLS = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|nor_conv_3x3~0|skip_connect~1|none~2|"
+
+    @pytest.mark.parametrize(
+        ("header", "row", "message", "said"),
+        [
+            ("arch,design:lr,acc", '"{cells}",{act},{acc}', "got 'choice' beside the architectures in arch", {"lr": "context"}),
+            ("kernel,design:kernel,acc", "{k},{act},{acc}", "'kernel' twice, once with a prefix", {"kernel": "ignored"}),
+            ("kernel,kernel,acc", "{k},{act},{acc}", "got column 'kernel' twice", {"kernel (column 2)": "ignored"}),
+            ("kernel,metric:act,acc", "{k},{act},{acc}", "all 24 rows were refused", {"act": "choice"}),
+            ("block0_d,block0_e,acc", "{deep},{k},{acc}", "expected numbers of layers", {"block0_d": "context"}),
+        ],
+    )
+    def test_they_are_told_and_one_role_mends_it(
+        self, header: str, row: str, message: str, said: dict[str, str], write: Any
+    ) -> None:
+        values = [{"k": 3 + 2 * (i % 3), "act": "ab"[i % 2], "acc": 0.37 * i, "deep": 40 * (i % 4)} for i in range(24)]
+        path = write("\n".join([header, *(row.format(cells=self.CELLS, **own) for own in values)]) + "\n")
+        with pytest.raises(MappingError, match=message) as error:
+            read_table(path)
+        assert len(error.value.columns) == header.count(",") + 1
+        assert said.keys() <= {column.name for column in error.value.columns}
+        assert len(read_table(path, roles=said)) == 24
+
+    def test_too_many_texts_of_a_context(self, write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("autobuild_core.datasets._columns.MAX_TEXTS", 5)
+        path = write("kernel,dataset,acc\n" + "".join(f"{3 + i % 2},d{i},{i * 0.37}\n" for i in range(12)))
+        with pytest.raises(MappingError, match="column dataset: got too many values") as error:
+            read_table(path, roles={"dataset": "task"})
+        assert [column.role for column in error.value.columns] == ["choice", "context", "metric"]
+
+
+class TestTwoColumnsOfArchitectures:
+    """The reader says which one is learned from; the other goes with it."""
+
+    KEYS = [f"{i % 3}{i // 3 % 3}{i // 9 % 3}00000" for i in range(27)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"key": k, "best": self.KEYS[-1 - i], "acc": i * 0.37} for i, k in enumerate(self.KEYS)]
+
+    @pytest.mark.parametrize("form", ["csv", "json", "records"])
+    def test_the_role_that_was_said_wins(self, form: str, write: Any) -> None:
+        frame = pd.DataFrame(self.rows())
+        nested = json.dumps([{"params": {"key": r["key"]}, "best": r["best"], "acc": r["acc"]} for r in self.rows()])
+        path = write(frame if form == "csv" else frame.to_json(orient="records") if form == "json" else nested)
+        for said, first in (
+            ({}, "best" if form == "records" else "key"),
+            ({"best": "architecture"}, "best"),
+            ({"key": "architecture"}, "key"),
+        ):
+            table = read_table(path, roles=said)
+            assert [load_space(table.spec).native(codes) for codes in table.codes] == frame[first].tolist()
+            found = {column.name: column.role for column in table.columns}
+            assert found == {"key": "ignored", "best": "ignored", "acc": "metric"} | {first: "architecture"}
+
+    def test_both_cannot_be(self, write: Any) -> None:
+        with pytest.raises(
+            ConfigError, match="role of best: got 'architecture' beside the architectures in key, expected one col"
+        ):
+            read_table(write(pd.DataFrame(self.rows())), roles={"key": "architecture", "best": "architecture"})
+
+
 class TestWarnings:
     def warnings(self, write: Any, **columns: Any) -> str:
         return " ".join(read_table(write(pd.DataFrame(columns))).warnings)
