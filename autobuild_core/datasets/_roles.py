@@ -215,6 +215,10 @@ class Evidence:
             return Found("ignored", f"{tracker.title}'s own bookkeeping")
         if column.name in tracker.runtime and column.num_numbers and column.num_values > 1:
             return Found("metric", f"{tracker.title}'s own measure of time", better="lower")
+        noted = tracker.attributes.match(column.name) if tracker.attributes else None
+        word = snake(noted["name"] if noted else name)
+        if CONTEXT_NAMES.get(word) == "seed" and column.num_values > 1:
+            return Found("context", f"its name is that of a seed ({word})", "seed")
         if tracker.metrics and any(map(tracker.metrics.match, written)) and column.is_numeric and column.num_values > 1:
             return Found("metric", f"a result in {tracker.title}'s table")
         return None

@@ -20,6 +20,7 @@ class Tracker:
         params: matches the headers of parameters; group "name" is the parameter.
         metrics: matches the headers of results.
         ignored: matches its own bookkeeping.
+        attributes: matches the headers of what a user noted of a trial; group "name" is what it was called.
         runtime: its own headers of seconds, which are measured.
         state: header of a trial's state, "" where it has none.
         complete, stopped: states, in lower case; all others are failures.
@@ -33,6 +34,7 @@ class Tracker:
     state: str = ""
     complete: frozenset[str] = frozenset()
     stopped: frozenset[str] = frozenset()
+    attributes: "re.Pattern[str] | None" = None
 
     def outcome(self, state: str) -> str:
         """COMPLETE, STOPPED or FAILED."""
@@ -48,6 +50,7 @@ OPTUNA_FRAME = Tracker(
     state="state",
     complete=frozenset({"complete", "trialstate.complete"}),
     stopped=frozenset({"pruned", "trialstate.pruned"}),
+    attributes=re.compile(r"^user_attrs_(?P<name>.+)$"),
 )
 OPTUNA_DASHBOARD = Tracker(
     "Optuna's dashboard",
@@ -57,6 +60,7 @@ OPTUNA_DASHBOARD = Tracker(
     state="State",
     complete=frozenset({"complete"}),
     stopped=frozenset({"pruned"}),
+    attributes=re.compile(r"^UserAttribute (?P<name>.+)$"),
 )
 MLFLOW = Tracker(
     "MLflow",

@@ -93,6 +93,17 @@ class TestOptuna:
             params = study.trials[row].params
             assert native == {k: v for k, v in params.items() if k != "lr"}
 
+    @pytest.mark.parametrize("seed", ["user_attrs_seed", "user_attrs_random_state", "UserAttribute seed", "seed"])
+    def test_a_seed_that_was_noted_is_a_replicate(self, seed: str, study: tuple[optuna.Study, Path], write: Any) -> None:
+        frame = study[0].trials_dataframe()
+        if seed.startswith("User"):
+            names = {"value": "Value", "number": "Number", "state": "State"}
+            frame = frame.rename(columns=lambda name: names.get(name, name.replace("params_", "Param ")))
+        table = read_table(write(frame.assign(**{seed: [1000 + 7 * i for i in range(60)]})))
+        assert table.context_kinds == {"lr": "setting", seed: "seed"} and seed not in table.metrics
+        column = next(column for column in table.columns if column.name == seed)
+        assert column.role == "context" and column.why.startswith("its name is that of a seed")
+
     def test_the_exported_frame(self, study: tuple[optuna.Study, Path], write: Any) -> None:
         table = read_table(write(study[0].trials_dataframe()))
         self.check(table, study[0])
