@@ -538,6 +538,22 @@ class TestWarnings:
         assert "The choice units is different in almost every row (40 values in 40 rows)" in said
         assert "The choice one has one value" in said
 
+    def test_trials_of_ray_that_a_scheduler_stopped(self, write: Any) -> None:
+        rungs = np.repeat([3, 9, 27, 81], [36, 12, 8, 4])
+        frame = pd.DataFrame({"config/width": RNG.choice([8, 16, 32], 60), "config/act": RNG.choice(["a", "b"], 60)})
+        frame = frame.assign(val_acc=np.round(RNG.random(60), 5), training_iteration=rungs, done=True)
+        frame["trial_id"] = [f"{i:08x}" for i in range(60)]
+        table = read_table(write(frame))
+        assert table.context_kinds == {"training_iteration": "fidelity"} and not table.num_censored
+        sentence = next(one for one in table.warnings if "a scheduler such as ASHA" in one)
+        assert sentence.startswith("Only 4 of 60 trials reached training_iteration 81: ")
+        assert "scores hold at 81" in sentence and sentence.endswith("(--role training_iteration=ignore).")
+        ignored = read_table(write(frame), roles={"training_iteration": "ignore"})
+        assert "ASHA" not in " ".join(ignored.warnings) and not ignored.context_kinds
+        assert "ASHA" not in " ".join(read_table(write(frame), roles={"training_iteration": "fidelity"}).warnings)
+        most = frame.assign(training_iteration=np.where(np.arange(60) < 20, 27, 81))
+        assert "ASHA" not in " ".join(read_table(write(most)).warnings)
+
     def test_a_context_that_explains_most(self, write: Any) -> None:
         dataset = ["cora", "pubmed"] * 20
         acc = np.round(np.array([0.5, 0.9] * 20) + 0.05 * RNG.random(40), 5)
