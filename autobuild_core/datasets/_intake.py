@@ -23,7 +23,7 @@ from autobuild_core.datasets._rows import Request, Rows
 from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.datasets._table import metric_name, shorten
 from autobuild_core.datasets._trackers import COMPLETE, STOPPED, Tracker, tracker_of
-from autobuild_core.errors import ArchitectureError, DataError, MappingError, listed
+from autobuild_core.errors import ArchitectureError, DataError, MappingError, counted, listed
 from autobuild_core.records import ABSENT, ArchTable, Codes, ColumnRole, Rejection
 from autobuild_core.spaces import Space
 from autobuild_core.spaces._declared import Declared, make_spec
@@ -180,8 +180,13 @@ class _Assembly:
         """Raises: MappingError: every row was refused; the message gives the first reason."""
         if not len(table):
             first = table.rejected[0]
-            message = f"{self.request.name}: all {table.num_read} rows were refused; row {first.row}: {first.reason}"
-            raise MappingError(message, self.roles)
+            raise MappingError(self._all_refused(first.row, first.reason), self.roles)
+
+    def _all_refused(self, row: int, reason: str) -> str:
+        """What to say where no row is left."""
+        num = self.rows.num_rows
+        refused = f"all {num} rows were refused" if num > 1 else "its only row was refused"
+        return f"{self.request.name}: {refused}; row {row}: {reason}"
 
     def _metrics(self) -> dict[str, NDArray[np.float64]]:
         """{name in equations: (num_rows,) values}; cells that are no numbers refuse their rows."""
@@ -264,12 +269,14 @@ class _Assembly:
             else:
                 kept += outcome[code] != COMPLETE
         if kept:
-            self.notes.append(f"{kept} trials that did not complete have values and are kept: {column.name} says which.")
+            have = "has values and is" if kept == 1 else "have values and are"
+            self.notes.append(f"{counted(kept, 'trial')} that did not complete {have} kept: {column.name} says which.")
         num = int(np.isfinite(self.censored).sum())
         if num:
+            are, own = ("is", "its own value is") if num == 1 else ("are", "their own values are")
             self.notes.append(
-                f"{num} stopped trials are kept as known to be worse than what was then required of the completed ones; "
-                "their own values are not learned."
+                f"{counted(num, 'stopped trial')} {are} kept as known to be worse than what was then required of the completed "
+                f"ones; {own} not learned."
             )
 
     # Space and codes
@@ -298,8 +305,7 @@ class _Assembly:
         good[list(self.reasons)] = False
         if not good.any():
             first = min(self.reasons)
-            message = f"{self.request.name}: all {self.rows.num_rows} rows were refused; row {first}: {self.reasons[first]}"
-            raise MappingError(message, self.roles)
+            raise MappingError(self._all_refused(first, self.reasons[first]), self.roles)
         try:
             declared = self.request.declared or with_values(self._inferred(choices, good), dict(self.request.wider))
             space = Flat(make_spec(declared, Flat.title))

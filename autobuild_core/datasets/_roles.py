@@ -14,7 +14,7 @@ from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import list_form, looks_like_date
 from autobuild_core.datasets._table import metric_name
 from autobuild_core.datasets._trackers import Tracker
-from autobuild_core.errors import ConfigError, MappingError
+from autobuild_core.errors import ConfigError, MappingError, counted
 from autobuild_core.records import BETTER, CONTEXT_KINDS, ROLES, ColumnRole
 from autobuild_core.spaces._declared import is_number
 from autobuild_core.spaces.flat import list_of
@@ -293,16 +293,16 @@ class Evidence:
                 return Found("ignored", "its cells are dates")
             if not counts or len(counts) >= rows:
                 return Found("ignored", "a text that is different in every row")
-            return Found("choice", f"{len(counts)} texts that repeat")
+            return Found("choice", f"{counted(len(counts), 'text')} that repeat{'s' * (len(counts) == 1)}")
         if counts and len(counts) <= MAX_FEW and 2 * len(counts) <= rows:
-            return Found("choice", f"{len(counts)} numbers that repeat")
+            return Found("choice", f"{counted(len(counts), 'number')} that repeat{'s' * (len(counts) == 1)}")
         if column.is_whole:
             if not is_param and _is_running(column):
                 return Found("ignored", "a running number")
             if not is_param and set(word.split("_")) & METRIC_WORDS:
                 return None
             if column.choices is not None:
-                return Found("choice", f"{len(counts)} whole numbers")
+                return Found("choice", counted(len(counts), "whole number"))
         return None
 
 
@@ -334,12 +334,18 @@ def describe(column: Column, name: str, found: Found) -> ColumnRole:
     else:
         known = column.numbers[np.isfinite(column.numbers)]
         histogram = tuple(np.histogram(known, NUM_BINS)[0].tolist()) if len(known) else ()
-    values = [value for value in column.values if value][:NUM_EXAMPLES]
+    values = [_short(value) if column.is_numeric else value for value in column.values if value][:NUM_EXAMPLES]
     if not values:
         values = [f"{number:g}" for number in column.numbers[np.isfinite(column.numbers)][:NUM_EXAMPLES]]
     better = found.better or BETTER[lower_is_better(metric_name(name))] if found.role == "metric" else ""
     shown = tuple(v[:60] for v in values)
     return ColumnRole(name, found.role, kind, column.num_values, found.why, shown, histogram, better, found.said)
+
+
+def _short(value: str) -> str:
+    """A number as an example: whole numbers as they are, others with at most six significant digits."""
+    short = f"{float(value):.6g}" if is_number(value) and not value.lstrip("+-").isdigit() else value
+    return short if len(short) < len(value) else value
 
 
 def _in_order(column: Column) -> list[int]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.errors import counted
 from autobuild_core.records import ABSENT, ArchTable
 
 FEW_NETWORKS = 30
@@ -27,12 +28,11 @@ def warnings_of(table: ArchTable) -> tuple[str, ...]:
 def _networks(table: ArchTable) -> Iterator[str]:
     """Too few distinct networks, or rows that are nearly all the same."""
     num = len(np.unique(table.networks))
+    networks = counted(num, "distinct network")
     if len(table) >= MIN_ROWS and num <= max(1, SAME_SHARE * len(table)):
-        yield (
-            f"Nearly all rows are the same: {num} distinct networks in {len(table)} rows. Check which columns are design choices."
-        )
+        yield f"Nearly all rows are the same: {networks} in {len(table)} rows. Check which columns are design choices."
     if num < FEW_NETWORKS:
-        yield f"Only {num} distinct networks, fewer than {FEW_NETWORKS}: scores will be uncertain. Evaluate more, if you can."
+        yield f"Only {networks}, fewer than {FEW_NETWORKS}: scores will be uncertain. Evaluate more, if you can."
 
 
 def _constants(table: ArchTable) -> Iterator[str]:
@@ -132,9 +132,9 @@ def _ended_early(table: ArchTable) -> Iterator[str]:
     num_last = int((reached == reached.max(initial=-np.inf)).sum())
     if num_last < len(reached) / 2:
         yield (
-            f"Only {num_last} of {len(reached)} trials reached {RAY_ITERATION} {reached.max():g}: a scheduler such as ASHA may have "
-            f"stopped the others. They are read as measured at a lower fidelity, and scores hold at {reached.max():g}. To learn "
-            f"from the value that each trial ended with, ignore the column (--role {RAY_ITERATION}=ignore)."
+            f"Only {num_last} of {len(reached)} trials reached {RAY_ITERATION} {reached.max():g}: a scheduler such as ASHA may "
+            f"have stopped the others. They are read as measured at a lower fidelity, and scores hold at {reached.max():g}. To "
+            f"learn from the value that each trial ended with, ignore the column (--role {RAY_ITERATION}=ignore)."
         )
 
 

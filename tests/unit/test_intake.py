@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.datasets import read_table
+from autobuild_core.datasets._trackers import SHOWN, tracker_of
 from autobuild_core.errors import ConfigError, DataError, MappingError
 from autobuild_core.records import ABSENT, ArchTable, Condition
 from autobuild_core.spaces import load_space
@@ -69,6 +70,16 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[optuna.Study, Path]
 
     made.optimize(objective, n_trials=60, catch=(ValueError,))
     return made, path
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_example_of_a_tracker_is_read_as_its_own(name: str, write: Any) -> None:
+    tracker = SHOWN[name]
+    table = read_table(write(tracker.example))
+    header = tracker.example.decode().split("\n")[0].split(",")
+    assert tracker_of(header) is tracker and 20 < len(tracker.about) < 400
+    assert len(table) == table.num_read == 4 and not table.rejected
+    assert {unit.label for unit in table.spec.units} == {"activation", "units"} and len(table.metrics.columns)
 
 
 class TestOptuna:
@@ -168,7 +179,7 @@ class TestTrackers:
             "context": ["lr"],
         }
         assert not table.rejected  # the failed one has a value
-        assert "1 trials that did not complete have values and are kept: status says which." in table.notes
+        assert "1 trial that did not complete has values and is kept: status says which." in table.notes
         frame.loc[7, "metrics.val_acc"] = None
         failed = read_table(write(frame)).rejected
         assert [(r.row, r.reason) for r in failed] == [(7, "status: got FAILED, expected a completed trial.")]
@@ -504,6 +515,31 @@ class TestTwoColumnsOfArchitectures:
             ConfigError, match="role of best: got 'architecture' beside the architectures in key, expected one col"
         ):
             read_table(write(pd.DataFrame(self.rows())), roles={"key": "architecture", "best": "architecture"})
+
+
+class TestWords:
+    def test_one_thing_is_no_plural(self, write: Any) -> None:
+        one = pd.DataFrame({"kernel": [3, None] * 20, "act": ["a", None] * 20, "acc": np.round(RNG.random(40), 5)})
+        why = {column.name: column.why for column in read_table(write(one)).columns}
+        assert (why["kernel"], why["act"]) == ("1 number that repeats", "1 text that repeats")
+        same = read_table(write(pd.DataFrame({"design:kernel": [3] * 40, "acc": np.round(RNG.random(40), 5)}))).warnings
+        assert same[0].startswith("Nearly all rows are the same: 1 distinct network in 40 rows")
+        assert same[1].startswith("Only 1 distinct network, fewer")
+        trials = "number,state,params_a,value\n" + "".join(
+            f"{i},{'PRUNED' if i == 3 else 'COMPLETE'},{i % 3},{i}\n" for i in range(9)
+        )
+        assert read_table(write(trials)).notes[0].startswith("1 stopped trial is kept as known to be worse")
+        with pytest.raises(MappingError, match="upload: its only row was refused; row 0: column metric:acc: got 'x'"):
+            read_table(write("metric:acc,design:kernel\nx,3\n"))
+
+    def test_examples_have_six_digits_at_most_and_whole_numbers_all(self, write: Any) -> None:
+        rates = [10**-k / 3 for k in range(1, 5)]
+        frame = pd.DataFrame({"design:wd": rates * 10, "design:width": [1234567890, 8] * 20, "acc": RNG.random(40)})
+        columns = {column.name: column for column in read_table(write(frame)).columns}
+        assert columns["wd"].examples == ("0.0333333", "0.00333333", "0.000333333", "3.33333e-05")
+        assert columns["width"].examples == ("1234567890", "8")
+        assert all(len(text.lstrip("0.")) <= 6 for text in columns["acc"].examples)
+        assert f"wd={rates[0]!r}" in read_table(write(frame)).spec.tokens  # the choice itself is exact
 
 
 class TestWarnings:
