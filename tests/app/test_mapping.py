@@ -142,6 +142,39 @@ def test_a_change_redraws_what_follows_and_is_stored(in_state: Workspace) -> Non
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_change_whose_callback_was_cut_short_by_the_next_click_is_stored(
+    in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = drop(trials())
+    monkeypatch.setattr("pages._mapping.said", lambda key: (0, {"units": "ignored"}))
+    app.button(key="use_columns").click().run()
+    assert not app.exception
+    table = in_state.dataset(in_state.datasets()["id"].iloc[0])
+    assert {column.name: column.role for column in table.columns if column.said} == {"units": "ignored"}
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_change_that_leaves_no_table_is_heard_before_the_click_that_came_too_soon(
+    in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = drop(trials())
+    monkeypatch.setattr("pages._mapping.said", lambda key: (0, {"units": "ignored", "activation": "ignored"}))
+    app.button(key="use_columns").click().run()
+    assert not app.exception and in_state.datasets().empty
+    assert "got no design choice" in app.warning[0].value and app.button(key="use_columns").disabled
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_what_was_forgotten_is_not_heard_again(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(drop(trials(), "first.csv"), in_state, units="setting").button(key="use_columns").click().run()
+    app = drop(trials(35), "second.csv")
+    app.button(key="forget_roles").click().run()
+    monkeypatch.setattr("pages._mapping.said", lambda key: (0, {"units": "ignored"}))  # of the turn before
+    app.run()
+    assert not app.exception and table_of(app)["units"]["role"] == "choice"
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
 def test_where_no_choice_is_found_the_step_opens_all_the_same(in_state: Workspace) -> None:
     app = drop(NO_CHOICE)
     assert "got no design choice among status, score and x" in app.warning[0].value.replace("\\", "")
