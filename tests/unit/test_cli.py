@@ -108,6 +108,7 @@ class TestTrain:
         assert RunFolder(out).state["state"] == "finished"
         assert config.label.axis == "mean error (points)" and config.name == "macro.json: mean error"
         status, said, _ = ask(capsys, "report", out)
+        assert ask(capsys, "report", out, "--out", tmp_path / "page.htm")[1]["bytes"] == said["bytes"]
         text = Path(said["path"]).read_text()
         assert "minimise mean error" in text and "<dt>Equation</dt><dd>100 - mean_acc</dd>" in text
         assert re.search(r"Best measured: row \d+, mean error [\d.]+ points", text) and "measured mean error (points)" in text
@@ -298,6 +299,9 @@ class TestRefused:
             "score RUN --out OUT --max-length 0",
             "score RUN --out OUT --max-length 9",
             "score RUN --out OUT --max-length two",
+            "report RUN --out OUT",
+            "report RUN --out OUT.txt",
+            "verify DATA DATA",
             "build RUN --num 0 --out OUT",
             "build RUN --num 3 --lens loudness --out OUT",
             "nonsense",
@@ -320,12 +324,15 @@ class TestRefused:
         places = {"DATA": data, "RUN": trained.folder.path, "NEW": tmp_path / "new", "OUT": tmp_path / "out"}
         places |= {"MISSING": tmp_path / "missing.json", "FOLDER": tmp_path / "folder", "GARBAGE": tmp_path / "garbage"}
         places |= {"FEW": tmp_path / "few.json", "TABLE": tmp_path / "table.csv"}
-        words = [str(places.get(w, w)).replace("NOWHERE", str(tmp_path / "nowhere")) for w in arguments.split()]
+        words = [
+            str(places.get(w, w)).replace("NOWHERE", str(tmp_path / "nowhere")).replace("OUT.txt", str(tmp_path / "out.txt"))
+            for w in arguments.split()
+        ]
         status, _, errors = ask(capsys, *words)
         assert status == 2
         last = errors.strip().splitlines()[-1]
         assert last.startswith(words[0]) or "error: " in last  # argparse names the program
-        assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "out").exists() and not list(tmp_path.glob("*.txt"))
 
     def test_a_refused_target_leaves_the_place_free(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
         few = ("--out", tmp_path / "run", "--members", 2, "--steps", 1, "--threads", 1)
