@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from autobuild_core import notebook, registry, tables, targets
-from autobuild_core.errors import Cancelled, ConfigError, StudioError
+from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.records import ArchTable
 from autobuild_core.scorers import DEFAULT_SCORER
@@ -139,7 +139,14 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from autobuild_core.datasets import read_table
 
     run = _held_run(options)
-    frame = run.predict(read_table(Path(options.data), options.format, run.predictor.spec, run.roles))
+    table = read_table(Path(options.data), options.format, run.predictor.spec, run.roles)
+    held = run.predictor.held
+    if held and (own := [c.name for c in held.contexts.columns if c.name in table.contexts and c.name not in held.chosen]):
+        progress.close()
+        are = "is" if len(own) == 1 else "are"
+        where = f"predictions are for {held.words}, --context {own[0]}=VALUE chooses"
+        print(f"predict: {listed(own)} of the rows {are} not looked at: {where}.", file=sys.stderr)
+    frame = run.predict(table)
     _write(options.out, tables.to_csv(frame))
     found = {"num": len(frame), "num_refused": int(frame["predicted"].isna().sum()), "path": str(options.out)}
     return found | _where(run)
@@ -252,11 +259,14 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from autobuild_core.pins import Pins
     from autobuild_core.report.page import page
 
+    out = options.out or str(Path(options.run) / "review.html")
+    if (ending := Path(out).suffix.lower()) not in (".html", ".htm", ".json"):
+        got = f"a name that ends in {ending}" if ending else "a name without an ending"
+        raise ConfigError(f"--out {out}: got {got}, expected .html or .htm for the page, or .json.")
     run = _held_run(options)
     pins = Pins(options.pins or Path(options.run) / "pins").all()
     bundle = reports.make_bundle(run.folder, pins, facts=run.facts())
-    out = options.out or str(Path(options.run) / "review.html")
-    text = reports.to_json(bundle) if out.lower().endswith(".json") else page(bundle)
+    text = reports.to_json(bundle) if ending == ".json" else page(bundle)
     _write(out, text)
     return {"path": out, "bytes": len(text.encode()), "num_pins": len(pins)} | _where(run)
 
@@ -320,7 +330,7 @@ def make_parser() -> argparse.ArgumentParser:
     context: dict[str, Any] = {"action": "append", "metavar": "NAME=VALUE"}
     context["help"] = "hold at this context; what is not named is averaged over as it was observed"
     command = add(predict, "run", "data")
-    command.add_argument("--context", **context)
+    command.add_argument("--context", **context | {"help": f"{context['help']}; what the rows say of theirs is not looked at"})
     command.add_argument("--format")
     command.add_argument("--out", required=True, help="CSV")
     command = add(score, "run")
@@ -343,7 +353,9 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="JSON lines")
     command = add(report, "run")
     command.add_argument("--context", **context)
-    command.add_argument("--out", help="HTML, or JSON where the name ends in .json; review.html in the run folder unless given")
+    command.add_argument(
+        "--out", help="name that ends in .html or .htm, or in .json for JSON; review.html in the run folder unless given"
+    )
     command.add_argument("--pins", help="folder of pinned claims; pins in the run folder unless given")
     command = add(verify, "report", "data")
     command.add_argument("--tolerance", type=float, default=0.0, help="share of a column's spread; for reports of other machines")

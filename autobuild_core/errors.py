@@ -1,4 +1,4 @@
-"""The tree of errors that a user can cause; every message says what, where, got, expected; and how sentences list names.
+"""The tree of errors that a user can cause; every message says what, where, got, expected; and how sentences count and list.
 
 StudioError
   DataError            a file, or one row of it, cannot be read
@@ -69,6 +69,11 @@ class ReportError(StudioError):
 
 class Cancelled(Exception):
     """A job stopped because it was told to; what it had finished is kept."""
+
+
+def counted(num: int, noun: str) -> str:
+    """A number of things for a sentence: "1 trial", "1,200 trials"."""
+    return f"{num:,} {noun}{'s' * (num != 1)}"
 
 
 def listed(names: Iterable[str], longest: int = 200) -> str:

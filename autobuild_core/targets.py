@@ -399,9 +399,10 @@ REPEAT = re.compile(r"_\d+$|seed|epoch|std|var", re.IGNORECASE)
 
 
 def suggest_targets(metrics: pd.DataFrame) -> list[str]:
-    """Equations to begin with, best guess first: an accuracy, the accuracy per cost, a negated loss; else any metric.
+    """Equations to begin with, best guess first: an accuracy, the accuracy per cost, a loss; else any metric.
 
-    Each has been tried on the metrics: it has values and varies. Source: the paper's 100**acc / log10(latency).
+    Each has been tried on the metrics: it has values and varies. A bare cost or loss is to be minimised.
+    Source: the paper's 100**acc / log10(latency).
     """
     names = [str(name) for name in metrics.columns]
     single = [name for name in names if not REPEAT.search(name)] or names
@@ -412,7 +413,7 @@ def suggest_targets(metrics: pd.DataFrame) -> list[str]:
     for accuracy in accuracies[:1]:
         exponent = accuracy if metrics[accuracy].max() <= 1.5 else f"({accuracy}/100)"
         wanted += [f"100**{exponent} / log10({cost})" for cost in costs[:1] if metrics[cost].min() > 1]
-    wanted += [f"-{loss}" for loss in losses[:1]] + accuracies[1:3] + single[:3] + names[:3]
+    wanted += losses[:1] + accuracies[1:3] + single[:3] + names[:3]
     return [expression for expression in dict.fromkeys(wanted) if _works(expression, metrics)][:4]
 
 

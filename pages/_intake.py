@@ -8,6 +8,7 @@ import streamlit as st
 from autobuild_core import mapping, registry
 from autobuild_core.datasets import Dataset, load_format
 from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
+from autobuild_core.datasets._trackers import SHOWN, Tracker
 from autobuild_core.errors import DataError, StudioError
 from autobuild_core.reading import read_guarded
 from autobuild_core.storage import SAMPLE_ID
@@ -54,10 +55,10 @@ def _kept(content: memoryview, name: str) -> str | None:
 
 
 def _examples() -> None:
-    """What can be dropped: every format with its sentence and a small file to download."""
+    """What can be dropped: every format, and the tables of trackers, with a sentence and a small file to download each."""
     with st.expander("What can I drop here?"):
-        for name in registry.names("datasets"):
-            format = load_format(name)
+        kinds: dict[str, Dataset | Tracker] = {name: load_format(name) for name in registry.names("datasets")} | SHOWN
+        for name, format in kinds.items():
             words, button = st.columns([4, 1.5], vertical_alignment="center")
             words.markdown(f"**{_shared.plain(format.title)}**  \n{_shared.plain(format.about, 400)}")
             button.download_button(
@@ -72,7 +73,7 @@ def _examples() -> None:
             )
 
 
-def _file_name(format: Dataset) -> str:
+def _file_name(format: Dataset | Tracker) -> str:
     """What a format's example is called when it is downloaded."""
     lines = format.example.strip().splitlines()
     in_json = "json" if lines[0].startswith(b"[") or len(lines) == 1 else "jsonl"

@@ -13,7 +13,7 @@ import streamlit as st
 
 from autobuild_core import mapping
 from autobuild_core.datasets import title_of
-from autobuild_core.errors import StudioError, listed
+from autobuild_core.errors import StudioError, counted, listed
 from autobuild_core.figures import drawing
 from autobuild_core.mapping import ROLE_NAMES
 from autobuild_core.reading import read_guarded
@@ -125,8 +125,12 @@ def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
         _shared.keep(drop=None)
         st.rerun()
     missing = reading.table is None
-    why = "Change a column's role so that there is at least one choice" if missing else "Stores the data set as it is read here"
-    if st.button("Use these columns", type="primary", disabled=missing, key="use_columns", help=why):
+    why = (
+        "Change a column's role, or leave the file: the sentence above says why it cannot be read"
+        if missing
+        else "Stores the data set as it is read here"
+    )
+    if st.button("Use these columns", type="primary", disabled=missing, key="use_columns", help=why) and not missing:
         with st.spinner("Saving"):
             _shared.guarded(store)
 
@@ -156,20 +160,34 @@ def warnings(table: ArchTable) -> None:
 
 
 def _columns(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
-    """The table of columns; a choice in it is kept before the page runs."""
+    """The table of columns; a choice in it is kept before the page runs, by its callback or by the next run's first line."""
     key = f"columns_{drop.id}"
 
     def take() -> None:
-        turn, roles = said(key)
-        if turn == drop.mapping["turn"]:
-            now = drop.mapping["roles"]
-            for name, role in roles.items():
-                now = mapping.changed(found.columns, now, name, role)
-            drop.say(roles=now, like="" if now != drop.mapping["roles"] else drop.mapping["like"])
+        _take(drop.id, found.columns, key)
 
+    _shared.visit()["heard"] = take
     shown = reading.columns or _as_said(found.columns, drop.mapping["roles"])
     before = {column.name: column.spoken for column in found.columns}
     columns_component(shown, key, _shared.theme(), ABOVE, before, drop.mapping["turn"], take)
+
+
+def _take(upload_id: str, found: Sequence[ColumnRole], key: str) -> None:
+    """Keeps what was chosen in the table of columns, unless its file or its turn is over.
+
+    Args:
+        upload_id: of the file.
+        found: how its columns are read without a mapping.
+        key: of the table.
+    """
+    drop, (turn, roles) = _shared.dropped(), said(key)
+    if drop is None or drop.id != upload_id or turn != drop.mapping["turn"]:
+        return
+    now = drop.mapping["roles"]
+    for name, role in roles.items():
+        now = mapping.changed(found, now, name, role)
+    if now != drop.mapping["roles"]:
+        drop.say(roles=now, like="")
 
 
 def _as_said(found: Sequence[ColumnRole], roles: Mapping[str, str]) -> tuple[ColumnRole, ...]:
@@ -192,30 +210,36 @@ def _as_said(found: Sequence[ColumnRole], roles: Mapping[str, str]) -> tuple[Col
 def _what_follows(table: ArchTable) -> None:
     """Rows, the space and its units."""
     networks = len(np.unique(table.networks))
-    facts = [f"**{len(table):,}** of {table.num_read:,} rows accepted", f"**{networks:,}** distinct networks"]
+    facts = [f"**{len(table):,}** of {counted(table.num_read, 'row')} accepted", _bold(networks, "distinct network")]
     if table.num_censored:
-        facts.append(f"**{table.num_censored:,}** stopped trials, kept as known to be worse")
+        facts.append(f"{_bold(table.num_censored, 'stopped trial')}, kept as known to be worse")
     names = [f"{_shared.code(name)} ({kind})" for name, kind in table.context_kinds.items()]
     facts += [f"context{'s' * (len(names) != 1)}: {', '.join(names[:6])}{' and more' * (len(names) > 6)}"] if names else []
     st.markdown("  \n".join(facts))
     if table.rejected:
-        with st.expander(f"{len(table.rejected):,} row{'s' * (len(table.rejected) != 1)} refused"):
+        with st.expander(f"{counted(len(table.rejected), 'row')} refused"):
             for one in table.rejected[:5]:
                 st.caption(f"Row {one.row}: {_shared.plain(one.reason, 300)}")
             if len(table.rejected) > 5:
                 st.caption("The report of the stored data set has all.")
     num = len(table.spec.units)
-    st.markdown(f"**{num} unit{'s' * (num != 1)}** of a space of {_size(table.spec)} architectures")
+    st.markdown(f"**{counted(num, 'unit')}** of a space of {_size(table.spec)}")
     with st.container(height=UNITS_TALL if num > FEW_UNITS else "content", border=num > FEW_UNITS, key="units"):
         st.html("".join(_unit(table.spec, index) for index in range(num)))
     for note in table.notes:
         st.caption(_shared.plain(note, 400))
 
 
+def _bold(num: int, noun: str) -> str:
+    """A number of things, the number in bold."""
+    number, _, nouns = counted(num, noun).partition(" ")
+    return f"**{number}** {nouns}"
+
+
 def _size(spec: SpaceSpec) -> str:
     """How many architectures a space has."""
     size = load_space(spec).size
-    return f"{size:,}" if size < 10**9 else f"10^{len(str(size)) - 1}".replace("^", "\\^")
+    return counted(size, "architecture") if size < 10**9 else f"10\\^{len(str(size)) - 1} architectures"
 
 
 def _unit(spec: SpaceSpec, index: int) -> str:
@@ -225,7 +249,7 @@ def _unit(spec: SpaceSpec, index: int) -> str:
     shown = ", ".join(tokens[:MOST_TOKENS]) + (f" and {len(tokens) - MOST_TOKENS:,} more" if len(tokens) > MOST_TOKENS else "")
     facts = []
     if unit.depths[-1] > 1:
-        facts.append(f"{_depths(unit.depths)} layers, {space.unit_size(unit):,} modules")
+        facts.append(f"{_depths(unit.depths)} layers, {counted(space.unit_size(unit), 'module')}")
     elif unit.depths[0] == 0:
         facts.append("may be absent")
     for condition in spec.conditions:

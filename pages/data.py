@@ -6,7 +6,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from autobuild_core.datasets import title_of
-from autobuild_core.errors import StudioError, TargetError
+from autobuild_core.errors import StudioError, TargetError, counted
 from autobuild_core.figures import charts
 from autobuild_core.mapping import is_minimized
 from autobuild_core.records import ArchTable
@@ -41,7 +41,7 @@ def choose() -> "pd.Series[str] | None":
         return None
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     ids = frame["id"].tolist()
-    names = {row["id"]: f"{row['name']}, {row['num_rows']:,} architectures" for _, row in frame.iterrows()}
+    names = {row["id"]: f"{row['name']}, {counted(row['num_rows'], 'architecture')}" for _, row in frame.iterrows()}
     at = None if current is None else ids.index(current["id"])
     chosen = left.selectbox("Data set", ids, at, format_func=names.__getitem__, placeholder="Choose another one")
     if chosen is not None and (current is None or chosen != current["id"]):
@@ -211,7 +211,7 @@ def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.flo
         return None, _shared.Blocked(dataset_id, text, "rejected", "The equation is rejected: mend it first.")
     num = len(np.unique(table.networks[np.isfinite(values)]))
     if num < MIN_NETWORKS:
-        sentence = f"Too few to train on: {num} distinct networks with a target, expected at least {MIN_NETWORKS}."
+        sentence = f"Too few to train on: {counted(num, 'distinct network')} with a target, expected at least {MIN_NETWORKS}."
         st.warning(sentence)
         return values, _shared.Blocked(dataset_id, text, "too few", sentence)
     return values, None

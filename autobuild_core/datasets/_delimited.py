@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autobuild_core.datasets._files import text_lines
-from autobuild_core.datasets._table import shorten
 from autobuild_core.errors import DataError
 
 MAX_COLUMNS = 10_000
@@ -41,17 +40,13 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]], str]:
     """The header, the rows behind it, and the delimiter; blank lines are left out.
 
     Raises:
-        DataError: no header, too many columns, a name used twice; while iterating: not CSV.
+        DataError: no header, too many columns; while iterating: not CSV.
     """
     lines = text_lines(path)
     first = next((line for line in lines if line.strip()), "")
     header = split_line(first)
     if not header or len(header) > MAX_COLUMNS:
         raise DataError(f"{path.name}: got a header of {len(header)} columns, expected 1 to {MAX_COLUMNS}.")
-    named = [name for name in header if name]
-    if len(set(named)) < len(named):
-        twice = next(name for name in named if named.count(name) > 1)
-        raise DataError(f"{path.name}: got column {shorten(twice)} twice, expected each name once.")
 
     def rows() -> Iterator[list[str]]:
         reader = csv.reader(lines, delimiter=delimiter_of(first))

@@ -6,7 +6,7 @@ Formats hand over rows, as cells under a header or as objects; everything behind
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from autobuild_core.datasets._rows import Request, Rows
 from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.datasets._table import metric_name, shorten
 from autobuild_core.datasets._trackers import COMPLETE, STOPPED, Tracker, tracker_of
-from autobuild_core.errors import ArchitectureError, DataError, MappingError, listed
+from autobuild_core.errors import ArchitectureError, DataError, MappingError, counted, listed
 from autobuild_core.records import ABSENT, ArchTable, Codes, ColumnRole, Rejection
 from autobuild_core.spaces import Space
 from autobuild_core.spaces._declared import Declared, make_spec
@@ -36,10 +36,17 @@ def assemble(rows: Rows, request: Request) -> ArchTable:
     """The table of a file's rows.
 
     Raises:
-        MappingError: there is no design choice; it holds how every column was read.
-        DataError: every row is refused, or a column cannot be what it is said to be.
+        MappingError: there is no design choice, every row is refused, or a column cannot be what it is said to be; it holds how
+            every column was read.
+        DataError: a role was said of a column that is not there.
     """
-    return _Assembly(rows, request).table()
+    assembly = _Assembly(rows, request)
+    try:
+        return assembly.table()
+    except MappingError:
+        raise
+    except DataError as error:
+        raise MappingError(str(error), assembly.roles) from error
 
 
 class _Assembly:
@@ -59,10 +66,14 @@ class _Assembly:
         evidence = Evidence(request.roles, self.tracker, rows.num_rows, rows.architectures, design)
         self.names = _plain_names(rows.columns, evidence)
         self._refuse_unknown_roles()
-        self.found: dict[str, Found] = {h: evidence.role(c, self.names[h]) for h, c in rows.columns.items()}
+        impossible: list[str] = []
+        self.found: dict[str, Found] = {h: self._role(evidence, h, impossible) for h in rows.columns}
         self._keep_blocks_whole()
         self._keep_numbered_together()
         self.roles = tuple(self._described(header) for header in rows.columns)
+        impossible += self._named_twice()
+        if impossible:
+            raise MappingError(impossible[0], self.roles)
         self.reasons = dict(rows.refused)
         self.censored: NDArray[np.float64] = np.full(rows.num_rows, np.nan)
 
@@ -73,6 +84,34 @@ class _Assembly:
         if self.request.space is None and (unknown := [c for c in self.request.roles if c not in known]):
             shown = listed(self.rows.columns)
             raise DataError(f"{self.request.name}: got a role for column {unknown[0]}, expected one of {shown}.")
+
+    def _role(self, evidence: Evidence, header: str, impossible: list[str]) -> Found:
+        """The role of a column; where a prefix in its header gives one that it cannot have, what the other evidence says.
+
+        Args:
+            evidence: what decides.
+            header: of the column.
+            impossible: sentences on prefixes; grows.
+        """
+        column, name = self.rows.columns[header], self.names[header]
+        try:
+            return evidence.role(column, name)
+        except MappingError as error:
+            impossible.append(f"{self.request.name}: {error}")
+            return evidence.role(column, name, by_prefix=False)
+
+    def _named_twice(self) -> Iterator[str]:
+        """Sentences on columns that are called alike, none of which is ignored."""
+        for second, first in self.rows.twice.items():
+            if "ignored" not in (self.found[first].role, self.found[second].role):
+                got = f"got column {shorten(first)} twice"
+                yield f"{self.request.name}: {got}, expected each name once; ignore {shorten(second)} or the first."
+        plain: dict[str, str] = {}
+        for header, found in self.found.items():
+            first = plain.setdefault(split_prefix(header)[1], header) if found.role != "ignored" else header
+            if first != header:
+                got = f"got column {shorten(split_prefix(header)[1])} twice, once with a prefix such as design: or metric:"
+                yield f"{self.request.name}: {got}, expected each name once; ignore one of them."
 
     def _keep_blocks_whole(self) -> None:
         """Makes choices of block columns of one value whose block has another choice: they describe its layers."""
@@ -141,8 +180,13 @@ class _Assembly:
         """Raises: MappingError: every row was refused; the message gives the first reason."""
         if not len(table):
             first = table.rejected[0]
-            message = f"{self.request.name}: all {table.num_read} rows were refused; row {first.row}: {first.reason}"
-            raise MappingError(message, self.roles)
+            raise MappingError(self._all_refused(first.row, first.reason), self.roles)
+
+    def _all_refused(self, row: int, reason: str) -> str:
+        """What to say where no row is left."""
+        num = self.rows.num_rows
+        refused = f"all {num} rows were refused" if num > 1 else "its only row was refused"
+        return f"{self.request.name}: {refused}; row {row}: {reason}"
 
     def _metrics(self) -> dict[str, NDArray[np.float64]]:
         """{name in equations: (num_rows,) values}; cells that are no numbers refuse their rows."""
@@ -225,12 +269,14 @@ class _Assembly:
             else:
                 kept += outcome[code] != COMPLETE
         if kept:
-            self.notes.append(f"{kept} trials that did not complete have values and are kept: {column.name} says which.")
+            have = "has values and is" if kept == 1 else "have values and are"
+            self.notes.append(f"{counted(kept, 'trial')} that did not complete {have} kept: {column.name} says which.")
         num = int(np.isfinite(self.censored).sum())
         if num:
+            are, own = ("is", "its own value is") if num == 1 else ("are", "their own values are")
             self.notes.append(
-                f"{num} stopped trials are kept as known to be worse than what was then required of the completed ones; "
-                "their own values are not learned."
+                f"{counted(num, 'stopped trial')} {are} kept as known to be worse than what was then required of the completed "
+                f"ones; {own} not learned."
             )
 
     # Space and codes
@@ -259,8 +305,7 @@ class _Assembly:
         good[list(self.reasons)] = False
         if not good.any():
             first = min(self.reasons)
-            message = f"{self.request.name}: all {self.rows.num_rows} rows were refused; row {first}: {self.reasons[first]}"
-            raise MappingError(message, self.roles)
+            raise MappingError(self._all_refused(first, self.reasons[first]), self.roles)
         try:
             declared = self.request.declared or with_values(self._inferred(choices, good), dict(self.request.wider))
             space = Flat(make_spec(declared, Flat.title))
@@ -350,16 +395,9 @@ class _Assembly:
 
 
 def _plain_names(columns: Mapping[str, Column], evidence: Evidence) -> dict[str, str]:
-    """{header: name} without prefixes and paths, where that is still one name each.
-
-    Raises:
-        DataError: two columns differ only in a prefix that gives a role.
-    """
+    """{header: name} without prefixes and paths, where that is still one name each."""
     names = {header: evidence.plain_name(column) for header, column in columns.items()}
     last = {h: column.path[-1] for h, column in columns.items() if len(column.path) > 1 and not column.path[-1].isdigit()}
     names = {h: last.get(h, name) if name == h else name for h, name in names.items()}
     often = Counter(names.values())
-    for header, name in names.items():
-        if often[name] > 1 and split_prefix(header)[0] is not None:
-            raise DataError("header: got a column twice, once with a prefix such as design: or metric:, expected each name once.")
     return {header: name if often[name] == 1 else header for header, name in names.items()}

@@ -12,12 +12,12 @@ NESTED = ("{", "[[", "((", "[(", "([")
 
 
 def leaves(
-    row: Mapping[str, Any], skip: tuple[str, ...] | None, above: tuple[str, ...] = ()
+    row: Mapping[str, Any], skip: Collection[tuple[str, ...]], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """(path, cell) of every value of nested objects; a list of numbers that is a metric is one cell, as JSON."""
     for key, value in row.items():
         path = (*above, str(key))
-        if path == skip:
+        if path in skip:
             continue
         if isinstance(value, dict):
             yield from leaves(value, skip, path)
@@ -49,7 +49,7 @@ def exploded(columns: Mapping[str, Column], kept: Collection[str]) -> dict[str, 
         if not any(isinstance(p, dict) for p in parsed):
             out[header] = _normalised(column)
             continue
-        by_value = [dict(leaves(p, None)) if isinstance(p, dict) else {} for p in parsed]
+        by_value = [dict(leaves(p, ())) if isinstance(p, dict) else {} for p in parsed]
         codes = column.cell_codes().tolist()
         for keys in dict.fromkeys(keys for own in by_value for keys in own):
             own = keys[-1] not in columns and keys[-1] not in out and not keys[-1].isdigit()

@@ -14,7 +14,7 @@ from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import list_form, looks_like_date
 from autobuild_core.datasets._table import metric_name
 from autobuild_core.datasets._trackers import Tracker
-from autobuild_core.errors import ConfigError
+from autobuild_core.errors import ConfigError, MappingError, counted
 from autobuild_core.records import BETTER, CONTEXT_KINDS, ROLES, ColumnRole
 from autobuild_core.spaces._declared import is_number
 from autobuild_core.spaces.flat import list_of
@@ -145,9 +145,19 @@ class Evidence:
                 return found["name"]
         return header
 
-    def role(self, column: Column, name: str) -> Found:
-        """The role of a column, by the first evidence that speaks."""
-        for found in (self._said(column, name), self._tracked(column, name), self._parsed(column)):
+    def role(self, column: Column, name: str, by_prefix: bool = True) -> Found:
+        """The role of a column, by the first evidence that speaks.
+
+        Args:
+            column: of the table.
+            name: without prefix.
+            by_prefix: a prefix in the header is evidence.
+
+        Raises:
+            ConfigError: a reader said a role that there is not, or that the column cannot have.
+            MappingError: a prefix gives a role that the column cannot have.
+        """
+        for found in (self._said(column, name, by_prefix), self._tracked(column, name), self._parsed(column)):
             if found:
                 return found
         if column.num_values <= 1:
@@ -161,11 +171,11 @@ class Evidence:
             return Found("context", f"no parameter in {self.tracker.title}'s table")
         return found
 
-    def _said(self, column: Column, name: str) -> Found | None:
+    def _said(self, column: Column, name: str, by_prefix: bool) -> Found | None:
         """What a reader said, or a prefix in the header."""
         said = self.given.get(column.name, self.given.get(name))
         why, by_reader = "as you said", said is not None
-        if said is None:
+        if said is None and by_prefix:
             said = split_prefix(column.name)[0]
             why = "the prefix in its header says so"
         if said is None and self.design is not None and name in self.design:
@@ -180,15 +190,19 @@ class Evidence:
             said = f"{said}:{better}" if better else said
             raise ConfigError(f"role of {column.name}: got '{said}', expected one of {expected}.")
         role = SPOKEN[said]
+        wrong = ConfigError if by_reader else MappingError
         if role in ("choice", "architecture") and column.name in self.architectures:
+            if column.name != (first := next(iter(self.architectures))):
+                got = f"got '{said}' beside the architectures in {first}"
+                raise wrong(f"role of {column.name}: {got}, expected one column of architectures; ignore the other.")
             parsed = f"{why}; its cells are architectures of {self.architectures[column.name]}"
             return Found("architecture", parsed, said=by_reader)
         if role == "architecture" and self.design is None:
             role = "choice"
         if role == "choice" and self.architectures and self.design is None:
             first = next(iter(self.architectures))
-            got = f"got 'choice' beside the architectures in {first}"
-            raise ConfigError(f"role of {column.name}: {got}, expected context, metric or ignored.")
+            got = f"got '{said}' beside the architectures in {first}"
+            raise wrong(f"role of {column.name}: {got}, expected context, metric or ignored.")
         return Found(role, why, CONTEXT_NAMES.get(snake(name), "setting"), better, by_reader)
 
     def _tracked(self, column: Column, name: str) -> Found | None:
@@ -201,6 +215,10 @@ class Evidence:
             return Found("ignored", f"{tracker.title}'s own bookkeeping")
         if column.name in tracker.runtime and column.num_numbers and column.num_values > 1:
             return Found("metric", f"{tracker.title}'s own measure of time", better="lower")
+        noted = tracker.attributes.match(column.name) if tracker.attributes else None
+        word = snake(noted["name"] if noted else name)
+        if CONTEXT_NAMES.get(word) == "seed" and column.num_values > 1:
+            return Found("context", f"its name is that of a seed ({word})", "seed")
         if tracker.metrics and any(map(tracker.metrics.match, written)) and column.is_numeric and column.num_values > 1:
             return Found("metric", f"a result in {tracker.title}'s table")
         return None
@@ -275,16 +293,16 @@ class Evidence:
                 return Found("ignored", "its cells are dates")
             if not counts or len(counts) >= rows:
                 return Found("ignored", "a text that is different in every row")
-            return Found("choice", f"{len(counts)} texts that repeat")
+            return Found("choice", f"{counted(len(counts), 'text')} that repeat{'s' * (len(counts) == 1)}")
         if counts and len(counts) <= MAX_FEW and 2 * len(counts) <= rows:
-            return Found("choice", f"{len(counts)} numbers that repeat")
+            return Found("choice", f"{counted(len(counts), 'number')} that repeat{'s' * (len(counts) == 1)}")
         if column.is_whole:
             if not is_param and _is_running(column):
                 return Found("ignored", "a running number")
             if not is_param and set(word.split("_")) & METRIC_WORDS:
                 return None
             if column.choices is not None:
-                return Found("choice", f"{len(counts)} whole numbers")
+                return Found("choice", counted(len(counts), "whole number"))
         return None
 
 
@@ -316,12 +334,18 @@ def describe(column: Column, name: str, found: Found) -> ColumnRole:
     else:
         known = column.numbers[np.isfinite(column.numbers)]
         histogram = tuple(np.histogram(known, NUM_BINS)[0].tolist()) if len(known) else ()
-    values = [value for value in column.values if value][:NUM_EXAMPLES]
+    values = [_short(value) if column.is_numeric else value for value in column.values if value][:NUM_EXAMPLES]
     if not values:
         values = [f"{number:g}" for number in column.numbers[np.isfinite(column.numbers)][:NUM_EXAMPLES]]
     better = found.better or BETTER[lower_is_better(metric_name(name))] if found.role == "metric" else ""
     shown = tuple(v[:60] for v in values)
     return ColumnRole(name, found.role, kind, column.num_values, found.why, shown, histogram, better, found.said)
+
+
+def _short(value: str) -> str:
+    """A number as an example: whole numbers as they are, others with at most six significant digits."""
+    short = f"{float(value):.6g}" if is_number(value) and not value.lstrip("+-").isdigit() else value
+    return short if len(short) < len(value) else value
 
 
 def _in_order(column: Column) -> list[int]:

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,9 +62,10 @@ class Rows:
         columns: by header, or by the dotted path of nested objects; in the order in which they appear.
         num_rows: rows read.
         refused: {row: reason} so far.
-        architectures: {column: title of its space}.
+        architectures: {column: title of its space}; the one that a reader said comes first.
         space: the known space of the first of these.
         codes: (num_rows, num_positions) codes of that column; None where there is none.
+        twice: {column: another that the header calls the same}.
     """
 
     columns: dict[str, Column] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class Rows:
     architectures: dict[str, str] = field(default_factory=dict)
     space: Space | None = None
     codes: Codes | None = None
+    twice: dict[str, str] = field(default_factory=dict)
 
 
 class _Architectures:
@@ -164,16 +166,18 @@ def collect_cells(header: list[str], rows: Iterator[list[str]], request: Request
     peeked = list(itertools.islice(rows, NUM_PEEKED))
     if not peeked:
         raise DataError(f"{request.name}: got a header and no row, expected architectures.")
-    table = Rows({name: Column(name, (name,), semicolons=semicolons) for name in header})
+    header, twice = _distinct(header)
+    table = Rows({name: Column(name, (name,), semicolons=semicolons) for name in header}, twice=twice)
     even = [row for row in peeked if len(row) == len(header)]
     parser = None
-    for place, name in enumerate(header):
+    for place, name in sorted(enumerate(header), key=lambda item: not said_so(request.roles, item[1])):
         if said_otherwise(request.roles, name):
             continue
         known = request.space if request.space is not None and not isinstance(request.space, Flat) else None
         if request.space is not None and known is None:
             break
-        if space := space_of((row[place] for row in even if row[place].strip()), known, snake_root(name) in ARCH_ROOTS):
+        named = snake_root(name) in ARCH_ROOTS or said_so(request.roles, name, ("architecture",))
+        if space := space_of((row[place] for row in even if row[place].strip()), known, named):
             table.architectures[name] = space.spec.title
             parser = parser or _Architectures(space, name)
     if parser is None and request.space is not None and not isinstance(request.space, Flat):
@@ -217,6 +221,23 @@ def _fallback(table: Rows, header: list[str], request: Request) -> _Architecture
 def snake_root(header: str) -> str:
     """The first word of a header, without a prefix that gives a role."""
     return re.split(r"[\W_]+", split_prefix(header)[1].strip().lower())[0]
+
+
+def _distinct(header: list[str]) -> tuple[list[str], dict[str, str]]:
+    """(names of columns, {one that stood in the header before: the first of that name})."""
+    found: dict[str, str] = {}
+    for place, name in enumerate(header, 1):
+        own = name
+        while own in found:
+            own = f"{own} (column {place})"
+        found[own] = name
+    return list(found), {name: first for name, first in found.items() if name != first}
+
+
+def said_so(roles: Mapping[str, str], header: str, words: Sequence[str] = ("architecture", "choice", "design")) -> bool:
+    """A reader, or a prefix, said of a column that it is the one of architectures, in one of these words."""
+    by_prefix, plain = split_prefix(header)
+    return roles.get(header, roles.get(plain, by_prefix or "")) in words
 
 
 def said_otherwise(roles: Mapping[str, str], header: str) -> bool:
@@ -263,20 +284,19 @@ def collect_objects(read: Callable[[], Iterator[Row]], request: Request) -> Rows
     if not peeked:
         raise DataError(f"{request.name}: got no row, expected architectures.")
     table = Rows()
-    path, space = _architecture_field(peeked, request)
-    parser = None
-    if path is not None and space is not None:
+    fields = _architecture_fields(peeked, request)
+    for path, space in fields.items():
         table.architectures[".".join(path)] = space.spec.title
         table.columns[".".join(path)] = Column(".".join(path), path)
-        parser = _Architectures(space, ".".join(path))
+    parser = next((_Architectures(space, ".".join(path)) for path, space in fields.items()), None)
     every = itertools.chain(peeked, rows)
     while chunk := list(itertools.islice(every, CHUNK_ROWS)):
-        _take_objects(table, chunk, path, parser)
+        _take_objects(table, chunk, tuple(fields), parser)
     return _finished(table, parser)
 
 
-def _take_objects(table: Rows, chunk: list[Row], path: tuple[str, ...] | None, parser: _Architectures | None) -> None:
-    """Takes a chunk of objects."""
+def _take_objects(table: Rows, chunk: list[Row], fields: tuple[tuple[str, ...], ...], parser: _Architectures | None) -> None:
+    """Takes a chunk of objects; the architecture is read from the first of the fields that hold one."""
     flat: list[dict[tuple[str, ...], str]] = []
     natives: list[Any] = []
     for number, row in enumerate(chunk, table.num_rows):
@@ -286,14 +306,14 @@ def _take_objects(table: Rows, chunk: list[Row], path: tuple[str, ...] | None, p
             table.refused[number] = str(row)[:300]
         else:
             row = _whole_ofa(row)
-            if path is not None:
-                native = _at(row, path)
+            if fields:
+                native = _at(row, fields[0])
                 if native is None:
                     native = DataError()
                     beside = listed(row) or "the metrics"
-                    table.refused.setdefault(number, f"got no {'.'.join(path)}, expected it beside {beside}.")
+                    table.refused.setdefault(number, f"got no {'.'.join(fields[0])}, expected it beside {beside}.")
             try:
-                found = dict(leaves(row, path))
+                found = dict(leaves(row, fields))
             except RecursionError:
                 table.refused.setdefault(number, "got an object nested too deeply, expected few levels.")
         flat.append(found)
@@ -328,21 +348,25 @@ def _at(row: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return found
 
 
-def _architecture_field(peeked: list[Row], request: Request) -> tuple[tuple[str, ...] | None, Space | None]:
-    """(path of the field whose values lie in a known space, that space); (None, None) where none does."""
+def _architecture_fields(peeked: list[Row], request: Request) -> dict[tuple[str, ...], Space]:
+    """{path of a field whose values lie in a known space: that space}, the one to be read first; {} where none does."""
     if isinstance(request.space, Flat):
-        return None, None
+        return {}
     objects = [_whole_ofa(row) for row in peeked if isinstance(row, dict)][:NUM_TRIED]
     paths: dict[tuple[str, ...], None] = dict.fromkeys((key,) for row in objects for key in row)
     paths |= dict.fromkeys(
         (key, inner) for row in objects for key, value in row.items() if isinstance(value, dict) for inner in value
     )
-    for path in sorted(paths, key=lambda p: (p[-1] not in ARCH_ROOTS, len(p))):
-        if said_otherwise(request.roles, ".".join(path)):
+    found: dict[tuple[str, ...], Space] = {}
+    roles = {".".join(p): request.roles[p[-1]] for p in paths if p[-1] in request.roles} | dict(request.roles)
+    for path in sorted(paths, key=lambda p: (not said_so(roles, ".".join(p)), p[-1] not in ARCH_ROOTS, len(p))):
+        name = ".".join(path)
+        if said_otherwise(roles, name) or any(path[: len(own)] == own for own in found):
             continue
         values = (value for row in objects if (value := _at(row, path)) is not None)
-        if space := space_of(values, request.space, path[-1] in ARCH_ROOTS):
-            return path, space
-    if request.space is not None:
-        return next((p for p in paths if p[-1] in ARCH_ROOTS), ("arch",)), request.space
-    return None, None
+        named = path[-1] in ARCH_ROOTS or said_so(roles, name, ("architecture",))
+        if space := space_of(values, request.space, named):
+            found[path] = space
+    if request.space is not None and not found:
+        return {next((p for p in paths if p[-1] in ARCH_ROOTS), ("arch",)): request.space}
+    return found

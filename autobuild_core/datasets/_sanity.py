@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.errors import counted
 from autobuild_core.records import ABSENT, ArchTable
 
 FEW_NETWORKS = 30
@@ -13,25 +14,25 @@ SAME_SHARE = 0.1  # distinct networks a row, below which nearly all rows are the
 UNIQUE_SHARE = 0.8
 EXPLAINED = 0.5  # of a metric's variance in ranks by a context alone
 MIN_ROWS = 10
+RAY_ITERATION = "training_iteration"  # the name that Ray Tune gives
 MOST_COMPARED = 40  # metrics that are compared with each other
 RANK = 1e-9
 
 
 def warnings_of(table: ArchTable) -> tuple[str, ...]:
     """The warnings of a table with at least one row."""
-    found = (_networks, _constants, _equal_metrics, _followers, _mixed_units, _unique_choices, _contexts)
+    found = (_networks, _constants, _equal_metrics, _followers, _mixed_units, _unique_choices, _contexts, _ended_early)
     return tuple(sentence for check in found for sentence in check(table))
 
 
 def _networks(table: ArchTable) -> Iterator[str]:
     """Too few distinct networks, or rows that are nearly all the same."""
     num = len(np.unique(table.networks))
+    networks = counted(num, "distinct network")
     if len(table) >= MIN_ROWS and num <= max(1, SAME_SHARE * len(table)):
-        yield (
-            f"Nearly all rows are the same: {num} distinct networks in {len(table)} rows. Check which columns are design choices."
-        )
+        yield f"Nearly all rows are the same: {networks} in {len(table)} rows. Check which columns are design choices."
     if num < FEW_NETWORKS:
-        yield f"Only {num} distinct networks, fewer than {FEW_NETWORKS}: scores will be uncertain. Evaluate more, if you can."
+        yield f"Only {networks}, fewer than {FEW_NETWORKS}: scores will be uncertain. Evaluate more, if you can."
 
 
 def _constants(table: ArchTable) -> Iterator[str]:
@@ -120,6 +121,21 @@ def _contexts(table: ArchTable) -> Iterator[str]:
                 f"The context {name} alone explains most of {', '.join(map(str, told[:3]))}: effects of modules are read "
                 "within it. Is it a context, and not a design choice?"
             )
+
+
+def _ended_early(table: ArchTable) -> Iterator[str]:
+    """Trials of Ray Tune most of which ended before the last iteration: its tables do not say that a scheduler stopped them."""
+    said = any(column.name == RAY_ITERATION and column.said for column in table.columns)
+    if said or table.context_kinds.get(RAY_ITERATION) != "fidelity":
+        return
+    reached = table.contexts[RAY_ITERATION].dropna().to_numpy(float)
+    num_last = int((reached == reached.max(initial=-np.inf)).sum())
+    if num_last < len(reached) / 2:
+        yield (
+            f"Only {num_last} of {len(reached)} trials reached {RAY_ITERATION} {reached.max():g}: a scheduler such as ASHA may "
+            f"have stopped the others. They are read as measured at a lower fidelity, and scores hold at {reached.max():g}. To "
+            f"learn from the value that each trial ended with, ignore the column (--role {RAY_ITERATION}=ignore)."
+        )
 
 
 def _explained(table: ArchTable, context: str, metric: str) -> float:

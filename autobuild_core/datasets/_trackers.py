@@ -17,9 +17,12 @@ class Tracker:
 
     Args:
         title: what a reader sees.
+        about: what such a table holds, in one clause.
+        example: a small one, shown as help.
         params: matches the headers of parameters; group "name" is the parameter.
         metrics: matches the headers of results.
         ignored: matches its own bookkeeping.
+        attributes: matches the headers of what a user noted of a trial; group "name" is what it was called.
         runtime: its own headers of seconds, which are measured.
         state: header of a trial's state, "" where it has none.
         complete, stopped: states, in lower case; all others are failures.
@@ -33,6 +36,9 @@ class Tracker:
     state: str = ""
     complete: frozenset[str] = frozenset()
     stopped: frozenset[str] = frozenset()
+    attributes: "re.Pattern[str] | None" = None
+    about: str = ""
+    example: bytes = b""
 
     def outcome(self, state: str) -> str:
         """COMPLETE, STOPPED or FAILED."""
@@ -48,6 +54,13 @@ OPTUNA_FRAME = Tracker(
     state="state",
     complete=frozenset({"complete", "trialstate.complete"}),
     stopped=frozenset({"pruned", "trialstate.pruned"}),
+    attributes=re.compile(r"^user_attrs_(?P<name>.+)$"),
+    about="a study as trials_dataframe gives it, saved as CSV; its dashboard's CSV and its SQLite storage are read too",
+    example=(
+        b"number,value,params_activation,params_units,params_lr,user_attrs_seed,state\n"
+        b"0,0.71,relu,64,0.0123,0,COMPLETE\n1,0.74,gelu,128,0.0047,1,COMPLETE\n"
+        b"2,0.55,relu,128,0.0911,0,PRUNED\n3,0.73,gelu,64,0.0018,1,COMPLETE\n"
+    ),
 )
 OPTUNA_DASHBOARD = Tracker(
     "Optuna's dashboard",
@@ -57,6 +70,7 @@ OPTUNA_DASHBOARD = Tracker(
     state="State",
     complete=frozenset({"complete"}),
     stopped=frozenset({"pruned"}),
+    attributes=re.compile(r"^UserAttribute (?P<name>.+)$"),
 )
 MLFLOW = Tracker(
     "MLflow",
@@ -68,6 +82,12 @@ MLFLOW = Tracker(
     ),
     state="status",
     complete=frozenset({"finished"}),
+    about="the runs of an experiment as search_runs gives them, saved as CSV, or the CSV of its page",
+    example=(
+        b"run_id,experiment_id,status,metrics.val_acc,params.activation,params.units,tags.mlflow.user\n"
+        b"3f2a,1,FINISHED,0.71,relu,64,ada\n9c41,1,FINISHED,0.74,gelu,128,ada\n"
+        b"77d0,1,FINISHED,0.72,relu,128,ada\nb1e8,1,FINISHED,0.73,gelu,64,ada\n"
+    ),
 )
 WANDB = Tracker(
     "Weights & Biases",
@@ -81,6 +101,14 @@ WANDB = Tracker(
     runtime=frozenset({"Runtime", "_runtime"}),
     state="State",
     complete=frozenset({"finished"}),
+    about="the runs table of W&B: the CSV of its page, or what its API gives",
+    example=(
+        b"Name,State,Created,Runtime,Sweep,activation,units,_step,val_acc\n"
+        b"brisk-sweep-1,finished,2026-03-01T10:00:00.000Z,412,ab12,relu,64,9,0.71\n"
+        b"calm-sweep-2,finished,2026-03-01T10:07:00.000Z,530,ab12,gelu,128,9,0.74\n"
+        b"deft-sweep-3,finished,2026-03-01T10:16:00.000Z,498,ab12,relu,128,9,0.72\n"
+        b"eager-sweep-4,finished,2026-03-01T10:25:00.000Z,431,ab12,gelu,64,9,0.73\n"
+    ),
 )
 RAY = Tracker(
     "Ray Tune",
@@ -93,7 +121,14 @@ RAY = Tracker(
     runtime=frozenset({"time_this_iter_s", "time_total_s", "time_since_restore"}),
     state="status",
     complete=frozenset({"terminated", "running", "paused"}),
+    about="the results frame of Tune (get_dataframe), saved as CSV, or a trial's progress.csv",
+    example=(
+        b"val_acc,training_iteration,trial_id,time_total_s,done,config/activation,config/units\n"
+        b"0.71,10,a1f3_00000,41.2,True,relu,64\n0.74,10,a1f3_00001,53.0,True,gelu,128\n"
+        b"0.72,10,a1f3_00002,49.8,True,relu,128\n0.73,10,a1f3_00003,43.1,True,gelu,64\n"
+    ),
 )
+SHOWN = {"optuna": OPTUNA_FRAME, "wandb": WANDB, "ray": RAY, "mlflow": MLFLOW}  # among what can be dropped
 
 
 WANDB_SURE = frozenset({"_wandb", "_runtime", "_timestamp", "Runtime", "Sweep", "Created"})

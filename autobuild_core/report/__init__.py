@@ -232,10 +232,8 @@ def read_bundle(path: Path | str) -> tuple[Bundle, str | None]:
         raise ReportError(f"{path}: got an HTML page without a report in it, expected one that `report` wrote.")
     try:
         bundle = json.loads(found[1] if found else text)
-    except ValueError as error:
-        raise ReportError(
-            f"{path}: got a file that is no report ({error}), expected HTML or JSON as `report` wrote it."
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"{path}: got a file that is no report, expected HTML or JSON as `report` wrote it.") from error
     if not isinstance(bundle, dict) or bundle.get("kind") != KIND:
         raise ReportError(f"{path}: got JSON that is no report, expected one whose kind is '{KIND}'.")
     if bundle.get("schema") != SCHEMA:

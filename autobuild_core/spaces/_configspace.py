@@ -11,7 +11,7 @@ from typing import Any
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.spaces import load_space
-from autobuild_core.spaces._declared import FORMAT, Declared, Slot, as_text, from_json, is_number, to_json
+from autobuild_core.spaces._declared import FORMAT, Declared, Slot, as_list, as_text, from_json, is_number, to_json
 from autobuild_core.spaces.flat import Flat
 
 MAX_BYTES = 16 * 2**20
@@ -106,7 +106,8 @@ def from_configspace(raw: dict[str, Any], name: str) -> Declared:
     for condition in simple:
         child, parent = str(condition["child"]), str(condition["parent"])
         if child in values and parent in values:
-            wanted = [as_text(v) for v in condition.get("values", [condition.get("value")])]
+            asked = condition.get("values", [condition.get("value")])
+            wanted = list(map(as_text, as_list(asked, f"condition of {child} on {parent}")))
             test = COMPARE.get(condition["type"], COMPARE["EQ"])
             if condition["type"] in ("LT", "GT") and not all(map(is_number, [*values[parent], *wanted])):
                 got = f"a condition {condition['type']} on {parent}"
@@ -144,9 +145,9 @@ def _values(about: dict[str, Any]) -> tuple[str, ...]:
     """
     kind = about["type"]
     if kind == "categorical":
-        return tuple(dict.fromkeys(map(as_text, about["choices"])))
+        return tuple(dict.fromkeys(map(as_text, as_list(about["choices"], f"{about['name']}, choices"))))
     if kind == "ordinal":
-        return tuple(dict.fromkeys(map(as_text, about["sequence"])))
+        return tuple(dict.fromkeys(map(as_text, as_list(about["sequence"], f"{about['name']}, sequence"))))
     if kind.endswith("_int"):
         if (count := about["upper"] - about["lower"] + 1) > MAX_INTEGERS:
             raise DataError(
@@ -185,7 +186,7 @@ def _clause(clause: dict[str, Any], values: dict[str, tuple[str, ...]], name: st
         return
     label = str(clause.get("name", ""))
     if kind in ("EQUALS", "IN"):
-        wanted = [as_text(v) for v in clause.get("values", [clause.get("value")])]
+        wanted = list(map(as_text, as_list(clause.get("values", [clause.get("value")]), f"forbidden {label}")))
         yield label, tuple(v for v in values.get(label, ()) if v in wanted)
     elif kind in ("LT", "LE", "GT", "GE") and all(map(is_number, [*values.get(label, ()), str(clause["value"])])):
         bound = float(clause["value"])

@@ -216,17 +216,17 @@ def from_json(text: str) -> Declared:
         raw = json.loads(text)
         if raw.get("format") != FORMAT:
             raise DataError(f"space.json: got format {raw.get('format')!r}, expected '{FORMAT}'.")
-        slots = tuple(_slot(unit) for unit in raw["units"])
+        slots = tuple(_slot(unit) for unit in as_list(raw["units"], "space.json, units"))
         for slot in slots:
             num = sum(other.kind == "part" and other.columns == slot.columns for other in slots)
             if slot.kind == "part" and not 0 <= slot.part < num:
                 raise DataError(f"space.json, {slot.label}: got part {slot.part}, expected 0 to {num - 1}.")
         conditions = tuple(
-            (str(c["unit"]), str(parent), tuple(map(as_text, values)))
+            (str(c["unit"]), str(parent), _texts(values, f"condition of {c['unit']} on {parent}"))
             for c in raw.get("conditions", ())
             for parent, values in c["where"].items()
         )
-        forbidden = tuple({str(u): tuple(map(as_text, v)) for u, v in clause.items()} for clause in raw.get("forbidden", ()))
+        forbidden = tuple({str(u): _texts(v, f"forbidden {u}") for u, v in clause.items()} for clause in raw.get("forbidden", ()))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"space.json: got a damaged file ({type(error).__name__}: {str(error)[:80]}), expected units.") from None
     return Declared(slots, conditions, forbidden)
@@ -238,15 +238,15 @@ def _slot(unit: dict[str, Any]) -> Slot:
     if kind not in KINDS:
         raise DataError(f"space.json, {label}: got kind '{kind}', expected one of {', '.join(KINDS)}.")
     names = tuple(map(str, unit["columns"]))
-    values = tuple(tuple(dict.fromkeys(map(as_text, unit["values"][name]))) for name in names)
+    values = tuple(tuple(dict.fromkeys(_texts(unit["values"][name], f"{label}, values of {name}"))) for name in names)
     for name, own in zip(names, values, strict=True):
         if not own:
             raise DataError(f"space.json, {label}: got no value of {name}, expected at least one.")
-        if name in unit.get("ordered", ()) and not all(map(is_number, own)):
+        if name in as_list(unit.get("ordered", []), f"space.json, {label}, ordered") and not all(map(is_number, own)):
             raise DataError(f"space.json, {label}: got {', '.join(own)[:60]} as ordered values of {name}, expected numbers.")
     if not names:
         raise DataError(f"space.json, {label}: got no column, expected at least one.")
-    depths = tuple(sorted({int(depth) for depth in unit.get("depths", (1,))}))
+    depths = tuple(sorted({int(depth) for depth in as_list(unit.get("depths", [1]), f"space.json, {label}, depths")}))
     if not depths or depths[0] < 0 or depths[-1] > MAX_DEPTH:
         raise DataError(f"space.json, {label}: got depths {list(depths)}, expected numbers of layers from 0 to {MAX_DEPTH}.")
     columns = tuple(tuple(map(str, unit["columns"][name])) for name in names)
@@ -258,6 +258,26 @@ def _slot(unit: dict[str, Any]) -> Slot:
         raise DataError(f"space.json, {label}: got depths {list(depths)}, expected 1, or 0 and 1, of a {kind}.")
     beside = (unit.get("depth"), str(unit.get("separator", "")), int(unit.get("part", 0)))
     return Slot(label, kind, names, columns, values, depths, *beside)
+
+
+def as_list(value: Any, place: str) -> list[Any]:
+    """A JSON value that must be a list: a text would be taken for its letters.
+
+    Args:
+        value: the value.
+        place: where it stands, for the message.
+
+    Raises:
+        DataError: it is none.
+    """
+    if not isinstance(value, list):
+        raise DataError(f"{place}: got {json.dumps(value, ensure_ascii=False)[:60]}, expected a list, such as [1, 2].")
+    return value
+
+
+def _texts(value: Any, place: str) -> tuple[str, ...]:
+    """The values of a list in space.json as texts."""
+    return tuple(map(as_text, as_list(value, f"space.json, {place}")))
 
 
 def as_text(value: Any) -> str:

@@ -42,6 +42,8 @@ def records(num: int = 30) -> str:
 NO_CHOICE = "status,score,x\n" + "".join(f"success,{i / 7:.3f},{i * 0.377:.3f}\n" for i in range(1, 13))
 OUTCOMES = "kernel,width,acc\n" + "".join(f"{3 + 2 * (i % 3)},{16 << i % 2},{60 + i}\n" for i in range(24))
 
+PREFIXED = "".join(f"{i % 3}{i // 3 % 3}{i // 9 % 3}00000,{'ab'[i % 2]},{60 + i}\n" for i in range(20))
+
 
 def cells_with_settings(path: Path) -> str:
     """Cells of a published space beside a learning rate and a note."""
@@ -140,6 +142,39 @@ def test_a_change_redraws_what_follows_and_is_stored(in_state: Workspace) -> Non
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_change_whose_callback_was_cut_short_by_the_next_click_is_stored(
+    in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = drop(trials())
+    monkeypatch.setattr("pages._mapping.said", lambda key: (0, {"units": "ignored"}))
+    app.button(key="use_columns").click().run()
+    assert not app.exception
+    table = in_state.dataset(in_state.datasets()["id"].iloc[0])
+    assert {column.name: column.role for column in table.columns if column.said} == {"units": "ignored"}
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_a_change_that_leaves_no_table_is_heard_before_the_click_that_came_too_soon(
+    in_state: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = drop(trials())
+    monkeypatch.setattr("pages._mapping.said", lambda key: (0, {"units": "ignored", "activation": "ignored"}))
+    app.button(key="use_columns").click().run()
+    assert not app.exception and in_state.datasets().empty
+    assert "got no design choice" in app.warning[0].value and app.button(key="use_columns").disabled
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_what_was_forgotten_is_not_heard_again(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(drop(trials(), "first.csv"), in_state, units="setting").button(key="use_columns").click().run()
+    app = drop(trials(35), "second.csv")
+    app.button(key="forget_roles").click().run()
+    monkeypatch.setattr("pages._mapping.said", lambda key: (0, {"units": "ignored"}))  # of the turn before
+    app.run()
+    assert not app.exception and table_of(app)["units"]["role"] == "choice"
+
+
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
 def test_where_no_choice_is_found_the_step_opens_all_the_same(in_state: Workspace) -> None:
     app = drop(NO_CHOICE)
     assert "got no design choice among status, score and x" in app.warning[0].value.replace("\\", "")
@@ -150,6 +185,27 @@ def test_where_no_choice_is_found_the_step_opens_all_the_same(in_state: Workspac
     assert "x is different in almost every row" in texts(app)
     say(app, in_state, score="choice")
     assert not app.button(key="use_columns").disabled  # without a metric: Data says that nothing can be learned
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence", "role"),
+    [
+        ("kernel,kernel,acc\n" + OUTCOMES.split("\n", 1)[1], "got column 'kernel' twice", {"kernel (column 2)": "ignored"}),
+        ("key,design:aug,acc\n" + PREFIXED, "got 'choice' beside the architectures in key", {"aug": "setting"}),
+        ("code,metric:aug,acc\n" + PREFIXED, "all 20 rows were refused", {"aug": "setting", "code": "choice"}),
+    ],
+    ids=["a name twice", "a prefix that cannot be", "all rows refused"],
+)
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_any_table_that_cannot_be_read_is_asked_about(
+    content: str, sentence: str, role: dict[str, str], in_state: Workspace
+) -> None:
+    app = drop(content)
+    assert sentence in app.warning[0].value.replace("\\", "")
+    assert app.button(key="use_columns").disabled and "leave the file" in app.button(key="use_columns").help
+    assert len(table_of(app)) == 3
+    say(app, in_state, **role)
+    assert not app.warning and not app.button(key="use_columns").disabled
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)

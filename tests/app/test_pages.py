@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core import registry
 from autobuild_core.datasets import load_format, read_table
+from autobuild_core.datasets._trackers import SHOWN
 from autobuild_core.datasets.csv_table import CsvTable
 from autobuild_core.figures.colours import Lens
 from autobuild_core.notebook import Run
@@ -413,6 +414,9 @@ def test_an_example_of_every_format_can_be_had_a_new_one_too(
     for name in (*known, "invented"):
         assert f"**{load_format(name).title}**" in read
     assert "lines that nobody else writes" in read
+    for tracker in ("Optuna", "Weights & Biases", "Ray Tune", "MLflow"):
+        assert f"**{tracker}**" in read.replace("\\", "")
+    assert [name for name in SHOWN if any(f"example_{name}" in key for key in offered)] == list(SHOWN)
     assert not [name for name in known if f"{name} " in read or f"{name}:" in read]
 
 

@@ -7,10 +7,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autobuild_core import registry
+from autobuild_core.datasets._trackers import SHOWN
 from autobuild_core.storage import Workspace
 from tests.browser.conftest import DRAWN, Watch, unreadable
 
 pytestmark = pytest.mark.browser
+NUM_EXAMPLES = len(registry.names("datasets")) + len(SHOWN)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -18,7 +20,7 @@ def test_the_examples_can_be_read(page: Page, server: str, watch: Watch, scheme:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(f"{server}/data")
     page.get_by_text("What can I drop here?").click()
-    expect(page.get_by_role("button", name="Example")).to_have_count(len(registry.names("datasets")))
+    expect(page.get_by_role("button", name="Example")).to_have_count(NUM_EXAMPLES)
     expect(page.get_by_role("button", name="Example").last).to_be_visible()
     assert unreadable(page) == []
     watch.assert_quiet()
@@ -39,7 +41,7 @@ def test_every_example_is_taken_as_it_was_downloaded(
     page.goto(f"{server}/data")
     page.get_by_text("What can I drop here?").click()
     files = []
-    for number in range(len(registry.names("datasets"))):
+    for number in range(NUM_EXAMPLES):
         with page.expect_download() as download:
             page.get_by_role("button", name="Example").nth(number).click()
         files.append(tmp_path / download.value.suggested_filename)

@@ -79,6 +79,21 @@ class TestInspect:
         assert said["metrics"] == ["mean_acc", "params"]
         assert said["num_nodes"] == {"min": 8, "median": 8, "max": 8}
 
+    def test_of_two_columns_of_architectures_the_one_that_is_said_is_read(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        keys = [f"{i % 3}{i // 3 % 3}{i // 9 % 3}00000" for i in range(27)]
+        rows = [f"{key},{key[:2]}111111,{60 + i}" for i, key in enumerate(keys)]
+        path = tmp_path / "two.csv"
+        path.write_text("\n".join(["current,best,acc", *rows]) + "\n")
+        for said, role, other, num_distinct in ((None, "current", "best", 27), ("best", "best", "current", 9)):
+            status, answer, _ = ask(capsys, "inspect", path, *(["--role", f"{said}=architecture"] if said else []))
+            columns = {column["name"]: column for column in answer["columns"]}
+            assert (status, answer["num_accepted"]) == (0, 27)
+            assert columns[role]["role"] == "architecture" and columns[role]["num_values"] == num_distinct
+            assert columns[other]["role"] == "ignored" and columns[other]["why"].endswith(f"beside {role}")
+        assert ask(capsys, "inspect", path, "--role", "best=architecture", "--role", "current=architecture")[0] == 2
+
 
 class TestTrain:
     def test_end_to_end(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
@@ -93,6 +108,7 @@ class TestTrain:
         assert RunFolder(out).state["state"] == "finished"
         assert config.label.axis == "mean error (points)" and config.name == "macro.json: mean error"
         status, said, _ = ask(capsys, "report", out)
+        assert ask(capsys, "report", out, "--out", tmp_path / "page.htm")[1]["bytes"] == said["bytes"]
         text = Path(said["path"]).read_text()
         assert "minimise mean error" in text and "<dt>Equation</dt><dd>100 - mean_acc</dd>" in text
         assert re.search(r"Best measured: row \d+, mean error [\d.]+ points", text) and "measured mean error (points)" in text
@@ -283,6 +299,9 @@ class TestRefused:
             "score RUN --out OUT --max-length 0",
             "score RUN --out OUT --max-length 9",
             "score RUN --out OUT --max-length two",
+            "report RUN --out OUT",
+            "report RUN --out OUT.txt",
+            "verify DATA DATA",
             "build RUN --num 0 --out OUT",
             "build RUN --num 3 --lens loudness --out OUT",
             "nonsense",
@@ -305,12 +324,15 @@ class TestRefused:
         places = {"DATA": data, "RUN": trained.folder.path, "NEW": tmp_path / "new", "OUT": tmp_path / "out"}
         places |= {"MISSING": tmp_path / "missing.json", "FOLDER": tmp_path / "folder", "GARBAGE": tmp_path / "garbage"}
         places |= {"FEW": tmp_path / "few.json", "TABLE": tmp_path / "table.csv"}
-        words = [str(places.get(w, w)).replace("NOWHERE", str(tmp_path / "nowhere")) for w in arguments.split()]
+        words = [
+            str(places.get(w, w)).replace("NOWHERE", str(tmp_path / "nowhere")).replace("OUT.txt", str(tmp_path / "out.txt"))
+            for w in arguments.split()
+        ]
         status, _, errors = ask(capsys, *words)
         assert status == 2
         last = errors.strip().splitlines()[-1]
         assert last.startswith(words[0]) or "error: " in last  # argparse names the program
-        assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "out").exists() and not list(tmp_path.glob("*.txt"))
 
     def test_a_refused_target_leaves_the_place_free(self, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path) -> None:
         few = ("--out", tmp_path / "run", "--members", 2, "--steps", 1, "--threads", 1)

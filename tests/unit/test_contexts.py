@@ -232,6 +232,29 @@ class TestRun:
             assert main(["build", str(run.folder.path), "--out", str(out), "--context", given]) == 2
             assert sentence in capsys.readouterr().err
 
+    def test_predict_says_that_a_rows_own_context_is_not_looked_at(
+        self, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data, out = tmp_path / "more.csv", tmp_path / "predicted.csv"
+        ask = ["predict", str(run.folder.path), str(data), "--out", str(out)]
+        rows = [f"{key},{task},{lr}\n" for key in ("02012100", "22222222") for task in ("big", "small") for lr in (0.1, 0.01)]
+        for columns, chosen, sentence in (
+            (3, [], "predict: d and lr of the rows are not looked at: predictions are for average over d, lr, --context d=VALUE"),
+            (
+                3,
+                ["--context", "d=big"],
+                "predict: lr of the rows is not looked at: predictions are for d=big; average over lr, --context lr=",
+            ),
+            (3, ["--context", "d=big", "--context", "lr=0.1"], ""),
+            (1, [], ""),
+        ):
+            lines = [",".join(row.strip().split(",")[:columns]) + "\n" for row in ["arch,d,lr", *rows]]
+            data.write_text("".join(lines))
+            assert main([*ask, *chosen]) == 0
+            said = capsys.readouterr().err
+            assert sentence in said if sentence else said == ""
+            assert pd.read_csv(out)["predicted"].nunique() == 2  # one value an architecture, whatever its row says
+
     def test_a_report_of_it_is_worked_out_again_to_the_last_digit(self, run: Run, tmp_path: Path) -> None:
         said = report.make_bundle(run.folder)
         assert said["data"]["contexts"] == {"d": "task", "lr": "setting"}

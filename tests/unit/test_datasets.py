@@ -282,7 +282,7 @@ class TestFlatCsv:
         ("content", "message"),
         [
             ("b0_k,b0_e,acc\n", "got a header and no row"),
-            ("b0_k,b0_k,acc\n3,3,1\n", "got column 'b0_k' twice"),
+            ("b0_k,b0_k,acc\n3,3,1\n5,5,2\n", "got column 'b0_k' twice"),
             ("acc,loss\n1,2\n", "got no design choice among acc and loss"),
             ("b0_k,b0_é,acc\n3,1,1\n".encode() + b"5,\xe9,2\n", "line 3: got byte 0xe9, expected UTF-8"),
             ("b0_k,b0_l,acc\n3,99,1\n5,1,2\n", "column b0_l: got 1, 99, expected numbers of layers"),

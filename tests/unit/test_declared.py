@@ -102,6 +102,16 @@ class TestOurOwn:
             (lambda raw: raw.pop("units"), "got a damaged file"),
             (lambda raw: raw["units"][0].update(kind="cube"), "kind: got kind 'cube', expected one of column, block"),
             (lambda raw: raw["units"][0].update(values={"kind": []}), "kind: got no value of kind"),
+            (
+                lambda raw: raw["units"][0].update(values={"kind": "cnn"}),
+                r'^space.json, kind, values of kind: got "cnn", expected a list, such as',
+            ),
+            (lambda raw: raw["units"][0].update(depths="1"), 'kind, depths: got "1", expected a list'),
+            (lambda raw: raw["units"][0].update(ordered="kind"), 'kind, ordered: got "kind", expected a list'),
+            (lambda raw: raw["units"][0].update(values={"kind": {"cnn": 1}}), 'values of kind: got {"cnn": 1}, expected a list'),
+            (lambda raw: raw.update(units={}), "space.json, units: got {}, expected a list"),
+            (lambda raw: raw["forbidden"].append({"kind": "cnn"}), 'forbidden kind: got "cnn", expected a list'),
+            (lambda raw: raw["conditions"][0].update(where={"kind": "cnn"}), 'on kind: got "cnn", expected a list'),
             (lambda raw: raw["units"][0].update(depths=[0, 99]), r"kind: got depths \[0, 99\], expected numbers of layers"),
             (lambda raw: raw["units"][0].update(ordered=["kind"]), "as ordered values of kind, expected numbers"),
             (lambda raw: raw["forbidden"].append({"colour": ["red"]}), "a condition on 'colour', expected one of kind, kernel"),
@@ -187,3 +197,7 @@ class TestConfigSpace:
         ConfigurationSpace(space={"lr": (0.0, 1.0)}).to_json(tmp_path / "none.json")
         with pytest.raises(DataError, match="expected at least one choice"):
             read_declared(tmp_path / "none.json")
+        text = {"hyperparameters": [{"type": "categorical", "name": "act", "choices": "relu"}]}
+        (tmp_path / "text.json").write_text(json.dumps(text))
+        with pytest.raises(DataError, match='act, choices: got "relu", expected a list'):
+            read_declared(tmp_path / "text.json")

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.datasets import read_table
+from autobuild_core.datasets._trackers import SHOWN, tracker_of
 from autobuild_core.errors import ConfigError, DataError, MappingError
 from autobuild_core.records import ABSENT, ArchTable, Condition
 from autobuild_core.spaces import load_space
@@ -71,6 +72,16 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[optuna.Study, Path]
     return made, path
 
 
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_example_of_a_tracker_is_read_as_its_own(name: str, write: Any) -> None:
+    tracker = SHOWN[name]
+    table = read_table(write(tracker.example))
+    header = tracker.example.decode().split("\n")[0].split(",")
+    assert tracker_of(header) is tracker and 20 < len(tracker.about) < 400
+    assert len(table) == table.num_read == 4 and not table.rejected
+    assert {unit.label for unit in table.spec.units} == {"activation", "units"} and len(table.metrics.columns)
+
+
 class TestOptuna:
     def check(self, table: ArchTable, study: optuna.Study) -> None:
         states = [trial.state.name for trial in study.trials]
@@ -92,6 +103,17 @@ class TestOptuna:
         for row, native in zip(table.source_rows, map(load_space(table.spec).native, table.codes), strict=True):
             params = study.trials[row].params
             assert native == {k: v for k, v in params.items() if k != "lr"}
+
+    @pytest.mark.parametrize("seed", ["user_attrs_seed", "user_attrs_random_state", "UserAttribute seed", "seed"])
+    def test_a_seed_that_was_noted_is_a_replicate(self, seed: str, study: tuple[optuna.Study, Path], write: Any) -> None:
+        frame = study[0].trials_dataframe()
+        if seed.startswith("User"):
+            names = {"value": "Value", "number": "Number", "state": "State"}
+            frame = frame.rename(columns=lambda name: names.get(name, name.replace("params_", "Param ")))
+        table = read_table(write(frame.assign(**{seed: [1000 + 7 * i for i in range(60)]})))
+        assert table.context_kinds == {"lr": "setting", seed: "seed"} and seed not in table.metrics
+        column = next(column for column in table.columns if column.name == seed)
+        assert column.role == "context" and column.why.startswith("its name is that of a seed")
 
     def test_the_exported_frame(self, study: tuple[optuna.Study, Path], write: Any) -> None:
         table = read_table(write(study[0].trials_dataframe()))
@@ -157,7 +179,7 @@ class TestTrackers:
             "context": ["lr"],
         }
         assert not table.rejected  # the failed one has a value
-        assert "1 trials that did not complete have values and are kept: status says which." in table.notes
+        assert "1 trial that did not complete has values and is kept: status says which." in table.notes
         frame.loc[7, "metrics.val_acc"] = None
         failed = read_table(write(frame)).rejected
         assert [(r.row, r.reason) for r in failed] == [(7, "status: got FAILED, expected a completed trial.")]
@@ -431,6 +453,95 @@ class TestRolesThatAreSaid:
         assert table.contexts["aug"].tolist() == ["a", "b", "a", "b"]
 
 
+class TestColumnsThatRolesCanMend:
+    """A table that cannot be read tells its columns all the same, so that a reader can say what they are."""
+
+    CELLS = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|nor_conv_3x3~0|skip_connect~1|none~2|"
+
+    @pytest.mark.parametrize(
+        ("header", "row", "message", "said"),
+        [
+            ("arch,design:lr,acc", '"{cells}",{act},{acc}', "got 'choice' beside the architectures in arch", {"lr": "context"}),
+            ("kernel,design:kernel,acc", "{k},{act},{acc}", "'kernel' twice, once with a prefix", {"kernel": "ignored"}),
+            ("kernel,kernel,acc", "{k},{act},{acc}", "got column 'kernel' twice", {"kernel (column 2)": "ignored"}),
+            ("kernel,metric:act,acc", "{k},{act},{acc}", "all 24 rows were refused", {"act": "choice"}),
+            ("block0_d,block0_e,acc", "{deep},{k},{acc}", "expected numbers of layers", {"block0_d": "context"}),
+        ],
+    )
+    def test_they_are_told_and_one_role_mends_it(
+        self, header: str, row: str, message: str, said: dict[str, str], write: Any
+    ) -> None:
+        values = [{"k": 3 + 2 * (i % 3), "act": "ab"[i % 2], "acc": 0.37 * i, "deep": 40 * (i % 4)} for i in range(24)]
+        path = write("\n".join([header, *(row.format(cells=self.CELLS, **own) for own in values)]) + "\n")
+        with pytest.raises(MappingError, match=message) as error:
+            read_table(path)
+        assert len(error.value.columns) == header.count(",") + 1
+        assert said.keys() <= {column.name for column in error.value.columns}
+        assert len(read_table(path, roles=said)) == 24
+
+    def test_too_many_texts_of_a_context(self, write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("autobuild_core.datasets._columns.MAX_TEXTS", 5)
+        path = write("kernel,dataset,acc\n" + "".join(f"{3 + i % 2},d{i},{i * 0.37}\n" for i in range(12)))
+        with pytest.raises(MappingError, match="column dataset: got too many values") as error:
+            read_table(path, roles={"dataset": "task"})
+        assert [column.role for column in error.value.columns] == ["choice", "context", "metric"]
+
+
+class TestTwoColumnsOfArchitectures:
+    """The reader says which one is learned from; the other goes with it."""
+
+    KEYS = [f"{i % 3}{i // 3 % 3}{i // 9 % 3}00000" for i in range(27)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"key": k, "best": self.KEYS[-1 - i], "acc": i * 0.37} for i, k in enumerate(self.KEYS)]
+
+    @pytest.mark.parametrize("form", ["csv", "json", "records"])
+    def test_the_role_that_was_said_wins(self, form: str, write: Any) -> None:
+        frame = pd.DataFrame(self.rows())
+        nested = json.dumps([{"params": {"key": r["key"]}, "best": r["best"], "acc": r["acc"]} for r in self.rows()])
+        path = write(frame if form == "csv" else frame.to_json(orient="records") if form == "json" else nested)
+        for said, first in (
+            ({}, "best" if form == "records" else "key"),
+            ({"best": "architecture"}, "best"),
+            ({"key": "architecture"}, "key"),
+        ):
+            table = read_table(path, roles=said)
+            assert [load_space(table.spec).native(codes) for codes in table.codes] == frame[first].tolist()
+            found = {column.name: column.role for column in table.columns}
+            assert found == {"key": "ignored", "best": "ignored", "acc": "metric"} | {first: "architecture"}
+
+    def test_both_cannot_be(self, write: Any) -> None:
+        with pytest.raises(
+            ConfigError, match="role of best: got 'architecture' beside the architectures in key, expected one col"
+        ):
+            read_table(write(pd.DataFrame(self.rows())), roles={"key": "architecture", "best": "architecture"})
+
+
+class TestWords:
+    def test_one_thing_is_no_plural(self, write: Any) -> None:
+        one = pd.DataFrame({"kernel": [3, None] * 20, "act": ["a", None] * 20, "acc": np.round(RNG.random(40), 5)})
+        why = {column.name: column.why for column in read_table(write(one)).columns}
+        assert (why["kernel"], why["act"]) == ("1 number that repeats", "1 text that repeats")
+        same = read_table(write(pd.DataFrame({"design:kernel": [3] * 40, "acc": np.round(RNG.random(40), 5)}))).warnings
+        assert same[0].startswith("Nearly all rows are the same: 1 distinct network in 40 rows")
+        assert same[1].startswith("Only 1 distinct network, fewer")
+        trials = "number,state,params_a,value\n" + "".join(
+            f"{i},{'PRUNED' if i == 3 else 'COMPLETE'},{i % 3},{i}\n" for i in range(9)
+        )
+        assert read_table(write(trials)).notes[0].startswith("1 stopped trial is kept as known to be worse")
+        with pytest.raises(MappingError, match="upload: its only row was refused; row 0: column metric:acc: got 'x'"):
+            read_table(write("metric:acc,design:kernel\nx,3\n"))
+
+    def test_examples_have_six_digits_at_most_and_whole_numbers_all(self, write: Any) -> None:
+        rates = [10**-k / 3 for k in range(1, 5)]
+        frame = pd.DataFrame({"design:wd": rates * 10, "design:width": [1234567890, 8] * 20, "acc": RNG.random(40)})
+        columns = {column.name: column for column in read_table(write(frame)).columns}
+        assert columns["wd"].examples == ("0.0333333", "0.00333333", "0.000333333", "3.33333e-05")
+        assert columns["width"].examples == ("1234567890", "8")
+        assert all(len(text.lstrip("0.")) <= 6 for text in columns["acc"].examples)
+        assert f"wd={rates[0]!r}" in read_table(write(frame)).spec.tokens  # the choice itself is exact
+
+
 class TestWarnings:
     def warnings(self, write: Any, **columns: Any) -> str:
         return " ".join(read_table(write(pd.DataFrame(columns))).warnings)
@@ -462,6 +573,22 @@ class TestWarnings:
         said = " ".join(read_table(write(frame.assign(acc=np.round(RNG.random(40), 5)))).warnings)
         assert "The choice units is different in almost every row (40 values in 40 rows)" in said
         assert "The choice one has one value" in said
+
+    def test_trials_of_ray_that_a_scheduler_stopped(self, write: Any) -> None:
+        rungs = np.repeat([3, 9, 27, 81], [36, 12, 8, 4])
+        frame = pd.DataFrame({"config/width": RNG.choice([8, 16, 32], 60), "config/act": RNG.choice(["a", "b"], 60)})
+        frame = frame.assign(val_acc=np.round(RNG.random(60), 5), training_iteration=rungs, done=True)
+        frame["trial_id"] = [f"{i:08x}" for i in range(60)]
+        table = read_table(write(frame))
+        assert table.context_kinds == {"training_iteration": "fidelity"} and not table.num_censored
+        sentence = next(one for one in table.warnings if "a scheduler such as ASHA" in one)
+        assert sentence.startswith("Only 4 of 60 trials reached training_iteration 81: ")
+        assert "scores hold at 81" in sentence and sentence.endswith("(--role training_iteration=ignore).")
+        ignored = read_table(write(frame), roles={"training_iteration": "ignore"})
+        assert "ASHA" not in " ".join(ignored.warnings) and not ignored.context_kinds
+        assert "ASHA" not in " ".join(read_table(write(frame), roles={"training_iteration": "fidelity"}).warnings)
+        most = frame.assign(training_iteration=np.where(np.arange(60) < 20, 27, 81))
+        assert "ASHA" not in " ".join(read_table(write(most)).warnings)
 
     def test_a_context_that_explains_most(self, write: Any) -> None:
         dataset = ["cora", "pubmed"] * 20

@@ -99,7 +99,8 @@ def test_an_unfinished_run_is_refused(trained: Run, tmp_path: Path) -> None:
     [
         ("a.html", b"<!DOCTYPE html><html></html>", "an HTML page without a report"),
         ("a.html", b'<!DOCTYPE html><script type="application/json" id="bundle">{</script>', "no report"),
-        ("a.csv", b"acc,k\n1,2\n", "no report"),
+        ("a.csv", b"acc,k\n1,2\n", r"a.csv: got a file that is no report, expected HTML or JSON as `report` wrote it\.$"),
+        ("a.json", b"[" * 100_000, r"a.json: got a file that is no report, expected HTML or JSON as `report` wrote it\.$"),
         ("a.png", b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "no text"),
         ("a.json", b"[1, 2]", "JSON that is no report"),
         ("a.json", b'{"kind": "other"}', "JSON that is no report"),

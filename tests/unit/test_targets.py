@@ -188,8 +188,10 @@ class TestSuggestions:
         frame = pd.DataFrame({"params": [1e5, 2e6], "latency_gpu_ms": [5.0, 9.0], "acc": [0.7, 0.8]})
         assert suggest_targets(frame)[:2] == ["acc", "100**acc / log10(latency_gpu_ms)"]
 
-    def test_a_loss_is_negated_and_other_metrics_taken_as_they_are(self) -> None:
-        assert suggest_targets(pd.DataFrame({"test_loss": [0.3, 0.4]}))[0] == "-test_loss"
+    def test_a_loss_is_offered_as_it_is_for_its_direction_is_its_own(self) -> None:
+        assert suggest_targets(pd.DataFrame({"test_loss": [0.3, 0.4]}))[0] == "test_loss"
+        frame = pd.DataFrame({"val_loss": [0.3, 0.4], "latency_ms": [7.0, 9.0]})
+        assert suggest_targets(frame) == ["val_loss", "latency_ms"] and all(map(lower_is_better, suggest_targets(frame)))
         assert suggest_targets(pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 1.0]})) == ["x"]
         assert suggest_targets(pd.DataFrame(index=range(3))) == []
 
