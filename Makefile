@@ -1,12 +1,13 @@
 # make run    the app, on 127.0.0.1; makes .venv and installs requirements.txt first where that is not done yet
 # make test   all tests, after the same set-up and Chromium for the browser tests
 # make pictures   takes the pictures of all pages anew, which the browser tests compare with
+# make times  how long pages take to open and clicks to answer, beside what is wanted; of an idle machine
 # make lint   format, lint, strict types
 # make check  lint and test
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test lint format check pictures venv chromium clean
+.PHONY: run test lint format check pictures times venv chromium clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -36,6 +37,9 @@ check: lint test
 
 pictures: $(VENV)/.stamp-requirements-dev chromium
 	AUTOBUILD_PICTURES=write $(BIN)/python -m pytest tests/browser/test_pictures.py $(ARGS)
+
+times: $(VENV)/.stamp-requirements-dev chromium
+	$(BIN)/python -m pytest -q -s tests/browser/times.py $(ARGS)
 
 venv: $(VENV)/.stamp-requirements-dev
 

@@ -12,6 +12,7 @@ import pytest
 from autobuild_core.records import ArchTable, Rejection
 from autobuild_core.spaces import space_named
 from autobuild_core.storage import Workspace
+from tests import kept
 
 CHROMIUM = os.environ.get("AUTOBUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMIUM_ARGUMENTS = [
@@ -52,6 +53,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": CHROMIUM_ARGUMENTS}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is trained once is shared by all workers."""
+    kept.begin(tmp_path_factory.getbasetemp())
+
+
 @pytest.fixture(autouse=True)
 def _no_shared_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test touches ./workspace, and none leaves a supervisor behind."""
@@ -88,8 +95,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def trained(_kept: None) -> Any:
     """One finished run (`autobuild_core.notebook.Run`) that the tests of the learning core share; nothing may write into it."""
+    from autobuild_core.notebook import Run
     from tests.learning import trained_run
 
-    return trained_run(tmp_path_factory.mktemp("trained") / "run")
+    return Run(kept.once("learning", trained_run))

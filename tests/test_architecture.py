@@ -288,14 +288,9 @@ class TestRunning:
         assert app_loads(ROOT) == set()
 
     def test_package_is_light(self) -> None:
-        code = (
-            "import sys, time; t = time.perf_counter(); import autobuild_core; print(time.perf_counter() - t, len(sys.modules))"
-        )
-        times = []
-        for _ in range(3):
-            done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-            times.append(float(done.stdout.split()[0]))
-        assert min(times) < 0.5
+        code = "import sys; bare = set(sys.modules); import autobuild_core; print(len(set(sys.modules) - bare))"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert int(done.stdout) < 50
         assert loaded_by(ROOT, "import autobuild_core") == set()
 
     def test_every_row_that_is_marked_heavy_exists_or_is_planned(self) -> None:

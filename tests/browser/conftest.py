@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,32 @@ LAST_SEEN = {
     "review": "Go to Importance",
 }
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"
+# Drawn, and nothing in the document was added, removed or moved for so many milliseconds.
+STILL = f"""(quiet) => {{
+  if (!window.lastChange) {{
+    window.lastChange = {{ at: performance.now() }};
+    new MutationObserver(() => {{ window.lastChange.at = performance.now(); }})
+      .observe(document.body, {{ attributes: true, characterData: true, childList: true, subtree: true }});
+  }}
+  return ({DRAWN})() && performance.now() - window.lastChange.at > quiet;
+}}"""
+QUIET_MS = 400
+# A chart knows what the pointer is on: from then on a click counts.
+POINTED_AT = "() => [...document.querySelectorAll('.js-plotly-plot')].some((plot) => plot._hoverdata?.length)"
+GRAPH = """() => { for (const e of document.querySelectorAll('*')) {
+  const found = e.shadowRoot && e.shadowRoot.querySelector('.graph'); if (found) return found; } }"""
+# From the slider's event to the first frame that was painted after it, in milliseconds, with fills and words of all nodes.
+RECOLOUR = f"""async ([name, value]) => {{
+  const root = ({GRAPH})(), start = performance.now();
+  if (name === 'hop') {{
+    const slider = root.querySelector('.hop input');
+    slider.value = value;
+    slider.dispatchEvent(new Event('input', {{ bubbles: true }}));
+  }} else root.querySelector(`[data-lens=${{value}}]`).click();
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const nodes = [...root.querySelectorAll('.node')], took = performance.now() - start;
+  return [took, nodes.map((node) => node.querySelector('.body').style.fill).join(), nodes.map((node) => node.textContent).join()];
+}}"""
 CONTRAST = Path(__file__).with_name("contrast.js").read_text().rstrip().removesuffix(";")
 MIN_CONTRAST = 4.5
 # Chromium itself says this of every page on a machine without a graphics card; it is no message of ours.
@@ -51,7 +77,7 @@ def serving(workspace: Workspace) -> Iterator[str]:
     folder = workspace.path.parent
     port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    environment = {**os.environ, "AUTOBUILD_WORKSPACE": str(workspace.path)}
+    environment = {**os.environ, "AUTOBUILD_WORKSPACE": str(workspace.path), "AUTOBUILD_WARM": "0"}
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
@@ -113,6 +139,41 @@ class Watch:
         """No console error, no request to any other host."""
         assert self.complaints == []
         assert self.strangers == []
+
+
+def wait_until_still(page: Page) -> None:
+    """A page is drawn and its figures too, which come after their data."""
+    page.wait_for_function(STILL, arg=QUIET_MS)
+
+
+def opened(page: Page, address: str, text: str) -> None:
+    """Opens a page and waits until it is drawn to this text."""
+    page.goto(address)
+    page.get_by_text(text).first.wait_for()
+    page.wait_for_function(DRAWN)
+
+
+def drag(page: Page) -> Callable[[], None]:
+    """Draws a box over the middle of the map; what is returned lets the mouse go."""
+    canvas = page.locator(".gl-container canvas").first
+    canvas.wait_for()
+    wait_until_still(page)  # the map may still be drawn anew
+    canvas.scroll_into_view_if_needed()
+    wait_until_still(page)
+    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.35, box["y"] + box["height"] * 0.25)
+    page.mouse.down()
+    for share in (0.5, 0.7):
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] * (share + 0.05), steps=4)
+    return page.mouse.up
+
+
+def click_chart(page: Page, left: float, top: float) -> None:
+    """Clicks on what a chart has there."""
+    page.mouse.move(left, top)
+    page.wait_for_function(POINTED_AT)
+    page.mouse.click(left, top)
 
 
 def unreadable(page: Page) -> list[str]:

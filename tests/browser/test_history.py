@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import macro_file, train
-from tests.browser.conftest import DRAWN, LAST_SEEN, Watch
+from tests.browser.conftest import LAST_SEEN, Watch, wait_until_still
 
 pytestmark = pytest.mark.browser
 
@@ -23,9 +23,8 @@ def run(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -
 def settled(page: Page, title: str) -> int:
     """Waits until a page is drawn and its address is whole; how many history entries there are."""
     page.get_by_text(LAST_SEEN[title.lower().replace("home", "")]).first.wait_for()
-    page.wait_for_function(DRAWN)
     page.wait_for_function("() => location.search.includes('run=')")
-    page.wait_for_timeout(300)
+    wait_until_still(page)
     length: int = page.evaluate("history.length")
     return length
 

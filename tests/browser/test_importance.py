@@ -1,35 +1,18 @@
-"""The importance graph in real Chromium: mouse, hop slider, lenses, search, folds, keyboard, both themes, speed."""
+"""The importance graph in real Chromium: mouse, hop slider, lenses, search, folds, keyboard, both themes."""
 
 import re
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import train
-from tests.browser.conftest import Watch
+from tests.app.workspaces import deep_file, train
+from tests.browser.conftest import GRAPH, RECOLOUR, Watch
 
 pytestmark = pytest.mark.browser
-RECOLOUR_MS = 300
-GRAPH = """() => { for (const e of document.querySelectorAll('*')) {
-  const found = e.shadowRoot && e.shadowRoot.querySelector('.graph'); if (found) return found; } }"""
-# From the slider's event to the first frame that was painted after it, in milliseconds, with the fill of the first node.
-RECOLOUR = f"""async ([name, value]) => {{
-  const root = ({GRAPH})(), start = performance.now();
-  if (name === 'hop') {{
-    const slider = root.querySelector('.hop input');
-    slider.value = value;
-    slider.dispatchEvent(new Event('input', {{ bubbles: true }}));
-  }} else root.querySelector(`[data-lens=${{value}}]`).click();
-  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-  return [performance.now() - start, [...root.querySelectorAll('.node .body')].map((body) => body.style.fill).join()];
-}}"""
 LUMINANCE = """(colour) => { const [r, g, b] = colour.match(/\\d+/g).map(Number).map((c) => c / 255)
   .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; }"""
 
@@ -127,17 +110,12 @@ def test_the_hop_recolours_without_losing_place_zoom_or_selection(opened: Page) 
     assert (view(opened), selected(opened)) == (where, "stage2.L2")
 
 
-def test_recolouring_takes_less_than_300_ms(opened: Page) -> None:
-    opened.evaluate(RECOLOUR, ["hop", 0])
-    times, fills = [], set()
-    for turn in range(4):
-        for name, value in (("hop", turn % 3), ("lens", "good"), ("hop", 3), ("lens", "score")):
-            took, fill = opened.evaluate(RECOLOUR, [name, value])
-            times.append(took)
-            fills.add(fill)
-    print(f"recolouring 9 nodes: median {statistics.median(times):.0f} ms, longest {max(times):.0f} ms")
-    assert len(fills) >= 6  # it did recolour
-    assert statistics.median(times) < RECOLOUR_MS
+def test_hop_and_lens_recolour_without_the_server(opened: Page) -> None:
+    fills = set()
+    for hop in range(4):
+        for name, value in (("hop", hop), ("lens", "good"), ("hop", 3), ("lens", "score")):
+            fills.add(opened.evaluate(RECOLOUR, [name, value])[1])  # in the very next frame
+    assert len(fills) >= 6
 
 
 def test_the_keyboard_reaches_every_part(opened: Page) -> None:
@@ -262,35 +240,20 @@ def test_both_themes_are_readable(page: Page, server: str, watch: Watch, theme: 
     watch.assert_quiet()
 
 
-def deep_file(path: Path, stages: int = 18, depth: int = 12, num: int = 60) -> Path:
-    """Designs of more than 200 layers: their units are folded at first."""
-    rng = np.random.default_rng(0)
-    columns = {
-        f"stage{s}_{name}": rng.choice(values, num)
-        for s in range(1, stages + 1)
-        for name, values in (("k", (3, 5)), ("l", (depth - 1, depth)))
-    }
-    frame = pd.DataFrame(columns)
-    frame["acc_pct"] = 70 + sum(frame[f"stage{s}_k"] * 0.1 for s in range(1, stages + 1)) + rng.normal(0, 0.1, num)
-    frame.to_csv(path, index=False)
-    return path
-
-
 @pytest.mark.slow
 def test_hundreds_of_layers_stay_usable(
     page: Page, server: str, watch: Watch, server_workspace: Workspace, tmp_path: Path
 ) -> None:
     data = read_table(deep_file(tmp_path / "deep.csv"))
-    train(server_workspace, server_workspace.add_dataset(data, "Deep"), "acc_pct", False, max_length=2)
+    train(server_workspace, server_workspace.add_dataset(data, "Deep"), "acc_pct", False, max_length=2, num_steps=8)
     page.goto(f"{server}/importance")
     page.locator("[data-ready=yes]").wait_for()
     expect(page.get_by_text(re.compile("layers: repeated ones are folded"))).to_be_visible()
     expect(page.get_by_role("option")).to_have_count(18)
     page.get_by_role("button", name="Unfold").click()
     assert page.get_by_role("option").count() > 200
-    times = [page.evaluate(RECOLOUR, ["hop", turn % 2])[0] for turn in range(6)]
-    print(f"recolouring {page.get_by_role('option').count()} nodes: median {statistics.median(times):.0f} ms")
-    assert statistics.median(times) < RECOLOUR_MS
+    # The whole unit, which is last, then hop 1: each in the very next frame. Hops look alike where a unit's layers are equal.
+    assert len({page.evaluate(RECOLOUR, ["hop", hop])[2] for hop in (99, 1)}) == 2
     page.get_by_label("Find an operation").fill("stage9.L2")
     page.keyboard.press("Enter")
     expect(heading(page)).to_contain_text("stage9.L1 to L2")  # at hop 1, where the slider was left

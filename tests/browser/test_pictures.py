@@ -18,7 +18,7 @@ from autobuild_core.datasets import read_table
 from autobuild_core.storage import SAMPLE_ID, Workspace
 from pages._shared import SAMPLE_FILE
 from tests.app.workspaces import trials
-from tests.browser.conftest import DRAWN, LAST_SEEN, ROOT, Watch
+from tests.browser.conftest import LAST_SEEN, ROOT, Watch, wait_until_still
 
 pytestmark = pytest.mark.browser
 FOLDER = ROOT / "docs" / "pictures"
@@ -26,7 +26,6 @@ WRITE = os.environ.get("AUTOBUILD_PICTURES") == "write"
 CELL = 40  # pixels a side of the cells whose mean colours are compared
 MOST_DIFFERENT = 0.06  # share of the cells that may differ: text flows differently where fonts do
 NOTICED = 12  # of 255: a difference of a cell's mean colour
-SETTLE_MS = 1200  # figures are drawn after their data arrive
 
 
 def cells(picture: bytes) -> NDArray[np.float64]:
@@ -95,8 +94,7 @@ def test_the_mapping_step_looks_as_in_its_pictures(page: Page, server: str, watc
 
 def compared(page: Page, name: str) -> list[str]:
     """Takes a page's picture when it is drawn; what differs from the kept one."""
-    page.wait_for_function(DRAWN)
-    page.wait_for_timeout(SETTLE_MS)
+    wait_until_still(page)
     taken = page.screenshot(animations="disabled", caret="hide")
     path = FOLDER / f"{name}.png"
     if WRITE:

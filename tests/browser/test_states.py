@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import STATES, trained, unfinished
-from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, serving, unreadable
+from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, serving, unreadable, wait_until_still
 
 pytestmark = pytest.mark.browser
 WIDER = "() => ((main) => main.scrollWidth - main.clientWidth)(document.querySelector('[data-testid=stMain]'))"
@@ -36,10 +36,10 @@ def test_every_page_is_drawn_and_readable(page: Page, server: str, watch: Watch,
         page.goto(f"{server}/{name}")
         if state.startswith("finished"):
             page.get_by_text(text).first.wait_for()
-        else:
+            wait_until_still(page)
+        else:  # "running" says every second how far it is
             expect(page.locator("[data-testid=stMain]")).to_contain_text(SAID.get(state, "ample"))
-        page.wait_for_function(DRAWN)
-        page.wait_for_timeout(300)  # figures are drawn after their data arrive
+            page.wait_for_function(DRAWN)
         assert page.locator("[data-testid=stException]").count() == 0, name
         assert (name, unreadable(page)) == (name, [])
         assert (name, page.evaluate(WIDER)) == (name, 0)

@@ -9,7 +9,6 @@ import os
 import pickle
 import sqlite3
 import tarfile
-import time
 import tracemalloc
 import zipfile
 import zlib
@@ -356,13 +355,12 @@ def bomb(path: Path, start: bytes, piece: bytes, mib: int) -> Path:
 
 @pytest.fixture
 def bounded() -> Iterator[None]:
-    """Fails where Python takes more than 16 MiB or the work more than 5 seconds."""
-    start = time.monotonic()
+    """Fails where Python takes more than 16 MiB: what is unpacked or read to its end takes more."""
     tracemalloc.start()
     yield
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 16 * 2**20 and time.monotonic() - start < 5
+    assert peak < 16 * 2**20
 
 
 class TestLimits:

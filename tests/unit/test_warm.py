@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,20 +97,17 @@ def test_a_folder_that_others_may_enter_is_refused(workspace: Workspace, tmp_pat
     assert warm.ask(workspace.path, 2, {}) is None
 
 
-def test_a_real_run_starts_in_a_fraction_of_a_second(workspace: Workspace, table: ArchTable) -> None:
+def test_a_real_run_is_started_by_what_has_its_imports_done(workspace: Workspace, table: ArchTable) -> None:
     executor = SubprocessExecutor(workspace, threads=1, use_warm=True)
     data = workspace.add_dataset(table, "macro")
     assert not executor.keep_warm()
     try:
         until(executor.keep_warm, 100)
         run_id = workspace.add_run(data, "acc", num_members=2, num_steps=5, threads=1)
-        begun = time.monotonic()
         executor.submit(run_id)
-        until(lambda: workspace.run(run_id).state["state"] != "queued", 20)
-        assert time.monotonic() - begun < 1  # 0.05 s on an idle machine
+        assert not jobs._children
         until(lambda: workspace.run(run_id).state["state"] not in ("queued", "running"), 100)
         assert workspace.run(run_id).state["state"] == "finished", workspace.run(run_id).log_text()
-        assert not jobs._children
     finally:
         for _, child in warm._started.values():
             child.kill()

@@ -1,0 +1,44 @@
+"""The real worker, with samples as small as a page needs to be drawn: trainings of the tests take a fraction of the time."""
+
+import sys
+from types import ModuleType
+
+from autobuild_core import (
+    curve,
+    holding,
+    interactions,
+    pipeline,
+    population,
+    space_map,
+    suggest,
+    teaching,
+    trust_report,
+    worker,
+)
+from autobuild_core.scorers import autobuild
+
+SMALL: dict[ModuleType, dict[str, int]] = {
+    autobuild: {"NUM_CONTEXTS": 4},
+    curve: {"FIRST_SIZE": 250, "LAST_SIZE": 500},
+    holding: {"NUM_ARCHITECTURES": 256},
+    interactions: {"CONTEXTS": 4, "MOST_ROWS": 500},
+    pipeline: {"SPREAD_DRAWS": 256},
+    population: {"NUM_DRAWS": 512},
+    space_map: {"NUM_RANDOM": 1024},
+    suggest: {"POOL": 200, "OVERTURN_POOL": 40},
+    teaching: {"NUM_TAUGHT": 128, "NUM_MODULES": 8},
+    trust_report: {"PROBES": 256, "MOST_SAMPLED": 300},
+}
+
+
+def shrink() -> None:
+    """Sets the sizes of this process."""
+    for module, sizes in SMALL.items():
+        for name, size in sizes.items():
+            assert getattr(module, name) > size, name
+            setattr(module, name, size)
+
+
+if __name__ == "__main__":
+    shrink()
+    sys.exit(worker.main())
