@@ -102,12 +102,16 @@ def with_values(modules: pd.DataFrame, spec: SpaceSpec, most: int | None = None)
 
 def with_room(modules: pd.DataFrame, spec: SpaceSpec, limit: int) -> pd.DataFrame:
     """Modules with exact layers, of each range as many values as leave no more than `limit` combinations, at least one."""
-    most = max((len(one.tokens) for own in ranges_of(spec).values() for one in own), default=1)
-    found = with_values(modules, spec, most)
-    while most > 1 and math.prod(found.groupby("unit_index").size().tolist()) > limit:
-        most -= 1
-        found = with_values(modules, spec, most)
-    return found
+    lengths = np.array([len(tokens_of(spec, own[0])) if len(own) == 1 else 1 for own in map(json.loads, modules["layers"])])
+    units = modules["unit_index"].to_numpy()
+    least, most = 1, max((len(one.tokens) for own in ranges_of(spec).values() for one in own), default=1)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if math.prod(pd.Series(np.minimum(lengths, middle)).groupby(units).sum().tolist()) <= limit:
+            least = middle
+        else:
+            most = middle - 1
+    return with_values(modules, spec, most)
 
 
 def reduced_space(

@@ -79,7 +79,9 @@ class Facts:
         return cls(folder.config, folder.table(), quality, predictions, modules, best, holding, predictor)
 
     def held_at(self, predictor: Predictor, modules: pd.DataFrame, space_mean: float, num_evidence: int) -> Self:
-        """The same run where a predictor holds; what it says of its average over contexts alone is left out.
+        """The same run where a predictor holds; what the training asked of modules at the average alone is left out.
+
+        The trust report, and the labels' noise with it, stay those of the training.
 
         Args:
             predictor: its ensemble, held at a chosen context.
@@ -439,7 +441,10 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
 def _holds_words(found: dict[str, Any]) -> str:
     held, line = found["holds"], effect_of(found, "score")
     if held is None:
-        return "not worked out: an older version trained the run (train it anew), or the module is too rare in the space."
+        return (
+            "not worked out: an older version trained the run (train it anew), the module is too rare in the space, or the claim "
+            "is about one task (the training asks it of the average)."
+        )
     digits = colours.digits_for(held["low"], held["high"])
     ends = f"{colours.signed(held['low'], digits)} to {colours.signed(held['high'], digits)} {line['unit']}".strip()
     return (

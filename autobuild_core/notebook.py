@@ -7,13 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from autobuild_core import building, comparing
-from autobuild_core.claims import Facts
 from autobuild_core.contexts import Chosen
 from autobuild_core.costs import fit_cost
 from autobuild_core.datasets import read_table
@@ -37,6 +36,9 @@ from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.tables import content_hash
 from autobuild_core.targets import Target
+
+if TYPE_CHECKING:
+    from autobuild_core.claims import Facts
 
 WINDOW_LIMIT = 500_000
 Progress = Callable[[dict[str, Any]], None]
@@ -101,7 +103,7 @@ class Run:
             return self.folder.read_frame(task["file"])
         scorer, space = make_scorer(DEFAULT_SCORER, self.predictor), self.predictor.space
         windows = default_groups(space, self.config.max_length)
-        return self._scored(scorer, windows + further_units(space, windows))
+        return self._scored(scorer, windows + further_units(space, windows, self._learned().codes))
 
     def _task(self) -> dict[str, Any] | None:
         """What training wrote of the very context that was chosen: {"file", "context", "num_rows", "space_mean"}; else None."""
@@ -109,15 +111,20 @@ class Run:
         tasks: list[dict[str, Any]] = self.quality.get("tasks", [])
         return next((task for task in tasks if chosen and task["context"] == chosen), None)
 
+    def _learned(self) -> ArchTable:
+        """The rows that were learned from."""
+        table = self.table()
+        return table.take(np.isfinite(Target(self.config.target).values(table.metrics)))
+
     def _evidence(self) -> ArchTable:
         """The rows that were learned from, of the tasks that were chosen."""
-        table = self.table()
-        learned = np.isfinite(Target(self.config.target).values(table.metrics))
-        held = self.predictor.held
-        return table.take(learned if held is None else learned & held.rows_of(table.contexts))
+        table, held = self._learned(), self.predictor.held
+        return table if held is None else table.take(held.rows_of(table.contexts))
 
-    def facts(self) -> Facts:
+    def facts(self) -> "Facts":
         """What claims and reports are made from, where the run holds."""
+        from autobuild_core.claims import Facts
+
         facts = Facts.load(self.folder)
         if not self.context:
             return facts
@@ -131,10 +138,9 @@ class Run:
 
     def _scored(self, scorer: Scorer, groups: list[ModuleGroup], report: Progress = _silent) -> pd.DataFrame:
         """Modules by a scorer; those without a number say why, where contexts vary."""
-        table = self._evidence()
-        frame = score_modules(scorer, groups, table, lambda share: report({"phase": "scoring", "share": share}))
-        held = self.predictor.held
-        return frame if held is None else mark_confounded(frame, table, held.contexts)
+        found, held = self._evidence(), self.predictor.held
+        frame = score_modules(scorer, groups, found, lambda share: report({"phase": "scoring", "share": share}))
+        return frame if held is None else mark_confounded(frame, self._learned(), held.contexts)
 
     def scores(
         self,
@@ -169,8 +175,10 @@ class Run:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
             return self._ordered(building.ranked_modules(self.modules()).drop(columns="rank"), lens)
-        groups = unit_groups(space) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
-        table = self._evidence()
+        groups = (
+            unit_groups(space, self._learned().codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
+        )
+        table = self._learned()
         if cost and scorer != DEFAULT_SCORER:
             raise ConfigError(f"cost: got {cost} with the scorer '{scorer}', expected it with '{DEFAULT_SCORER}' only.")
         maker = make_scorer(scorer, self.predictor, fit_cost(table, space, cost) if cost else None, table)

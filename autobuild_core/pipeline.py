@@ -495,11 +495,15 @@ def _score(
     should_stop: Callable[[], bool],
     start: float,
     name: str = "modules.parquet",
+    learned: ArchTable | None = None,
 ) -> pd.DataFrame:
-    """Writes and returns the table of modules: windows, then the whole units that are no window."""
+    """Writes and returns the table of modules: windows, then the whole units that are no window.
+
+    Rows are the evidence; `learned`, all that were learned from where these are others, say what cannot be told from a context.
+    """
     space = scorer.predictor.space
     groups = default_groups(space, max_length)
-    groups += further_units(space, groups)
+    groups += further_units(space, groups, rows.codes if learned is None else learned.codes)
     begun = reported = time.monotonic()
 
     def progress(share: float) -> None:
@@ -513,7 +517,7 @@ def _score(
 
     modules = score_modules(scorer, groups, rows, progress)
     if scorer.predictor.held is not None:
-        modules = mark_confounded(modules, rows, scorer.predictor.held.contexts)
+        modules = mark_confounded(modules, rows if learned is None else learned, scorer.predictor.held.contexts)
     folder.write_frame(name, modules)
     return modules
 
@@ -537,7 +541,7 @@ def _score_tasks(
         scorer = make_scorer("autobuild", predictor.at(context))
         assert isinstance(scorer, AutoBuildScorer)
         own = rows.take(task == number)
-        _score(folder, scorer, own, max_length, report, should_stop, start, name)
+        _score(folder, scorer, own, max_length, report, should_stop, start, name, rows)
         lines.append({"file": name, "context": context, "num_rows": len(own), "space_mean": scorer.space_mean})
     return {"tasks": lines}
 

@@ -5,6 +5,8 @@ that whoever holds a spec finds the same ranges. Its text, such as "dropout=0.06
 pins where a token stands else.
 """
 
+import itertools
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,18 +67,26 @@ def _ranges(unit: UnitSpec, spec: SpaceSpec) -> tuple[Range, ...]:
 
 
 def _rounded(ends: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Ends of ranges with two digits, or as many more as keep the ends of a range apart; whole numbers as they are.
+    """Ends of ranges with two digits, or as many more as keep all ends apart; whole numbers as they are.
 
     Module tables, pins and links of runs hold these texts: rounded otherwise, they would not be found again.
     """
-    every = [(float(low), float(high)) for low, high in ends]
-    if all(end.is_integer() for pair in every for end in pair):
-        return ends
+    every = sorted({float(end) for pair in ends for end in pair})
     for digits in range(2, 17):
-        texts = [(f"{low:.{digits}g}", f"{high:.{digits}g}") for low, high in every]
-        if all(float(a) < float(b) for (a, b), (low, high) in zip(texts, every, strict=True) if low < high):
-            return texts
+        texts = {end: _text(end, digits) for end in every}
+        if all(float(texts[a]) < float(texts[b]) for a, b in itertools.pairwise(every)):
+            return [(texts[float(low)], texts[float(high)]) for low, high in ends]
     return ends
+
+
+def _text(value: float, digits: int) -> str:
+    """A number with so many digits, whole where it is whole; with an exponent only where it is very large or small."""
+    if value.is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}"
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{digits}g}"
+    text = f"{value:.{max(digits - 1 - math.floor(math.log10(abs(value))), 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def some_of(tokens: tuple[int, ...], most: int) -> tuple[int, ...]:

@@ -65,7 +65,7 @@ def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
     """
     wanted, memory = [_shared.recall(name) for name in WATCHED], f"{key}_now"
     now, at = st.session_state.get(memory), chosen(key)
-    if now and at and at["turn"] == now["turn"] and at["count"] != now.get("count"):
+    if now and at and pending(key):
         # Before the link: a run that was cut short may have kept only half of the last choice there.
         now = at | {"elsewhere": now["elsewhere"] and at["node"] == now["node"]}
     elif now is None or now["told"] != wanted:
@@ -77,8 +77,15 @@ def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
 
 
 def told(key: str) -> None:
-    """Remembers the link as it is now: what differs from it later was chosen elsewhere."""
-    st.session_state[f"{key}_now"]["told"] = [_shared.recall(name) for name in WATCHED]
+    """Remembers the link as it is now: what differs from it later was chosen elsewhere. The last choice has been followed."""
+    memory = st.session_state[f"{key}_now"]
+    memory |= {"told": [_shared.recall(name) for name in WATCHED], "followed": memory.get("count")}
+
+
+def pending(key: str) -> bool:
+    """Whether the reader's last choice in a graph was not followed to its end: a run can be cut short anywhere."""
+    now, at = st.session_state.get(f"{key}_now"), chosen(key)
+    return bool(now and at and at["turn"] == now["turn"] and at["count"] != now.get("followed"))
 
 
 def _from_link(run: FinishedRun, graph: graphs.Graph) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def two_targets(run: _shared.FinishedRun) -> None:
     table = _shared.guarded(lambda: _compared(run.id, other, run.task))
     if table is None:
         return
+    if _shared.read_run(other, run.task).task != run.task:
+        st.caption(_shared.plain(f"B has no task {run.task} of its own: it is the average over its contexts.", 200))
     shown = trust.slopes_shown(table, index)
     if shown.empty:
         st.caption("No module was scored under both targets.")

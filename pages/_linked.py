@@ -25,7 +25,7 @@ OLDER = "This run was trained before there was a map: train it anew on Train to 
 def maps(run: _shared.FinishedRun) -> dict[str, pd.DataFrame] | None:
     """The tables of a run's map; None where an older version trained it on more than a page can map.
 
-    Where a task is chosen it has what was measured there, before what is predicted there.
+    Where a task is chosen it has what was measured there, before what is predicted there; of a large run, at the average.
     """
     small, written = len(run.table) <= MOST_MAPPED_HERE, {name: run.extra(name) for name in space_map.FILES}
     known = all(len(table) for table in written.values()) and not (run.task and small)

@@ -83,7 +83,7 @@ def restore(same_page: bool) -> None:
         same_page: the page that was drawn before is drawn again.
     """
     link = {name: value for name in NAMES if (value := st.query_params.get(name))}
-    if same_page and link in st.session_state["links"]:
+    if same_page and link in st.session_state.get("links", []):
         keep()
         return
     st.session_state["links"] = [link]

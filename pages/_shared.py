@@ -211,7 +211,7 @@ def _forget_fragments() -> None:
 
 
 def visit() -> dict[str, Any]:
-    """What holds until another page is opened; "from" is the page before, "heard" makes the last choice in a graph count."""
+    """What holds until another page is opened; "from" is the page before, "heard" makes the last choice in a component count."""
     found: dict[str, Any] = st.session_state["visit"]
     return found
 
@@ -414,7 +414,7 @@ class FinishedRun:
 
     @property
     def key(self) -> str:
-        """Tells it from other runs, and from itself at another task."""
+        """Tells it from other runs, and from itself at another task; what a reader put together holds for all tasks."""
         return f"{self.id} {self.task}".strip()
 
     @property

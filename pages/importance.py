@@ -117,7 +117,7 @@ def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
     key = f"graph_{kind}"
     now = follow(found, key)
     start = {name: now[name] for name in ("node", "stop", "lens", "turn")}
-    _shared.visit()["heard"] = lambda: follow(found, key)
+    _shared.visit()["heard"] = lambda: follow(found, key) if _graphs.pending(key) else None
     graph(found.data, start, title, key, ABOVE, lambda: follow(found, key))
     return now["node"], now["stop"], Lens(now["lens"])
 
@@ -149,7 +149,7 @@ def measured(row: int) -> str:
     return (
         f", measured {_shared.plain(run.amount(value))}"
         if np.isfinite(value)
-        else f", not measured for {run.task}" * bool(run.task)
+        else f", not measured for {_shared.plain(run.task, 120)}" * bool(run.task)
     )
 
 

@@ -177,6 +177,8 @@ def listing(inside: pd.DataFrame) -> None:
 
 
 _trust.panel(run)
+if len(run.table) > _linked.MOST_MAPPED_HERE:
+    _trust.of_the_average(run)  # what is predicted behind the marks
 everything = _linked.maps(run)
 if everything is None:
     st.info(_linked.OLDER)

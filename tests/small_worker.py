@@ -5,7 +5,6 @@ from types import ModuleType
 
 from autobuild_core import (
     curve,
-    holding,
     interactions,
     pipeline,
     population,
@@ -20,7 +19,6 @@ from autobuild_core.scorers import autobuild
 SMALL: dict[ModuleType, dict[str, int]] = {
     autobuild: {"NUM_CONTEXTS": 4},
     curve: {"FIRST_SIZE": 250, "LAST_SIZE": 500},
-    holding: {"NUM_ARCHITECTURES": 256},
     interactions: {"CONTEXTS": 4, "MOST_ROWS": 500},
     pipeline: {"SPREAD_DRAWS": 256},
     population: {"NUM_DRAWS": 512},

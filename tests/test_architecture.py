@@ -291,6 +291,8 @@ class TestRunning:
         code = "import sys; bare = set(sys.modules); import autobuild_core; print(len(set(sys.modules) - bare))"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert int(done.stdout) < 50
+        code = "import sys, autobuild_core.cli; sys.exit('plotly' in sys.modules)"  # figures are for who looks
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
         assert loaded_by(ROOT, "import autobuild_core") == set()
 
     def test_every_row_that_is_marked_heavy_exists_or_is_planned(self) -> None:

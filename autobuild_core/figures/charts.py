@@ -32,6 +32,7 @@ from autobuild_core.spaces import Space
 from autobuild_core.targets import by_use
 
 ACCENT, QUIET, SECOND = "#0f8a7e", "#8b92a0", "#b4508c"
+NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
 NAMED_COLUMNS, NAMED_LETTERS = 10, 8  # a heat map of so many loose columns has values in its cells, cut to so many letters
 HOP_COLOURS = ("#8b92a0", "#4f7fb8", "#0f8a7e", "#a8861d", "#b4508c")
 TEMPLATE = go.layout.Template(
@@ -572,8 +573,10 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         ]
         for place, line, layer, fill in zip(table["position"], table["line"], table["layer"], fills, strict=True):
             font = {"color": ink_on(fill), "size": 11}
-            text, _, more = layer.removeprefix(f"{place}=").partition(" to ")
-            text = f"≥{text}"[:NAMED_LETTERS] if more else text[:NAMED_LETTERS]  # a range by its lower end
+            text = layer.removeprefix(f"{place}=")
+            if ends := re.fullmatch(rf"({NUMBER}) to {NUMBER}", text):
+                text = f"≥{ends[1]}"  # a range by its lower end
+            text = text[:NAMED_LETTERS]
             here = positions.index(place), layers.index(line)  # by number: a category that is one is taken for its place
             figure.add_annotation(x=here[0], y=here[1], text=text, showarrow=False, font=font)
     title = ("value, in order", "column") if own else ("layer", "position")

@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from autobuild_core.graphs import module_sink
 from autobuild_core.inference import Predictor
 from autobuild_core.population import group_keys, key_columns, module_keys
 from autobuild_core.ranges import range_of, with_ranges
-from autobuild_core.records import ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
 
 LENSES = ("score", "good", "embedding_norm")
@@ -94,15 +95,32 @@ def window_count(space: Space, length: int) -> int:
     return sum(space.group_size(positions) for positions in space.window_positions(length))
 
 
-def unit_groups(space: Space) -> list[ModuleGroup]:
-    """Every whole-unit module."""
-    return [group for index in range(len(space.spec.units)) for group in space.unit_modules(index)]
+def unit_groups(space: Space, evaluated: Codes | None = None) -> list[ModuleGroup]:
+    """Every whole-unit module; of a depth that has too many some, and those of evaluated architectures.
+
+    Args:
+        space: the space.
+        evaluated: (n, num_positions) codes.
+    """
+    groups = [group for index in range(len(space.spec.units)) for group in space.unit_modules(index)]
+    return groups if evaluated is None else [_with_evaluated(group, space, evaluated) for group in groups]
 
 
-def further_units(space: Space, groups: list[ModuleGroup]) -> list[ModuleGroup]:
-    """Every whole-unit module that is none of these groups."""
+def _with_evaluated(group: ModuleGroup, space: Space, evaluated: Codes) -> ModuleGroup:
+    """A group of whole-unit modules; of a depth that has too many, with those of evaluated architectures."""
+    assert group.unit is not None
+    unit, depth = space.spec.units[group.unit], len(group.positions)
+    if not space.too_many(unit, depth):
+        return group
+    inside = np.asarray(evaluated)[:, list(unit.positions)]
+    own = inside[(inside[:, :depth] != ABSENT).all(1) & (inside[:, depth:] == ABSENT).all(1), :depth]
+    return replace(group, codes=np.unique(np.concatenate([group.codes, own]), axis=0))
+
+
+def further_units(space: Space, groups: list[ModuleGroup], evaluated: Codes) -> list[ModuleGroup]:
+    """Every whole-unit module that is none of these groups, as `unit_groups` has them."""
     there = {group.positions for group in groups if group.unit is not None}
-    return [group for group in unit_groups(space) if group.positions not in there]
+    return [group for group in unit_groups(space, evaluated) if group.positions not in there]
 
 
 def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -> pd.DataFrame:

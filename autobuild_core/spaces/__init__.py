@@ -22,6 +22,7 @@ from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec, UnitSp
 from autobuild_core.spaces._rules import Mask, Rules
 
 ENUMERATION_LIMIT = 50_000
+MOST_OF_DEPTH, SOME_OF_DEPTH = 100_000, 4_096  # of more whole-unit modules of one depth so many are looked at
 BEGINNINGS = 4  # times as many unfinished rows are held while a space with rules is enumerated
 REDRAWS, SHARE_DRAWS = 200, 20_000  # rounds of drawing forbidden rows again; draws that tell which share of them is valid
 COMPLETIONS, LOCAL = 150, 50  # rounds of mending a row; those in which only units that break a rule are drawn anew
@@ -207,14 +208,31 @@ class Space(ABC):
     def unit_modules(self, unit_index: int) -> list[ModuleGroup]:
         """Every module of the unit, one group a depth (a depth of 0 has no layer and is left out).
 
-        Modules that no valid architecture has are left out.
+        Modules that no valid architecture has are left out, and of more than MOST_OF_DEPTH modules all but SOME_OF_DEPTH: those
+        of layers at equal distances, or where fewer than 3 layers would be left random ones, always the same.
         """
         unit = self.spec.units[unit_index]
         groups = []
         for depth in unit.depths:
             if depth:
-                groups.append(ModuleGroup(unit.positions[:depth], self._layers(unit, depth), unit_index))
+                layers = self._some_layers(unit, depth) if self.too_many(unit, depth) else self._layers(unit, depth)
+                groups.append(ModuleGroup(unit.positions[:depth], layers, unit_index))
         return self._possible(groups)
+
+    @staticmethod
+    def too_many(unit: UnitSpec, depth: int) -> bool:
+        """Whether only some of a unit's modules of a depth are in `unit_modules`."""
+        return not unit.tied and len(unit.tokens) ** depth > MOST_OF_DEPTH
+
+    @staticmethod
+    def _some_layers(unit: UnitSpec, depth: int) -> Codes:
+        """(at most SOME_OF_DEPTH, depth) sequences of allowed tokens."""
+        tokens = np.array(unit.tokens, np.int16)
+        num = int(SOME_OF_DEPTH ** (1 / depth) + 1e-9)
+        if num < 3:
+            return np.unique(np.random.default_rng(depth).choice(tokens, (SOME_OF_DEPTH, depth)), axis=0)
+        spread = tokens[np.unique(np.linspace(0, len(tokens) - 1, num).round().astype(int))]
+        return np.array(list(itertools.product(spread.tolist(), repeat=depth)), np.int16)
 
     def _possible(self, groups: list[ModuleGroup]) -> list[ModuleGroup]:
         """The groups without modules that no valid architecture has."""

@@ -9,8 +9,9 @@ import pytest
 import streamlit as st
 
 from autobuild_core.datasets import read_table
+from autobuild_core.notebook import Run
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import open_page, texts, train
+from tests.app.workspaces import chosen, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
 
@@ -76,12 +77,29 @@ def test_a_module_that_cannot_be_told_from_a_context_has_no_number_and_says_so(t
     assert "act=swish" not in texts(open_page("home", run=trained[1]))
 
 
+def test_what_cannot_be_told_has_no_number_at_a_task_either(trained: tuple[Path, str]) -> None:
+    folder = Workspace(trained[0]).run(trained[1])
+    for line in folder.read_json("quality.json")["tasks"]:
+        modules = folder.read_frame(line["file"])
+        assert modules.loc[modules["layers"] == '["act=swish"]', "score"].isna().all()
+        other = Run(folder.path, line["context"] | {"lr": 0.01}).scores(units=True)
+        swish = other[other["layers"] == '["act=swish"]']
+        assert swish["score"].isna().all() and (swish["confounded_with"] == "dataset").all()
+
+
+def test_a_task_keeps_the_module_that_was_chosen(trained: tuple[Path, str]) -> None:
+    app = open_page("importance", run=trained[1], module="act=act%3Drelu!")
+    for task in ("dataset=cora", "dataset=pubmed"):  # the best of cora has another one
+        next(box for box in app.selectbox if box.label == "Numbers hold for").select(task).run()
+        assert chosen(app)["module"] == "act=act%3Drelu!" and "act: relu" in texts(app)
+
+
 def test_a_reader_chooses_the_task_that_numbers_hold_for(trained: tuple[Path, str]) -> None:
     workspace, run = Workspace(trained[0]), trained[1]
     tasks = {line["context"]["dataset"]: line for line in workspace.run(run).read_json("quality.json")["tasks"]}
     app = open_page("importance", run=run, module="params_units=params_units=128!")
-    chosen = next(box for box in app.selectbox if box.label == "Numbers hold for")
-    assert chosen.options == ["For all tasks, averaged", "For dataset=pubmed", "For dataset=cora"]
+    choice = next(box for box in app.selectbox if box.label == "Numbers hold for")
+    assert choice.options == ["For all tasks, averaged", "For dataset=pubmed", "For dataset=cora"]
     assert "average over lr, dataset as observed" in texts(app)
     means = []
     for name in ("pubmed", "cora"):

@@ -8,13 +8,14 @@ import pytest
 
 from autobuild_core.errors import ArchitectureError, ConfigError, DataError
 from autobuild_core.records import ABSENT, SpaceSpec
-from autobuild_core.spaces import load_space, space_named
+from autobuild_core.scorers import unit_groups
+from autobuild_core.spaces import SOME_OF_DEPTH, Space, load_space, space_named
 from autobuild_core.spaces.flat import Flat, as_choice, block_columns
 from autobuild_core.spaces.nas_bench_201 import NasBench201
 from autobuild_core.spaces.nas_bench_macro import NasBenchMacro
 from autobuild_core.spaces.ofa_mbv3 import OfaMbv3
 from autobuild_core.spaces.ofa_proxyless import OfaProxyless
-from tests.flat_spaces import infer_spec
+from tests.flat_spaces import Columns, infer_spec
 
 BLOCKS = pd.DataFrame({"b0_k": [3, 5, 3], "b0_l": [1, 2, 0], "b1_k": [3, 3, 7], "b1_l": [1, 1, 2]})
 
@@ -290,3 +291,27 @@ def test_windows_cross_units_only_where_the_depth_is_fixed() -> None:
     ofa = space_named("ofa_mbv3")
     assert [g.positions for g in ofa.windows(2)][:4] == [(0, 1), (1, 2), (2, 3), (4, 5)]
     assert all(group.unit is None for group in ofa.windows(2))  # two layers of a unit that may be deeper
+
+
+def chain_space(num_layers: int, num_widths: int) -> Space:
+    """Layers of so many widths each, all of them present."""
+    columns = Columns()
+    columns.add("w", [str(width) for width in range(1, num_widths + 1)], (num_layers,), loose=False)
+    return columns.space()
+
+
+@pytest.mark.parametrize("num_layers", [3, 9])
+def test_of_a_depth_of_too_many_modules_some_are_looked_at_and_those_that_were_evaluated(num_layers: int) -> None:
+    space = chain_space(num_layers, 100)
+    (group,) = space.unit_modules(0)
+    assert space.size >= 1e6 and 4000 < len(group) <= SOME_OF_DEPTH
+    assert len(np.unique(group.codes, axis=0)) == len(group) and (space.unit_modules(0)[0].codes == group.codes).all()
+    codes = space.sample(50, np.random.default_rng(0))
+    (more,) = unit_groups(space, codes)
+    there = {tuple(row) for row in more.codes.tolist()}
+    assert {tuple(row) for row in codes.tolist()} <= there and {tuple(row) for row in group.codes.tolist()} <= there
+
+
+def test_a_unit_of_less_is_whole() -> None:
+    space = chain_space(4, 6)
+    assert len(space.unit_modules(0)[0]) == 6**4 == len(unit_groups(space, space.sample(5, np.random.default_rng(0)))[0])
