@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from autobuild_core.datasets import read_table
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import flat_file, grid_file, macro_file, train
-from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, serving
+from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, serving, wait_until_still
 
 pytestmark = pytest.mark.browser
 ROW, HALF = 35, 17  # pixels of a table's line
@@ -61,6 +61,7 @@ def test_a_run_clicked_on_train_takes_its_data_along(page: Page, server: str, wa
 def test_an_upload_drops_the_run_everywhere(page: Page, server: str, watch: Watch, ids: dict[str, str], tmp_path: Path) -> None:
     page.goto(f"{server}/data?run={ids['Macro run']}")
     expect_pair(page, ids, "Macro run", "Macro data")
+    wait_until_still(page)
     page.get_by_role("button", name="Add another file").click()
     page.locator("input[type=file]").set_input_files(grid_file(tmp_path / "grid.csv"))
     page.get_by_role("button", name="Use these columns").click()  # a table shows how its columns are read first

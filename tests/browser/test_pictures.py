@@ -78,6 +78,7 @@ def test_the_mapping_step_looks_as_in_its_pictures(page: Page, server: str, watc
     path = tmp_path / "study.csv"
     path.write_text(trials())
     page.goto(f"{server}/data")
+    wait_until_still(page)
     page.get_by_role("button", name="Add another file").click()
     page.locator("input[type=file]").set_input_files(path)
     page.locator("[data-read]").wait_for()
