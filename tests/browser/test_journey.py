@@ -12,7 +12,7 @@ from autobuild_core.datasets import read_table
 from autobuild_core.spaces import space_named
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import macro_file
-from tests.browser.conftest import Watch, serving
+from tests.browser.conftest import Watch, serving, wait_until_still
 
 pytestmark = pytest.mark.browser
 TRAINED_MS = 200_000
@@ -45,6 +45,7 @@ def step_of(page: Page) -> int:
 def test_from_upload_to_download(page: Page, server: str, watch: Watch, tmp_path: Path) -> None:
     data = macro_file(tmp_path / "evaluated.json", num=120)
     page.goto(server)
+    wait_until_still(page)
     page.locator("input[type=file]").set_input_files(data)
     page.get_by_text("What to aim at").wait_for()
     expect(page.get_by_text("NAS-Bench-Macro").first).to_be_visible()
@@ -108,6 +109,7 @@ def test_a_second_file_closes_the_box_that_took_it_and_a_mistake_is_seen_beside_
     page: Page, server: str, watch: Watch, tmp_path: Path
 ) -> None:
     page.goto(server)
+    wait_until_still(page)
     page.locator("input[type=file]").set_input_files(macro_file(tmp_path / "one.json", num=20))
     page.get_by_text("What to aim at").wait_for()
     equation = page.get_by_label("Target, an equation over the metrics")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from autobuild_core.storage import Workspace
-from tests.browser.conftest import Watch, serving, unreadable
+from tests.browser.conftest import Watch, serving, unreadable, wait_until_still
 from tests.browser.test_journey import TRAINED_MS, fill_number
 
 pytestmark = pytest.mark.browser
@@ -108,6 +108,7 @@ def mlflow_runs(path: Path, num: int = 60) -> Path:
 def dropped(page: Page, server: str, path: Path) -> None:
     """Drops a file on an empty Data; returns when its columns are seen."""
     page.goto(f"{server}/data")
+    wait_until_still(page)
     page.locator("input[type=file]").first.set_input_files(path)
     page.locator("[data-read]").wait_for()
 
