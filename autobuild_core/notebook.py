@@ -116,10 +116,10 @@ class Run:
         table = self.table()
         return table.take(np.isfinite(Target(self.config.target).values(table.metrics)))
 
-    def _evidence(self) -> ArchTable:
-        """The rows that were learned from, of the tasks that were chosen."""
-        table, held = self._learned(), self.predictor.held
-        return table if held is None else table.take(held.rows_of(table.contexts))
+    def _evidence(self, learned: ArchTable) -> ArchTable:
+        """Of the rows that were learned from, those of the tasks that were chosen."""
+        held = self.predictor.held
+        return learned if held is None else learned.take(held.rows_of(learned.contexts))
 
     def facts(self) -> "Facts":
         """What claims and reports are made from, where the run holds."""
@@ -134,13 +134,14 @@ class Run:
 
         scorer = make_scorer(DEFAULT_SCORER, self.predictor)
         assert isinstance(scorer, AutoBuildScorer)
-        return facts.held_at(self.predictor, self.modules(), scorer.space_mean, len(self._evidence()))
+        return facts.held_at(self.predictor, self.modules(), scorer.space_mean, len(self._evidence(self._learned())))
 
     def _scored(self, scorer: Scorer, groups: list[ModuleGroup], report: Progress = _silent) -> pd.DataFrame:
         """Modules by a scorer; those without a number say why, where contexts vary."""
-        found, held = self._evidence(), self.predictor.held
-        frame = score_modules(scorer, groups, found, lambda share: report({"phase": "scoring", "share": share}))
-        return frame if held is None else mark_confounded(frame, self._learned(), held.contexts)
+        learned, held = self._learned(), self.predictor.held
+        evidence = self._evidence(learned)
+        frame = score_modules(scorer, groups, evidence, lambda share: report({"phase": "scoring", "share": share}))
+        return frame if held is None else mark_confounded(frame, learned, held.contexts)
 
     def scores(
         self,
@@ -175,10 +176,8 @@ class Run:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
             return self._ordered(building.ranked_modules(self.modules()).drop(columns="rank"), lens)
-        groups = (
-            unit_groups(space, self._learned().codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
-        )
         table = self._learned()
+        groups = unit_groups(space, table.codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         if cost and scorer != DEFAULT_SCORER:
             raise ConfigError(f"cost: got {cost} with the scorer '{scorer}', expected it with '{DEFAULT_SCORER}' only.")
         maker = make_scorer(scorer, self.predictor, fit_cost(table, space, cost) if cost else None, table)

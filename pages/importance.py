@@ -146,11 +146,9 @@ def one(chosen: _selection.Architecture) -> None:
 def measured(row: int) -> str:
     """The measurement of a row of the table, for a caption."""
     value = run.measured(row)
-    return (
-        f", measured {_shared.plain(run.amount(value))}"
-        if np.isfinite(value)
-        else f", not measured for {_shared.plain(run.task, 120)}" * bool(run.task)
-    )
+    if np.isfinite(value):
+        return f", measured {_shared.plain(run.amount(value))}"
+    return f", not measured for {_shared.plain(run.task, 120)}" if run.task else ""
 
 
 def elsewhere(asked: _selection.Module) -> "pd.Series[Any]":

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 
 from autobuild_core.datasets import read_table
 from autobuild_core.notebook import Run
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import chosen, open_page, texts, train
+from tests.app.workspaces import chosen, enter, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
 
@@ -51,10 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture(autouse=True)
 def entered(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(trained[0]))
-    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", trained[0] / "no-sample")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    enter(trained[0], monkeypatch)
 
 
 @pytest.mark.parametrize("task", ["", "dataset=pubmed"])

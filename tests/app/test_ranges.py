@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from scipy.stats import spearmanr
 from streamlit.testing.v1 import AppTest
 
@@ -19,7 +18,7 @@ from autobuild_core.pins import Claim
 from autobuild_core.ranges import MOST_RANGES, ranges_of
 from autobuild_core.storage import Workspace
 from tests.app.test_importance import headings, shown
-from tests.app.workspaces import chosen, open_page, texts, train
+from tests.app.workspaces import chosen, enter, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
 NUM, VALUES = 240, 64
@@ -53,10 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture
 def run(finished: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> str:
     """The run's id, its workspace being the app's."""
-    monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(finished[0]))
-    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", finished[0] / "no-sample")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    enter(finished[0], monkeypatch)
     return finished[1]
 
 

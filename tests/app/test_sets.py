@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 
 from autobuild_core.inference import Predictor
 from autobuild_core.records import ArchTable
 from autobuild_core.spaces import Space
 from autobuild_core.storage import Workspace
-from tests.app.workspaces import open_page, texts, train
+from tests.app.workspaces import enter, open_page, texts, train
 from tests.flat_spaces import conditional_space, loose_space, mixed_space
 
 SPACES = {"set": loose_space, "conditional": conditional_space, "mixed": mixed_space}
@@ -39,17 +38,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, s
     return found
 
 
-def enter(where: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(where[0]))
-    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", where[0] / "no-sample")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+def entered(where: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    enter(where[0], monkeypatch)
     return where[1]
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_every_page_is_drawn(name: str, trained: dict[str, tuple[Path, str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    run = enter(trained[name], monkeypatch)
+    run = entered(trained[name], monkeypatch)
     for page in PAGES:
         app = open_page(page, run=run)
         assert not app.exception and not app.error, (page, [e.value for e in (*app.exception, *app.error)])
@@ -67,7 +63,7 @@ def test_a_set_has_one_hop_and_no_modules_of_neighbours(trained: dict[str, tuple
 def test_the_builder_leaves_out_what_its_parent_does_not_allow(
     trained: dict[str, tuple[Path, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = enter(trained["conditional"], monkeypatch)
+    run = entered(trained["conditional"], monkeypatch)
     app = open_page("builder", run=run)
     slots = {box.label: box for box in app.selectbox}
     app = slots["optimizer"].set_value(json.dumps(["optimizer=adam"])).run()

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
+import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import read_table
@@ -175,6 +177,14 @@ def set_state(workspace: Workspace, run: str, state: str, error: str = "") -> No
     with workspace.connect(write=True) as connection:
         query = "UPDATE runs SET state = ?, submitted = ?, pid = ?, pid_started = ?, heartbeat = ? WHERE id = ?"
         connection.execute(query, (state, now, *mine, run))
+
+
+def enter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a workspace, and nothing else, the app's."""
+    monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(path))
+    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", path / "no-sample")
+    st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 def open_page(name: str, **query: str) -> AppTest:
