@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.building import module_rows, orientation
 from autobuild_core.errors import RunError
 from autobuild_core.figures import charts, colours
 from autobuild_core.figures.colours import GOOD_SHARE, Lens
 from autobuild_core.inference import Predictor
 from autobuild_core.pins import Claim
-from autobuild_core.records import ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.suggest import overturning
 from autobuild_core.targets import Target

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import ConfigError
-from autobuild_core.records import ArchTable, Codes
 from autobuild_core.scaling import NormalScores
 
 Array = NDArray[np.float64]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.architectures.structure import layer_pairs, one_hot
 from autobuild_core.errors import ConfigError
-from autobuild_core.records import ArchTable, Codes
 from autobuild_core.spaces import Space
-from autobuild_core.structure import layer_pairs, one_hot
 
 Array = NDArray[np.float64]
 COST_WORDS = ("madds", "macs", "flops", "params", "latency")  # in this order; a metric's name has one of them

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autobuild_core.records import ColumnRole
+    from autobuild_core.architectures.records import ColumnRole
 
 
 class StudioError(Exception):

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from autobuild_core.architectures.features import make_codebook
+from autobuild_core.architectures.records import ArchTable, Codes, SpaceSpec
 from autobuild_core.contexts import Contexts, Held, Mixed
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.features import make_codebook
 from autobuild_core.network import Network
-from autobuild_core.records import ArchTable, Codes, SpaceSpec
 from autobuild_core.scaling import TWO_SIDED_90, NormalScores
 from autobuild_core.spaces import load_space
 

@@ -20,8 +20,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.structure import structure_kinds
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.architectures.structure import structure_kinds
 
 Array = NDArray[np.float64]
 BIAS_VARIANCE = 1e-2

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from autobuild_core.architectures.records import BETTER, CONTEXT_KINDS, ArchTable, ColumnRole
 from autobuild_core.datasets._table import metric_name
-from autobuild_core.records import BETTER, CONTEXT_KINDS, ArchTable, ColumnRole
 from autobuild_core.targets import lower_is_better
 
 ROLE_NAMES = {"architecture": "Architecture", "choice": "Choice"}

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autobuild_core.features import Codebook
-from autobuild_core.graphs import MEAN, Graphs
+from autobuild_core.architectures.features import Codebook
+from autobuild_core.architectures.graphs import MEAN, Graphs
+from autobuild_core.architectures.records import ABSENT
 from autobuild_core.network import NEGATIVE_SLOPE, NORM_EPS
-from autobuild_core.records import ABSENT
 
 Array = NDArray[np.float64]
 

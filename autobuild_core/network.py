@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.features import Codebook
-from autobuild_core.graphs import MEAN, Graphs, make_graphs
+from autobuild_core.architectures.features import Codebook
+from autobuild_core.architectures.graphs import MEAN, Graphs, make_graphs
+from autobuild_core.architectures.records import ABSENT, Codes
+from autobuild_core.architectures.structure import structure_features
 from autobuild_core.kernel import Layers, similarity
-from autobuild_core.records import ABSENT, Codes
-from autobuild_core.structure import structure_features
 
 Floats = NDArray[np.float32]
 NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.records import ArchTable
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.scaling import NormalScores
 from autobuild_core.targets import Target
 

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.targets import Target
 

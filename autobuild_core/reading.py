@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ConfigError, DataError, MappingError, StudioError
-from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import _declared
 from autobuild_core.spaces._declared import Declared
 from autobuild_core.tables import column_role

@@ -20,10 +20,10 @@ from scipy.optimize import minimize
 from scipy.special import log_ndtr
 from threadpoolctl import threadpool_limits
 
-from autobuild_core.graphs import make_graphs
+from autobuild_core.architectures.graphs import make_graphs
+from autobuild_core.architectures.records import Codes
 from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Relevances, compare, similarity
 from autobuild_core.network import SOLVED, Floats, Network
-from autobuild_core.records import Codes
 
 Array = NDArray[np.float64]
 RANDOM_WIDTH = 64  # of the random network's node embeddings

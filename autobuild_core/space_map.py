@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.graphs import make_graphs
+from autobuild_core.architectures.graphs import make_graphs
+from autobuild_core.architectures.ranges import by_range, shown_layer
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.inference import Predictor
 from autobuild_core.network import Network
-from autobuild_core.ranges import by_range, shown_layer
-from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.runs import RunFolder
 from autobuild_core.targets import Target
 

@@ -25,8 +25,8 @@ from typing import Any
 import pandas as pd
 
 from autobuild_core import tables
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError, StudioError
-from autobuild_core.records import ArchTable
 from autobuild_core.runs import ACTIVE_STATES, ENDED_STATES, STATES, RunConfig, RunFolder
 from autobuild_core.tables import SCHEMA_VERSION, content_hash, load_table, save_table
 

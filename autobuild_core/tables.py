@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from autobuild_core.architectures.records import ArchTable, ColumnRole, Rejection, SpaceSpec
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable, ColumnRole, Rejection, SpaceSpec
 
 SCHEMA_VERSION = 1
 

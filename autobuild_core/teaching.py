@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.graphs import module_contexts, module_sink
+from autobuild_core.architectures.graphs import module_contexts, module_sink
+from autobuild_core.architectures.records import Codes, ModuleGroup
 from autobuild_core.population import eligible_rows, in_contexts
-from autobuild_core.records import Codes, ModuleGroup
 from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]

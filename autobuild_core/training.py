@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
+from autobuild_core.architectures.features import Codebook
 from autobuild_core.errors import Cancelled, ConfigError
-from autobuild_core.features import Codebook
 from autobuild_core.loss import autobuild_loss, order_losses, spearman
 from autobuild_core.model import Encoded, ModelConfig, Predictor
 from autobuild_core.runs import MIN_NETWORKS

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from autobuild_core.records import ABSENT, Codes
+from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.scaling import TWO_SIDED_90
 from autobuild_core.spaces import Space
 

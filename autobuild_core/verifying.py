@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from autobuild_core import notebook, report
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.claims import plain
 from autobuild_core.datasets import load_format, read_table, recognise
 from autobuild_core.errors import DataError, ReportError
 from autobuild_core.pins import Pin
-from autobuild_core.records import ArchTable
 from autobuild_core.report.page import page, plotly_version
 from autobuild_core.runs import RunConfig, RunFolder, run_versions
 from autobuild_core.spaces._declared import from_json

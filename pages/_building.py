@@ -9,9 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from autobuild_core import building
+from autobuild_core.architectures.records import Codes
 from autobuild_core.building import Built
 from autobuild_core.figures import charts
-from autobuild_core.records import Codes
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from pages import _linked, _shared
 from pages._shared import FinishedRun

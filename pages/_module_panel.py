@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import charts, colours, replacements
 from autobuild_core.figures.colours import Lens
-from autobuild_core.records import Codes
 from pages import _pins, _shared, _trust
 from pages._shared import FinishedRun
 

@@ -20,11 +20,11 @@ from urllib.parse import quote, unquote
 import numpy as np
 import streamlit as st
 
+from autobuild_core.architectures.ranges import is_layer, shown_layer
+from autobuild_core.architectures.records import Codes, SpaceSpec
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts
 from autobuild_core.figures.colours import Lens
-from autobuild_core.ranges import is_layer, shown_layer
-from autobuild_core.records import Codes, SpaceSpec
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core import building
+from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
+from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
-from autobuild_core.ranges import shown_layer, standing_tokens, tokens_of
-from autobuild_core.records import ABSENT, Codes, UnitSpec
 from pages import _building, _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("builder")

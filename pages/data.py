@@ -5,11 +5,11 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import title_of
 from autobuild_core.errors import StudioError, TargetError, counted
 from autobuild_core.figures import charts
 from autobuild_core.mapping import is_minimized
-from autobuild_core.records import ArchTable
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.spaces import load_space
 from autobuild_core.targets import LONGEST_NAME, LONGEST_UNIT, Label, Target, suggest_targets

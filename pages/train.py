@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
 from autobuild_core.mapping import is_minimized
-from autobuild_core.records import ArchTable
 from autobuild_core.runs import ACTIVE_STATES
 from autobuild_core.storage import SAMPLE_ID
 from autobuild_core.targets import Target, suggest_targets

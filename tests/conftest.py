@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.records import ArchTable, Rejection
+from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.spaces import space_named
 from autobuild_core.storage import Workspace
 from tests import kept

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from autobuild_core.records import ABSENT, Condition, SpaceSpec, UnitSpec
+from autobuild_core.architectures.records import ABSENT, Condition, SpaceSpec, UnitSpec
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.spaces._declared import Declared, Slot, in_order, make_spec
 from autobuild_core.spaces.flat import Flat, as_choice, block_columns, block_slot

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.features import make_codebook
-from autobuild_core.graphs import make_graphs
+from autobuild_core.architectures.features import make_codebook
+from autobuild_core.architectures.graphs import make_graphs
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
+from autobuild_core.architectures.structure import structure_features, structure_scale
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import RANDOM, SOLVED, Network
 from autobuild_core.notebook import Run, train
-from autobuild_core.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.nas_bench_201 import network_of
-from autobuild_core.structure import structure_features, structure_scale
 from tests.flat_spaces import infer_spec
 
 MACRO_WEIGHTS = np.linspace(0.2, 0.5, 8)

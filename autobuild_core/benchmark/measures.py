@@ -16,10 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import tables
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec, UnitSpec
 from autobuild_core.benchmark.truth import PRODUCT_K, Truth
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
-from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec, UnitSpec
 from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.targets import Target

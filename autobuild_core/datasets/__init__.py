@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from autobuild_core import registry
+from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.datasets._files import encoding_note, inner_name, read_head
 from autobuild_core.datasets._rows import Request
 from autobuild_core.errors import ConfigError, DataError
-from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._declared import Declared
 

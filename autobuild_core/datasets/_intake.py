@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ColumnRole, Rejection
 from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._inference import Inference, with_values
 from autobuild_core.datasets._lists import list_form
@@ -24,7 +25,6 @@ from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.datasets._table import metric_name, shorten
 from autobuild_core.datasets._trackers import COMPLETE, STOPPED, Tracker, tracker_of
 from autobuild_core.errors import ArchitectureError, DataError, MappingError, counted, listed
-from autobuild_core.records import ABSENT, ArchTable, Codes, ColumnRole, Rejection
 from autobuild_core.spaces import Space
 from autobuild_core.spaces._declared import Declared, make_spec
 from autobuild_core.spaces.flat import Flat, block_columns

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autobuild_core.architectures.records import BETTER, CONTEXT_KINDS, ROLES, ColumnRole
 from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import list_form, looks_like_date
 from autobuild_core.datasets._table import metric_name
 from autobuild_core.datasets._trackers import Tracker
 from autobuild_core.errors import ConfigError, MappingError, counted
-from autobuild_core.records import BETTER, CONTEXT_KINDS, ROLES, ColumnRole
 from autobuild_core.spaces._declared import is_number
 from autobuild_core.spaces.flat import list_of
 from autobuild_core.targets import lower_is_better

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.errors import counted
-from autobuild_core.records import ABSENT, ArchTable
 
 FEW_NETWORKS = 30
 SAME_SHARE = 0.1  # distinct networks a row, below which nearly all rows are the same few

@@ -6,6 +6,7 @@ Source: Mills et al., CVPR 2024, published code; there the list is pickled, whic
 from pathlib import Path
 from typing import Any, final
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._files import read_text
 from autobuild_core.datasets._intake import assemble
@@ -13,7 +14,6 @@ from autobuild_core.datasets._json import items
 from autobuild_core.datasets._rows import Request, Row, collect_objects
 from autobuild_core.datasets._table import shorten
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable
 
 CONFIG = "original config"
 

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import final
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._delimited import head_rows, read_rows
 from autobuild_core.datasets._intake import assemble
 from autobuild_core.datasets._rows import Request, collect_cells
 from autobuild_core.datasets._table import NUMBER
-from autobuild_core.records import ArchTable
 
 SINGLE = re.compile(r"[\w :.()%/-]{1,60}")
 

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import final
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._files import MAX_LINE_BYTES, byte_lines
 from autobuild_core.datasets._intake import assemble
 from autobuild_core.datasets._json import decode_row
 from autobuild_core.datasets._rows import Request, Row, collect_objects
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable
 
 
 def read_line(line: bytes) -> Row:

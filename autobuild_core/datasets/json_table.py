@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, final
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._files import read_text
 from autobuild_core.datasets._intake import assemble
@@ -11,7 +12,6 @@ from autobuild_core.datasets._json import Repeated, as_row, document, items
 from autobuild_core.datasets._rows import Request, Row, collect_objects
 from autobuild_core.datasets._table import shorten
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable
 
 KEY, MIN_KEY = "arch", 8  # shorter whole numbers are numbers of rows
 RECORD_LISTS = ("runs", "trials", "results", "records", "data", "rows", "architectures", "experiments")

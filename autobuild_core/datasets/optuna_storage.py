@@ -16,12 +16,12 @@ from typing import Any, final
 
 import numpy as np
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._files import open_bytes
 from autobuild_core.datasets._intake import assemble
 from autobuild_core.datasets._rows import Request, Row, collect_objects
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable
 from autobuild_core.spaces._declared import as_text
 
 MAGIC = b"SQLite format 3\0"

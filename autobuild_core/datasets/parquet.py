@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import Dataset, Fit
 from autobuild_core.datasets._files import open_bytes
 from autobuild_core.datasets._intake import assemble
 from autobuild_core.datasets._rows import Request, Row, collect_objects
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable
 
 MAGIC = b"PAR1"
 BATCH_ROWS = 10_000

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 
 INPUT = "input"
 RADIUS = 30.0

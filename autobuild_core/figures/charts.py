@@ -11,6 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.ranges import tokens_of
+from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ArchitectureError
 from autobuild_core.figures.colours import (
     INK,
@@ -26,8 +28,6 @@ from autobuild_core.figures.colours import (
     with_unit,
     words,
 )
-from autobuild_core.ranges import tokens_of
-from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import Space
 from autobuild_core.targets import by_use
 

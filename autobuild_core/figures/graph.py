@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.costs import CostModel
 from autobuild_core.figures import cells, drawing
 from autobuild_core.figures.charts import module_name
@@ -35,7 +36,6 @@ from autobuild_core.figures.colours import (
     with_unit,
     words,
 )
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.targets import unit_of
 
 THEMES = ("light", "dark")

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autobuild_core.architectures.ranges import standing_tokens
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.building import orientation
 from autobuild_core.figures.charts import module_name, rivals_of
 from autobuild_core.figures.colours import Lens, bounds, change_words, evidence
 from autobuild_core.inference import Predictor
-from autobuild_core.ranges import standing_tokens
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
 
 
 def replacements_table(

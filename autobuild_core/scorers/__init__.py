@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import registry
+from autobuild_core.architectures.graphs import module_sink
+from autobuild_core.architectures.ranges import range_of, with_ranges
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.costs import CostModel
-from autobuild_core.graphs import module_sink
 from autobuild_core.inference import Predictor
 from autobuild_core.population import group_keys, key_columns, module_keys
-from autobuild_core.ranges import range_of, with_ranges
-from autobuild_core.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space
 
 LENSES = ("score", "good", "embedding_norm")

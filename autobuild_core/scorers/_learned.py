@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.costs import CostModel
 from autobuild_core.inference import Predictor
 from autobuild_core.population import (
@@ -30,7 +31,6 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer
 from autobuild_core.targets import Target

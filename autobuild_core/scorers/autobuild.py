@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from autobuild_core.architectures.graphs import make_graphs, module_contexts, module_sink
+from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.costs import CostModel
-from autobuild_core.graphs import make_graphs, module_contexts, module_sink
 from autobuild_core.inference import Predictor
 from autobuild_core.noise import label_noise
 from autobuild_core.population import (
@@ -26,7 +27,6 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.records import ArchTable, Codes, ModuleGroup
 from autobuild_core.scaling import TWO_SIDED_90
 from autobuild_core.scorers import Scorer, count_evaluated
 from autobuild_core.targets import Target

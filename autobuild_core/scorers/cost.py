@@ -8,10 +8,10 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
 from autobuild_core.costs import fit_cost
 from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ABSENT, ArchTable, Codes
 from autobuild_core.scorers._learned import Array, LearnedScorer
 from autobuild_core.targets import Target
 

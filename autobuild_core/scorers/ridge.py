@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.architectures.structure import one_hot, token_counts
 from autobuild_core.scorers._learned import Array, LearnedScorer
-from autobuild_core.structure import one_hot, token_counts
 
 PENALTIES = np.geomspace(1e-3, 1e3, 25)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from autobuild_core.architectures.records import ABSENT, SpaceSpec
 from autobuild_core.errors import ConfigError, DataError
-from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._declared import FORMAT, Declared, Slot, as_list, as_text, from_json, is_number, to_json
 from autobuild_core.spaces.flat import Flat

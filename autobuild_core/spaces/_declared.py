@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from autobuild_core.architectures.records import Condition, SpaceSpec, UnitSpec
 from autobuild_core.errors import DataError
-from autobuild_core.records import Condition, SpaceSpec, UnitSpec
 
 MAX_TOKENS = 4096
 MAX_DEPTH = 64

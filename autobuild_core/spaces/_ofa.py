@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.records import ABSENT, Codes, SpaceSpec, UnitSpec
 from autobuild_core.spaces import Space
 
 KERNELS, EXPANSIONS = (3, 5, 7), (3, 4, 6)

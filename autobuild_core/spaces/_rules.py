@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.records import ABSENT, Codes, Condition, SpaceSpec
+from autobuild_core.architectures.records import ABSENT, Codes, Condition, SpaceSpec
 
 Mask = NDArray[np.bool_]
 

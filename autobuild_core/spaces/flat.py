@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.errors import ArchitectureError, DataError
-from autobuild_core.records import ABSENT, Codes, UnitSpec
 from autobuild_core.spaces import Space
 from autobuild_core.spaces._declared import Slot, as_text, in_order, plain
 

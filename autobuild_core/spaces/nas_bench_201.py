@@ -7,8 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.records import ABSENT, Codes, SpaceSpec, UnitSpec
 from autobuild_core.spaces import Space
 
 TOKENS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

@@ -4,8 +4,8 @@ from typing import Any, final
 
 import numpy as np
 
+from autobuild_core.architectures.records import Codes, SpaceSpec, UnitSpec
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.records import Codes, SpaceSpec, UnitSpec
 from autobuild_core.spaces import Space
 
 

@@ -10,12 +10,12 @@ import pytest
 from scipy.stats import spearmanr
 from streamlit.testing.v1 import AppTest
 
+from autobuild_core.architectures.ranges import MOST_RANGES, ranges_of
 from autobuild_core.claims import Facts, record
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
 from autobuild_core.notebook import Run
 from autobuild_core.pins import Claim
-from autobuild_core.ranges import MOST_RANGES, ranges_of
 from autobuild_core.storage import Workspace
 from tests.app.test_importance import headings, shown
 from tests.app.workspaces import chosen, enter, open_page, texts, train

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ArchTable
 from autobuild_core.spaces import Space
 from autobuild_core.storage import Workspace
 from tests.app.workspaces import enter, open_page, texts, train

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autobuild_core import registry
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import Dataset, Fit, load_format, read_table, recognise
 from autobuild_core.errors import DataError
-from autobuild_core.records import ArchTable
 from autobuild_core.spaces import load_space
 
 FORMATS = registry.names("datasets")

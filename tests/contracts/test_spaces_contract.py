@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core import registry
+from autobuild_core.architectures.records import ABSENT, SpaceSpec
 from autobuild_core.errors import ArchitectureError, ConfigError
-from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.spaces import Space, load_space, space_named
 from tests.flat_spaces import infer_spec
 

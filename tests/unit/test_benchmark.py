@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from autobuild_core import benchmark
+from autobuild_core.architectures.records import ArchTable, ModuleGroup
 from autobuild_core.benchmark import measures, report
 from autobuild_core.benchmark.truth import Truth
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
-from autobuild_core.records import ArchTable, ModuleGroup
 from autobuild_core.spaces import load_space, space_named
 from tests.learning import macro_data, macro_json, macro_truth
 

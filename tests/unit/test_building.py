@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from autobuild_core import building
+from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.building import (
     Built,
     best_measured,
@@ -21,7 +22,6 @@ from autobuild_core.building import (
     top_modules,
 )
 from autobuild_core.inference import Predictor
-from autobuild_core.records import ABSENT, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.scorers import describe_modules, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import space_named
@@ -112,7 +112,7 @@ class TestReducedSpace:
 
 
 def table_of(space: object, num: int = 10) -> object:
-    from autobuild_core.records import ArchTable
+    from autobuild_core.architectures.records import ArchTable
 
     codes = space.sample(num, np.random.default_rng(0))  # type: ignore[attr-defined]
     networks = space.hash_networks(codes)  # type: ignore[attr-defined]

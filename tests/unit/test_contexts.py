@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core import report, verifying
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.claims import Facts, plain, record
 from autobuild_core.cli import main
 from autobuild_core.contexts import ContextColumn, Contexts, Held, Mixed
@@ -17,7 +18,6 @@ from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
 from autobuild_core.notebook import Run, train
 from autobuild_core.pins import Claim, Pin
-from autobuild_core.records import ArchTable
 from autobuild_core.report.page import page
 from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named

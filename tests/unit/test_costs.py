@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.costs import fit_cost
 from autobuild_core.errors import ConfigError
-from autobuild_core.records import ArchTable
 from autobuild_core.spaces import space_named
 
 MACRO = space_named("nas_bench_macro")

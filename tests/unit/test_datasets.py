@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.datasets import read_table, recognise
 from autobuild_core.datasets._table import metric_name
 from autobuild_core.errors import ConfigError, DataError
-from autobuild_core.records import ABSENT, ArchTable
 from autobuild_core.spaces import space_named
 
 UNIT = ["mbconv3_e3_k3", "mbconv3_e6_k7"]

@@ -25,9 +25,9 @@ from ConfigSpace import (
 )
 
 from autobuild_core import notebook
+from autobuild_core.architectures.records import ABSENT
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import ConfigError, DataError
-from autobuild_core.records import ABSENT
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._configspace import declared_json, declared_of, read_declared
 from autobuild_core.spaces._declared import Declared, Slot, from_json, make_spec

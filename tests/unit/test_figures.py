@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ArchitectureError
 from autobuild_core.figures import charts, drawing
 from autobuild_core.figures.colours import (
@@ -24,7 +25,6 @@ from autobuild_core.figures.colours import (
     signed,
     words,
 )
-from autobuild_core.records import ArchTable, SpaceSpec
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import loose_space, mixed_space
 

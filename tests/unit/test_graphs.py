@@ -2,8 +2,16 @@
 
 import numpy as np
 
-from autobuild_core.graphs import MEAN, chain_graphs, hops_that_differ, make_graphs, module_codes, module_contexts, module_sink
-from autobuild_core.records import ABSENT, ModuleGroup, SpaceSpec, UnitSpec
+from autobuild_core.architectures.graphs import (
+    MEAN,
+    chain_graphs,
+    hops_that_differ,
+    make_graphs,
+    module_codes,
+    module_contexts,
+    module_sink,
+)
+from autobuild_core.architectures.records import ABSENT, ModuleGroup, SpaceSpec, UnitSpec
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import loose_space, mixed_space
 

@@ -11,10 +11,10 @@ import optuna
 import pandas as pd
 import pytest
 
+from autobuild_core.architectures.records import ABSENT, ArchTable, Condition
 from autobuild_core.datasets import read_table
 from autobuild_core.datasets._trackers import SHOWN, tracker_of
 from autobuild_core.errors import ConfigError, DataError, MappingError
-from autobuild_core.records import ABSENT, ArchTable, Condition
 from autobuild_core.spaces import load_space
 
 RNG = np.random.default_rng(0)

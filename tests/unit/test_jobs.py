@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from autobuild_core import jobs, warm
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs import SubprocessExecutor
-from autobuild_core.records import ArchTable
 from autobuild_core.storage import Workspace
 from tests.unit.fake_worker import FakeExecutor
 

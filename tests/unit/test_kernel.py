@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.graphs import make_graphs
+from autobuild_core.architectures.graphs import make_graphs
+from autobuild_core.architectures.records import ABSENT
+from autobuild_core.architectures.structure import structure_kinds
 from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Layers, Relevances, compare, similarity
-from autobuild_core.records import ABSENT
 from autobuild_core.spaces import Space, load_space, space_named
-from autobuild_core.structure import structure_kinds
 from tests.flat_spaces import infer_spec, loose_space
 from tests.learning import chain_space, flat_space, random_member
 

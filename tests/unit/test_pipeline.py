@@ -10,15 +10,15 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 from autobuild_core import curve, pipeline, readout
+from autobuild_core.architectures.features import JOINT, make_codebook
+from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.building import top_modules
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
-from autobuild_core.features import JOINT, make_codebook
 from autobuild_core.inference import Predictor
 from autobuild_core.model import ModelConfig
 from autobuild_core.network import SOLVED, Network
 from autobuild_core.notebook import Run, train
 from autobuild_core.pipeline import train_run
-from autobuild_core.records import ABSENT, ArchTable
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import SCORE_COLUMNS, make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import load_space, space_named

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core import spaces
+from autobuild_core.architectures.records import ABSENT, ArchTable, ModuleGroup
 from autobuild_core.population import (
     NUM_DRAWS,
     Evaluated,
@@ -15,7 +16,6 @@ from autobuild_core.population import (
     jackknife_half_width,
     module_keys,
 )
-from autobuild_core.records import ABSENT, ArchTable, ModuleGroup
 from autobuild_core.spaces import Space, space_named
 from tests.learning import chain_space, contains, flat_space
 

@@ -10,7 +10,7 @@ from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal, spearmanr
 
 from autobuild_core import readout
-from autobuild_core.graphs import make_graphs
+from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.kernel import BIAS_VARIANCE, Relevances
 from autobuild_core.network import SOLVED, Network, SolvedHalf
 from autobuild_core.readout import (

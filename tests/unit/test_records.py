@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.records import ABSENT, ArchTable, ModuleGroup, Rejection, SpaceSpec, UnitSpec
+from autobuild_core.architectures.records import ABSENT, ArchTable, ModuleGroup, Rejection, SpaceSpec, UnitSpec
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core import space_map
-from autobuild_core.graphs import make_graphs
-from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
+from autobuild_core.architectures.graphs import make_graphs
+from autobuild_core.architectures.records import ABSENT, SpaceSpec, UnitSpec
 from autobuild_core.space_map import Axes, Brush
 from autobuild_core.spaces import load_space, space_named
 from tests.conftest import macro_table

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.architectures.records import ABSENT, SpaceSpec
 from autobuild_core.errors import ArchitectureError, ConfigError, DataError
-from autobuild_core.records import ABSENT, SpaceSpec
 from autobuild_core.scorers import unit_groups
 from autobuild_core.spaces import SOME_OF_DEPTH, Space, load_space, space_named
 from autobuild_core.spaces.flat import Flat, as_choice, block_columns

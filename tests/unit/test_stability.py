@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import solve
 
+from autobuild_core.architectures.records import Codes
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.readout import solve_readout
-from autobuild_core.records import Codes
 from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named
 from autobuild_core.stability import Bootstraps, bootstrap_counts, refit_readouts

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy.stats import norm, spearmanr, truncnorm
 
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.kernel import Relevances
 from autobuild_core.notebook import train
 from autobuild_core.readout import Kernel, below, expect_stopped
-from autobuild_core.records import ArchTable
 from autobuild_core.scaling import NormalScores
 from autobuild_core.stopped import Study, scales, scored
 from tests.learning import macro_data, macro_truth

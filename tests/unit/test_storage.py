@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core import storage, tables
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
-from autobuild_core.records import ArchTable
 from autobuild_core.storage import RunConfig, RunFolder, Workspace, content_hash, load_table, save_table
 from autobuild_core.tables import to_csv
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from autobuild_core.records import ABSENT, SpaceSpec, UnitSpec
-from autobuild_core.spaces import space_named
-from autobuild_core.structure import (
+from autobuild_core.architectures.records import ABSENT, SpaceSpec, UnitSpec
+from autobuild_core.architectures.structure import (
     WEIGHT,
     layer_pairs,
     one_hot,
@@ -15,6 +14,7 @@ from autobuild_core.structure import (
     structure_scale,
     token_counts,
 )
+from autobuild_core.spaces import space_named
 from tests.flat_spaces import mixed_space
 from tests.learning import chain_space, flat_space
 

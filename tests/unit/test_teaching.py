@@ -6,11 +6,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from autobuild_core.features import make_codebook
-from autobuild_core.graphs import module_contexts, module_sink
+from autobuild_core.architectures.features import make_codebook
+from autobuild_core.architectures.graphs import module_contexts, module_sink
+from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup
 from autobuild_core.model import ModelConfig
 from autobuild_core.network import Network
-from autobuild_core.records import ABSENT, Codes, ModuleGroup
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.teaching import NUM_MODULES, NUM_TAUGHT, Taught, teach
 from autobuild_core.training import TrainConfig, split_folds, train_ensemble

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.features import make_codebook
 from autobuild_core.errors import Cancelled, ConfigError
-from autobuild_core.features import make_codebook
 from autobuild_core.model import Encoded, ModelConfig, Predictor
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.scaling import NormalScores

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 
 Array = NDArray[np.float64]
 UNREACHED = 99

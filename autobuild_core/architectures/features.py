@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.graphs import Graphs
-from autobuild_core.records import SpaceSpec
+from autobuild_core.architectures.graphs import Graphs
+from autobuild_core.architectures.records import SpaceSpec
 
 JOINT = "position and layer"
 SUM = "sum"
