@@ -22,7 +22,7 @@ from autobuild_core.inference import Predictor
 from autobuild_core.pins import Claim
 from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.suggest import overturning
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
 BOOTSTRAPS, FEWEST_BOOTSTRAPS, MOST_DRAWN = 1000, 100, 10_000_000  # of the measured difference; networks drawn in all

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from autobuild_core import notebook, registry, tables, targets
+from autobuild_core import notebook, registry, tables
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.spaces import unit_facts
 from autobuild_core.spaces._configspace import declared_json
+from autobuild_core.targets.equation import Target
 
 USER_ERROR, INTERRUPTED = 2, 130
 LINE_SECONDS = 3.0
@@ -238,7 +239,7 @@ def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     world = truths.World.made()
     if options.data is not None:
         table = notebook.read(options.data)
-        world = truths.World.of(table, targets.Target(options.target, options.minimize).values(table.metrics))
+        world = truths.World.of(table, Target(options.target, options.minimize).values(table.metrics))
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
     cases = [(name, seed) for name in options.truths or truths.TRUTHS for seed in options.seeds]
     found = []

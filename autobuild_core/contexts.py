@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import ConfigError
-from autobuild_core.scaling import NormalScores
+from autobuild_core.targets.scaling import NormalScores
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]

@@ -17,8 +17,8 @@ from autobuild_core.architectures.records import ArchTable, Codes, SpaceSpec
 from autobuild_core.contexts import Contexts, Held, Mixed
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.network import Network
-from autobuild_core.scaling import TWO_SIDED_90, NormalScores
 from autobuild_core.spaces import load_space
+from autobuild_core.targets.scaling import TWO_SIDED_90, NormalScores
 
 Array = NDArray[np.float64]
 FORMAT = 2  # of a run's model; 2: the solved half is a Gaussian process

@@ -15,7 +15,6 @@ import pandas as pd
 from autobuild_core import building, comparing
 from autobuild_core.architectures.records import ArchTable, ModuleGroup
 from autobuild_core.contexts import Chosen
-from autobuild_core.costs import fit_cost
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
 from autobuild_core.inference import Predictor
@@ -35,7 +34,8 @@ from autobuild_core.scorers import (
 from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.tables import content_hash
-from autobuild_core.targets import Target
+from autobuild_core.targets.costs import fit_cost
+from autobuild_core.targets.equation import Target
 
 if TYPE_CHECKING:
     from autobuild_core.claims import Facts

@@ -24,12 +24,12 @@ from autobuild_core.network import RANDOM, SOLVED, Network, SolvedHalf
 from autobuild_core.overlap import mark_confounded
 from autobuild_core.population import jackknife_half_width
 from autobuild_core.runs import RunConfig, RunFolder
-from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.space_map import write_map
 from autobuild_core.spaces import load_space
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
+from autobuild_core.targets.scaling import NormalScores
 from autobuild_core.teaching import teach
 from autobuild_core.trust import layer_spread
 from autobuild_core.trust_report import PROBES, Trained, write_report

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.spaces import Space, load_space
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
 NUM_CONTEXTS = 16

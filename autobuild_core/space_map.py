@@ -18,7 +18,7 @@ from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Space
 from autobuild_core.inference import Predictor
 from autobuild_core.network import Network
 from autobuild_core.runs import RunFolder
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]  # left, right, bottom, top

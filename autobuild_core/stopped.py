@@ -19,7 +19,7 @@ from scipy.special import ndtri
 
 from autobuild_core.kernel import Relevances
 from autobuild_core.readout import Kernel, expect_stopped, find_kernel
-from autobuild_core.scaling import NormalScores
+from autobuild_core.targets.scaling import NormalScores
 
 Array = NDArray[np.float64]
 ROUNDS = 2  # of expectations and ranks in turn

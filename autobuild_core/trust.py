@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
 from autobuild_core.architectures.records import ABSENT, Codes
-from autobuild_core.scaling import TWO_SIDED_90
 from autobuild_core.spaces import Space
+from autobuild_core.targets.scaling import TWO_SIDED_90
 
 Array = NDArray[np.float64]
 BOOTSTRAPS = 200

@@ -19,7 +19,6 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.building import architecture_records, groups_of, orientation, top_modules
 from autobuild_core.inference import Predictor
 from autobuild_core.interactions import interactions
-from autobuild_core.noise import label_noise
 from autobuild_core.population import (
     NUM_CONTEXTS,
     eligible_rows,
@@ -35,7 +34,8 @@ from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.stability import Bootstraps
 from autobuild_core.suggest import NUM_NEXT, suggest
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
+from autobuild_core.targets.noise import label_noise
 
 Array = NDArray[np.float64]
 MOST_EXACT, MOST_SAMPLED = 20_000, 3_000  # whole-unit modules that every scorer scores: by table look-up, by contexts

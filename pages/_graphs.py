@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from autobuild_core.architectures.records import Codes
-from autobuild_core.costs import layer_cost
 from autobuild_core.figures import graph as graphs
 from autobuild_core.figures.colours import Lens
+from autobuild_core.targets.costs import layer_cost
 from pages import _linked, _selection, _shared
 from pages._components.graph import chosen
 from pages._shared import FinishedRun

@@ -16,9 +16,9 @@ from autobuild_core.architectures.structure import structure_features, structure
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.network import RANDOM, SOLVED, Network
 from autobuild_core.notebook import Run, train
-from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.nas_bench_201 import network_of
+from autobuild_core.targets.scaling import NormalScores
 from tests.flat_spaces import infer_spec
 
 MACRO_WEIGHTS = np.linspace(0.2, 0.5, 8)

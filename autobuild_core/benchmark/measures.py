@@ -22,7 +22,7 @@ from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import Space, load_space, space_named
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
 
 MOST_JUDGED = 5000  # networks that predictions are judged on
 SAMPLED_MODULES = 600  # that the published recipe scores; the rest is extrapolated

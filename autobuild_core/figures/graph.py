@@ -20,7 +20,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.costs import CostModel
 from autobuild_core.figures import cells, drawing
 from autobuild_core.figures.charts import module_name
 from autobuild_core.figures.colours import (
@@ -36,7 +35,8 @@ from autobuild_core.figures.colours import (
     with_unit,
     words,
 )
-from autobuild_core.targets import unit_of
+from autobuild_core.targets.costs import CostModel
+from autobuild_core.targets.equation import unit_of
 
 THEMES = ("light", "dark")
 WHOLE = "unit"  # the last stop: every layer shows the module that fills its unit

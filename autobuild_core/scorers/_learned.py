@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
-from autobuild_core.costs import CostModel
 from autobuild_core.inference import Predictor
 from autobuild_core.population import (
     GOOD_SHARE,
@@ -33,7 +32,8 @@ from autobuild_core.population import (
 )
 from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer
-from autobuild_core.targets import Target
+from autobuild_core.targets.costs import CostModel
+from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
 MEMBERS = 5  # of a baseline: each holds out a fifth of the networks

@@ -10,9 +10,7 @@ from scipy.special import ndtr
 
 from autobuild_core.architectures.graphs import make_graphs, module_contexts, module_sink
 from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
-from autobuild_core.costs import CostModel
 from autobuild_core.inference import Predictor
-from autobuild_core.noise import label_noise
 from autobuild_core.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
@@ -27,9 +25,11 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.scaling import TWO_SIDED_90
 from autobuild_core.scorers import Scorer, count_evaluated
-from autobuild_core.targets import Target
+from autobuild_core.targets.costs import CostModel
+from autobuild_core.targets.equation import Target
+from autobuild_core.targets.noise import label_noise
+from autobuild_core.targets.scaling import TWO_SIDED_90
 
 Array = NDArray[np.float64]
 CALIBRATED_ON = 160  # modules of a larger group that are put into contexts; the rest follow from their embeddings

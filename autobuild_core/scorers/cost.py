@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
-from autobuild_core.costs import fit_cost
 from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
 from autobuild_core.scorers._learned import Array, LearnedScorer
-from autobuild_core.targets import Target
+from autobuild_core.targets.costs import fit_cost
+from autobuild_core.targets.equation import Target
 
 # What a metric of size or time is called, the best stand-in for size first.
 COST_NAMES = ("madds", "macs?(?![a-z])", "flops?", "params?", "size", "latency", "runtime", "ms$", "energy", "depth")

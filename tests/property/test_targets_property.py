@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autobuild_core.errors import TargetError
-from autobuild_core.targets import FUNCTIONS, Target
+from autobuild_core.targets.equation import FUNCTIONS, Target
 
 FRAME = pd.DataFrame({"acc": [0.5, 0.75, 0.9], "lat": [3.0, 20.0, 7.5], "d": [-1.0, 0.0, 4.0]})
 MATHS: dict[str, object] = {

@@ -19,8 +19,8 @@ from autobuild_core.inference import Predictor
 from autobuild_core.notebook import Run, train
 from autobuild_core.pins import Claim, Pin
 from autobuild_core.report.page import page
-from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named
+from autobuild_core.targets.scaling import NormalScores
 from tests.learning import macro_data, macro_truth
 
 MACRO = space_named("nas_bench_macro")

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.costs import fit_cost
 from autobuild_core.errors import ConfigError
 from autobuild_core.spaces import space_named
+from autobuild_core.targets.costs import fit_cost
 
 MACRO = space_named("nas_bench_macro")
 

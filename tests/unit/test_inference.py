@@ -13,8 +13,8 @@ from scipy.stats import spearmanr
 from autobuild_core.errors import RunError
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.notebook import Run
-from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named
+from autobuild_core.targets.scaling import NormalScores
 from tests.learning import flat_space, macro_truth, random_predictor
 
 MACRO = space_named("nas_bench_macro")

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.noise import label_noise, repeats_of, srcc_ceiling
-from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
+from autobuild_core.targets.noise import label_noise, repeats_of, srcc_ceiling
+from autobuild_core.targets.scaling import NormalScores
 from tests.learning import macro_data, macro_truth, table_of
 
 MACRO = space_named("nas_bench_macro")

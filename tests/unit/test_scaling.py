@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, rankdata
 
-from autobuild_core.scaling import REACH, NormalScores
+from autobuild_core.targets.scaling import REACH, NormalScores
 
 
 def test_scores_by_hand() -> None:

@@ -11,13 +11,13 @@ from scipy.stats import t as student_t
 
 from autobuild_core import scorers, spaces
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup
-from autobuild_core.costs import CostModel
 from autobuild_core.inference import Predictor
 from autobuild_core.notebook import Run
-from autobuild_core.scaling import NormalScores
 from autobuild_core.scorers import autobuild, count_evaluated, default_groups, describe_modules, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer, calibrate
 from autobuild_core.spaces import Space, space_named
+from autobuild_core.targets.costs import CostModel
+from autobuild_core.targets.scaling import NormalScores
 from tests.learning import chain_space, contains, flat_space, macro_data, random_predictor
 
 MACRO = space_named("nas_bench_macro")

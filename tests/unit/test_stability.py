@@ -8,9 +8,9 @@ from scipy.linalg import solve
 from autobuild_core.architectures.records import Codes
 from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.readout import solve_readout
-from autobuild_core.scaling import NormalScores
 from autobuild_core.spaces import space_named
 from autobuild_core.stability import Bootstraps, bootstrap_counts, refit_readouts
+from autobuild_core.targets.scaling import NormalScores
 from tests.learning import random_member, solved_network
 
 MACRO = space_named("nas_bench_macro")

@@ -12,8 +12,8 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.kernel import Relevances
 from autobuild_core.notebook import train
 from autobuild_core.readout import Kernel, below, expect_stopped
-from autobuild_core.scaling import NormalScores
 from autobuild_core.stopped import Study, scales, scored
+from autobuild_core.targets.scaling import NormalScores
 from tests.learning import macro_data, macro_truth
 
 

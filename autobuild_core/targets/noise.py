@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.scaling import NormalScores
-from autobuild_core.targets import Target
+from autobuild_core.targets.equation import Target
+from autobuild_core.targets.scaling import NormalScores
 
 Array = NDArray[np.float64]
 Pairs = tuple[str, Array, Array, int, int]  # source, one label, another of the same network, labels averaged, networks
