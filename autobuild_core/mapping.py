@@ -10,7 +10,7 @@ import pandas as pd
 
 from autobuild_core.architectures.records import BETTER, CONTEXT_KINDS, ArchTable, ColumnRole
 from autobuild_core.datasets._table import metric_name
-from autobuild_core.targets.equation import lower_is_better
+from autobuild_core.targets.vocabulary import lower_is_better
 
 ROLE_NAMES = {"architecture": "Architecture", "choice": "Choice"}
 ROLE_NAMES |= {f"metric:{way}": f"Metric, {good} is good" for way, good in zip(BETTER, ("high", "low"), strict=True)}

@@ -19,7 +19,7 @@ import pandas as pd
 from autobuild_core import tables
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
-from autobuild_core.targets.equation import LONGEST_NAME, LONGEST_UNIT, Label
+from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label
 
 ACTIVE_STATES = ("queued", "running")
 ENDED_STATES = ("finished", "failed", "cancelled", "lost")

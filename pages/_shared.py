@@ -27,7 +27,7 @@ from autobuild_core.notebook import Run
 from autobuild_core.runs import ACTIVE_STATES, RunConfig
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.storage import SAMPLE_ID, Workspace
-from autobuild_core.targets.equation import Label
+from autobuild_core.targets.vocabulary import Label
 from pages import _selection
 from pages._selection import keep as keep
 from pages._selection import kept, restore

@@ -18,7 +18,7 @@ from autobuild_core.datasets._trackers import Tracker
 from autobuild_core.errors import ConfigError, MappingError, counted
 from autobuild_core.spaces._declared import is_number
 from autobuild_core.spaces.flat import list_of
-from autobuild_core.targets.equation import lower_is_better
+from autobuild_core.targets.vocabulary import lower_is_better
 
 PREFIXES = {"design:": "choice", "choice:": "choice", "context:": "context", "metric:": "metric", "ignore:": "ignored"}
 SPOKEN = {"ignore": "ignored", "design": "choice"} | {role: role for role in ROLES}

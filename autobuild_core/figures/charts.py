@@ -29,7 +29,7 @@ from autobuild_core.figures.colours import (
     words,
 )
 from autobuild_core.spaces import Space
-from autobuild_core.targets.equation import by_use
+from autobuild_core.targets.vocabulary import by_use
 
 ACCENT, QUIET, SECOND = "#0f8a7e", "#8b92a0", "#b4508c"
 NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"

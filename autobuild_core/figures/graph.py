@@ -36,7 +36,7 @@ from autobuild_core.figures.colours import (
     words,
 )
 from autobuild_core.targets.costs import CostModel
-from autobuild_core.targets.equation import unit_of
+from autobuild_core.targets.vocabulary import unit_of
 
 THEMES = ("light", "dark")
 WHOLE = "unit"  # the last stop: every layer shows the module that fills its unit

@@ -19,7 +19,7 @@ from autobuild_core.claims import EXAMPLES, effect_of, effects_table, overturn_t
 from autobuild_core.figures import charts, drawing, review, trust
 from autobuild_core.figures.colours import Lens, Scale, amount, number
 from autobuild_core.report import Bundle, as_frame
-from autobuild_core.targets.equation import Label
+from autobuild_core.targets.vocabulary import Label
 
 HERE = Path(__file__).resolve().parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"

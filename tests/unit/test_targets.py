@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core.errors import TargetError
-from autobuild_core.targets.equation import Label, Target, lower_is_better, suggest_targets
+from autobuild_core.targets.equation import Target
+from autobuild_core.targets.vocabulary import Label, lower_is_better, suggest_targets
 
 METRICS = pd.DataFrame(
     {
