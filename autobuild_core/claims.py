@@ -19,8 +19,8 @@ from autobuild_core.errors import RunError
 from autobuild_core.figures import charts, colours
 from autobuild_core.figures.colours import GOOD_SHARE, Lens
 from autobuild_core.inference import Predictor
-from autobuild_core.pins import Claim
-from autobuild_core.runs import RunConfig, RunFolder
+from autobuild_core.store.pins import Claim
+from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.suggest import overturning
 from autobuild_core.targets.equation import Target
 

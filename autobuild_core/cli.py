@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from autobuild_core import notebook, registry, tables
+from autobuild_core import notebook, registry
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.spaces import unit_facts
 from autobuild_core.spaces._configspace import declared_json
+from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -257,8 +258,8 @@ def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Writes the design review of a run: one offline HTML file, or JSON."""
     from autobuild_core import report as reports
-    from autobuild_core.pins import Pins
     from autobuild_core.report.page import page
+    from autobuild_core.store.pins import Pins
 
     out = options.out or str(Path(options.run) / "review.html")
     if (ending := Path(out).suffix.lower()) not in (".html", ".htm", ".json"):

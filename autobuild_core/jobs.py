@@ -17,21 +17,20 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Protocol
 
 import psutil
 
 from autobuild_core import warm
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.runs import ENDED_STATES, RunFolder
-from autobuild_core.storage import Workspace
+from autobuild_core.registry import ROOT
+from autobuild_core.store.run_folder import ENDED_STATES, RunFolder
+from autobuild_core.store.workspace import Workspace
 
 SILENT_SECONDS = 30.0
 CANCEL_SECONDS = 3.0
 BEAT_SECONDS = 2.0
 START_TOLERANCE = 5.0  # s; the start of a process is derived from the clock, which may be set meanwhile
-ROOT = Path(__file__).resolve().parent.parent
 SILENT = f"The training was not heard of for {SILENT_SECONDS:.0f} s; its last state is kept."
 GONE = "The training's process ended without a word (killed, out of memory, or the machine restarted); its last state is kept."
 

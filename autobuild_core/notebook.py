@@ -19,7 +19,6 @@ from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
 from autobuild_core.inference import Predictor
 from autobuild_core.overlap import mark_confounded
-from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import (
     DEFAULT_SCORER,
     LENSES,
@@ -32,8 +31,9 @@ from autobuild_core.scorers import (
     window_count,
 )
 from autobuild_core.spaces._configspace import read_declared
+from autobuild_core.store.run_folder import RunConfig, RunFolder
+from autobuild_core.store.tables import content_hash
 from autobuild_core.suggest import NUM_NEXT, suggest
-from autobuild_core.tables import content_hash
 from autobuild_core.targets.costs import fit_cost
 from autobuild_core.targets.equation import Target
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from autobuild_core import readout, stopped, tables
+from autobuild_core import readout, stopped
 from autobuild_core.architectures.features import Codebook, make_codebook
 from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
 from autobuild_core.architectures.records import ArchTable, Codes
@@ -23,11 +23,12 @@ from autobuild_core.inference import Calibration, Predictor, as_held, member_spr
 from autobuild_core.network import RANDOM, SOLVED, Network, SolvedHalf
 from autobuild_core.overlap import mark_confounded
 from autobuild_core.population import jackknife_half_width
-from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.space_map import write_map
 from autobuild_core.spaces import load_space
+from autobuild_core.store import tables
+from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import NormalScores
 from autobuild_core.teaching import teach

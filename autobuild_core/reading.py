@@ -20,14 +20,14 @@ from pathlib import Path
 
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ConfigError, DataError, MappingError, StudioError
+from autobuild_core.registry import ROOT
 from autobuild_core.spaces import _declared
 from autobuild_core.spaces._declared import Declared
-from autobuild_core.tables import column_role
+from autobuild_core.store.tables import column_role
 
 DEFAULT_BYTES = 4 * 1024**3
 DEFAULT_SECONDS = 300.0
 LIBRARY_BYTES = 1024**3  # address space that saving the result maps without using it
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def read_guarded(
@@ -55,7 +55,7 @@ def read_guarded(
         DataError: the file cannot be read, needs too much memory, or takes too long.
         ConfigError: there is no such format.
     """
-    from autobuild_core.storage import load_table
+    from autobuild_core.store.workspace import load_table
 
     path = Path(path)
     with tempfile.TemporaryDirectory(prefix="autobuild-reading-") as scratch:
@@ -134,7 +134,7 @@ def _read_and_save(options: argparse.Namespace) -> None:
     import pyarrow.parquet  # noqa: F401  (mapped before the limit is set)
 
     from autobuild_core.datasets import read_table
-    from autobuild_core.storage import save_table
+    from autobuild_core.store.workspace import save_table
 
     asked = json.loads(options.request.read_text(encoding="utf-8")) if options.request else {}
     spec = SpaceSpec.from_json(asked["space"]) if asked.get("space") else None

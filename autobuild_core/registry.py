@@ -13,6 +13,7 @@ from autobuild_core.errors import ConfigError
 
 T = TypeVar("T")
 PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent  # a process that is started here imports the package
 
 
 @cache

@@ -17,7 +17,7 @@ from autobuild_core.architectures.ranges import by_range, shown_layer
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.inference import Predictor
 from autobuild_core.network import Network
-from autobuild_core.runs import RunFolder
+from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]

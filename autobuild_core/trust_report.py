@@ -28,11 +28,11 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.runs import RunFolder
 from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
 from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.stability import Bootstraps
+from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise

@@ -21,10 +21,10 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.claims import plain
 from autobuild_core.datasets import load_format, read_table, recognise
 from autobuild_core.errors import DataError, ReportError
-from autobuild_core.pins import Pin
 from autobuild_core.report.page import page, plotly_version
-from autobuild_core.runs import RunConfig, RunFolder, run_versions
 from autobuild_core.spaces._declared import from_json
+from autobuild_core.store.pins import Pin
+from autobuild_core.store.run_folder import RunConfig, RunFolder, run_versions
 from autobuild_core.version import VERSION
 
 EXACT = 1e-5

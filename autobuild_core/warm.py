@@ -16,7 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
+from autobuild_core.registry import PACKAGE, ROOT
+
 ANSWER_SECONDS = 5.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 RETRY_SECONDS = 60.0  # a supervisor that cannot start is not tried at every page
@@ -90,13 +91,13 @@ def keep_ready(workspace: Path, threads: int) -> bool:
     place, now = address(workspace, threads), time.monotonic()
     if place in _started and now - _started[place][0] < RETRY_SECONDS:
         return False  # it is on its way
-    search = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": search, **thread_limits(threads)}
     command = [sys.executable, "-m", "autobuild_core.supervisor", str(workspace.resolve()), "--threads", str(threads)]
     nothing = subprocess.DEVNULL
     with (workspace / "supervisor.log").open("wb") as log:
         child = subprocess.Popen(
-            command, cwd=PACKAGE.parent, env=environment, stdin=nothing, stdout=log, stderr=log, start_new_session=True
+            command, cwd=ROOT, env=environment, stdin=nothing, stdout=log, stderr=log, start_new_session=True
         )
     _started[place] = now, child
     return False

@@ -19,8 +19,8 @@ from typing import Any
 from autobuild_core import jobs
 from autobuild_core.errors import Cancelled, StudioError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
-from autobuild_core.runs import RunFolder
-from autobuild_core.storage import Workspace
+from autobuild_core.store.run_folder import RunFolder
+from autobuild_core.store.workspace import Workspace
 
 ASK_SECONDS = 0.2  # how often at most the registry is asked for the cancel flag
 Train = Callable[[RunFolder, Callable[[dict[str, Any]], None], Callable[[], bool]], dict[str, Any]]

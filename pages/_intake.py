@@ -11,7 +11,7 @@ from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
 from autobuild_core.datasets._trackers import SHOWN, Tracker
 from autobuild_core.errors import DataError, StudioError
 from autobuild_core.reading import read_guarded
-from autobuild_core.storage import SAMPLE_ID
+from autobuild_core.store.workspace import SAMPLE_ID
 from pages import _mapping, _shared
 
 ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}

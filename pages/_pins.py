@@ -10,7 +10,7 @@ from autobuild_core import claims
 from autobuild_core.claims import Facts
 from autobuild_core.errors import StudioError
 from autobuild_core.figures.colours import Lens
-from autobuild_core.pins import LONGEST_NOTE, Claim, Pin, Pins
+from autobuild_core.store.pins import LONGEST_NOTE, Claim, Pin, Pins
 from pages import _shared
 from pages._selection import Module
 

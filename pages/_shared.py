@@ -24,9 +24,9 @@ from autobuild_core.figures.colours import Lens, Scale
 from autobuild_core.inference import Predictor
 from autobuild_core.jobs import SubprocessExecutor
 from autobuild_core.notebook import Run
-from autobuild_core.runs import ACTIVE_STATES, RunConfig
 from autobuild_core.spaces import Space, load_space
-from autobuild_core.storage import SAMPLE_ID, Workspace
+from autobuild_core.store.run_folder import ACTIVE_STATES, RunConfig
+from autobuild_core.store.workspace import SAMPLE_ID, Workspace
 from autobuild_core.targets.vocabulary import Label
 from pages import _selection
 from pages._selection import keep as keep

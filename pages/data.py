@@ -10,8 +10,8 @@ from autobuild_core.datasets import title_of
 from autobuild_core.errors import StudioError, TargetError, counted
 from autobuild_core.figures import charts
 from autobuild_core.mapping import is_minimized
-from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.spaces import load_space
+from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label, suggest_targets
 from pages import _intake, _linked, _mapping, _selection, _shared

@@ -10,8 +10,8 @@ from autobuild_core import building, claims, report
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing, review
 from autobuild_core.figures.colours import Lens
-from autobuild_core.pins import LONGEST_NOTE, Pin
 from autobuild_core.report.page import page
+from autobuild_core.store.pins import LONGEST_NOTE, Pin
 from pages import _linked, _pins, _shared, _trust
 
 _shared.enter("review")

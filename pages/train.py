@@ -8,8 +8,8 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
 from autobuild_core.mapping import is_minimized
-from autobuild_core.runs import ACTIVE_STATES
-from autobuild_core.storage import SAMPLE_ID
+from autobuild_core.store.run_folder import ACTIVE_STATES
+from autobuild_core.store.workspace import SAMPLE_ID
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import suggest_targets
 from pages import _linked, _selection, _shared

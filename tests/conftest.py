@@ -11,7 +11,7 @@ import pytest
 
 from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.spaces import space_named
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests import kept
 
 CHROMIUM = os.environ.get("AUTOBUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

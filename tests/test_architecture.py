@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "autobuild_core"
@@ -312,7 +312,7 @@ def tree(tmp_path: Path) -> Path:
 
 PLANTED: list[tuple[Callable[[Path], object], str, str]] = [
     (unlisted, f"{PACKAGE}/utils.py", "X = 1"),
-    (upward, f"{PACKAGE}/records.py", "from autobuild_core.storage import Workspace"),
+    (upward, f"{PACKAGE}/records.py", "from autobuild_core.store.workspace import Workspace"),
     (upward, f"{PACKAGE}/spaces/__init__.py", "def f():\n    from autobuild_core import scaling"),
     (upward, f"{PACKAGE}/spaces/flat.py", "from ..jobs import poll"),
     (upward, f"{PACKAGE}/runs.py", "import importlib\nimportlib.import_module('autobuild_core.worker')"),

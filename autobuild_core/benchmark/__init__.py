@@ -17,17 +17,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core import tables, warm
+from autobuild_core import warm
 from autobuild_core.benchmark import report as show
 from autobuild_core.benchmark.measures import SAMPLED_MODULES, Result, read, write_synthetic
 from autobuild_core.benchmark.truth import PRODUCT_K
 from autobuild_core.errors import ConfigError, RunError
+from autobuild_core.registry import ROOT
 from autobuild_core.spaces import space_named
+from autobuild_core.store import tables
 
 DEFAULT_SCALE = (1000, 10_000, 100_000)
 COLUMN_ROWS = 200
 CHILD = "import sys; from autobuild_core.benchmark.measures import main; sys.exit(main(sys.argv[1:]))"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def measure(name: str, threads: int, **options: Any) -> Result:

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core import tables
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec, UnitSpec
 from autobuild_core.benchmark.truth import PRODUCT_K, Truth
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.memory import keep_freed_memory, wait_briefly
-from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import Space, load_space, space_named
+from autobuild_core.store import tables
+from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 
 MOST_JUDGED = 5000  # networks that predictions are judged on
@@ -248,7 +248,7 @@ def measure_published(options: Result) -> Result:
 def measure_start(options: Result) -> Result:
     """From submitting a run to its worker's first word, and to its first training step: warm and cold."""
     from autobuild_core import jobs, warm
-    from autobuild_core.storage import Workspace
+    from autobuild_core.store.workspace import Workspace
 
     space = space_named("nas_bench_macro")
     codes = space.sample(60, np.random.default_rng(0))

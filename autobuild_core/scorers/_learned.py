@@ -30,8 +30,8 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.runs import MIN_NETWORKS
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer
+from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.equation import Target
 

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app import workspaces
 from tests.app.workspaces import FILES
 
@@ -47,7 +47,7 @@ def in_state(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest
     if not state.startswith("finished"):
         workspaces.unfinished(state, workspace)
     monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", tmp_path / "no-sample")
+    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_RUN", tmp_path / "no-sample")
     st.cache_resource.clear()
     st.cache_data.clear()
     return workspace

@@ -9,7 +9,7 @@ import pytest
 
 from autobuild_core.datasets import read_table
 from autobuild_core.notebook import Run
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import chosen, enter, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import read_table
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import ROOT, chosen, flat_file, open_page, set_state, texts
 
 
@@ -340,7 +340,7 @@ def test_a_fresh_tab_has_the_newest_useful_run_and_its_data(page: str, in_state:
 def test_a_fresh_tab_after_the_sample_was_tried_shows_what_train_lists(
     page: str, in_state: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", ROOT / "sample_data" / "run")
+    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_RUN", ROOT / "sample_data" / "run")
     app = open_page("home")
     button(app, "Try the sample").click().run()
     assert not app.exception

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.figures import charts, drawing, graph
 from autobuild_core.figures.colours import Lens
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from pages._selection import Module
 from tests.app.workspaces import chosen, open_page, texts
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autobuild_core import space_map
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import chosen, open_page, texts
 
 LINKED = ("home", "data", "train", "map", "hops", "builder")

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import load_format
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import cell_file, chosen, flat_file, macro_file, open_page, texts, trials
 
 

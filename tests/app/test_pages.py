@@ -17,7 +17,7 @@ from autobuild_core.datasets._trackers import SHOWN
 from autobuild_core.datasets.csv_table import CsvTable
 from autobuild_core.figures.colours import Lens
 from autobuild_core.notebook import Run
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from pages import _intake
 from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
 

@@ -15,8 +15,8 @@ from autobuild_core.claims import Facts, record
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
 from autobuild_core.notebook import Run
-from autobuild_core.pins import Claim
-from autobuild_core.storage import Workspace
+from autobuild_core.store.pins import Claim
+from autobuild_core.store.workspace import Workspace
 from tests.app.test_importance import headings, shown
 from tests.app.workspaces import chosen, enter, open_page, texts, train
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from autobuild_core.pins import Claim, Pin, Pins
-from autobuild_core.storage import Workspace
+from autobuild_core.store.pins import Claim, Pin, Pins
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import open_page, texts
 
 FINISHED = pytest.mark.parametrize("in_state", ["finished", "finished flat", "finished cells"], indirect=True)
@@ -127,7 +127,7 @@ def test_a_claim_of_a_module_that_the_run_does_not_have_can_be_deleted(in_state:
 
 @ONE
 def test_a_full_workspace_says_so_and_loses_nothing(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autobuild_core.pins.MOST_PINS", 0)
+    monkeypatch.setattr("autobuild_core.store.pins.MOST_PINS", 0)
     app = press(open_page("builder"), "Pin this claim")
     assert not app.exception
     assert any("delete some on Review" in toast.value.replace("\\", "") for toast in app.toast)

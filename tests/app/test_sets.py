@@ -10,7 +10,7 @@ import pytest
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.inference import Predictor
 from autobuild_core.spaces import Space
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import enter, open_page, texts, train
 from tests.flat_spaces import conditional_space, loose_space, mixed_space
 

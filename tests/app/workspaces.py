@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import read_table
 from autobuild_core.jobs import SubprocessExecutor
-from autobuild_core.storage import RunFolder, Workspace
+from autobuild_core.store.workspace import RunFolder, Workspace
 from tests import kept
 from tests.learning import cell_csv
 
@@ -182,7 +182,7 @@ def set_state(workspace: Workspace, run: str, state: str, error: str = "") -> No
 def enter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a workspace, and nothing else, the app's."""
     monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(path))
-    monkeypatch.setattr("autobuild_core.storage.SAMPLE_RUN", path / "no-sample")
+    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_RUN", path / "no-sample")
     st.cache_resource.clear()
     st.cache_data.clear()
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Request, expect
 
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autobuild_core.datasets import read_table
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import cell_file, train
 from tests.browser.conftest import Watch
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from autobuild_core import registry
 from autobuild_core.datasets._trackers import SHOWN
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.browser.conftest import Watch, unreadable, wait_until_still
 
 pytestmark = pytest.mark.browser

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from autobuild_core.datasets import read_table
 from autobuild_core.spaces import space_named
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import macro_file
 from tests.browser.conftest import Watch, serving, wait_until_still
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.browser.conftest import Watch, serving, unreadable, wait_until_still
 from tests.browser.test_journey import TRAINED_MS, fill_number
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autobuild_core.datasets import read_table
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import large_file, train
 from tests.browser.conftest import LAST_SEEN, Watch, drag, opened, wait_until_still
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from autobuild_core.datasets import read_table
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import flat_file, grid_file, macro_file, train
 from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, serving, wait_until_still
 

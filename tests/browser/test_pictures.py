@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from autobuild_core.datasets import read_table
-from autobuild_core.storage import SAMPLE_ID, Workspace
+from autobuild_core.store.workspace import SAMPLE_ID, Workspace
 from pages._shared import SAMPLE_FILE
 from tests.app.workspaces import trials
 from tests.browser.conftest import LAST_SEEN, ROOT, Watch, wait_until_still

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from autobuild_core.notebook import Run
-from autobuild_core.pins import Claim, Pin
 from autobuild_core.report import make_bundle
 from autobuild_core.report.page import page as drawn
+from autobuild_core.store.pins import Claim, Pin
 
 pytestmark = pytest.mark.browser
 READY = "[data-ready=yes]"

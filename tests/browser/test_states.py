@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import STATES, trained, unfinished
 from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, serving, unreadable, wait_until_still
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from autobuild_core.datasets import read_table
 from autobuild_core.jobs import SubprocessExecutor
-from autobuild_core.storage import SAMPLE_RUN, Workspace
+from autobuild_core.store.workspace import SAMPLE_RUN, Workspace
 from tests.app.workspaces import deep_file, large_file, macro_file, train
 from tests.browser.conftest import DRAWN, LAST_SEEN, RECOLOUR, ROOT, Watch, drag, opened
 

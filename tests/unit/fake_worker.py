@@ -11,8 +11,8 @@ from typing import Any
 
 from autobuild_core.errors import TargetError
 from autobuild_core.jobs import SubprocessExecutor
-from autobuild_core.runs import RunFolder
-from autobuild_core.storage import Workspace
+from autobuild_core.store.run_folder import RunFolder
+from autobuild_core.store.workspace import Workspace
 from autobuild_core.supervisor import Supervisor
 from autobuild_core.worker import Worker
 

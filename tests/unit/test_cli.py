@@ -20,9 +20,9 @@ from scipy.stats import spearmanr
 
 from autobuild_core.cli import main
 from autobuild_core.notebook import Run
-from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import space_named
-from autobuild_core.tables import save_table
+from autobuild_core.store.run_folder import RunFolder
+from autobuild_core.store.tables import save_table
 from tests.app.workspaces import grid_file
 from tests.learning import cell_csv, cell_truth, macro_data, macro_json
 

@@ -17,9 +17,9 @@ from autobuild_core.contexts import ContextColumn, Contexts, Held, Mixed
 from autobuild_core.errors import ConfigError
 from autobuild_core.inference import Predictor
 from autobuild_core.notebook import Run, train
-from autobuild_core.pins import Claim, Pin
 from autobuild_core.report.page import page
 from autobuild_core.spaces import space_named
+from autobuild_core.store.pins import Claim, Pin
 from autobuild_core.targets.scaling import NormalScores
 from tests.learning import macro_data, macro_truth
 

@@ -16,7 +16,8 @@ from autobuild_core import jobs, warm
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs import SubprocessExecutor
-from autobuild_core.storage import Workspace
+from autobuild_core.registry import ROOT
+from autobuild_core.store.workspace import Workspace
 from tests.unit.fake_worker import FakeExecutor
 
 Add = Callable[..., str]
@@ -81,7 +82,7 @@ def supervised(workspace: Workspace, idle_seconds: float = 60) -> Iterator[subpr
     """A supervisor that listens, and afterwards none."""
     code = "import sys; from tests.unit.fake_worker import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, str(workspace.path), "--supervise", str(idle_seconds)]
-    child = subprocess.Popen(command, cwd=jobs.ROOT)
+    child = subprocess.Popen(command, cwd=ROOT)
     try:
         until(lambda: warm.ask(workspace.path, 2, {}) is not None)
         yield child
@@ -226,7 +227,7 @@ def test_survives_its_starter(workspace: Workspace, add: Add) -> None:
     """A server that started a run dies; another one, which is no parent of the worker, goes on with it."""
     run_id = add("obedient")
     code = "import sys; from tests.unit.fake_worker import *; FakeExecutor(Workspace(sys.argv[1])).submit(sys.argv[2])"
-    subprocess.run([sys.executable, "-c", code, str(workspace.path), run_id], check=True, cwd=jobs.ROOT)
+    subprocess.run([sys.executable, "-c", code, str(workspace.path), run_id], check=True, cwd=ROOT)
     until(lambda: state(workspace, run_id) == "running")
     executor = FakeExecutor(Workspace(workspace.path))
     assert executor.poll() == 1

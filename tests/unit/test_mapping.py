@@ -14,7 +14,7 @@ from autobuild_core.cli import main, roles_of
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.report.page import page
-from autobuild_core.storage import Workspace, load_table, save_table
+from autobuild_core.store.workspace import Workspace, load_table, save_table
 
 ROWS = [(3 + 2 * (i % 3), 16 << i % 4, ("a", "b")[i // 2 % 2], 60 + 3 * (i % 3) + i % 7 / 10, 9 - i * 0.13) for i in range(24)]
 TEXT = "kernel,width,kind,acc,val_loss\n" + "".join(f"{k},{w},{t},{acc:.2f},{loss:.2f}\n" for k, w, t, acc, loss in ROWS)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from autobuild_core import pins as pins_module
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.pins import Claim, Pin, Pins
-from autobuild_core.storage import Workspace
+from autobuild_core.store import pins as pins_module
+from autobuild_core.store.pins import Claim, Pin, Pins
+from autobuild_core.store.workspace import Workspace
 
 CLAIM = Claim(("L1", "L2"), ("mb3_k3", "mb6_k5"), True, "good")
 

@@ -19,9 +19,9 @@ from autobuild_core.model import ModelConfig
 from autobuild_core.network import SOLVED, Network
 from autobuild_core.notebook import Run, train
 from autobuild_core.pipeline import train_run
-from autobuild_core.runs import RunConfig, RunFolder
 from autobuild_core.scorers import SCORE_COLUMNS, make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import load_space, space_named
+from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.training import TrainConfig, split_folds
 from tests.flat_spaces import infer_spec
 from tests.learning import MACRO_VALUES, MACRO_WEIGHTS, macro_data, macro_truth

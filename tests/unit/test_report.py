@@ -14,10 +14,10 @@ from autobuild_core.errors import ReportError, RunError
 from autobuild_core.figures import colours, drawing, review
 from autobuild_core.figures.colours import Lens
 from autobuild_core.notebook import Run
-from autobuild_core.pins import Claim, Pin
 from autobuild_core.report.page import page
-from autobuild_core.runs import RunFolder
 from autobuild_core.spaces import space_named
+from autobuild_core.store.pins import Claim, Pin
+from autobuild_core.store.run_folder import RunFolder
 
 NASTY = "</script><script>alert(1)</script> & <img src=x onerror=alert(1)> \u2028 $HOME"
 

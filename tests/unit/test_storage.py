@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core import storage, tables
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
-from autobuild_core.storage import RunConfig, RunFolder, Workspace, content_hash, load_table, save_table
-from autobuild_core.tables import to_csv
+from autobuild_core.store import tables
+from autobuild_core.store import workspace as workspace_file
+from autobuild_core.store.tables import to_csv
+from autobuild_core.store.workspace import RunConfig, RunFolder, Workspace, content_hash, load_table, save_table
 
 CONFIG = RunConfig("", "a run", "macro", "ab" * 16, "acc", seed=3)
 
@@ -240,7 +241,7 @@ class TestWorkspace:
         data = workspace.add_dataset(table, "macro")
         first, second = workspace.add_run(data, "acc"), workspace.add_run(data, "acc")
         with monkeypatch.context() as patch:
-            patch.setattr(storage.shutil, "rmtree", lambda *_, **__: None)
+            patch.setattr(workspace_file.shutil, "rmtree", lambda *_, **__: None)
             workspace.delete_run(first)
         assert first not in workspace.runs()["id"].tolist()
         workspace.delete_run(second)
@@ -276,7 +277,7 @@ class TestWorkspace:
     def test_sample_is_read_only(
         self, workspace: Workspace, table: ArchTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(storage, "SAMPLE_RUN", tmp_path / "sample")
+        monkeypatch.setattr(workspace_file, "SAMPLE_RUN", tmp_path / "sample")
         with pytest.raises(RunError):
             workspace.run("sample")
         RunFolder(tmp_path / "sample").create(CONFIG, table).set_state("finished")

@@ -12,9 +12,9 @@ from autobuild_core import notebook, report, verifying
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
 from autobuild_core.errors import DataError, ReportError
-from autobuild_core.pins import Claim, Pin, Pins
 from autobuild_core.report.page import page
-from autobuild_core.runs import RunConfig, RunFolder
+from autobuild_core.store.pins import Claim, Pin, Pins
+from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.verifying import compare, leaves
 from tests.learning import macro_data, macro_json
 

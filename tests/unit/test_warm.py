@@ -15,7 +15,7 @@ import pytest
 from autobuild_core import jobs, warm
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.jobs import SubprocessExecutor
-from autobuild_core.storage import Workspace
+from autobuild_core.store.workspace import Workspace
 from tests.unit.fake_worker import FakeExecutor
 from tests.unit.test_jobs import pid, state, supervised, until
 

@@ -8,8 +8,8 @@ import pytest
 from autobuild_core import jobs, worker
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import Cancelled, DataError
-from autobuild_core.runs import RunConfig, RunFolder
-from autobuild_core.storage import Workspace, content_hash
+from autobuild_core.store.run_folder import RunConfig, RunFolder
+from autobuild_core.store.workspace import Workspace, content_hash
 from autobuild_core.worker import Worker
 from tests.unit.test_jobs import until
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autobuild_core import tables
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.storage import SAMPLE_ID, Workspace
+from autobuild_core.store import tables
+from autobuild_core.store.workspace import SAMPLE_ID, Workspace
 
 LONGEST_NOTE = 4000
 MOST_PINS = 200

@@ -24,11 +24,12 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core import tables
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError, StudioError
-from autobuild_core.runs import ACTIVE_STATES, ENDED_STATES, STATES, RunConfig, RunFolder
-from autobuild_core.tables import SCHEMA_VERSION, content_hash, load_table, save_table
+from autobuild_core.registry import ROOT
+from autobuild_core.store import tables
+from autobuild_core.store.run_folder import ACTIVE_STATES, ENDED_STATES, STATES, RunConfig, RunFolder
+from autobuild_core.store.tables import SCHEMA_VERSION, content_hash, load_table, save_table
 
 __all__ = [
     "ACTIVE_STATES",
@@ -46,7 +47,7 @@ __all__ = [
 
 KINDS = {"datasets": "data set", "runs": "run", "uploads": "upload"}
 SAMPLE_ID = "sample"
-SAMPLE_RUN = Path(__file__).resolve().parent.parent / "sample_data" / "run"
+SAMPLE_RUN = ROOT / "sample_data" / "run"
 DEFAULT_CAP_GB = 5.0
 LONGEST_NAME = 120
 BUSY_SECONDS = 20.0

@@ -16,9 +16,9 @@ from typing import Any, Self
 
 import pandas as pd
 
-from autobuild_core import tables
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
+from autobuild_core.store import tables
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label
 
 ACTIVE_STATES = ("queued", "running")

@@ -1,0 +1,1 @@
+"""Files and SQLite: tables, run folders, the workspace with its registry, pinned claims."""
