@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from autobuild_core import mapping, registry
+from autobuild_core import registry
 from autobuild_core.datasets import Dataset, load_format
+from autobuild_core.datasets import _mapping as mapping
+from autobuild_core.datasets._guarded import read_guarded
 from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
 from autobuild_core.datasets._trackers import SHOWN, Tracker
 from autobuild_core.errors import DataError, StudioError
-from autobuild_core.reading import read_guarded
 from autobuild_core.store.workspace import SAMPLE_ID
-from pages import _mapping, _shared
+from pages import _shared
 
 ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}
 SAMPLE_NAME = "Fashion MBConv sample"

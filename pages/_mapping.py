@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from autobuild_core import mapping
 from autobuild_core.architectures.records import CONTEXT_KINDS, ArchTable, Codes, ColumnRole, SpaceSpec
+from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
+from autobuild_core.datasets._guarded import read_guarded
+from autobuild_core.datasets._mapping import ROLE_NAMES
 from autobuild_core.errors import StudioError, counted, listed
 from autobuild_core.figures import drawing
-from autobuild_core.mapping import ROLE_NAMES
-from autobuild_core.reading import read_guarded
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._configspace import declared_json, read_declared
 from autobuild_core.spaces._declared import from_json, to_json

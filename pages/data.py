@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import title_of
+from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError, counted
 from autobuild_core.figures import charts
-from autobuild_core.mapping import is_minimized
 from autobuild_core.spaces import load_space
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.equation import Target

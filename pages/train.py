@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.records import ArchTable
+from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import charts
-from autobuild_core.mapping import is_minimized
 from autobuild_core.store.run_folder import ACTIVE_STATES
 from autobuild_core.store.workspace import SAMPLE_ID
 from autobuild_core.targets.equation import Target

@@ -24,9 +24,10 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core import claims, mapping
+from autobuild_core import claims
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.claims import Facts, plain
+from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
 from autobuild_core.errors import ReportError
 from autobuild_core.figures import charts, colours, drawing, review, trust

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from autobuild_core.architectures.records import ColumnRole
-from autobuild_core.mapping import ROLE_NAMES
+from autobuild_core.datasets._mapping import ROLE_NAMES
 
 HERE = Path(__file__).parent
 GROUPS = {"Architecture": "Architecture", "Choice": "Choices", "Context": "Contexts", "Metric": "Metrics", "Ignored": "Ignored"}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from autobuild_core import mapping, notebook, report, verifying
+from autobuild_core import notebook, report, verifying
 from autobuild_core.architectures.records import ArchTable, ColumnRole
 from autobuild_core.cli import main, roles_of
+from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.report.page import page

@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from autobuild_core.datasets import read_table
+from autobuild_core.datasets._guarded import read_guarded
 from autobuild_core.errors import ConfigError, DataError
-from autobuild_core.reading import read_guarded
 from autobuild_core.spaces import space_named
 
 TEXT = "b0_k,b0_l,acc\n3,1,0.5\n5,2,0.6\n3,oops,0.7\n5,1,\n"

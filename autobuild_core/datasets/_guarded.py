@@ -1,6 +1,6 @@
 """Reads a file that a user handed in within a process of its own, with bounded memory and time.
 
-    python -m autobuild_core.reading IN OUT [--request REQUEST.json] [--max-bytes N] [--max-seconds N]
+    python -m autobuild_core.datasets._guarded IN OUT [--request REQUEST.json] [--max-bytes N] [--max-seconds N]
 
 The result comes back as a saved dataset folder (columns and JSON), never as pickled objects.
 """
@@ -60,7 +60,7 @@ def read_guarded(
     path = Path(path)
     with tempfile.TemporaryDirectory(prefix="autobuild-reading-") as scratch:
         out = Path(scratch) / "table"
-        command = [sys.executable, "-m", "autobuild_core.reading", str(path.resolve()), str(out)]
+        command = [sys.executable, "-m", "autobuild_core.datasets._guarded", str(path.resolve()), str(out)]
         command += ["--max-bytes", str(int(max_bytes)), "--max-seconds", str(max_seconds)]
         asked = {"format": format, "roles": dict(roles or {}), "space": space.to_json() if space else None}
         asked["declared"] = _declared.to_json(declared) if declared else None
@@ -147,7 +147,9 @@ def _read_and_save(options: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The reader's process: 0, or 2 with one JSON object {"error", "message"} on standard output."""
-    parser = argparse.ArgumentParser(prog="python -m autobuild_core.reading", description="Reads a file into a dataset folder.")
+    parser = argparse.ArgumentParser(
+        prog="python -m autobuild_core.datasets._guarded", description="Reads a file into a dataset folder."
+    )
     parser.add_argument("source", type=Path, help="file of evaluated architectures")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--request", type=Path, help="JSON with format, space, roles and declared; each may be null")
