@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.ranges import ranges_of, some_of, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec
-from autobuild_core.inference import Predictor
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
 
 PRODUCT_LIMIT = 20_000

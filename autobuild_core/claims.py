@@ -18,7 +18,7 @@ from autobuild_core.building import module_rows, orientation
 from autobuild_core.errors import RunError
 from autobuild_core.figures import charts, colours
 from autobuild_core.figures.colours import GOOD_SHARE, Lens
-from autobuild_core.inference import Predictor
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.suggest import overturning

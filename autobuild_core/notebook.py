@@ -14,11 +14,11 @@ import pandas as pd
 
 from autobuild_core import building, comparing
 from autobuild_core.architectures.records import ArchTable, ModuleGroup
-from autobuild_core.contexts import Chosen
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
-from autobuild_core.inference import Predictor
 from autobuild_core.overlap import mark_confounded
+from autobuild_core.predictor.contexts import Chosen
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import (
     DEFAULT_SCORER,
     LENSES,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.ranges import by_range, standing_tokens
 from autobuild_core.architectures.records import ABSENT, ArchTable, SpaceSpec
-from autobuild_core.contexts import ContextColumn, Contexts, texts
+from autobuild_core.predictor.contexts import ContextColumn, Contexts, texts
 
 CONFOUNDED = "confounded_with"
 BINS, ROWS_OF_BIN = 16, 10  # a number of more values is looked at in so many bins at most, of so many rows at least

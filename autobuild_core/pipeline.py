@@ -11,18 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from autobuild_core import readout, stopped
 from autobuild_core.architectures.features import Codebook, make_codebook
 from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.architectures.structure import structure_features, structure_scale
-from autobuild_core.contexts import Contexts, Held, Mixed
-from autobuild_core.curve import learn_enough
 from autobuild_core.errors import Cancelled, RunError
-from autobuild_core.inference import Calibration, Predictor, as_held, member_spread
-from autobuild_core.network import RANDOM, SOLVED, Network, SolvedHalf
 from autobuild_core.overlap import mark_confounded
 from autobuild_core.population import jackknife_half_width
+from autobuild_core.predictor import gaussian_process, stopped
+from autobuild_core.predictor.contexts import Contexts, Held, Mixed
+from autobuild_core.predictor.distillation import teach
+from autobuild_core.predictor.ensemble import Calibration, Predictor, as_held, member_spread
+from autobuild_core.predictor.forward import RANDOM, SOLVED, Network, SolvedHalf
+from autobuild_core.predictor.learning_curve import learn_enough
 from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.space_map import write_map
@@ -31,7 +32,6 @@ from autobuild_core.store import tables
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import NormalScores
-from autobuild_core.teaching import teach
 from autobuild_core.trust import layer_spread
 from autobuild_core.trust_report import PROBES, Trained, write_report
 
@@ -59,7 +59,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
         StudioError: the data or settings do not do.
         Cancelled: should_stop said so; what was finished is in the folder.
     """
-    from autobuild_core import loss  # here torch is loaded, and in _learn
+    from autobuild_core.predictor import loss  # here torch is loaded, and in _learn
 
     start = time.monotonic()
     config, table = folder.config, folder.table()
@@ -162,7 +162,7 @@ class Problem:
             worse_than = sign * np.quantile(sign * values[done], share) if len(share) else np.zeros(0)
             scalings.append(NormalScores.fit(values[done], minimize, worse_than))
             scores[done], bounds[cut] = scalings[-1].to_scores(values[done]), scalings[-1].to_scores(worse_than)
-        scores[~measured] = readout.below(0.0, 1.0, bounds[~measured])
+        scores[~measured] = gaussian_process.below(0.0, 1.0, bounds[~measured])
         if contexts is None:
             return cls(rows, values, None, None, task, tuple(scalings), scores, bounds, None)
         complete = rows.take(measured)
@@ -235,7 +235,7 @@ def _learn(
     should_stop: Callable[[], bool],
 ) -> Learned:
     """One training; `given` settings are not chosen by the data's size."""
-    from autobuild_core import training
+    from autobuild_core.predictor import training
 
     rows = problem.rows
     settings = training.TrainConfig.for_size(len(np.unique(rows.networks)), **given)
@@ -257,7 +257,7 @@ def _rescaled(
 ) -> tuple[Problem, list[tuple[NormalScores, ...]]]:
     """(the problem on scales that know its stopped trials, the scales without each fold)."""
     groups = () if problem.contexts is None else tuple(problem.contexts.groups)
-    columns, relevances = readout.standard_columns(random, codes, problem.own, groups)[:2]
+    columns, relevances = gaussian_process.standard_columns(random, codes, problem.own, groups)[:2]
     sign, task = problem.scalings[0].sign, problem.task
     limits = np.full(len(codes), np.nan)
     for number, scaling in enumerate(problem.scalings):
@@ -266,7 +266,7 @@ def _rescaled(
     study = stopped.Study(columns, relevances, task, problem.values, limits, sign)
     scalings, without = stopped.scales(study, problem.scalings, problem.scores, fold, seed)
     bounds = study.bounds(scalings)
-    scores = np.where(problem.measured, stopped.scored(problem.values, task, scalings), readout.below(0.0, 1.0, bounds))
+    scores = np.where(problem.measured, stopped.scored(problem.values, task, scalings), gaussian_process.below(0.0, 1.0, bounds))
     return replace(problem, scalings=scalings, scores=scores, bounds=bounds), without
 
 
@@ -286,12 +286,12 @@ def _ensemble(
     Norms never see a context: they are to order the rows as they would be at the context points, as far from the solved half's
     prediction there as they are from it in their own context.
     """
-    from autobuild_core import model, training
+    from autobuild_core.predictor import model, training
 
     space, num_hops, own = load_space(codebook.spec), settings.model.num_hops, beside.own
     random, scale = _random_network(codes, codebook, settings, threads)
     where = own, beside.groups, beside.bounds
-    solved, learned_scores = readout.solve_stopped(random, codes, scores, fold, settings.members, settings.seed, *where)
+    solved, learned_scores = gaussian_process.solve_stopped(random, codes, scores, fold, settings.members, settings.seed, *where)
     half, order, points = SolvedHalf(random, solved), None, None if beside.points is None else beside.points[:, None]
 
     def predict(asked: Codes) -> NDArray[np.float64]:
@@ -318,17 +318,17 @@ def _ensemble(
         ]
         for s in (1, 0)
     )
-    share = readout.share_of_solved(alone[measured], without[measured], scores[measured])
+    share = gaussian_process.share_of_solved(alone[measured], without[measured], scores[measured])
     return both | {SOLVED + "share": np.array(share, np.float32)}
 
 
 def _random_network(codes: Codes, codebook: Codebook, settings: Any, threads: int) -> tuple[Network, NDArray[np.float32]]:
     """One random member, whose graph embeddings the solved half compares, and the scale of the structure features."""
-    from autobuild_core import model
+    from autobuild_core.predictor import model
 
     scale = structure_scale(codes, codebook.spec)
-    hops = settings.model.num_hops if len(np.unique(codes, axis=0)) <= readout.MAX_HOPS_NETWORKS else 0
-    sizes = model.ModelConfig(num_hops=hops, width=readout.RANDOM_WIDTH)
+    hops = settings.model.num_hops if len(np.unique(codes, axis=0)) <= gaussian_process.MAX_HOPS_NETWORKS else 0
+    sizes = model.ModelConfig(num_hops=hops, width=gaussian_process.RANDOM_WIDTH)
     drawn = model.Predictor(codebook, 1, sizes, scale.shape[1], settings.seed + 1)
     own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
     return Network(own, codebook, hops, threads), scale
@@ -356,7 +356,7 @@ def _predictors(
         return [predictor], predictor, (held["score"], problem.values)
     calibration = Calibration(error, float(np.sqrt(np.mean(held["spread"] ** 2))))
     judges = [Predictor(network, spec, scaling, calibration, *aim) for scaling in problem.scalings]
-    scores = np.where(measured, problem.scores, readout.below(held["score"], error, problem.bounds))
+    scores = np.where(measured, problem.scores, gaussian_process.below(held["score"], error, problem.bounds))
     residuals = scores - held["score"]
     lines = np.sort(np.random.default_rng(config.seed).permutation(len(codes))[:MOST_REFERENCE])
     points, residual = problem.points, residuals[lines]
@@ -418,7 +418,7 @@ def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: in
     random, _ = _random_network(codes[lines], predictor.network.codebook, learned.settings, predictor.network.threads)
     beside, nobody = left.beside(np.arange(len(lines))), np.full(len(lines), -1)
     where = beside.own, beside.groups
-    solved = readout.solve_readout(random, codes[lines], left.scores, nobody, 1, learned.settings.seed, *where)
+    solved = gaussian_process.solve_readout(random, codes[lines], left.scores, nobody, 1, learned.settings.seed, *where)
     probes = predictor.space.sample(PROBES, np.random.default_rng(1))
     half, canonical = SolvedHalf(random, solved), predictor.space.canonical(probes)
     if beside.points is None or beside.shares is None or predictor.held is None:
@@ -560,7 +560,7 @@ def _refit(
     PERMUTED_MEMBERS members cost about (2 + PERMUTED_MEMBERS) / (2 + members) of a step of all, so the steps keep them within
     PERMUTED_SHARE of the training time; kernels of so few members are added.
     """
-    from autobuild_core import training
+    from autobuild_core.predictor import training
 
     share = PERMUTED_SHARE * (2 + settings.members) / (2 + PERMUTED_MEMBERS)
     small = replace(settings, members=PERMUTED_MEMBERS, steps=max(20, int(share * settings.steps)))

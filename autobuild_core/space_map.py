@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.ranges import by_range, shown_layer
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
-from autobuild_core.inference import Predictor
-from autobuild_core.network import Network
+from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.predictor.forward import Network
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from autobuild_core.architectures.records import Codes
-from autobuild_core.inference import Predictor
-from autobuild_core.network import SOLVED
-from autobuild_core.readout import SolvedFeatures
+from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.predictor.forward import SOLVED
+from autobuild_core.predictor.gaussian_process import SolvedFeatures
 
 Array = NDArray[np.float64]
 BOOTSTRAPS = 100

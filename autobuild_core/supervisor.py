@@ -24,7 +24,7 @@ from autobuild_core.memory import wait_briefly
 
 IDLE_SECONDS = 1800.0
 LOOK_SECONDS = 5.0
-PRELOADED = ("autobuild_core.pipeline", "autobuild_core.training")
+PRELOADED = ("autobuild_core.pipeline", "autobuild_core.predictor.training")
 Main = Callable[[list[str]], int]
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from autobuild_core import holding, registry, trust
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.building import architecture_records, groups_of, orientation, top_modules
-from autobuild_core.inference import Predictor
 from autobuild_core.interactions import interactions
 from autobuild_core.population import (
     NUM_CONTEXTS,
@@ -28,6 +27,7 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
 from autobuild_core.scorers._learned import DataScorer, LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer

@@ -21,9 +21,9 @@ from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Lens, Scale
-from autobuild_core.inference import Predictor
 from autobuild_core.jobs import SubprocessExecutor
 from autobuild_core.notebook import Run
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.run_folder import ACTIVE_STATES, RunConfig
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace

@@ -13,9 +13,9 @@ from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.architectures.structure import structure_features, structure_scale
-from autobuild_core.inference import Calibration, Predictor
-from autobuild_core.network import RANDOM, SOLVED, Network
 from autobuild_core.notebook import Run, train
+from autobuild_core.predictor.ensemble import Calibration, Predictor
+from autobuild_core.predictor.forward import RANDOM, SOLVED, Network
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.nas_bench_201 import network_of
 from autobuild_core.targets.scaling import NormalScores
@@ -102,7 +102,7 @@ def chain_space(num_tokens: int = 3, depths: tuple[int, ...] = (1, 2, 3), num_un
 
 def encoded(codes: Codes, spec: SpaceSpec, scale: NDArray[np.float32] | None = None) -> Any:
     """`model.Encoded` of architectures, their structure standardised by `scale` (by default their own)."""
-    from autobuild_core.model import Encoded
+    from autobuild_core.predictor.model import Encoded
 
     mean, spread = structure_scale(codes, spec) if scale is None else scale
     return Encoded.of(make_graphs(codes, spec), make_codebook(spec), (structure_features(codes, spec) - mean) / spread)
@@ -110,8 +110,8 @@ def encoded(codes: Codes, spec: SpaceSpec, scale: NDArray[np.float32] | None = N
 
 def random_weights(spec: SpaceSpec, members: int = 3, seed: int = 0, width: int = 12) -> dict[str, NDArray[np.float32]]:
     """Weights of an ensemble, random everywhere, batch norm and biases too; structure is scaled as random architectures'."""
-    from autobuild_core.model import ModelConfig
-    from autobuild_core.model import Predictor as Model
+    from autobuild_core.predictor.model import ModelConfig
+    from autobuild_core.predictor.model import Predictor as Model
 
     space = load_space(spec)
     scale = structure_scale(space.canonical(space.sample(200, np.random.default_rng(0))), spec)

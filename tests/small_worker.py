@@ -3,28 +3,19 @@
 import sys
 from types import ModuleType
 
-from autobuild_core import (
-    curve,
-    interactions,
-    pipeline,
-    population,
-    space_map,
-    suggest,
-    teaching,
-    trust_report,
-    worker,
-)
+from autobuild_core import interactions, pipeline, population, space_map, suggest, trust_report, worker
+from autobuild_core.predictor import distillation, learning_curve
 from autobuild_core.scorers import autobuild
 
 SMALL: dict[ModuleType, dict[str, int]] = {
     autobuild: {"NUM_CONTEXTS": 4},
-    curve: {"FIRST_SIZE": 250, "LAST_SIZE": 500},
+    learning_curve: {"FIRST_SIZE": 250, "LAST_SIZE": 500},
     interactions: {"CONTEXTS": 4, "MOST_ROWS": 500},
     pipeline: {"SPREAD_DRAWS": 256},
     population: {"NUM_DRAWS": 512},
     space_map: {"NUM_RANDOM": 1024},
     suggest: {"POOL": 200, "OVERTURN_POOL": 40},
-    teaching: {"NUM_TAUGHT": 128, "NUM_MODULES": 8},
+    distillation: {"NUM_TAUGHT": 128, "NUM_MODULES": 8},
     trust_report: {"PROBES": 256, "MOST_SAMPLED": 300},
 }
 

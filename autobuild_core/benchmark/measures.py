@@ -107,7 +107,8 @@ def measure_train(options: Result) -> Result:
 
     With "columns" the data are `columns_table`.
     """
-    from autobuild_core import loss, notebook, pipeline, training
+    from autobuild_core import notebook, pipeline
+    from autobuild_core.predictor import loss, training
 
     assert loss and pipeline and training  # imported before the clock starts
     result: Result = {}

@@ -11,7 +11,7 @@ from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.building import orientation
 from autobuild_core.figures.charts import module_name, rivals_of
 from autobuild_core.figures.colours import Lens, bounds, change_words, evidence
-from autobuild_core.inference import Predictor
+from autobuild_core.predictor.ensemble import Predictor
 
 
 def replacements_table(

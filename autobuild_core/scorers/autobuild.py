@@ -10,7 +10,6 @@ from scipy.special import ndtr
 
 from autobuild_core.architectures.graphs import make_graphs, module_contexts, module_sink
 from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
-from autobuild_core.inference import Predictor
 from autobuild_core.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
@@ -25,6 +24,7 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer, count_evaluated
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.equation import Target

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
 from autobuild_core.errors import ConfigError
-from autobuild_core.inference import Predictor
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers._learned import Array, LearnedScorer
 from autobuild_core.targets.costs import fit_cost
 from autobuild_core.targets.equation import Target

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.architectures.structure import one_hot
-from autobuild_core.inference import Predictor
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers._learned import Array, LearnedScorer
 from autobuild_core.scorers.ridge import count_features
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.inference import Predictor
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import enter, open_page, texts, train

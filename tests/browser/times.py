@@ -66,7 +66,7 @@ def seconds_of(page: Page, go: Callable[[], object], text: str) -> float:
 
 def test_starting(figures: Figures) -> None:
     begin = "import sys, time; start = time.monotonic(); import autobuild_core; "
-    load = f"from autobuild_core.inference import Predictor; Predictor.load({str(SAMPLE_RUN)!r}); "
+    load = f"from autobuild_core.predictor.ensemble import Predictor; Predictor.load({str(SAMPLE_RUN)!r}); "
     for what, code in (("the package is imported", begin), ("a trained run is loaded", begin + load)):
         command = [sys.executable, "-c", code + "print(time.monotonic() - start)"]
         times = [float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(VISITS)]

@@ -21,7 +21,7 @@ from autobuild_core.building import (
     reduced_space,
     top_modules,
 )
-from autobuild_core.inference import Predictor
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import describe_modules, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import space_named

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from autobuild_core import curve
-from autobuild_core.curve import learn_enough
+from autobuild_core.predictor import learning_curve
+from autobuild_core.predictor.learning_curve import learn_enough
 
 
 def run(networks: np.ndarray, srcc_of_size: dict[int, float], seed: int = 0):
@@ -16,7 +16,7 @@ def run(networks: np.ndarray, srcc_of_size: dict[int, float], seed: int = 0):
         return rows
 
     def judge(learned: np.ndarray, judged: np.ndarray) -> float:
-        assert len(np.unique(networks[judged])) == curve.NUM_JUDGED
+        assert len(np.unique(networks[judged])) == learning_curve.NUM_JUDGED
         assert not np.isin(networks[judged], networks[learned]).any()
         return srcc_of_size[len(np.unique(networks[learned]))]
 
@@ -24,7 +24,7 @@ def run(networks: np.ndarray, srcc_of_size: dict[int, float], seed: int = 0):
 
 
 def test_few_are_all_learned_from() -> None:
-    networks = np.repeat(np.arange(curve.WHOLE_LIMIT, dtype=np.uint64), 2)
+    networks = np.repeat(np.arange(learning_curve.WHOLE_LIMIT, dtype=np.uint64), 2)
     rows, learned, points, seen = run(networks, {})
     assert np.array_equal(rows, np.arange(len(networks))) and learned is rows and points == [] and len(seen) == 1
 

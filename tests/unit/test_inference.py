@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from autobuild_core.errors import RunError
-from autobuild_core.inference import Calibration, Predictor
 from autobuild_core.notebook import Run
+from autobuild_core.predictor.ensemble import Calibration, Predictor
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.scaling import NormalScores
 from tests.learning import flat_space, macro_truth, random_predictor
@@ -121,7 +121,7 @@ class TestLoad:
 
     def test_without_heavy_libraries(self, trained: Run) -> None:
         script = (
-            "import sys, numpy as np; from autobuild_core.inference import Predictor\n"
+            "import sys, numpy as np; from autobuild_core.predictor.ensemble import Predictor\n"
             "Predictor.load(sys.argv[1]).predict(np.ones((1, 8), np.int16))\n"
             "print([n for n in ('torch', 'sklearn', 'scipy', 'torch_geometric') if n in sys.modules])"
         )

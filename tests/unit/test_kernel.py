@@ -7,7 +7,7 @@ import pytest
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT
 from autobuild_core.architectures.structure import structure_kinds
-from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Layers, Relevances, compare, similarity
+from autobuild_core.predictor.kernel import BIAS_VARIANCE, PARTS, Layers, Relevances, compare, similarity
 from autobuild_core.spaces import Space, load_space, space_named
 from tests.flat_spaces import infer_spec, loose_space
 from tests.learning import chain_space, flat_space, random_member

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
-from autobuild_core.loss import STRENGTH, autobuild_loss, pearson, soft_rank, spearman, zero_gradient_share
+from autobuild_core.predictor.loss import STRENGTH, autobuild_loss, pearson, soft_rank, spearman, zero_gradient_share
 
 
 def tensor(*rows: list[float]) -> torch.Tensor:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from autobuild_core import network as network_file
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import Graphs, make_graphs, module_codes, module_contexts, module_sink
 from autobuild_core.architectures.records import ABSENT, ModuleGroup
 from autobuild_core.architectures.structure import structure_features
-from autobuild_core.kernel import similarity
-from autobuild_core.model import Encoded, ModelConfig, Predictor
-from autobuild_core.network import RANDOM, SOLVED, Network
+from autobuild_core.predictor import forward as network_file
+from autobuild_core.predictor.forward import RANDOM, SOLVED, Network
+from autobuild_core.predictor.kernel import similarity
+from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
 from autobuild_core.spaces import Space, space_named
 from tests.flat_spaces import loose_space, mixed_space
 from tests.learning import NUM_HOPS, chain_space, flat_space, random_network, random_weights

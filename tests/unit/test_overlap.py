@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from autobuild_core.contexts import Contexts
 from autobuild_core.overlap import apart, confounded_layers, mark_confounded
+from autobuild_core.predictor.contexts import Contexts
 from autobuild_core.scorers import describe_modules, unit_groups
 from autobuild_core.spaces import space_named
 from tests.learning import macro_data

@@ -9,20 +9,21 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from autobuild_core import curve, pipeline, readout
+from autobuild_core import pipeline
 from autobuild_core.architectures.features import JOINT, make_codebook
 from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.building import top_modules
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
-from autobuild_core.inference import Predictor
-from autobuild_core.model import ModelConfig
-from autobuild_core.network import SOLVED, Network
 from autobuild_core.notebook import Run, train
 from autobuild_core.pipeline import train_run
+from autobuild_core.predictor import gaussian_process, learning_curve
+from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.predictor.forward import SOLVED, Network
+from autobuild_core.predictor.model import ModelConfig
+from autobuild_core.predictor.training import TrainConfig, split_folds
 from autobuild_core.scorers import SCORE_COLUMNS, make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import load_space, space_named
 from autobuild_core.store.run_folder import RunConfig, RunFolder
-from autobuild_core.training import TrainConfig, split_folds
 from tests.flat_spaces import infer_spec
 from tests.learning import MACRO_VALUES, MACRO_WEIGHTS, macro_data, macro_truth
 
@@ -54,7 +55,7 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_of_many_a_sample_is_learned_from_and_all_are_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WHOLE_LIMIT": 150, "FIRST_SIZE": 60, "LAST_SIZE": 120, "NUM_JUDGED": 50, "WORTHWHILE": -2}.items():
-        monkeypatch.setattr(curve, name, value)
+        monkeypatch.setattr(learning_curve, name, value)
     run = train(macro_data(400), "acc", tmp_path / "run", num_members=2, num_steps=60, max_length=1, threads=1)
     quality, frame = run.quality, run.folder.read_frame("predictions.parquet")
     assert [point["num_networks"] for point in quality["learning_curve"]] == [60, 120]
@@ -212,7 +213,7 @@ class TestHeldOut:
 
     def test_labels_of_its_fold_change_nothing_that_a_member_predicts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The share of the halves is one number, chosen on all folds: it is held fixed here."""
-        monkeypatch.setattr(readout, "share_of_solved", lambda solved, trained, scores: 0.5)
+        monkeypatch.setattr(gaussian_process, "share_of_solved", lambda solved, trained, scores: 0.5)
         rng = np.random.default_rng(1)
         scores = rng.normal(size=60)
         weights, fold, codes = self.learn(scores)

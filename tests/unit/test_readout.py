@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal, spearmanr
 
-from autobuild_core import readout
 from autobuild_core.architectures.graphs import make_graphs
-from autobuild_core.kernel import BIAS_VARIANCE, Relevances
-from autobuild_core.network import SOLVED, Network, SolvedHalf
-from autobuild_core.readout import (
+from autobuild_core.predictor import gaussian_process
+from autobuild_core.predictor.forward import SOLVED, Network, SolvedHalf
+from autobuild_core.predictor.gaussian_process import (
     LOG_NOISE,
     PRIOR_NOISE,
     PRIOR_SPREAD,
@@ -24,6 +23,7 @@ from autobuild_core.readout import (
     share_of_solved,
     solve_readout,
 )
+from autobuild_core.predictor.kernel import BIAS_VARIANCE, Relevances
 from autobuild_core.spaces import load_space, space_named
 from tests.flat_spaces import Columns
 from tests.learning import flat_space, random_member, solved_network
@@ -48,13 +48,13 @@ class TestEvidence:
 
     def asked(self, columns: Any, scores: Any, patch: pytest.MonkeyPatch) -> Any:
         """The function that is minimised: logarithms -> (value, gradient)."""
-        heard, real = [], readout.minimize
+        heard, real = [], gaussian_process.minimize
 
         def listen(function: Any, *arguments: Any, **options: Any) -> Any:
             heard.append(function)
             return real(function, *arguments, **options)
 
-        patch.setattr(readout, "minimize", listen)
+        patch.setattr(gaussian_process, "minimize", listen)
         find_kernel(columns, scores, THREE)
         return heard[0]
 
@@ -108,13 +108,13 @@ def kernels_of(random: Network, solved: dict[str, Any], codes: np.ndarray, other
 
 def fix_noise(patch: pytest.MonkeyPatch) -> None:
     """Kernels are found as ever, but for their noise, which the solution does not keep."""
-    real = readout.find_kernel
+    real = gaussian_process.find_kernel
 
     def noisy(*arguments: Any) -> Kernel:
         kernel = real(*arguments)
         return Kernel(np.append(kernel.logs[:-1], np.log(NOISE)), kernel.relevances)
 
-    patch.setattr(readout, "find_kernel", noisy)
+    patch.setattr(gaussian_process, "find_kernel", noisy)
 
 
 def planted(codes: np.ndarray, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -146,7 +146,7 @@ class TestManyArchitectures:
     """Beyond MAX_LANDMARKS not all of them are landmarks."""
 
     def solve(self, landmarks: int, patch: pytest.MonkeyPatch) -> tuple[Any, ...]:
-        patch.setattr(readout, "MAX_LANDMARKS", landmarks)
+        patch.setattr(gaussian_process, "MAX_LANDMARKS", landmarks)
         space, rng = SPACES["flat"], np.random.default_rng(0)
         random, codes, probes = random_member(space), space.sample(120, rng), space.sample(40, rng)
         scores, fold = planted(codes, rng), np.arange(120) % 2
@@ -164,7 +164,7 @@ class TestManyArchitectures:
         among, across, inside = (kernels_of(random, solved, rows, codes[marks]) for rows in (codes, probes, codes[marks]))
         for member in range(2):
             seen = fold != member
-            inner = inside[member] + readout.LANDMARK_NOISE * np.diag(inside[member]).mean() * np.eye(30)
+            inner = inside[member] + gaussian_process.LANDMARK_NOISE * np.diag(inside[member]).mean() * np.eye(30)
             features = np.linalg.solve(inner, among[member][seen].T)
             whole = among[member][seen] @ features + NOISE * np.eye(seen.sum())
             expected = across[member] @ features @ np.linalg.solve(whole, scores[seen])
@@ -223,7 +223,7 @@ class TestFolds:
 
 def test_landmarks_and_evidence_are_networks_before_their_twins() -> None:
     codes = np.repeat(np.arange(30, dtype=np.int16)[:, None], 4, axis=0)
-    order = readout._networks_first(codes, np.random.default_rng(0))
+    order = gaussian_process._networks_first(codes, np.random.default_rng(0))
     assert sorted(order) == list(range(120))
     assert sorted(codes[order[:30], 0]) == list(range(30)) and order[:30].tolist() != sorted(order[:30])
 

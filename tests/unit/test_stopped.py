@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import norm, spearmanr, truncnorm
 
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.kernel import Relevances
 from autobuild_core.notebook import train
-from autobuild_core.readout import Kernel, below, expect_stopped
-from autobuild_core.stopped import Study, scales, scored
+from autobuild_core.predictor.gaussian_process import Kernel, below, expect_stopped
+from autobuild_core.predictor.kernel import Relevances
+from autobuild_core.predictor.stopped import Study, scales, scored
 from autobuild_core.targets.scaling import NormalScores
 from tests.learning import macro_data, macro_truth
 

@@ -9,11 +9,11 @@ from scipy.stats import spearmanr
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import module_contexts, module_sink
 from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup
-from autobuild_core.model import ModelConfig
-from autobuild_core.network import Network
+from autobuild_core.predictor.distillation import NUM_MODULES, NUM_TAUGHT, Taught, teach
+from autobuild_core.predictor.forward import Network
+from autobuild_core.predictor.model import ModelConfig
+from autobuild_core.predictor.training import TrainConfig, split_folds, train_ensemble
 from autobuild_core.spaces import Space, space_named
-from autobuild_core.teaching import NUM_MODULES, NUM_TAUGHT, Taught, teach
-from autobuild_core.training import TrainConfig, split_folds, train_ensemble
 from tests.learning import NUM_HOPS, chain_space, encoded, macro_data
 
 SPACES = {"macro": space_named("nas_bench_macro"), "chain": chain_space(), "cell": space_named("nas_bench_201")}

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.errors import Cancelled, ConfigError
-from autobuild_core.model import Encoded, ModelConfig, Predictor
+from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
+from autobuild_core.predictor.training import FoldedBatches, TrainConfig, split_folds, train_ensemble
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.scaling import NormalScores
-from autobuild_core.training import FoldedBatches, TrainConfig, split_folds, train_ensemble
 from tests.learning import encoded, macro_data
 
 TINY = TrainConfig(members=2, steps=8, batch_size=16, model=ModelConfig(width=8), clip=1e9)

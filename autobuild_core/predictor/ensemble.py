@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.records import ArchTable, Codes, SpaceSpec
-from autobuild_core.contexts import Contexts, Held, Mixed
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.network import Network
+from autobuild_core.predictor.contexts import Contexts, Held, Mixed
+from autobuild_core.predictor.forward import Network
 from autobuild_core.spaces import load_space
 from autobuild_core.targets.scaling import TWO_SIDED_90, NormalScores
 

@@ -18,7 +18,7 @@ from autobuild_core.architectures.features import Codebook
 from autobuild_core.architectures.graphs import MEAN, Graphs, make_graphs
 from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.architectures.structure import structure_features
-from autobuild_core.kernel import Layers, similarity
+from autobuild_core.predictor.kernel import Layers, similarity
 
 Floats = NDArray[np.float32]
 NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU

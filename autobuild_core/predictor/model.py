@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from autobuild_core.architectures.features import Codebook
 from autobuild_core.architectures.graphs import MEAN, Graphs
 from autobuild_core.architectures.records import ABSENT
-from autobuild_core.network import NEGATIVE_SLOPE, NORM_EPS
+from autobuild_core.predictor.forward import NEGATIVE_SLOPE, NORM_EPS
 
 Array = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from autobuild_core.architectures.features import Codebook
 from autobuild_core.errors import Cancelled, ConfigError
-from autobuild_core.loss import autobuild_loss, order_losses, spearman
-from autobuild_core.model import Encoded, ModelConfig, Predictor
+from autobuild_core.predictor.distillation import Taught
+from autobuild_core.predictor.loss import autobuild_loss, order_losses, spearman
+from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
 from autobuild_core.store.run_folder import MIN_NETWORKS
-from autobuild_core.teaching import Taught
 
 FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
 REPORT_SECONDS = 1.0

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import ndtri
 
-from autobuild_core.kernel import Relevances
-from autobuild_core.readout import Kernel, expect_stopped, find_kernel
+from autobuild_core.predictor.gaussian_process import Kernel, expect_stopped, find_kernel
+from autobuild_core.predictor.kernel import Relevances
 from autobuild_core.targets.scaling import NormalScores
 
 Array = NDArray[np.float64]

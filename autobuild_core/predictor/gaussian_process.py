@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import Codes
-from autobuild_core.kernel import BIAS_VARIANCE, PARTS, Relevances, compare, similarity
-from autobuild_core.network import SOLVED, Floats, Network
+from autobuild_core.predictor.forward import SOLVED, Floats, Network
+from autobuild_core.predictor.kernel import BIAS_VARIANCE, PARTS, Relevances, compare, similarity
 
 Array = NDArray[np.float64]
 RANDOM_WIDTH = 64  # of the random network's node embeddings
