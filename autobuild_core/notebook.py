@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core import building, comparing
+from autobuild_core import building
 from autobuild_core.architectures.records import ArchTable, ModuleGroup
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
-from autobuild_core.overlap import mark_confounded
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import (
@@ -30,6 +29,8 @@ from autobuild_core.scorers import (
     unit_groups,
     window_count,
 )
+from autobuild_core.scoring import comparing
+from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.tables import content_hash
@@ -246,7 +247,7 @@ class Run:
         """Second differences of the strongest pairs of modules (interactions.py); in a chosen context they are asked anew."""
         if not self.context:
             return self.folder.read_frame("interactions.parquet")
-        from autobuild_core.interactions import interactions
+        from autobuild_core.scoring.interactions import interactions
 
         return interactions(self.predictor, self.modules(), self.config.minimize)
 

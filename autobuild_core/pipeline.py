@@ -16,8 +16,6 @@ from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.architectures.structure import structure_features, structure_scale
 from autobuild_core.errors import Cancelled, RunError
-from autobuild_core.overlap import mark_confounded
-from autobuild_core.population import jackknife_half_width
 from autobuild_core.predictor import gaussian_process, stopped
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
 from autobuild_core.predictor.distillation import teach
@@ -26,7 +24,9 @@ from autobuild_core.predictor.forward import RANDOM, SOLVED, Network, SolvedHalf
 from autobuild_core.predictor.learning_curve import learn_enough
 from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
-from autobuild_core.space_map import write_map
+from autobuild_core.scoring.overlap import mark_confounded
+from autobuild_core.scoring.population import jackknife_half_width
+from autobuild_core.scoring.space_map import write_map
 from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
 from autobuild_core.store.run_folder import RunConfig, RunFolder

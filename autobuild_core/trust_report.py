@@ -14,11 +14,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core import holding, registry, trust
+from autobuild_core import registry, trust
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.building import architecture_records, groups_of, orientation, top_modules
-from autobuild_core.interactions import interactions
-from autobuild_core.population import (
+from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
+from autobuild_core.scorers._learned import DataScorer, LearnedScorer
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.scoring import effect_bootstrap
+from autobuild_core.scoring.bootstrap import Bootstraps
+from autobuild_core.scoring.interactions import interactions
+from autobuild_core.scoring.population import (
     NUM_CONTEXTS,
     eligible_rows,
     exact_means,
@@ -27,11 +33,6 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
-from autobuild_core.scorers._learned import DataScorer, LearnedScorer
-from autobuild_core.scorers.autobuild import AutoBuildScorer
-from autobuild_core.stability import Bootstraps
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.targets.equation import Target
@@ -105,7 +106,7 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
         "permutation": None,
     }
-    folder.write_frame(holding.FILE, holding.holding_table(trained.scorer, bootstraps, trained.modules))
+    folder.write_frame(effect_bootstrap.FILE, effect_bootstrap.holding_table(trained.scorer, bootstraps, trained.modules))
     folder.write_frame("scorers.parquet", table)
     folder.write_frame("trust_best.parquet", best)
     folder.write_frame("trust_positions.parquet", positions)

@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from autobuild_core import comparing
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, hops, trust
 from autobuild_core.figures.colours import Lens
+from autobuild_core.scoring import comparing
 from pages import _linked, _selection, _shared, _trust
 
 KINDS = {"layers": "single layers", "units": "best modules of units"}

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from autobuild_core import space_map
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours
-from autobuild_core.space_map import Brush
+from autobuild_core.scoring import space_map
+from autobuild_core.scoring.space_map import Brush
 from pages import _pins, _selection, _shared
 from pages._selection import Module
 

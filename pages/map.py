@@ -5,10 +5,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from autobuild_core import space_map
 from autobuild_core.figures import charts, drawing, space
 from autobuild_core.figures.colours import number
-from autobuild_core.space_map import Brush
+from autobuild_core.scoring import space_map
+from autobuild_core.scoring.space_map import Brush
 from pages import _linked, _selection, _shared, _trust
 
 _shared.enter("map")

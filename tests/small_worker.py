@@ -3,9 +3,10 @@
 import sys
 from types import ModuleType
 
-from autobuild_core import interactions, pipeline, population, space_map, suggest, trust_report, worker
+from autobuild_core import pipeline, suggest, trust_report, worker
 from autobuild_core.predictor import distillation, learning_curve
 from autobuild_core.scorers import autobuild
+from autobuild_core.scoring import interactions, population, space_map
 
 SMALL: dict[ModuleType, dict[str, int]] = {
     autobuild: {"NUM_CONTEXTS": 4},

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
-from autobuild_core.population import Population, exact_means
+from autobuild_core.scoring.population import Population, exact_means
 from autobuild_core.spaces import Space
 
 PRODUCT_K = 3

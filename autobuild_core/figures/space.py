@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, block_name
 from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, number, with_unit
-from autobuild_core.space_map import DEPTH, PREDICTED, Bounds, Brush, aggregate, around
+from autobuild_core.scoring.space_map import DEPTH, PREDICTED, Bounds, Brush, aggregate, around
 
 MOST_POINTS = 4000  # drawn one by one; more are gathered in cells
 FIRM = 0.4  # architectures a cell of the surface from which it is drawn in full

@@ -13,8 +13,8 @@ from autobuild_core import registry
 from autobuild_core.architectures.graphs import module_sink
 from autobuild_core.architectures.ranges import range_of, with_ranges
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
-from autobuild_core.population import group_keys, key_columns, module_keys
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.scoring.population import group_keys, key_columns, module_keys
 from autobuild_core.spaces import Space
 from autobuild_core.targets.costs import CostModel
 

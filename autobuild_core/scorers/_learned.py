@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
-from autobuild_core.population import (
+from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.scorers import SCORE_COLUMNS, Scorer
+from autobuild_core.scoring.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
     NUM_DRAWS,
@@ -29,8 +31,6 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import SCORE_COLUMNS, Scorer
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.equation import Target

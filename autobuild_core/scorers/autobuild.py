@@ -10,7 +10,9 @@ from scipy.special import ndtr
 
 from autobuild_core.architectures.graphs import make_graphs, module_contexts, module_sink
 from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
-from autobuild_core.population import (
+from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.scorers import Scorer, count_evaluated
+from autobuild_core.scoring.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
     NUM_DRAWS,
@@ -24,8 +26,6 @@ from autobuild_core.population import (
     pooled,
     range_weights,
 )
-from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import Scorer, count_evaluated
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autobuild_core import space_map
+from autobuild_core.scoring import space_map
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import chosen, open_page, texts
 

@@ -9,13 +9,13 @@ from autobuild_core import building, registry, spaces
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
 from autobuild_core.building import build, product_codes
 from autobuild_core.errors import ArchitectureError, ConfigError
-from autobuild_core.interactions import interactions
-from autobuild_core.population import NUM_CONTEXTS, active_rows, eligible_rows, in_contexts
 from autobuild_core.predictor.distillation import teach
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers._learned import LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.scoring.interactions import interactions
+from autobuild_core.scoring.population import NUM_CONTEXTS, active_rows, eligible_rows, in_contexts
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.suggest import overturning, suggest
 from tests.flat_spaces import SPACES, conditional_space, forbidden_space, large_space, loose_space, mixed_space

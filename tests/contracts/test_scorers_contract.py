@@ -9,13 +9,13 @@ from scipy.stats import spearmanr
 
 from autobuild_core import registry
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.population import Population, exact_means
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import SCORE_COLUMNS, Scorer, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.cost import cost_metric
 from autobuild_core.scorers.forest import path_features, token_sets
 from autobuild_core.scorers.mean import shrunk_means
 from autobuild_core.scorers.ridge import PENALTIES, fit_ridge
+from autobuild_core.scoring.population import Population, exact_means
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.targets.scaling import NormalScores
 from tests.learning import chain_space, flat_space, macro_data, random_predictor

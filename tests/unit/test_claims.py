@@ -14,7 +14,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.claims import Facts, bootstrap_of_difference, student_bound, student_probability, widening
 from autobuild_core.errors import RunError
 from autobuild_core.notebook import Run
-from autobuild_core.population import jackknife_half_width
+from autobuild_core.scoring.population import jackknife_half_width
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.run_folder import RunConfig

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from autobuild_core.comparing import best_by_scorer, two_targets
+from autobuild_core.scoring.comparing import best_by_scorer, two_targets
 
 
 def modules(scores: list[float], unit: int = 0) -> pd.DataFrame:

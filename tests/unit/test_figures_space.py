@@ -6,7 +6,7 @@ import pytest
 
 from autobuild_core.figures import charts, space
 from autobuild_core.figures.colours import Lens, Scale
-from autobuild_core.space_map import DEPTH, PREDICTED, Brush
+from autobuild_core.scoring.space_map import DEPTH, PREDICTED, Brush
 from tests.conftest import macro_table
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core import comparing
 from autobuild_core.figures import trust
 from autobuild_core.figures.charts import ACCENT, QUIET
 from autobuild_core.notebook import Run
+from autobuild_core.scoring import comparing
 
 
 def report(**other: Any) -> dict[str, Any]:

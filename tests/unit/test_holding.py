@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core import holding
 from autobuild_core.notebook import Run
 from autobuild_core.scorers import make_scorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
-from autobuild_core.stability import Bootstraps
+from autobuild_core.scoring import effect_bootstrap
+from autobuild_core.scoring.bootstrap import Bootstraps
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,14 @@ def bootstraps(trained: Run) -> Bootstraps:
 def test_the_run_has_it_and_it_is_the_same_again(
     trained: Run, scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps
 ) -> None:
-    written = trained.folder.read_frame(holding.FILE)
-    pd.testing.assert_frame_equal(written, holding.holding_table(scorer, bootstraps, modules))
+    written = trained.folder.read_frame(effect_bootstrap.FILE)
+    pd.testing.assert_frame_equal(written, effect_bootstrap.holding_table(scorer, bootstraps, modules))
     assert written[["positions", "layers", "whole_unit"]].equals(modules[["positions", "layers", "whole_unit"]])
     assert written["holds"].between(0, 1).all()
 
 
 def test_what_is_planted_holds_and_what_is_near_nothing_does_less(trained: Run, modules: pd.DataFrame) -> None:
-    table = trained.folder.read_frame(holding.FILE)
+    table = trained.folder.read_frame(effect_bootstrap.FILE)
     assert ((table["bootstrap_low"] <= modules["effect"]) & (modules["effect"] <= table["bootstrap_high"])).mean() > 0.9
     sure = np.abs(modules["effect"]) / (table["bootstrap_high"] - table["bootstrap_low"])
     assert (table["holds"][sure > 1.5] > 0.99).all() and (sure > 1.5).any()
@@ -50,7 +50,7 @@ def test_what_is_planted_holds_and_what_is_near_nothing_does_less(trained: Run, 
 
 def test_without_moves_everything_holds(scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps) -> None:
     still = Bootstraps(scorer.predictor, np.zeros_like(bootstraps.moves))
-    table = holding.holding_table(scorer, still, modules)
+    table = effect_bootstrap.holding_table(scorer, still, modules)
     assert (table["holds"] == 1).all()
     np.testing.assert_allclose(table["bootstrap_low"], modules["effect"])
 
@@ -58,7 +58,7 @@ def test_without_moves_everything_holds(scorer: AutoBuildScorer, modules: pd.Dat
 def test_a_module_in_too_few_architectures_has_none(
     scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "FEWEST", 400)  # of 2,048: a single layer is in 683, a pair in 228
-    table = holding.holding_table(scorer, bootstraps, modules)
+    monkeypatch.setattr(effect_bootstrap, "FEWEST", 400)  # of 2,048: a single layer is in 683, a pair in 228
+    table = effect_bootstrap.holding_table(scorer, bootstraps, modules)
     single = modules["hop"] == 0
     assert table["holds"][single].notna().all() and table["holds"][~single].isna().all()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from autobuild_core.overlap import apart, confounded_layers, mark_confounded
 from autobuild_core.predictor.contexts import Contexts
 from autobuild_core.scorers import describe_modules, unit_groups
+from autobuild_core.scoring.overlap import apart, confounded_layers, mark_confounded
 from autobuild_core.spaces import space_named
 from tests.learning import macro_data
 from tests.unit.test_contexts import with_contexts

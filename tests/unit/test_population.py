@@ -6,7 +6,7 @@ import pytest
 
 from autobuild_core import spaces
 from autobuild_core.architectures.records import ABSENT, ArchTable, ModuleGroup
-from autobuild_core.population import (
+from autobuild_core.scoring.population import (
     NUM_DRAWS,
     Evaluated,
     Population,

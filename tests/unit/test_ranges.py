@@ -23,11 +23,11 @@ from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Condi
 from autobuild_core.building import groups_of, module_rows, product_codes, reduced_space, with_room
 from autobuild_core.figures import charts, drawing, replacements
 from autobuild_core.figures.colours import Lens, scale_for
-from autobuild_core.overlap import mark_confounded
-from autobuild_core.population import jackknife_half_width, pooled, range_weights
 from autobuild_core.predictor.contexts import Contexts
 from autobuild_core.scorers import RANGE, describe_modules, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.scoring.overlap import mark_confounded
+from autobuild_core.scoring.population import jackknife_half_width, pooled, range_weights
 from autobuild_core.spaces import Space
 from tests.flat_spaces import SPACES, Columns
 from tests.learning import random_predictor

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core import space_map
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT, SpaceSpec, UnitSpec
-from autobuild_core.space_map import Axes, Brush
+from autobuild_core.scoring import space_map
+from autobuild_core.scoring.space_map import Axes, Brush
 from autobuild_core.spaces import load_space, space_named
 from tests.conftest import macro_table
 

@@ -8,8 +8,8 @@ from scipy.linalg import solve
 from autobuild_core.architectures.records import Codes
 from autobuild_core.predictor.ensemble import Calibration, Predictor
 from autobuild_core.predictor.gaussian_process import solve_readout
+from autobuild_core.scoring.bootstrap import Bootstraps, bootstrap_counts, refit_readouts
 from autobuild_core.spaces import space_named
-from autobuild_core.stability import Bootstraps, bootstrap_counts, refit_readouts
 from autobuild_core.targets.scaling import NormalScores
 from tests.learning import random_member, solved_network
 

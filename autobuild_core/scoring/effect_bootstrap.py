@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.building import groups_of
-from autobuild_core.population import Population, exact_means, mean_beside, pooled, range_weights
 from autobuild_core.scorers import count_evaluated
 from autobuild_core.scorers.autobuild import AutoBuildScorer
-from autobuild_core.stability import Bootstraps
+from autobuild_core.scoring.bootstrap import Bootstraps
+from autobuild_core.scoring.population import Population, exact_means, mean_beside, pooled, range_weights
 
 Array = NDArray[np.float64]
 FILE = "claims.parquet"

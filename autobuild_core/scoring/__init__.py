@@ -1,0 +1,1 @@
+"""Expectations over a search space and how sure they are."""
