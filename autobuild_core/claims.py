@@ -14,14 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.building import module_rows, orientation
 from autobuild_core.errors import RunError
 from autobuild_core.figures import charts, colours
 from autobuild_core.figures.colours import GOOD_SHARE, Lens
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.search.acquisition import overturning
+from autobuild_core.search.assembly import module_rows, orientation
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.run_folder import RunConfig, RunFolder
-from autobuild_core.suggest import overturning
 from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]

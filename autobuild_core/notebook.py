@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core import building
 from autobuild_core.architectures.records import ArchTable, ModuleGroup
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
@@ -31,10 +30,11 @@ from autobuild_core.scorers import (
 )
 from autobuild_core.scoring import comparing
 from autobuild_core.scoring.overlap import mark_confounded
+from autobuild_core.search import assembly
+from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.tables import content_hash
-from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.targets.costs import fit_cost
 from autobuild_core.targets.equation import Target
 
@@ -176,7 +176,7 @@ class Run:
         if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
-            return self._ordered(building.ranked_modules(self.modules()).drop(columns="rank"), lens)
+            return self._ordered(assembly.ranked_modules(self.modules()).drop(columns="rank"), lens)
         table = self._learned()
         groups = unit_groups(space, table.codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         if cost and scorer != DEFAULT_SCORER:
@@ -191,7 +191,7 @@ class Run:
 
     def _ordered(self, frame: pd.DataFrame, lens: str) -> pd.DataFrame:
         """Modules, best first by a lens."""
-        better = building.orientation(lens, self.config.minimize)
+        better = assembly.orientation(lens, self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True).assign(**self._where())
 
     def predict(self, data: ArchTable | Path | str) -> pd.DataFrame:
@@ -239,9 +239,9 @@ class Run:
         networks = self.table().networks
         codes, frame = suggest(self.predictor, self.modules(), networks, num)
         if not len(codes):
-            said = building.nothing_left(self.predictor.space, networks)
+            said = assembly.nothing_left(self.predictor.space, networks)
             raise ConfigError(f"{said}, expected a space with networks left to evaluate.")
-        return pd.DataFrame(building.architecture_records(self.predictor.space, codes, frame)).assign(**self._where())
+        return pd.DataFrame(assembly.architecture_records(self.predictor.space, codes, frame)).assign(**self._where())
 
     def interactions(self) -> pd.DataFrame:
         """Second differences of the strongest pairs of modules (interactions.py); in a chosen context they are asked anew."""
@@ -284,7 +284,7 @@ class Run:
             raise ConfigError(f"top k: got {top_k}, expected at least 1.")
         table = self.table()
         values = Target(self.config.target).values(table.metrics)
-        built = building.build(
+        built = assembly.build(
             self.predictor,
             self.modules(),
             table.networks,
@@ -293,14 +293,14 @@ class Run:
             lens,
             allow_evaluated,
             report=lambda share: report({"phase": "building", "share": share}),
-            start=building.best_measured(table.codes, table.networks, values, self.config.minimize),
+            start=assembly.best_measured(table.codes, table.networks, values, self.config.minimize),
         )
         if not len(built.codes):
-            said, kept = building.nothing_left(self.predictor.space, table.networks), ""
+            said, kept = assembly.nothing_left(self.predictor.space, table.networks), ""
             if top_k is not None and not said.startswith("All"):
                 kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
             raise ConfigError(f"{said}{kept or ';'} allow evaluated ones (--allow-evaluated) to rank those.")
-        return pd.DataFrame(building.built_records(built, self.predictor)).assign(**self._where())
+        return pd.DataFrame(assembly.built_records(built, self.predictor)).assign(**self._where())
 
 
 def read(

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from autobuild_core import registry, trust
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.building import architecture_records, groups_of, orientation, top_modules
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
 from autobuild_core.scorers._learned import DataScorer, LearnedScorer
@@ -33,8 +32,9 @@ from autobuild_core.scoring.population import (
     pooled,
     range_weights,
 )
+from autobuild_core.search.acquisition import NUM_NEXT, suggest
+from autobuild_core.search.assembly import architecture_records, groups_of, orientation, top_modules
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise
 

@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from autobuild_core import building
 from autobuild_core.architectures.records import Codes
-from autobuild_core.building import Built
 from autobuild_core.figures import charts
+from autobuild_core.search import assembly
+from autobuild_core.search.assembly import Built
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from pages import _linked, _shared
 from pages._shared import FinishedRun
@@ -62,7 +62,7 @@ def for_me(run: FinishedRun, codes: Codes) -> None:
     if found is None or found.run != run.key:
         st.caption(ABOUT)
     elif not len(found.built.codes):
-        left = building.nothing_left(run.space, run.table.networks)
+        left = assembly.nothing_left(run.space, run.table.networks)
         st.info(f"{left}: there is nothing to build." if left.startswith("All") else f"{left}: keep more modules a unit.")
     else:
         _show(run, codes, found)
@@ -72,15 +72,15 @@ def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Foun
     """The search, with its progress; any other click ends it."""
     bar = st.progress(0.0, SEARCHING)
     spec, minimize, rows = run.table.spec, run.config.minimize, run.predictions["row"].to_numpy(int)
-    measured = building.best_measured(run.table.codes[rows], run.table.networks[rows], run.targets, minimize)
+    measured = assembly.best_measured(run.table.codes[rows], run.table.networks[rows], run.targets, minimize)
     begun = np.concatenate([codes[None], measured])
 
     def report(share: float) -> None:
         bar.progress(share, SEARCHING)
 
-    built = building.build(run.predictor, run.modules, run.table.networks, num, top_k, report=report, start=begun)
+    built = assembly.build(run.predictor, run.modules, run.table.networks, num, top_k, report=report, start=begun)
     bar.empty()
-    reduced = None if top_k is None else building.reduced_space(run.modules, spec, top_k, minimize=minimize)
+    reduced = None if top_k is None else assembly.reduced_space(run.modules, spec, top_k, minimize=minimize)
     return Found(run.key, codes, built, reduced)
 
 
@@ -103,7 +103,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     now, words, better = _against(run, codes, found.built)
     order = np.argsort(~better, kind="stable")
     built = Built(found.built.codes[order], found.built.frame.iloc[order].reset_index(drop=True))
-    records = building.built_records(built, run.predictor)
+    records = assembly.built_records(built, run.predictor)
     table = charts.built_table(records)
     _verdict(run, now, int(better.sum()), len(better))
     left, right = st.columns([1, 1.8], gap="large")

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from autobuild_core import building
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, colours, drawing
 from autobuild_core.figures.colours import Lens
+from autobuild_core.search import assembly
 from pages import _building, _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("builder")
@@ -36,10 +36,10 @@ SLOT_HELP = "Choose one of the best, or type layers separated by commas: e3 k5, 
 def best_modules(run_id: str, task: str, lens: Lens) -> pd.DataFrame:
     """The best whole-unit modules of each unit, by a lens; `put`: what a slot gets, of a range its middle number."""
     one = _shared.read_run(run_id, task)
-    ranked = building.top_modules(one.modules, lens, one.config.minimize)
+    ranked = assembly.top_modules(one.modules, lens, one.config.minimize)
     ranked = ranked[ranked["rank"] <= BEST_SHOWN]
     tokens = one.table.spec.tokens
-    rows = building.module_rows(ranked, one.table.spec)
+    rows = assembly.module_rows(ranked, one.table.spec)
     return ranked.assign(put=[json.dumps([tokens[code] for code in row if code != ABSENT]) for row in rows])
 
 

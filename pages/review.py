@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from autobuild_core import building, claims, report
+from autobuild_core import claims, report
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing, review
 from autobuild_core.figures.colours import Lens
 from autobuild_core.report.page import page
+from autobuild_core.search import assembly
 from autobuild_core.store.pins import LONGEST_NOTE, Pin
 from pages import _linked, _pins, _shared, _trust
 
@@ -133,7 +134,7 @@ def overturn(one: Pin, found: dict[str, Any]) -> None:
             return
         codes = np.array([run.space.parse(evaluation["arch"]) for evaluation in found["overturn"]["evaluations"]], np.int16)
         facts = table.drop(columns="arch")
-        _linked.candidates(facts, building.architecture_records(run.space, codes, facts[[]]), f"overturn_{one.id}")
+        _linked.candidates(facts, assembly.architecture_records(run.space, codes, facts[[]]), f"overturn_{one.id}")
         _shared.csv_button(table, f"overturn_{one.id}")
 
 

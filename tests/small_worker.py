@@ -3,10 +3,11 @@
 import sys
 from types import ModuleType
 
-from autobuild_core import pipeline, suggest, trust_report, worker
+from autobuild_core import pipeline, trust_report, worker
 from autobuild_core.predictor import distillation, learning_curve
 from autobuild_core.scorers import autobuild
 from autobuild_core.scoring import interactions, population, space_map
+from autobuild_core.search import acquisition
 
 SMALL: dict[ModuleType, dict[str, int]] = {
     autobuild: {"NUM_CONTEXTS": 4},
@@ -15,7 +16,7 @@ SMALL: dict[ModuleType, dict[str, int]] = {
     pipeline: {"SPREAD_DRAWS": 256},
     population: {"NUM_DRAWS": 512},
     space_map: {"NUM_RANDOM": 1024},
-    suggest: {"POOL": 200, "OVERTURN_POOL": 40},
+    acquisition: {"POOL": 200, "OVERTURN_POOL": 40},
     distillation: {"NUM_TAUGHT": 128, "NUM_MODULES": 8},
     trust_report: {"PROBES": 256, "MOST_SAMPLED": 300},
 }

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from autobuild_core.building import orientation
 from autobuild_core.figures.charts import QUIET, blank_figure, module_name
 from autobuild_core.figures.colours import INK, PAPER, Lens, Scale, bounds, words
+from autobuild_core.search.assembly import orientation
 
 LABEL = 25  # characters of a line beside a bump chart
 Index = dict[tuple[str, str, bool], int]

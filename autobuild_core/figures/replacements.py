@@ -8,10 +8,10 @@ import pandas as pd
 
 from autobuild_core.architectures.ranges import standing_tokens
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.building import orientation
 from autobuild_core.figures.charts import module_name, rivals_of
 from autobuild_core.figures.colours import Lens, bounds, change_words, evidence
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.search.assembly import orientation
 
 
 def replacements_table(

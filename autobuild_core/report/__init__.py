@@ -32,11 +32,11 @@ from autobuild_core.datasets import title_of
 from autobuild_core.errors import ReportError
 from autobuild_core.figures import charts, colours, drawing, review, trust
 from autobuild_core.figures.colours import Lens
+from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
 from autobuild_core.store.pins import Pin, Pins
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.suggest import NUM_NEXT, suggest
 from autobuild_core.version import VERSION
 
 KIND, SCHEMA = "autobuild-review", 1

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.ranges import range_of, shown_layer
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.building import module_rows, top_modules
 from autobuild_core.scoring.population import jackknife_half_width
+from autobuild_core.search.assembly import module_rows, top_modules
 from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]

@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from autobuild_core import building, registry, spaces
+from autobuild_core import registry, spaces
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
-from autobuild_core.building import build, product_codes
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.predictor.distillation import teach
 from autobuild_core.predictor.ensemble import Predictor
@@ -16,8 +15,10 @@ from autobuild_core.scorers._learned import LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.interactions import interactions
 from autobuild_core.scoring.population import NUM_CONTEXTS, active_rows, eligible_rows, in_contexts
+from autobuild_core.search import assembly
+from autobuild_core.search.acquisition import overturning, suggest
+from autobuild_core.search.assembly import build, product_codes
 from autobuild_core.spaces import Space, space_named
-from autobuild_core.suggest import overturning, suggest
 from tests.flat_spaces import SPACES, conditional_space, forbidden_space, large_space, loose_space, mixed_space
 from tests.learning import random_predictor
 
@@ -276,7 +277,7 @@ class TestWhereModulesMeetContexts:
 
 
 def test_the_limit_of_a_product_is_not_spent_on_what_is_not_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "PRODUCT_LIMIT", 6)
+    monkeypatch.setattr(assembly, "PRODUCT_LIMIT", 6)
     made = forbidden_space()
     predictor = random_predictor(made)
     modules = score_modules(AutoBuildScorer(predictor), unit_groups(made), table_of(made, predictor))

@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from autobuild_core import building
 from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec
-from autobuild_core.building import (
+from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.scorers import describe_modules, score_modules, unit_groups
+from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.search import assembly
+from autobuild_core.search.assembly import (
     Built,
     best_measured,
     build,
@@ -21,9 +24,6 @@ from autobuild_core.building import (
     reduced_space,
     top_modules,
 )
-from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import describe_modules, score_modules, unit_groups
-from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.spaces import space_named
 from tests.learning import chain_space, flat_space, macro_data, random_predictor
 
@@ -144,7 +144,7 @@ def assert_k_best(start: Codes, frame: pd.DataFrame, spec: SpaceSpec, monkeypatc
         return sum(parts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(building, "PRODUCT_LIMIT", 10)
+        patch.setattr(assembly, "PRODUCT_LIMIT", 10)
         few = product_codes(frame, spec, 3, "good", False)
     assert [total(row) for row in few] == pytest.approx(sorted(map(total, start), reverse=True)[:10])
 
@@ -188,7 +188,7 @@ class TestBuild:
         assert len(built.codes) == 3969  # of 6,561 encodings
 
     def test_says_how_far_it_is(self, modules: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(building, "PREDICTED_AT_ONCE", 1000)
+        monkeypatch.setattr(assembly, "PREDICTED_AT_ONCE", 1000)
         shares: list[float] = []
         built = build(PREDICTOR, modules, NOTHING, 25, report=shares.append)
         assert shares == pytest.approx([1000 / 3969, 2000 / 3969, 3000 / 3969, 1.0])
@@ -210,9 +210,9 @@ class TestBuild:
         groups = [ModuleGroup(g.positions, g.codes[(g.codes != ABSENT).all(1)], g.unit) for g in groups]
         frame = describe_modules(groups, space.spec, space.sample(5, rng))
         frame["good"], frame["score"], frame["effect"] = rng.random(len(frame)), 0.0, rng.random(len(frame))
-        monkeypatch.setattr(building, "PRODUCT_LIMIT", 300)
-        monkeypatch.setattr(building, "UNREDUCED_LIMIT", 300)
-        monkeypatch.setattr(building, "IMPROVE_ROUNDS", 4)
+        monkeypatch.setattr(assembly, "PRODUCT_LIMIT", 300)
+        monkeypatch.setattr(assembly, "UNREDUCED_LIMIT", 300)
+        monkeypatch.setattr(assembly, "IMPROVE_ROUNDS", 4)
         start = product_codes(frame, space.spec, 3, "good", False)
         assert len(start) == 3**5
         assert_k_best(start, frame, predictor.spec, monkeypatch)
@@ -237,7 +237,7 @@ class TestBuild:
         good = codes[[int(predictor.predict(codes)["score"].argmax())]]
         score = float(predictor.predict(good)["score"].iloc[0])
         evaluated = space.hash_networks(good) if measured else NOTHING
-        monkeypatch.setattr(building, "IMPROVE_ROUNDS", 2)
+        monkeypatch.setattr(assembly, "IMPROVE_ROUNDS", 2)
         near = build(predictor, frame, evaluated, 5, start=good)
         check_sound(predictor, near, evaluated)
         far = build(predictor, frame, evaluated, 5)
@@ -248,7 +248,7 @@ class TestBuild:
             assert near.frame["score"][0] > far.frame["score"][0] + 0.2
         else:
             assert near.frame["score"][0] >= score - 1e-5
-            monkeypatch.setattr(building, "IMPROVE_ROUNDS", 0)
+            monkeypatch.setattr(assembly, "IMPROVE_ROUNDS", 0)
             assert build(predictor, frame, evaluated, 5, start=good).codes[0].tolist() == good[0].tolist()
 
     def test_with_top_k_what_it_begins_from_is_not_added(self, modules: pd.DataFrame) -> None:

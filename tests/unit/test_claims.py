@@ -15,10 +15,10 @@ from autobuild_core.claims import Facts, bootstrap_of_difference, student_bound,
 from autobuild_core.errors import RunError
 from autobuild_core.notebook import Run
 from autobuild_core.scoring.population import jackknife_half_width
+from autobuild_core.search.acquisition import overturning
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.run_folder import RunConfig
-from autobuild_core.suggest import overturning
 from tests.learning import flat_space, random_predictor
 
 MACRO = space_named("nas_bench_macro")

@@ -20,7 +20,6 @@ from autobuild_core.architectures.ranges import (
     with_ranges,
 )
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Condition, ModuleGroup
-from autobuild_core.building import groups_of, module_rows, product_codes, reduced_space, with_room
 from autobuild_core.figures import charts, drawing, replacements
 from autobuild_core.figures.colours import Lens, scale_for
 from autobuild_core.predictor.contexts import Contexts
@@ -28,6 +27,7 @@ from autobuild_core.scorers import RANGE, describe_modules, make_scorer, score_m
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.scoring.population import jackknife_half_width, pooled, range_weights
+from autobuild_core.search.assembly import groups_of, module_rows, product_codes, reduced_space, with_room
 from autobuild_core.spaces import Space
 from tests.flat_spaces import SPACES, Columns
 from tests.learning import random_predictor

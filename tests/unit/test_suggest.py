@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from autobuild_core.building import module_rows
 from autobuild_core.errors import ConfigError
 from autobuild_core.notebook import Run
 from autobuild_core.scorers import describe_modules, unit_groups
+from autobuild_core.search.acquisition import _contains, _greedy, contending_modules, suggest
+from autobuild_core.search.assembly import module_rows
 from autobuild_core.spaces import space_named
-from autobuild_core.suggest import _contains, _greedy, contending_modules, suggest
 from tests.learning import random_predictor
 
 

@@ -1,0 +1,1 @@
+"""From scores to architectures: what to evaluate next, and exact assembly of the best modules."""
