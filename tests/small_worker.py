@@ -3,11 +3,12 @@
 import sys
 from types import ModuleType
 
-from autobuild_core import pipeline, trust_report, worker
+from autobuild_core import pipeline, worker
 from autobuild_core.predictor import distillation, learning_curve
 from autobuild_core.scorers import autobuild
 from autobuild_core.scoring import interactions, population, space_map
 from autobuild_core.search import acquisition
+from autobuild_core.trust import report
 
 SMALL: dict[ModuleType, dict[str, int]] = {
     autobuild: {"NUM_CONTEXTS": 4},
@@ -18,7 +19,7 @@ SMALL: dict[ModuleType, dict[str, int]] = {
     space_map: {"NUM_RANDOM": 1024},
     acquisition: {"POOL": 200, "OVERTURN_POOL": 40},
     distillation: {"NUM_TAUGHT": 128, "NUM_MODULES": 8},
-    trust_report: {"PROBES": 256, "MOST_SAMPLED": 300},
+    report: {"PROBES": 256, "MOST_SAMPLED": 300},
 }
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core import trust
 from autobuild_core.spaces import space_named
+from autobuild_core.trust import statistics
 from tests.learning import macro_truth
 
 MACRO = space_named("nas_bench_macro")
@@ -30,27 +30,27 @@ def evolution_log(num: int, seed: int) -> np.ndarray:
 class TestOrder:
     def test_perfect_and_reversed_order(self) -> None:
         x = np.arange(30.0)
-        assert trust.grouped_srcc(x, x, np.arange(30)) == pytest.approx((1, 1, 1))
-        value, low, high = trust.grouped_srcc(-x, x, np.arange(30))
+        assert statistics.grouped_srcc(x, x, np.arange(30)) == pytest.approx((1, 1, 1))
+        value, low, high = statistics.grouped_srcc(-x, x, np.arange(30))
         assert (value, low, high) == pytest.approx((-1, -1, -1))
 
     def test_rows_of_a_network_are_drawn_together(self) -> None:
         rng = np.random.default_rng(0)
         a, b = rng.normal(size=40), rng.normal(size=40)
         a += b
-        single = trust.grouped_srcc(a, b, np.arange(40))
-        copied = trust.grouped_srcc(np.repeat(a, 9), np.repeat(b, 9), np.repeat(np.arange(40), 9))
+        single = statistics.grouped_srcc(a, b, np.arange(40))
+        copied = statistics.grouped_srcc(np.repeat(a, 9), np.repeat(b, 9), np.repeat(np.arange(40), 9))
         width = single[2] - single[1]
         assert copied[0] == pytest.approx(single[0])
         assert copied[2] - copied[1] == pytest.approx(width, rel=0.25)  # nine copies are no evidence
-        wrong = trust.grouped_srcc(np.repeat(a, 9), np.repeat(b, 9), np.arange(360))
+        wrong = statistics.grouped_srcc(np.repeat(a, 9), np.repeat(b, 9), np.arange(360))
         assert wrong[2] - wrong[1] < 0.6 * width
 
     def test_a_better_order_is_ahead(self) -> None:
         rng = np.random.default_rng(1)
         truth = rng.normal(size=200)
         good, bad = truth + rng.normal(0, 0.3, 200), truth + rng.normal(0, 2, 200)
-        lines = trust.against_baselines(good, {"bad": bad, "same": good}, truth, np.arange(200))
+        lines = statistics.against_baselines(good, {"bad": bad, "same": good}, truth, np.arange(200))
         assert lines[0]["ahead"] == 1.0 and lines[1]["ahead"] == 0.0  # the same is never ahead of itself
         assert lines[0]["low"] <= lines[0]["srcc"] <= lines[0]["high"]
 
@@ -59,7 +59,7 @@ class TestOrder:
         target = np.array([0.0, 0.2] * 4 + [1.0] * 8)
         low, high = predicted - 0.1, predicted + 0.1
         frame = pd.DataFrame({"target": target, "predicted": predicted, "low": low, "high": high})
-        table = trust.calibration_table(frame, 2)
+        table = statistics.calibration_table(frame, 2)
         assert table["num"].tolist() == [8, 8]
         assert table["measured"].tolist() == pytest.approx([0.1, 1.0])
         assert table["coverage"].tolist() == [0.5, 1.0]
@@ -70,7 +70,7 @@ class TestOrder:
 class TestBest:
     def test_draws_have_the_jackknife_spread(self) -> None:
         members = np.random.default_rng(0).normal(size=(60, 3))
-        draws = trust.jackknife_draws(members, 20_000)
+        draws = statistics.jackknife_draws(members, 20_000)
         assert draws.mean(0) == pytest.approx(members.mean(0), abs=0.15)
         expected = members.std(0) * math.sqrt(59) * math.sqrt(59 / 57)  # variance of t with 59 degrees of freedom
         assert draws.std(0) == pytest.approx(expected, rel=0.03)
@@ -78,7 +78,7 @@ class TestBest:
     def test_two_modules_by_hand(self) -> None:
         # The difference is 1 on average and +-0.5 by member: a t with 1 degree of freedom (Cauchy) of scale 0.5.
         members = np.array([[1.5, 0.0], [0.5, 0.0]])
-        frame = trust.best_of(members)
+        frame = statistics.best_of(members)
         assert frame["prob_best"].iloc[0] == pytest.approx(0.5 + math.atan(1 / 0.5) / math.pi, abs=0.03)
         assert frame["share_of_members"].tolist() == [1.0, 0.0]
 
@@ -86,20 +86,20 @@ class TestBest:
         rng = np.random.default_rng(2)
         members = rng.normal(0, 0.1, (200, 4)) / math.sqrt(200)
         members -= members.mean(0)
-        frame = trust.best_of(members)
+        frame = statistics.best_of(members)
         assert frame["prob_best"].to_numpy() == pytest.approx(0.25, abs=0.06)
         assert frame["cannot_be_told"].all()
         assert frame["prob_best"].sum() == pytest.approx(1)
 
     def test_a_clear_winner_is_told_and_minimised_targets_turn_it(self) -> None:
         members = np.random.default_rng(3).normal(0, 0.01, (10, 5)) + np.arange(5.0)
-        frame = trust.best_of(members)
+        frame = statistics.best_of(members)
         assert frame["prob_best"].iloc[4] == 1 and frame["cannot_be_told"].tolist() == [False] * 4 + [True]
-        assert trust.best_of(members, sign=-1)["cannot_be_told"].tolist() == [True] + [False] * 4
+        assert statistics.best_of(members, sign=-1)["cannot_be_told"].tolist() == [True] + [False] * 4
 
     def test_shared_errors_cancel(self) -> None:
         common = np.random.default_rng(4).normal(0, 5, (10, 1))
-        frame = trust.best_of(common + np.array([0.0, 0.1]))
+        frame = statistics.best_of(common + np.array([0.0, 0.1]))
         assert frame["prob_best"].iloc[1] == 1  # every member agrees on the difference
 
 
@@ -107,7 +107,7 @@ class TestDataShape:
     @pytest.mark.parametrize("num", [50, 300])
     def test_a_uniform_sample_is_called_one(self, num: int) -> None:
         for seed in range(3):
-            facts, positions = trust.data_shape(MACRO.sample(num, np.random.default_rng(seed)), MACRO)
+            facts, positions = statistics.data_shape(MACRO.sample(num, np.random.default_rng(seed)), MACRO)
             assert facts["kind"] == "uniform sample" and facts["enough"]
             assert facts["distance"] == pytest.approx(facts["uniform_distance"], rel=0.15)
             assert len(positions) == 8
@@ -115,14 +115,14 @@ class TestDataShape:
     @pytest.mark.parametrize("num", [60, 300])
     def test_an_evolution_log_is_called_one(self, num: int) -> None:
         for seed in range(3):
-            facts, _ = trust.data_shape(evolution_log(num, seed), MACRO)
+            facts, _ = statistics.data_shape(evolution_log(num, seed), MACRO)
             assert facts["kind"] == "search log"
             assert facts["effective_share"] < 0.95 and facts["distance"] > facts["uniform_distance"]
 
     def test_a_log_that_saw_one_corner_is_not_enough(self) -> None:
         codes = MACRO.sample(80, np.random.default_rng(0))
         codes[:, 2:] = 2
-        facts, positions = trust.data_shape(codes, MACRO)
+        facts, positions = statistics.data_shape(codes, MACRO)
         assert facts["kind"] == "search log" and not facts["enough"]
         assert facts["never_seen"] == pytest.approx(12 / 24)  # two of three layers at six of eight positions
         assert positions["never_seen"].tolist() == [0, 0, 2, 2, 2, 2, 2, 2]
@@ -131,10 +131,10 @@ class TestDataShape:
     def test_the_whole_space(self) -> None:
         codes = MACRO.enumerate()
         assert codes is not None
-        assert trust.data_shape(codes, MACRO)[0]["kind"] == "whole space"
+        assert statistics.data_shape(codes, MACRO)[0]["kind"] == "whole space"
 
     def test_effective_number_by_hand(self) -> None:
-        assert trust.effective_number(np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]])) == pytest.approx(
+        assert statistics.effective_number(np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]])) == pytest.approx(
             [2.0, math.exp(-0.9 * math.log(0.9) - 0.1 * math.log(0.1))]
         )
 
@@ -145,15 +145,17 @@ class TestPermutation:
 
     def test_honest_training_passes(self) -> None:
         rng = np.random.default_rng(1)
-        check = trust.permutation_check(lambda rows, new: (rng.normal(size=len(rows)), 0.01), self.scores, self.networks, 1.0)
+        check = statistics.permutation_check(
+            lambda rows, new: (rng.normal(size=len(rows)), 0.01), self.scores, self.networks, 1.0
+        )
         assert check["passed"] and abs(check["srcc"]) < check["limit"]
         assert check["num_networks"] == 100
 
     def test_a_leak_is_found(self) -> None:
         leak = lambda rows, new: (new + np.random.default_rng(2).normal(size=len(new)), 0.9)  # noqa: E731
-        check = trust.permutation_check(leak, self.scores, self.networks, 1.0)
+        check = statistics.permutation_check(leak, self.scores, self.networks, 1.0)
         assert not check["passed"] and check["srcc"] > 0.5
-        said = trust.verdict(0.99, 400, {"permutation": check})
+        said = statistics.verdict(0.99, 400, {"permutation": check})
         assert said["verdict"] == "not trustworthy" and "leaks" in said["verdict_why"]
 
     def test_labels_move_between_networks_and_twins_stay_alike(self) -> None:
@@ -163,7 +165,7 @@ class TestPermutation:
             seen.update(rows=rows, new=new)
             return new * 0 + np.arange(len(new)), 0.0
 
-        trust.permutation_check(remember, np.repeat(self.scores[:100], 2), self.networks, 1.0)
+        statistics.permutation_check(remember, np.repeat(self.scores[:100], 2), self.networks, 1.0)
         assert (seen["new"][0::2] == seen["new"][1::2]).all()
         assert sorted(seen["new"][0::2]) == pytest.approx(sorted(self.scores[:100]))
         assert abs(np.corrcoef(seen["new"][0::2], self.scores[:100])[0, 1]) < 0.3
@@ -171,32 +173,32 @@ class TestPermutation:
     def test_layer_spread_by_hand(self) -> None:
         codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.int16)
         scores = np.array([0.0, 0.0, 2.0, 2.0])  # the first position decides: means -1, +1; the second 0, 0
-        assert trust.layer_spread(scores, codes, 2) == pytest.approx(math.sqrt(0.5))
+        assert statistics.layer_spread(scores, codes, 2) == pytest.approx(math.sqrt(0.5))
 
 
 class TestVerdict:
     def test_words(self) -> None:
-        assert trust.verdict(0.95, 200)["verdict"] == "trustworthy"
-        assert trust.verdict(0.95, 40)["verdict"] == "thin"
-        assert trust.verdict(0.7, 400)["verdict"] == "thin"
-        assert trust.verdict(0.3, 400)["verdict"] == "not trustworthy"
-        assert trust.verdict(float("nan"), 400)["verdict"] == "not trustworthy"
+        assert statistics.verdict(0.95, 200)["verdict"] == "trustworthy"
+        assert statistics.verdict(0.95, 40)["verdict"] == "thin"
+        assert statistics.verdict(0.7, 400)["verdict"] == "thin"
+        assert statistics.verdict(0.3, 400)["verdict"] == "not trustworthy"
+        assert statistics.verdict(float("nan"), 400)["verdict"] == "not trustworthy"
 
     def test_a_log_without_overlap_is_not_enough(self) -> None:
         data = {"enough": False, "kind": "search log", "seldom_seen": 0.4}
-        said = trust.verdict(0.95, 200, {"data": data})
+        said = statistics.verdict(0.95, 200, {"data": data})
         assert said["verdict"] == "not enough" and "40%" in said["verdict_why"]
 
     def test_a_better_baseline_is_a_doubt_unless_by_a_hair(self) -> None:
         better = {"title": "Ridge on ranks", "srcc": 0.97, "ahead": 0.0}
-        assert trust.verdict(0.93, 200, {"baselines": [better]})["verdict"] == "thin"
-        assert trust.verdict(0.965, 200, {"baselines": [better]})["verdict"] == "trustworthy"
+        assert statistics.verdict(0.93, 200, {"baselines": [better]})["verdict"] == "thin"
+        assert statistics.verdict(0.965, 200, {"baselines": [better]})["verdict"] == "trustworthy"
 
 
 def test_agreement_by_hand() -> None:
     front = {"unit_index": [0, 0, 0, 1, 1, 1], "positions": "p", "layers": list("abcabc")}
     ours = pd.DataFrame(front | {"score": [1.0, 2, 3, 1, 2, 3]})
     theirs = pd.DataFrame(front | {"score": [10.0, 20, 30, 3, 2, 1]})
-    assert trust.agreement(ours, theirs) == pytest.approx(0.0)  # 1 in one unit, -1 in the other
-    assert trust.agreement(ours, ours) == pytest.approx(1.0)
-    assert trust.agreement(ours, theirs.assign(score=1.0)) is None
+    assert statistics.agreement(ours, theirs) == pytest.approx(0.0)  # 1 in one unit, -1 in the other
+    assert statistics.agreement(ours, ours) == pytest.approx(1.0)
+    assert statistics.agreement(ours, theirs.assign(score=1.0)) is None

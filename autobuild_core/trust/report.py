@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core import registry, trust
+from autobuild_core import registry
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
@@ -37,6 +37,7 @@ from autobuild_core.search.assembly import architecture_records, groups_of, orie
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise
+from autobuild_core.trust import statistics
 
 Array = NDArray[np.float64]
 MOST_EXACT, MOST_SAMPLED = 20_000, 3_000  # whole-unit modules that every scorer scores: by table look-up, by contexts
@@ -89,8 +90,8 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
     scorers = applicable_scorers(predictor, rows, trained.fold)
     target = Target(predictor.target_name, predictor.minimize)
     oriented = predictor.scaling.sign * trained.values
-    srcc = dict(zip(("value", "low", "high"), trust.grouped_srcc(trained.scores, oriented, rows.networks), strict=True))
-    data, positions = trust.data_shape(rows.codes, predictor.space)
+    srcc = dict(zip(("value", "low", "high"), statistics.grouped_srcc(trained.scores, oriented, rows.networks), strict=True))
+    data, positions = statistics.data_shape(rows.codes, predictor.space)
     table = scorer_table(trained, scorers)
     bootstraps = Bootstraps.draw(
         predictor, predictor.space.canonical(rows.codes), predictor.scaling.to_scores(trained.values), rows.networks
@@ -110,17 +111,17 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
     folder.write_frame("scorers.parquet", table)
     folder.write_frame("trust_best.parquet", best)
     folder.write_frame("trust_positions.parquet", positions)
-    folder.write_frame("trust_calibration.parquet", trust.calibration_table(trained.predictions))
+    folder.write_frame("trust_calibration.parquet", statistics.calibration_table(trained.predictions))
     folder.write_frame("interactions.parquet", interactions(predictor, trained.modules, predictor.minimize))
     folder.write_frame("next.parquet", next_table(trained))
     report["seconds"] = time.monotonic() - start
     if refit is not None:
         probes = predictor.space.sample(PROBES, np.random.default_rng(1))
-        real = trust.layer_spread(predictor.member_scores(probes).mean(0).astype(float), probes, len(predictor.spec.tokens))
+        real = statistics.layer_spread(predictor.member_scores(probes).mean(0).astype(float), probes, len(predictor.spec.tokens))
         scores = predictor.scaling.to_scores(trained.values)
-        report["permutation"] = trust.permutation_check(refit, scores, rows.networks, real)
+        report["permutation"] = statistics.permutation_check(refit, scores, rows.networks, real)
         report["permutation"]["seconds"] = time.monotonic() - start - report["seconds"]
-    said = trust.verdict(quality["srcc"], quality["num_networks"], report)
+    said = statistics.verdict(quality["srcc"], quality["num_networks"], report)
     report["reasons"] = said.pop("reasons")
     return {"trust": report} | said
 
@@ -147,7 +148,7 @@ def _baselines(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -> 
     if not held:
         return []
     measured = next(iter(s for s, why_not in scorers.values() if why_not is None)).evaluated.values
-    lines = trust.against_baselines(trained.scores[first], held, sign * measured, networks)
+    lines = statistics.against_baselines(trained.scores[first], held, sign * measured, networks)
     return [line | {"title": scorers[line["scorer"]][0].title} for line in lines]
 
 
@@ -184,7 +185,7 @@ def _cost(table: pd.DataFrame, scorers: dict[str, tuple[Any, str | None]]) -> di
     if why_not is not None:
         return {"metric": "", "agreement": None, "why_not": why_not}
     ours, theirs = (table[table["scorer"] == name] for name in (DEFAULT_SCORER, "cost"))
-    return {"metric": scorer.metric, "agreement": trust.agreement(ours, theirs), "why_not": None}
+    return {"metric": scorer.metric, "agreement": statistics.agreement(ours, theirs), "why_not": None}
 
 
 def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
@@ -198,16 +199,16 @@ def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
     predictor, parts = trained.predictor, []
     sign, whole = orientation("score", predictor.minimize), trained.whole
     for _, unit in whole.groupby("unit_index", sort=False):
-        top = unit.head(trust.CONTENDERS if trained.scorer.population.exact else trust.CONTENDERS_IN_CONTEXTS).reset_index(
-            drop=True
-        )
+        top = unit.head(
+            statistics.CONTENDERS if trained.scorer.population.exact else statistics.CONTENDERS_IN_CONTEXTS
+        ).reset_index(drop=True)
         members = _members(trained, top)
         width = (top["effect_high"] - top["effect_low"]).to_numpy(float) / 2
         beside = trained.scorer.means_beside(groups_of(top, predictor.spec)[0][0])
         own = jackknife_half_width(members - beside[:, None])
         scale = float(np.median(width / np.maximum(own, 1e-12))) if np.isfinite(width).all() else 1.0
         found = top[["unit_index", "positions", "layers", "rank", "num_evaluated", "score"]]
-        found = found.join(trust.best_of(members, sign, float(np.clip(scale, 0.2, 5.0))))
+        found = found.join(statistics.best_of(members, sign, float(np.clip(scale, 0.2, 5.0))))
         found = found.join(_bootstrap_share(trained, top.head(STABLE_CONTENDERS), bootstraps))
         parts.append(found[found["cannot_be_told"] | (found["rank"] <= 5)])
     return pd.concat(parts, ignore_index=True)

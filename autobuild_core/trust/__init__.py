@@ -1,0 +1,1 @@
+"""Should I trust this? The statistics, the label-permutation check and the report of them."""
