@@ -19,7 +19,7 @@ import numpy as np
 from autobuild_core import notebook, registry
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
-from autobuild_core.memory import keep_freed_memory, wait_briefly
+from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.spaces import unit_facts
 from autobuild_core.spaces._configspace import declared_json

@@ -21,7 +21,7 @@ from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Lens, Scale
-from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.notebook import Run
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space

@@ -315,7 +315,7 @@ PLANTED: list[tuple[Callable[[Path], object], str, str]] = [
     (upward, f"{PACKAGE}/records.py", "from autobuild_core.store.workspace import Workspace"),
     (upward, f"{PACKAGE}/spaces/__init__.py", "def f():\n    from autobuild_core import scaling"),
     (upward, f"{PACKAGE}/spaces/flat.py", "from ..jobs import poll"),
-    (upward, f"{PACKAGE}/runs.py", "import importlib\nimportlib.import_module('autobuild_core.worker')"),
+    (upward, f"{PACKAGE}/runs.py", "import importlib\nimportlib.import_module('autobuild_core.jobs.worker')"),
     (streamlit_in_core, f"{PACKAGE}/spaces/flat.py", "def f():\n    import streamlit as st"),
     (wrongly_heavy, f"{PACKAGE}/targets.py", "def f():\n    from scipy.stats import rankdata"),
     (wrongly_heavy, f"{PACKAGE}/jobs.py", "def f():\n    from autobuild_core import worker, model"),

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core import warm
 from autobuild_core.benchmark import report as show
 from autobuild_core.benchmark.measures import SAMPLED_MODULES, Result, read, write_synthetic
 from autobuild_core.benchmark.truth import PRODUCT_K
 from autobuild_core.errors import ConfigError, RunError
+from autobuild_core.jobs import warm
 from autobuild_core.registry import ROOT
 from autobuild_core.spaces import space_named
 from autobuild_core.store import tables

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec, UnitSpec
 from autobuild_core.benchmark.truth import PRODUCT_K, Truth
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.memory import keep_freed_memory, wait_briefly
+from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.store import tables
 from autobuild_core.store.run_folder import RunFolder
@@ -107,10 +107,11 @@ def measure_train(options: Result) -> Result:
 
     With "columns" the data are `columns_table`.
     """
-    from autobuild_core import notebook, pipeline
+    from autobuild_core import notebook
+    from autobuild_core.jobs.kinds import train
     from autobuild_core.predictor import loss, training
 
-    assert loss and pipeline and training  # imported before the clock starts
+    assert loss and train and training  # imported before the clock starts
     result: Result = {}
     with clock(result, "read_s"):
         table = columns_table(options["columns"], options["rows"]) if options.get("columns") else read(options)[0]
@@ -248,7 +249,8 @@ def measure_published(options: Result) -> Result:
 
 def measure_start(options: Result) -> Result:
     """From submitting a run to its worker's first word, and to its first training step: warm and cold."""
-    from autobuild_core import jobs, warm
+    from autobuild_core.jobs import executor as executors
+    from autobuild_core.jobs import warm
     from autobuild_core.store.workspace import Workspace
 
     space = space_named("nas_bench_macro")
@@ -259,7 +261,7 @@ def measure_start(options: Result) -> Result:
     with tempfile.TemporaryDirectory(prefix="autobuild-benchmark-") as scratch:
         workspace = Workspace(scratch)
         data = workspace.add_dataset(table, "start")
-        executor = jobs.SubprocessExecutor(workspace, 1, options["threads"])
+        executor = executors.SubprocessExecutor(workspace, 1, options["threads"])
         for name in ("cold", "warm"):
             executor.use_warm = name == "warm"
             wait(lambda: not executor.use_warm or executor.keep_warm(), 120)

@@ -114,7 +114,7 @@ def test_the_form_is_open_for_who_comes_from_data_and_folded_for_who_looks_at_a_
 def test_the_form_is_open_where_other_data_are_chosen_and_folds_when_a_run_starts(
     in_state: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    monkeypatch.setattr("autobuild_core.jobs.executor.SubprocessExecutor.poll", lambda self: None)
     run, other = in_state.runs()["id"].iloc[0], in_state.add_dataset(read_table(flat_file(tmp_path / "flat.csv")), "Flat")
     app = open_page("data", run=run, arch="row:3")
     next(box for box in app.selectbox if box.label == "Data set").set_value(other).run()
@@ -130,7 +130,7 @@ def test_the_form_is_open_where_other_data_are_chosen_and_folds_when_a_run_start
 
 @pytest.mark.parametrize("in_state", ["no run"], indirect=True)
 def test_cancelling_a_queued_run_ends_it_on_the_page(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    monkeypatch.setattr("autobuild_core.jobs.executor.SubprocessExecutor.poll", lambda self: None)
     run = in_state.add_run(in_state.datasets()["id"].iloc[0], "mean_acc", name="Waiting")
     set_state(in_state, run, "queued")
     app = open_page("train")
@@ -370,7 +370,7 @@ def test_a_run_whose_data_were_deleted_says_so_on_data_and_puts_them_back(in_sta
 
 @pytest.mark.parametrize("in_state", ["no run"], indirect=True)
 def test_a_target_is_given_a_name_and_a_unit(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    monkeypatch.setattr("autobuild_core.jobs.executor.SubprocessExecutor.poll", lambda self: None)
     app = open_page("data")
     fields = {box.label: box for box in app.text_input}
     fields["Target, an equation over the metrics"].set_value("mean_acc / log10(flops)").run()

@@ -311,7 +311,7 @@ def test_a_second_file_takes_the_first_ones_place(in_state: Workspace, tmp_path:
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
 def test_stopped_trials_can_be_left_out_of_a_training(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.poll", lambda self: None)
+    monkeypatch.setattr("autobuild_core.jobs.executor.SubprocessExecutor.poll", lambda self: None)
     app = drop(trials())
     app.button(key="use_columns").click().run()
     app.switch_page("pages/train.py").run()

@@ -119,7 +119,7 @@ def test_an_overflow_proposes_a_fraction(in_state: Workspace) -> None:
 @pytest.mark.parametrize("in_state", ["no run"], indirect=True)
 def test_start_queues_a_run(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("autobuild_core.jobs.SubprocessExecutor.submit", lambda self, run_id: asked.append(run_id))
+    monkeypatch.setattr("autobuild_core.jobs.executor.SubprocessExecutor.submit", lambda self, run_id: asked.append(run_id))
     app = open_page("train")
     app.number_input[0].set_value(7)
     next(b for b in app.button if b.label == "Start training").click().run()

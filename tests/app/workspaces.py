@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import read_table
-from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.store.workspace import RunFolder, Workspace
 from tests import kept
 from tests.learning import cell_csv

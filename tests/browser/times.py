@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page
 
 from autobuild_core.datasets import read_table
-from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.store.workspace import SAMPLE_RUN, Workspace
 from tests.app.workspaces import deep_file, large_file, macro_file, train
 from tests.browser.conftest import DRAWN, LAST_SEEN, RECOLOUR, ROOT, Watch, drag, opened

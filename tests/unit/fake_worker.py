@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from autobuild_core.errors import TargetError
-from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.jobs.executor import SubprocessExecutor
+from autobuild_core.jobs.supervisor import Supervisor
+from autobuild_core.jobs.worker import Worker
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.workspace import Workspace
-from autobuild_core.supervisor import Supervisor
-from autobuild_core.worker import Worker
 
 
 class FakeExecutor(SubprocessExecutor):

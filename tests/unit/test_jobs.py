@@ -12,10 +12,11 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from autobuild_core import jobs, warm
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.jobs import executor as jobs
+from autobuild_core.jobs import warm
+from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.registry import ROOT
 from autobuild_core.store.workspace import Workspace
 from tests.unit.fake_worker import FakeExecutor

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autobuild_core import jobs, warm
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.jobs import SubprocessExecutor
+from autobuild_core.jobs import executor as jobs
+from autobuild_core.jobs import warm
+from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.store.workspace import Workspace
 from tests.unit.fake_worker import FakeExecutor
 from tests.unit.test_jobs import pid, state, supervised, until
@@ -115,6 +116,6 @@ def test_a_real_run_is_started_by_what_has_its_imports_done(workspace: Workspace
 
 
 def test_importing_it_is_light() -> None:
-    code = "import sys, autobuild_core.supervisor; print([m for m in ('torch', 'scipy', 'streamlit') if m in sys.modules])"
+    code = "import sys, autobuild_core.jobs.supervisor; print([m for m in ('torch', 'scipy', 'streamlit') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from autobuild_core import jobs, worker
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import Cancelled, DataError
+from autobuild_core.jobs import executor as jobs
+from autobuild_core.jobs import worker
+from autobuild_core.jobs.worker import Worker
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.workspace import Workspace, content_hash
-from autobuild_core.worker import Worker
 from tests.unit.test_jobs import until
 
 
@@ -92,7 +93,8 @@ def test_cancel_flag_is_read_by_should_stop(workspace: Workspace, table: ArchTab
 
 
 def test_import_is_light() -> None:
-    code = "import sys, autobuild_core.worker; print([m for m in ('torch', 'scipy', 'sklearn', 'streamlit') if m in sys.modules])"
+    code = "import sys, autobuild_core.jobs.worker; heavy = ('torch', 'scipy', 'sklearn', 'streamlit'); "
+    code += "print([m for m in heavy if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -1,4 +1,4 @@
-"""`python -m autobuild_core.supervisor WORKSPACE`: has the pipeline loaded and forks a worker whenever it is asked to (warm.py).
+"""`python -m autobuild_core.jobs.supervisor WORKSPACE`: has torch loaded and forks a worker whenever it is asked to (warm.py).
 
 It is a process of its own, not the app's: torch stays out of the app, and workers outlive a server that restarts. It computes
 nothing, so that no thread pool exists when it forks. A worker is as if it had been started by hand: a session and a process group
@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from autobuild_core import warm, worker
-from autobuild_core.memory import wait_briefly
+from autobuild_core.jobs import warm, worker
+from autobuild_core.jobs.memory import wait_briefly
 
 IDLE_SECONDS = 1800.0
 LOOK_SECONDS = 5.0
-PRELOADED = ("autobuild_core.pipeline", "autobuild_core.predictor.training")
+PRELOADED = ("autobuild_core.jobs.kinds.train", "autobuild_core.predictor.training")
 Main = Callable[[list[str]], int]
 
 
@@ -129,7 +129,7 @@ class Supervisor:
 def main(arguments: list[str] | None = None) -> int:
     """The command line of the supervisor."""
     parser = argparse.ArgumentParser(
-        prog="python -m autobuild_core.supervisor", description="Starts workers without their imports."
+        prog="python -m autobuild_core.jobs.supervisor", description="Starts workers without their imports."
     )
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--threads", type=int, default=2)

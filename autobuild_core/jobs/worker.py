@@ -1,6 +1,6 @@
-"""`python -m autobuild_core.worker RUN_FOLDER`: one training in its own process; the one place where a whole pipeline meets.
+"""`python -m autobuild_core.jobs.worker RUN_FOLDER`: one training in its own process.
 
-Its output goes to log.txt of the run folder (jobs.py sees to that). Whatever happens, the run ends in a state with one clear
+Its output goes to log.txt of the run folder (executor.py sees to that). Whatever happens, the run ends in a state with one clear
 sentence: an error that the user can mend says it itself, any other leaves its traceback in the log.
 """
 
@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autobuild_core import jobs
 from autobuild_core.errors import Cancelled, StudioError
-from autobuild_core.memory import keep_freed_memory, wait_briefly
+from autobuild_core.jobs.executor import BEAT_SECONDS, CANCEL_SECONDS, Executor, SubprocessExecutor, kill_group
+from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
+from autobuild_core.store import queue
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.workspace import Workspace
 
@@ -35,7 +36,7 @@ class Worker:
         executor: called at the end, so that the queue moves on; None for a run folder on its own.
     """
 
-    def __init__(self, folder: RunFolder, workspace: Workspace | None = None, executor: jobs.Executor | None = None) -> None:
+    def __init__(self, folder: RunFolder, workspace: Workspace | None = None, executor: Executor | None = None) -> None:
         self.folder, self.workspace, self.executor = folder, workspace, executor
         self.run_id = folder.path.name
         self.stopped = threading.Event()  # a signal, or the cancel flag
@@ -46,12 +47,12 @@ class Worker:
         """Trains to the end.
 
         Args:
-            train: what trains; None = pipeline.train_run.
+            train: what trains; None = `kinds.train.train_run`.
 
         Returns:
             The state the run ended in; "" when the run is not this process's to train.
         """
-        if self.workspace and not jobs.begin(self.workspace, self.run_id):
+        if self.workspace and not queue.begin(self.workspace, self.run_id):
             return ""
         if not self.workspace:
             self.folder.set_state("running")
@@ -95,20 +96,20 @@ class Worker:
         now = time.monotonic()
         if self.workspace and not self.stopped.is_set() and now - self.asked_at >= ASK_SECONDS:
             self.asked_at = now
-            if jobs.cancel_asked(self.workspace, self.run_id) is not None:
+            if queue.cancel_asked(self.workspace, self.run_id) is not None:
                 self.stopped.set()
         return self.stopped.is_set()
 
     def _heartbeat(self) -> None:
         """Says every 2 s that the worker lives; ends it when it was asked to stop 3 s ago, or is not wanted any more."""
-        while self.workspace and not self.done.wait(jobs.BEAT_SECONDS / 2):
+        while self.workspace and not self.done.wait(BEAT_SECONDS / 2):
             try:
-                wanted = jobs.beat(self.workspace, self.run_id)
-                asked = jobs.cancel_asked(self.workspace, self.run_id)
+                wanted = queue.beat(self.workspace, self.run_id)
+                asked = queue.cancel_asked(self.workspace, self.run_id)
             except Exception:  # a full disk or a locked registry must not silence the heart for good
                 self.folder.log(traceback.format_exc())
                 continue
-            if not wanted or (asked is not None and time.time() - asked > jobs.CANCEL_SECONDS):
+            if not wanted or (asked is not None and time.time() - asked > CANCEL_SECONDS):
                 self._end("cancelled", "")
                 leave_at_once()
 
@@ -117,7 +118,7 @@ class Worker:
         if not self.workspace:
             self.folder.set_state(state, error)
             return
-        jobs.end(self.workspace, self.run_id, state, error)
+        queue.end(self.workspace, self.run_id, state, error)
         if self.executor:
             self.executor.poll()
 
@@ -128,21 +129,21 @@ class Worker:
 
 def _pipeline() -> Train:
     """The real training. Importing it takes seconds, so it is done when the heart beats already."""
-    from autobuild_core import pipeline
+    from autobuild_core.jobs.kinds import train
 
-    return pipeline.train_run
+    return train.train_run
 
 
 def leave_at_once() -> None:
     """Ends this process and, in a session of its own, whatever it started."""
     if os.getpgrp() == os.getpid():
-        jobs.kill_group(os.getpid())
+        kill_group(os.getpid())
     os._exit(1)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line of a worker; 0 when the run finished, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m autobuild_core.worker", description="Trains one run folder.")
+    parser = argparse.ArgumentParser(prog="python -m autobuild_core.jobs.worker", description="Trains one run folder.")
     parser.add_argument("run_folder", type=Path)
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--max-running", type=int, default=1)
@@ -154,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     wait_briefly()
     workspace = Workspace(options.workspace) if options.workspace else None
     limits = (options.max_running, options.threads, options.warm)
-    executor = jobs.SubprocessExecutor(workspace, *limits) if workspace else None
+    executor = SubprocessExecutor(workspace, *limits) if workspace else None
     worker = Worker(RunFolder(options.run_folder), workspace, executor)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.stop)

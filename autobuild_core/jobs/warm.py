@@ -93,7 +93,7 @@ def keep_ready(workspace: Path, threads: int) -> bool:
         return False  # it is on its way
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": search, **thread_limits(threads)}
-    command = [sys.executable, "-m", "autobuild_core.supervisor", str(workspace.resolve()), "--threads", str(threads)]
+    command = [sys.executable, "-m", "autobuild_core.jobs.supervisor", str(workspace.resolve()), "--threads", str(threads)]
     nothing = subprocess.DEVNULL
     with (workspace / "supervisor.log").open("wb") as log:
         child = subprocess.Popen(
