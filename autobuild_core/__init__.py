@@ -15,7 +15,7 @@ from autobuild_core.version import VERSION
 
 if TYPE_CHECKING:
     from autobuild_core import figures
-    from autobuild_core.notebook import Run, read, train
+    from autobuild_core.api import Run, read, train
 
 __version__ = VERSION
 __all__ = ["Run", "figures", "read", "train"]
@@ -26,5 +26,5 @@ def __getattr__(name: str) -> Any:
     if name == "figures":
         return importlib.import_module("autobuild_core.figures")
     if name in __all__:
-        return getattr(importlib.import_module("autobuild_core.notebook"), name)
+        return getattr(importlib.import_module("autobuild_core.api"), name)
     raise AttributeError(f"module 'autobuild_core' has no attribute '{name}'")

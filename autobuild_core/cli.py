@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from autobuild_core import notebook, registry
+from autobuild_core import api, registry
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
@@ -83,7 +83,7 @@ def inspect(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def _read(options: argparse.Namespace) -> ArchTable:
     """The table of --format, --space and --role."""
-    return notebook.read(options.data, options.format, options.space, roles_of(options.role))
+    return api.read(options.data, options.format, options.space, roles_of(options.role))
 
 
 def roles_of(given: Iterable[str]) -> dict[str, str]:
@@ -117,7 +117,7 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     called = {"target_name": options.target_name, "target_unit": options.target_unit}
     settings["drop_stopped"] = options.drop_stopped
     try:
-        run = notebook.train(
+        run = api.train(
             table,
             options.target,
             options.out,
@@ -183,7 +183,7 @@ def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"num": len(frame), "path": str(options.out), "information": removed} | _where(run)
 
 
-def _held_run(options: argparse.Namespace) -> notebook.Run:
+def _held_run(options: argparse.Namespace) -> api.Run:
     """The run, held at what --context says.
 
     Raises:
@@ -195,10 +195,10 @@ def _held_run(options: argparse.Namespace) -> notebook.Run:
         if not equals or not name or not value:
             raise ConfigError(f"--context: got '{given}', expected NAME=VALUE.")
         chosen[name] = value
-    return notebook.Run(options.run, chosen)
+    return api.Run(options.run, chosen)
 
 
-def _where(run: notebook.Run) -> dict[str, Any]:
+def _where(run: api.Run) -> dict[str, Any]:
     """{"context": what the result holds at}, where contexts vary."""
     return {"context": run.holds_at} if run.holds_at else {}
 
@@ -239,7 +239,7 @@ def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     world = truths.World.made()
     if options.data is not None:
-        table = notebook.read(options.data)
+        table = api.read(options.data)
         world = truths.World.of(table, Target(options.target, options.minimize).values(table.metrics))
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
     cases = [(name, seed) for name in options.truths or truths.TRUTHS for seed in options.seeds]
@@ -257,8 +257,8 @@ def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Writes the design review of a run: one offline HTML file, or JSON."""
-    from autobuild_core import report as reports
-    from autobuild_core.report.page import page
+    from autobuild_core.review import bundle as reports
+    from autobuild_core.review.page import page
     from autobuild_core.store.pins import Pins
 
     out = options.out or str(Path(options.run) / "review.html")
@@ -275,7 +275,7 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def verify(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Works every number of a report out again from its data, and fails where one differs."""
-    from autobuild_core import verifying
+    from autobuild_core.review import verifying
 
     checks = verifying.verify(options.report, options.data, options.tolerance, progress)
     progress.close()

@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from autobuild_core import claims
-from autobuild_core.claims import Facts
 from autobuild_core.errors import StudioError
 from autobuild_core.figures.colours import Lens
+from autobuild_core.review import record
+from autobuild_core.review.record import Facts
 from autobuild_core.store.pins import LONGEST_NOTE, Claim, Pin, Pins
 from pages import _shared
 from pages._selection import Module
@@ -41,7 +41,7 @@ def facts_of(run: _shared.FinishedRun) -> Facts:
 @st.cache_data(max_entries=256, show_spinner="Working out the claim")
 def _record(run_id: str, task: str, changed: float, claim: Claim) -> tuple[dict[str, Any], Any]:
     facts = facts_of(_shared.read_run(run_id, task))
-    return claims.record(facts, claim), claims.rivals_table(facts, claim)
+    return record.record(facts, claim), record.rivals_table(facts, claim)
 
 
 def record_of(run: _shared.FinishedRun, claim: Claim) -> tuple[dict[str, Any], Any]:

@@ -17,12 +17,12 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
+from autobuild_core.api import Run
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Lens, Scale
 from autobuild_core.jobs.executor import SubprocessExecutor
-from autobuild_core.notebook import Run
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.run_folder import ACTIVE_STATES, RunConfig

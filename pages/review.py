@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from autobuild_core import claims, report
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing, review
 from autobuild_core.figures.colours import Lens
-from autobuild_core.report.page import page
+from autobuild_core.review import record
+from autobuild_core.review.bundle import Bundle, make_bundle, to_json
+from autobuild_core.review.page import page
 from autobuild_core.search import assembly
 from autobuild_core.store.pins import LONGEST_NOTE, Pin
 from pages import _linked, _pins, _shared, _trust
@@ -29,13 +30,13 @@ pins = _pins.pins_of(run)
 def exports(kept: list[Pin]) -> None:
     """The report as a page and as JSON, and how whoever gets it can check it."""
 
-    def bundle() -> report.Bundle:
-        return report.make_bundle(_shared.workspace().run(run.id), pins.all(), run.name, _pins.facts_of(run))
+    def bundle() -> Bundle:
+        return make_bundle(_shared.workspace().run(run.id), pins.all(), run.name, _pins.facts_of(run))
 
     left, right = st.columns([1, 2.2], vertical_alignment="center", gap="medium")
     files = (
         ("One HTML file", "review.html", "text/html", lambda: page(bundle())),
-        ("JSON", "review.json", "application/json", lambda: report.to_json(bundle())),
+        ("JSON", "review.json", "application/json", lambda: to_json(bundle())),
     )
     with left, st.container(horizontal=True):
         for label, name, mime, make in files:
@@ -83,7 +84,7 @@ def card(number: int, one: Pin) -> None:
             st.button("Delete", key=f"delete_{one.id}", on_click=forget, args=(one,))
             return
         heading, show, delete = st.columns([7, 1.5, 1], vertical_alignment="center")
-        heading.subheader(_shared.plain(claims.sentence(found), 300), anchor=False)
+        heading.subheader(_shared.plain(record.sentence(found), 300), anchor=False)
         if show.button("Show the module", key=f"show_{one.id}", type="tertiary", icon=":material/account_tree:"):
             row = (found["with_it"] or {}).get("source_row")
             choices = {"module": _pins.module_of(one.claim).text, "hop": found["hop"] or None, "lens": one.claim.lens}
@@ -91,15 +92,15 @@ def card(number: int, one: Pin) -> None:
         delete.button("Delete", key=f"delete_{one.id}", type="tertiary", icon=":material/delete:", on_click=forget, args=(one,))
         left, right = st.columns([1.15, 1], gap="large")
         with left:
-            line = claims.effect_of(found)
+            line = record.effect_of(found)
             lens = Lens(line["lens"]) if line["lens"] in list(Lens) else Lens.SCORE
             figure = review.claim_figure(rivals, line, run.scale(lens), _shared.theme())
-            _shared.show(figure, None, f"claim_{number}", claims.sentence(found), key=f"plot_{one.id}")
-            st.table(claims.effects_table(found).set_index("lens"), border="horizontal")
+            _shared.show(figure, None, f"claim_{number}", record.sentence(found), key=f"plot_{one.id}")
+            st.table(record.effects_table(found).set_index("lens"), border="horizontal")
         with right:
             key = f"review_note_{one.id}"
             st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))
-            remarks = claims.remarks(found, run.label.title)
+            remarks = record.remarks(found, run.label.title)
             st.markdown("  \n".join(f":gray[{name}:] {_shared.plain(text, 400)}" for name, text in remarks))
         examples(one, found)
         overturn(one, found)
@@ -110,7 +111,7 @@ def examples(one: Pin, found: dict[str, Any]) -> None:
     with st.expander("The best measured with it, and the best without it", key=f"examples_{one.id}", on_change="rerun") as folded:
         if not folded.open:
             return
-        for column, (name, title) in zip(st.columns(2, gap="large"), claims.EXAMPLES.items(), strict=True):
+        for column, (name, title) in zip(st.columns(2, gap="large"), record.EXAMPLES.items(), strict=True):
             about = found[name]
             if about is None:
                 column.caption(f"{title}: none was measured.")
@@ -127,8 +128,8 @@ def overturn(one: Pin, found: dict[str, Any]) -> None:
     with st.expander("The five evaluations most likely to overturn it", key=f"overturn_{one.id}", on_change="rerun") as folded:
         if not folded.open:
             return
-        st.caption(_shared.plain(claims.overturn_words(found), 300))
-        table = claims.overturn_table(found)
+        st.caption(_shared.plain(record.overturn_words(found), 300))
+        table = record.overturn_table(found)
         if table.empty:
             st.caption("Every network was evaluated already.")
             return

@@ -96,8 +96,8 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture(scope="session")
 def trained(_kept: None) -> Any:
-    """One finished run (`autobuild_core.notebook.Run`) that the tests of the learning core share; nothing may write into it."""
-    from autobuild_core.notebook import Run
+    """One finished run (`autobuild_core.api.Run`) that the tests of the learning core share; nothing may write into it."""
+    from autobuild_core.api import Run
     from tests.learning import trained_run
 
     return Run(kept.once("learning", trained_run))

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.api import Run, train
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.architectures.structure import structure_features, structure_scale
-from autobuild_core.notebook import Run, train
 from autobuild_core.predictor.ensemble import Calibration, Predictor
 from autobuild_core.predictor.forward import RANDOM, SOLVED, Network
 from autobuild_core.spaces import Space, load_space, space_named

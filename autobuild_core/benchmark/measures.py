@@ -50,9 +50,9 @@ def draw(table: ArchTable, size: int, seed: int) -> tuple[NDArray[np.intp], NDAr
 
 def read(options: Result) -> tuple[ArchTable, Array]:
     """The rows of the data with a target, and the target as larger-is-better."""
-    from autobuild_core import notebook
+    from autobuild_core import api
 
-    table = notebook.read(options["data"])
+    table = api.read(options["data"])
     values = Target(options["target"], options["minimize"]).values(table.metrics)
     known = np.isfinite(values)
     return table.take(known), values[known] * (-1 if options["minimize"] else 1)
@@ -107,7 +107,7 @@ def measure_train(options: Result) -> Result:
 
     With "columns" the data are `columns_table`.
     """
-    from autobuild_core import notebook
+    from autobuild_core import api
     from autobuild_core.jobs.kinds import train
     from autobuild_core.predictor import loss, training
 
@@ -126,9 +126,7 @@ def measure_train(options: Result) -> Result:
             last = time.perf_counter()
 
     settings = {"threads": options["threads"], "num_members": options["members"], "num_steps": options["steps"]}
-    run = notebook.train(
-        table, options["target"], options["run"], options["minimize"], options["seed"], report=report, **settings
-    )
+    run = api.train(table, options["target"], options["run"], options["minimize"], options["seed"], report=report, **settings)
     result |= {"train_s": last - begun, "run_s": time.perf_counter() - begun, "num": len(table)}
     result["run_cpu_s"] = time.process_time() - used  # of all threads: what a busy machine does not stretch
     wanted = ("num_networks", "ensemble_size", "learning_curve", "srcc", "hop_srcc")
@@ -137,10 +135,10 @@ def measure_train(options: Result) -> Result:
 
 def measure_score(options: Result) -> Result:
     """Scores every whole-unit module of `run` (of its first `units` units) and makes the CSV."""
-    from autobuild_core import notebook
+    from autobuild_core import api
     from autobuild_core.scorers import make_scorer, score_modules, unit_groups
 
-    run = notebook.Run(options["run"])
+    run = api.Run(options["run"])
     table, result = run.table(), Result()
     groups = [g for g in unit_groups(run.predictor.space) if options.get("units") is None or (g.unit or 0) < options["units"]]
     with clock(result, "score_s"):
@@ -151,10 +149,10 @@ def measure_score(options: Result) -> Result:
 
 def measure_build(options: Result) -> Result:
     """Builds ten architectures from `run`."""
-    from autobuild_core import notebook
+    from autobuild_core import api
 
     result: Result = {}
-    run = notebook.Run(options["run"])
+    run = api.Run(options["run"])
     with clock(result, "build_s"):
         run.build(10)
     return result
@@ -164,11 +162,11 @@ def measure_quality(options: Result) -> Result:
     """How well `run` orders networks it did not see, beside ridge; and its modules, where the data hold the whole space."""
     from scipy.stats import spearmanr
 
-    from autobuild_core import notebook
+    from autobuild_core import api
     from autobuild_core.scorers import make_scorer
     from autobuild_core.scorers.ridge import Ridge
 
-    run = notebook.Run(options["run"])
+    run = api.Run(options["run"])
     table, values = read(options)
     rows, rest = draw(table, options["size"], options["seed"])
     predictor, sign = run.predictor, -1 if options["minimize"] else 1
@@ -203,7 +201,7 @@ def measure_published(options: Result) -> Result:
     """The published recipe on the same rows: trains, scores a sample of the modules, builds, and is judged alike."""
     from scipy.stats import spearmanr
 
-    from autobuild_core import published
+    from autobuild_core.benchmark import published
     from autobuild_core.scorers import unit_groups
 
     result: Result = {}

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.api import Run, train
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.benchmark import report as show
 from autobuild_core.benchmark.truth import Truth
 from autobuild_core.errors import ConfigError
-from autobuild_core.notebook import Run, train
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import make_scorer
 from autobuild_core.spaces import Space, space_named

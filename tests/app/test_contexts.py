@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.api import Run
 from autobuild_core.datasets import read_table
-from autobuild_core.notebook import Run
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import chosen, enter, open_page, texts, train
 

@@ -10,11 +10,11 @@ import pytest
 from scipy.stats import spearmanr
 from streamlit.testing.v1 import AppTest
 
+from autobuild_core.api import Run
 from autobuild_core.architectures.ranges import MOST_RANGES, ranges_of
-from autobuild_core.claims import Facts, record
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
-from autobuild_core.notebook import Run
+from autobuild_core.review.record import Facts, record
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.workspace import Workspace
 from tests.app.test_importance import headings, shown

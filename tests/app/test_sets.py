@@ -73,7 +73,7 @@ def test_the_builder_leaves_out_what_its_parent_does_not_allow(
 
 
 def test_a_best_offer_keeps_to_the_conditions(trained: dict[str, tuple[Path, str]]) -> None:
-    from autobuild_core.notebook import Run
+    from autobuild_core.api import Run
 
     path, run = trained["conditional"]
     found = Run(Workspace(path).run(run).path)

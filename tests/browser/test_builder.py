@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from autobuild_core.api import Run
 from autobuild_core.datasets import read_table
-from autobuild_core.notebook import Run
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import grid_file, macro_file, train
 from tests.browser.conftest import DRAWN, LAST_SEEN, Watch

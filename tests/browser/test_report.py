@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from autobuild_core.notebook import Run
-from autobuild_core.report import make_bundle
-from autobuild_core.report.page import page as drawn
+from autobuild_core.api import Run
+from autobuild_core.review.bundle import make_bundle
+from autobuild_core.review.page import page as drawn
 from autobuild_core.store.pins import Claim, Pin
 
 pytestmark = pytest.mark.browser

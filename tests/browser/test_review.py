@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from autobuild_core.report import read_bundle
+from autobuild_core.review.bundle import read_bundle
 from tests.browser.conftest import DRAWN, PATIENCE_MS, Watch
 
 pytestmark = pytest.mark.browser

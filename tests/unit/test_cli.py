@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from autobuild_core.api import Run
 from autobuild_core.cli import main
-from autobuild_core.notebook import Run
 from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import save_table

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core import report, verifying
+from autobuild_core.api import Run, train
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.claims import Facts, plain, record
 from autobuild_core.cli import main
 from autobuild_core.errors import ConfigError
-from autobuild_core.notebook import Run, train
 from autobuild_core.predictor.contexts import ContextColumn, Contexts, Held, Mixed
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.report.page import page
+from autobuild_core.review import bundle as report
+from autobuild_core.review import verifying
+from autobuild_core.review.page import page
+from autobuild_core.review.record import Facts, plain, record
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim, Pin
 from autobuild_core.targets.scaling import NormalScores

@@ -24,7 +24,7 @@ from ConfigSpace import (
     OrdinalHyperparameter,
 )
 
-from autobuild_core import notebook
+from autobuild_core import api
 from autobuild_core.architectures.records import ABSENT
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import ConfigError, DataError
@@ -60,7 +60,7 @@ class TestOurOwn:
     def test_what_is_written_is_read_back(self, table: Path) -> None:
         found = read_table(table)
         path = edited(table, lambda raw: None)
-        again = notebook.read(table, space=path)
+        again = api.read(table, space=path)
         assert again.spec == found.spec and np.array_equal(again.codes, found.codes)
         assert read_declared(path) == declared_of(found.spec) == from_json(declared_json(found.spec))
 
@@ -68,14 +68,14 @@ class TestOurOwn:
         def change(raw: dict[str, Any]) -> None:
             next(u for u in raw["units"] if u["unit"] == "kernel")["values"]["kernel"] = [3, 5, 7]
 
-        spec = notebook.read(table, space=edited(table, change)).spec
+        spec = api.read(table, space=edited(table, change)).spec
         assert "kernel=7" in spec.tokens and load_space(spec).size == (3 + 2) * 3
         codes = load_space(spec).sample(400, np.random.default_rng(0))
         assert (codes == spec.tokens.index("kernel=7")).any()
 
     def test_forbidden_combinations_are_never_drawn_and_refuse_rows(self, table: Path) -> None:
         path = edited(table, lambda raw: raw["forbidden"].append({"kind": ["cnn"], "units": [32]}))
-        found = notebook.read(table, space=path)
+        found = api.read(table, space=path)
         space = load_space(found.spec)
         cnn, small = found.spec.tokens.index("kind=cnn"), found.spec.tokens.index("units=32")
         drawn = space.sample(500, np.random.default_rng(0))
@@ -122,14 +122,14 @@ class TestOurOwn:
     def test_what_is_wrong_is_said(self, table: Path, change: Any, message: str) -> None:
         path = edited(table, change)
         with pytest.raises(DataError, match=message):
-            notebook.read(table, space=path)
+            api.read(table, space=path)
 
     def test_no_json_and_no_file(self, table: Path) -> None:
         (table.parent / "bad.json").write_text("{")
         with pytest.raises(DataError, match=r"bad.json: not readable JSON"):
-            notebook.read(table, space=table.parent / "bad.json")
+            api.read(table, space=table.parent / "bad.json")
         with pytest.raises(ConfigError, match="No such file"):
-            notebook.read(table, space=table.parent / "none.json")
+            api.read(table, space=table.parent / "none.json")
 
     def test_only_flat_spaces_are_declared(self) -> None:
         from autobuild_core.spaces import space_named
@@ -182,7 +182,7 @@ class TestConfigSpace:
         lines = [",".join([*names, "val_acc"])]
         lines += [",".join([*(str(row.get(n, "")) for n in names), f"0.{i + 11}"]) for i, row in enumerate(drawn)]
         (tmp_path / "t.csv").write_text("\n".join(lines))
-        table = notebook.read(tmp_path / "t.csv", space=tmp_path / "cs.json")
+        table = api.read(tmp_path / "t.csv", space=tmp_path / "cs.json")
         assert len(table) == 30 and not table.rejected and table.context_kinds == {"lr": "setting"}
         level = next(i for i, unit in enumerate(table.spec.units) if unit.label == "level")
         assert (table.codes[:, table.spec.units[level].positions[0]] == ABSENT).sum() == sum("level" not in row for row in drawn)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.api import Run
 from autobuild_core.figures import trust
 from autobuild_core.figures.charts import ACCENT, QUIET
-from autobuild_core.notebook import Run
 from autobuild_core.scoring import comparing
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.notebook import Run
+from autobuild_core.api import Run
 from autobuild_core.scorers import make_scorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring import effect_bootstrap

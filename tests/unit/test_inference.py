@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from autobuild_core.api import Run
 from autobuild_core.errors import RunError
-from autobuild_core.notebook import Run
 from autobuild_core.predictor.ensemble import Calibration, Predictor
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.scaling import NormalScores

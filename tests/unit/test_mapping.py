@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from autobuild_core import notebook, report, verifying
+from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable, ColumnRole
 from autobuild_core.cli import main, roles_of
 from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import ConfigError, DataError, RunError
-from autobuild_core.report.page import page
+from autobuild_core.review import bundle as report
+from autobuild_core.review import verifying
+from autobuild_core.review.page import page
 from autobuild_core.store.workspace import Workspace, load_table, save_table
 
 ROWS = [(3 + 2 * (i % 3), 16 << i % 4, ("a", "b")[i // 2 % 2], 60 + 3 * (i % 3) + i % 7 / 10, 9 - i * 0.13) for i in range(24)]
@@ -182,10 +184,10 @@ def test_a_report_holds_how_the_columns_were_read_and_verifies_with_the_same_rol
     choices = {"kernel": [3, 5, 7, 9], "width": [16, 32, 64, 128]}
     wider = [{"type": "categorical", "name": name, "choices": values} for name, values in choices.items()]
     space.write_text(json.dumps({"hyperparameters": wider}))
-    table = notebook.read(file, space=space, roles={"acc": "metric:lower", "kind": "ignored"})
+    table = api.read(file, space=space, roles={"acc": "metric:lower", "kind": "ignored"})
     assert table.declared and len(table.spec.units[0].tokens) == 4
     few = {"num_members": 2, "num_steps": 4, "threads": 1, "max_length": 1}
-    run = notebook.train(table, "acc", tmp_path / "run", True, data_name=file.name, **few)
+    run = api.train(table, "acc", tmp_path / "run", True, data_name=file.name, **few)
     bundle = report.make_bundle(run.folder)
     assert bundle["data"]["roles"] == {"acc": "metric:lower", "kind": "ignored"}
     assert bundle["data"]["columns"]["changed"] == ["", "", "yes", "yes", ""]
@@ -202,7 +204,7 @@ def test_a_report_holds_how_the_columns_were_read_and_verifies_with_the_same_rol
         del older["data"][name]
     with pytest.raises(DataError, match="got data of hash"):  # without them the file is read in another way
         verifying.check_data(older, file)
-    plain = notebook.read(file)
+    plain = api.read(file)
     said = {"data": report.data_facts(plain, file.name)}
     for name in ("columns", "roles", "declared", "format_title"):
         del said["data"][name]

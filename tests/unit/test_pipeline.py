@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from autobuild_core.api import Run, train
 from autobuild_core.architectures.features import JOINT, make_codebook
 from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
 from autobuild_core.jobs.kinds import train as pipeline
 from autobuild_core.jobs.kinds.train import train_run
-from autobuild_core.notebook import Run, train
 from autobuild_core.predictor import gaussian_process, learning_curve
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.forward import SOLVED, Network

@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from autobuild_core import report
+from autobuild_core.api import Run
 from autobuild_core.errors import ReportError, RunError
 from autobuild_core.figures import colours, drawing, review
 from autobuild_core.figures.colours import Lens
-from autobuild_core.notebook import Run
-from autobuild_core.report.page import page
+from autobuild_core.review import bundle as report
+from autobuild_core.review.page import page
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim, Pin
 from autobuild_core.store.run_folder import RunFolder

@@ -10,8 +10,8 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from autobuild_core import scorers, spaces
+from autobuild_core.api import Run
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup
-from autobuild_core.notebook import Run
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import autobuild, count_evaluated, default_groups, describe_modules, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer, calibrate

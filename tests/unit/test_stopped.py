@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm, spearmanr, truncnorm
 
+from autobuild_core.api import train
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.notebook import train
 from autobuild_core.predictor.gaussian_process import Kernel, below, expect_stopped
 from autobuild_core.predictor.kernel import Relevances
 from autobuild_core.predictor.stopped import Study, scales, scored

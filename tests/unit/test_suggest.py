@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from autobuild_core.api import Run
 from autobuild_core.errors import ConfigError
-from autobuild_core.notebook import Run
 from autobuild_core.scorers import describe_modules, unit_groups
 from autobuild_core.search.acquisition import _contains, _greedy, contending_modules, suggest
 from autobuild_core.search.assembly import module_rows

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from autobuild_core import notebook, report, verifying
+from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
 from autobuild_core.errors import DataError, ReportError
-from autobuild_core.report.page import page
+from autobuild_core.review import bundle as report
+from autobuild_core.review import verifying
+from autobuild_core.review.page import page
+from autobuild_core.review.verifying import compare, leaves
 from autobuild_core.store.pins import Claim, Pin, Pins
 from autobuild_core.store.run_folder import RunConfig, RunFolder
-from autobuild_core.verifying import compare, leaves
 from tests.learning import macro_data, macro_json
 
 Made = tuple[Path, report.Bundle]  # the data file, the report of a run trained on it
@@ -27,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     data = folder / "macro.json"
     data.write_text(macro_json(macro_data(40)))
     few = {"num_members": 2, "num_steps": 4, "threads": 1, "max_length": 1}
-    run = notebook.train(notebook.read(data), "100 - mean_acc", folder / "run", True, 3, data_name=data.name, **few)
+    run = api.train(api.read(data), "100 - mean_acc", folder / "run", True, 3, data_name=data.name, **few)
     pins = Pins(folder / "run" / "pins")
     pins.write(Pin(Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True, "good"), "a note"))
     return data, report.make_bundle(run.folder)

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from autobuild_core.claims import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
 from autobuild_core.figures import charts, drawing, review, trust
 from autobuild_core.figures.colours import Lens, Scale, amount, number
-from autobuild_core.report import Bundle, as_frame
+from autobuild_core.review.bundle import Bundle, as_frame
+from autobuild_core.review.record import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
 from autobuild_core.targets.vocabulary import Label
 
 HERE = Path(__file__).resolve().parent

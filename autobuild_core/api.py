@@ -39,7 +39,7 @@ from autobuild_core.targets.costs import fit_cost
 from autobuild_core.targets.equation import Target
 
 if TYPE_CHECKING:
-    from autobuild_core.claims import Facts
+    from autobuild_core.review.record import Facts
 
 WINDOW_LIMIT = 500_000
 Progress = Callable[[dict[str, Any]], None]
@@ -124,7 +124,7 @@ class Run:
 
     def facts(self) -> "Facts":
         """What claims and reports are made from, where the run holds."""
-        from autobuild_core.claims import Facts
+        from autobuild_core.review.record import Facts
 
         facts = Facts.load(self.folder)
         if not self.context:

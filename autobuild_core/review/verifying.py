@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autobuild_core import notebook, report
+from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.claims import plain
 from autobuild_core.datasets import load_format, read_table, recognise
 from autobuild_core.errors import DataError, ReportError
-from autobuild_core.report.page import page, plotly_version
+from autobuild_core.review.bundle import Bundle, data_facts, processor, read_bundle, results
+from autobuild_core.review.page import page, plotly_version
+from autobuild_core.review.record import plain
 from autobuild_core.spaces._declared import from_json
 from autobuild_core.store.pins import Pin
 from autobuild_core.store.run_folder import RunConfig, RunFolder, run_versions
@@ -129,7 +130,7 @@ def _part(path: Path_) -> str:
     return " ".join(names) if path[0] in ("tables", "claims", "quality") and len(path) > 2 else names[0]
 
 
-def check_page(bundle: report.Bundle, text: str, path: Path) -> Check:
+def check_page(bundle: Bundle, text: str, path: Path) -> Check:
     """That a page shows what its own report says, letter for letter.
 
     Raises:
@@ -152,7 +153,7 @@ def check_page(bundle: report.Bundle, text: str, path: Path) -> Check:
     return Check("page", texts=1)
 
 
-def check_data(bundle: report.Bundle, path: Path) -> tuple[ArchTable, list[Check]]:
+def check_data(bundle: Bundle, path: Path) -> tuple[ArchTable, list[Check]]:
     """The table in a data file, which must be the very one that the report is about, and what was checked of it.
 
     Raises:
@@ -164,7 +165,7 @@ def check_data(bundle: report.Bundle, path: Path) -> tuple[ArchTable, list[Check
         got, expected = load_format(found_format).title, said.get("format_title", said["format"])
         raise DataError(f"{path}: got a file read as {got}, expected one of {expected}, which the report was made from.")
     table = read_table(path, said["format"], None, said.get("roles"), declared)
-    found = report.data_facts(table, said["name"])
+    found = data_facts(table, said["name"])
     if found["hash"] != said["hash"]:
         raise DataError(
             f"{path}: got data of hash {found['hash']} ({len(table):,} architectures), expected {said['hash']} "
@@ -190,7 +191,7 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
     """
     if not 0 <= tolerance < 1:
         raise ReportError(f"tolerance: got {tolerance:g}, expected a share from 0 to below 1.")
-    bundle, text = report.read_bundle(report_path)
+    bundle, text = read_bundle(report_path)
     try:
         checks = [] if text is None else [check_page(bundle, text, Path(report_path))]
         config, pins = RunConfig(**bundle["run"]["settings"]), [Pin.from_dict(raw) for raw in bundle["pins"]]
@@ -204,8 +205,8 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
         )
     with tempfile.TemporaryDirectory(prefix="autobuild-verify-") as place:
         folder = train_again(table, config, Path(place) / "run", say)
-        run = notebook.Run(folder.path, chosen)
-        found = plain(report.results(folder, run.facts(), pins))
+        run = api.Run(folder.path, chosen)
+        found = plain(results(folder, run.facts(), pins))
         where = {} if run.predictor.held is None else {"context": plain(run.predictor.held.facts())}
     of_context = compare({"context": bundle["context"]}, where, tolerance) if "context" in bundle else []  # older have none
     return [*checks, *of_data, *of_context, *compare(said, found, tolerance)]
@@ -221,17 +222,17 @@ def train_again(table: ArchTable, config: RunConfig, place: Path, say: Progress)
     settings |= {"drop_stopped": config.drop_stopped}
     settings |= {"max_length": config.max_length, "threads": config.threads, "name": config.name, "data_name": config.data_name}
     settings |= {"target_name": config.target_name, "target_unit": config.target_unit}
-    return notebook.train(table, config.target, place, config.minimize, report=say, **settings).folder
+    return api.train(table, config.target, place, config.minimize, report=say, **settings).folder
 
 
 def mismatch(path: Path | str, wrong: int, compared: int, tolerance: float) -> ReportError:
     """What to say where parts of a report differ from what was worked out; where another machine may be why, that too."""
-    bundle, _ = report.read_bundle(path)
+    bundle, _ = read_bundle(path)
     trained, own = bundle["run"]["versions"], run_versions()
     other = [f"{name} {trained.get(name)} (here {own[name]})" for name in SAME_SOFTWARE if trained.get(name) != own[name]]
-    processor = dict(bundle.get("made") or {}).get("processor")
-    if processor != report.processor():
-        other.append(f"the processor {processor} (here {report.processor()})")
+    made_on = dict(bundle.get("made") or {}).get("processor")
+    if made_on != processor():
+        other.append(f"the processor {made_on} (here {processor()})")
     hint = ""
     if other and not tolerance:
         hint = f" It was made with {', '.join(other)}, where sums may round differently: --tolerance 0.05 allows for that."

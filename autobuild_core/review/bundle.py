@@ -24,14 +24,14 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core import claims
 from autobuild_core.architectures.records import ArchTable, Codes
-from autobuild_core.claims import Facts, plain
 from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
 from autobuild_core.errors import ReportError
 from autobuild_core.figures import charts, colours, drawing, review, trust
 from autobuild_core.figures.colours import Lens
+from autobuild_core.review import record
+from autobuild_core.review.record import Facts, plain
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
@@ -202,9 +202,9 @@ def drawn_at(
 
 def _claim(facts: Facts, pin: Pin, scales: dict[Lens, colours.Scale]) -> dict[str, Any]:
     """The record of a pin with what its figures need: its sentence, its rivals, both examples drawn at the claim's hop."""
-    found = claims.record(facts, pin.claim)
-    out: dict[str, Any] = {"sentence": claims.sentence(found), "remarks": claims.remarks(found, facts.config.label.title)}
-    out |= {"record": found, "rivals": as_columns(claims.rivals_table(facts, pin.claim))}
+    found = record.record(facts, pin.claim)
+    out: dict[str, Any] = {"sentence": record.sentence(found), "remarks": record.remarks(found, facts.config.label.title)}
+    out |= {"record": found, "rivals": as_columns(record.rivals_table(facts, pin.claim))}
     index = drawing.module_index(facts.modules)
     for name in ("with_it", "counter_example"):
         codes = None if found[name] is None else facts.table.codes[found[name]["row"]]
