@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core.architectures.records import ArchTable, ModuleGroup
+from autobuild_core.architectures import module_table
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
 from autobuild_core.predictor.contexts import Chosen
@@ -176,7 +178,7 @@ class Run:
         if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
-            return self._ordered(assembly.ranked_modules(self.modules()).drop(columns="rank"), lens)
+            return self._ordered(module_table.ranked_modules(self.modules()).drop(columns="rank"), lens)
         table = self._learned()
         groups = unit_groups(space, table.codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         if cost and scorer != DEFAULT_SCORER:
@@ -191,7 +193,7 @@ class Run:
 
     def _ordered(self, frame: pd.DataFrame, lens: str) -> pd.DataFrame:
         """Modules, best first by a lens."""
-        better = assembly.orientation(lens, self.config.minimize)
+        better = module_table.orientation(lens, self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True).assign(**self._where())
 
     def predict(self, data: ArchTable | Path | str) -> pd.DataFrame:

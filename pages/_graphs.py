@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import graph as graphs
-from autobuild_core.figures.colours import Lens
 from autobuild_core.targets.costs import layer_cost
 from pages import _linked, _selection, _shared
 from pages._components.graph import chosen

@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import charts, hops, trust
-from autobuild_core.figures.colours import Lens
 from autobuild_core.scoring import comparing
 from pages import _linked, _selection, _shared, _trust
 

@@ -8,8 +8,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures.lens import score_words
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts, colours
+from autobuild_core.figures import charts
 from autobuild_core.scoring import space_map
 from autobuild_core.scoring.space_map import Brush
 from pages import _pins, _selection, _shared
@@ -136,7 +138,7 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
     label = f"Show candidate {line + 1} in Importance"
     help = "Click the box before a line to choose another candidate."
     if st.button(label, type="tertiary", icon=":material/arrow_forward:", key=f"open_{key}", help=help):
-        _shared.go_to("importance", arch=f"typed:{charts.native_text(records[line]['arch'])}")
+        _shared.go_to("importance", arch=f"typed:{names.native_text(records[line]['arch'])}")
 
 
 # The line
@@ -173,7 +175,7 @@ def follow(run: _shared.FinishedRun) -> None:
     module = _selection.module(run)
     if module is not None:
         row = _selection.chosen_row(run)
-        inside = charts.contains(run.table, module.positions, module.layers, module.whole_unit)
+        inside = module_table.contains(run.table, module.positions, module.layers, module.whole_unit)
         if row is None or not inside[row]:
             _selection.choose_row(run, _selection.best_row_with(run, module))
     _shared.go_to("importance")
@@ -198,5 +200,5 @@ def _module(run: _shared.FinishedRun, module: Module) -> str:
     found = _selection.module_line(run)
     if found is None:
         return f"**{_shared.plain(module.name)}**"
-    words = colours.words(found, _selection.lens(), run.unit, run.num_evaluated)
+    words = score_words(found, _selection.lens(), run.unit, run.num_evaluated)
     return f"**{_shared.plain(module.name)}**: {_shared.plain(words, 160)}"

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from autobuild_core.architectures import module_table, names, numbers
+from autobuild_core.architectures.lens import Lens, score_words
 from autobuild_core.architectures.records import Codes
-from autobuild_core.figures import charts, colours, replacements
-from autobuild_core.figures.colours import Lens
+from autobuild_core.figures import charts, replacements
 from pages import _pins, _shared, _trust
 from pages._shared import FinishedRun
 
@@ -23,7 +24,7 @@ def node_of(line: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def heading(line: "pd.Series[Any]") -> str:
     """The module's name, for Markdown."""
-    return _shared.plain(charts.module_name(line["positions"], line["layers"]), 200)
+    return _shared.plain(names.module_name(line["positions"], line["layers"]), 200)
 
 
 def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | None, key: str = "") -> None:
@@ -50,7 +51,7 @@ def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
 def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
     """Score, interval, evidence and rank in words."""
     facts = charts.module_facts(run.modules, node_of(line), lens, run.num_evaluated, run.config.minimize)
-    words = colours.words(line, lens, run.unit)
+    words = score_words(line, lens, run.unit)
     st.html(_shared.module_card(words, facts["seen"], run.scale(lens).fill_of(line, _shared.theme())))
     if line.get("confounded_with"):
         st.markdown(
@@ -60,7 +61,7 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
         return
     score = f"{run.amount(line['score'])} {_shared.interval(line['score_low'], line['score_high'])}"
     good = f"{line['good']:.0%} ({line['good_low']:.0%} to {line['good_high']:.0%})"
-    mean = colours.number(run.quality["space_mean"])
+    mean = numbers.number(run.quality["space_mean"])
     st.markdown(
         f"Expected target **{_shared.plain(score)}**; the average architecture has {_shared.plain(mean)}.  \n"
         f"Among the best 10 %: **{good}**. Norm {line['embedding_norm']:+.2f}.  \n**{facts['rank']}**"
@@ -100,7 +101,7 @@ def better(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     rows = []
     for one in table.to_dict("records"):
         here = one.get("predicted", float("nan"))
-        text = f"This architecture: {colours.number(here)} predicted, now {colours.number(now)}; " if np.isfinite(here) else ""
+        text = f"This architecture: {numbers.number(here)} predicted, now {numbers.number(now)}; " if np.isfinite(here) else ""
         swatch = run.scale(lens).fill_of(pd.Series(one), _shared.theme())
         rows.append(ROW.format(swatch, escape(one["module"]), escape(one["words"]), escape(text + one["seen"])))
     st.html("".join(rows))
@@ -114,14 +115,14 @@ def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens, name: str) -> pd
     for number, count in lines.most_common(8):
         line = run.modules.iloc[number]
         places, layers = json.loads(line["positions"]), json.loads(line["layers"])
-        inside = charts.contains(run.table, places, layers, bool(line["whole_unit"]))
+        inside = module_table.contains(run.table, places, layers, bool(line["whole_unit"]))
         everywhere = float(inside[run.predictions["row"].to_numpy(int)].mean())
         rows.append(
             {
-                "module": charts.module_name(line["positions"], line["layers"], False),
+                "module": names.module_name(line["positions"], line["layers"], False),
                 name: round(count / lines.total(), 2),
                 "all measured": round(everywhere, 2),
-                "score": colours.words(line, lens, run.unit),
+                "score": score_words(line, lens, run.unit),
             }
         )
     return pd.DataFrame(rows)
@@ -157,7 +158,7 @@ def comparison(run: FinishedRun, rows: Codes, shown: "dict[str, pd.Series[Any] |
         lens: the question.
     """
     predicted = run.predictor.predict(rows)
-    values = [f"**{side}** {colours.number(one['predicted'])} {_shared.plain(_shared.interval(one['low'], one['high']))}"
+    values = [f"**{side}** {numbers.number(one['predicted'])} {_shared.plain(_shared.interval(one['low'], one['high']))}"
               for side, (_, one) in zip("AB", predicted.iterrows(), strict=True)]  # fmt: skip
     st.markdown(f"Predicted {_shared.plain(run.label.title)}: " + ", ".join(values) + ".")
     for column, (side, line), row in zip(st.columns(2, gap="large"), shown.items(), rows, strict=True):

@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.errors import StudioError
-from autobuild_core.figures.colours import Lens
 from autobuild_core.review import record
 from autobuild_core.review.record import Facts
 from autobuild_core.store.pins import LONGEST_NOTE, Claim, Pin, Pins

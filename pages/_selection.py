@@ -20,11 +20,11 @@ from urllib.parse import quote, unquote
 import numpy as np
 import streamlit as st
 
+from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.ranges import is_layer, shown_layer
 from autobuild_core.architectures.records import Codes, SpaceSpec
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts
-from autobuild_core.figures.colours import Lens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,7 +179,7 @@ class Module:
     def name(self) -> str:
         """What a reader sees."""
         places, tokens, _ = self.key
-        return charts.module_name(places, tokens)
+        return names.module_name(places, tokens)
 
     def fits(self, spec: SpaceSpec) -> bool:
         """Whether a space has such places and layers."""
@@ -303,7 +303,7 @@ def choose_row(run: "FinishedRun", row: int | None) -> None:
 
 def best_row_with(run: "FinishedRun", chosen: Module) -> int | None:
     """The best measured architecture that contains a module; None where none does."""
-    inside = charts.contains(run.table, chosen.positions, chosen.layers, chosen.whole_unit)
+    inside = module_table.contains(run.table, chosen.positions, chosen.layers, chosen.whole_unit)
     rows = run.ranked_rows()
     rows = rows[inside[rows]]
     return int(rows[0]) if len(rows) else None

@@ -18,10 +18,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 from autobuild_core.api import Run
+from autobuild_core.architectures import numbers
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
-from autobuild_core.figures.colours import Lens, Scale
+from autobuild_core.figures.colours import Scale
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
@@ -475,7 +477,7 @@ class FinishedRun:
 
     def amount(self, value: float) -> str:
         """A value of the target with its unit."""
-        return colours.amount(value, self.unit)
+        return numbers.amount(value, self.unit)
 
     def scale(self, lens: Lens) -> Scale:
         """The colour scale of a lens, the same on every page."""
@@ -821,7 +823,7 @@ def age(moment: Any) -> str:
 
 def interval(low: float, high: float) -> str:
     """An interval in brackets."""
-    return f"({colours.number(low)} to {colours.number(high)})"
+    return f"({numbers.number(low)} to {numbers.number(high)})"
 
 
 def guarded(action: Callable[[], Any]) -> Any:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures.lens import Lens, evidence, score_words
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts, colours, drawing
-from autobuild_core.figures.colours import Lens
-from autobuild_core.search import assembly
+from autobuild_core.figures import charts, drawing
 from pages import _building, _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("builder")
@@ -36,10 +36,10 @@ SLOT_HELP = "Choose one of the best, or type layers separated by commas: e3 k5, 
 def best_modules(run_id: str, task: str, lens: Lens) -> pd.DataFrame:
     """The best whole-unit modules of each unit, by a lens; `put`: what a slot gets, of a range its middle number."""
     one = _shared.read_run(run_id, task)
-    ranked = assembly.top_modules(one.modules, lens, one.config.minimize)
+    ranked = module_table.top_modules(one.modules, lens, one.config.minimize)
     ranked = ranked[ranked["rank"] <= BEST_SHOWN]
     tokens = one.table.spec.tokens
-    rows = assembly.module_rows(ranked, one.table.spec)
+    rows = module_table.module_rows(ranked, one.table.spec)
     return ranked.assign(put=[json.dumps([tokens[code] for code in row if code != ABSENT]) for row in rows])
 
 
@@ -72,7 +72,7 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
 
 def slot_name(unit: UnitSpec, row: "pd.Series[Any]") -> str:
     """A module in a slot's list; of a range also the number that is put in."""
-    name = charts.module_name(row["positions"], row["layers"], False)
+    name = names.module_name(row["positions"], row["layers"], False)
     return name if row["put"] == row["layers"] else f"{name}: {json.loads(row['put'])[0].removeprefix(f'{unit.label}=')}"
 
 
@@ -94,7 +94,7 @@ def layers_of(unit: UnitSpec, picked: str) -> list[str]:
         ArchitectureError: a layer that was typed is none.
     """
     known: list[str] = (
-        json.loads(picked) if picked.startswith("[") else charts.layers_named(picked, [spec.tokens[t] for t in unit.tokens])
+        json.loads(picked) if picked.startswith("[") else names.layers_named(picked, [spec.tokens[t] for t in unit.tokens])
     )
     return known
 
@@ -167,9 +167,9 @@ def card(unit: UnitSpec, layers: list[str], lens: Lens) -> None:
     row = run.modules.iloc[line]
     other = Lens.GOOD if lens is Lens.SCORE else Lens.SCORE
     by_average = "" if other is Lens.GOOD else "on average "
-    rest = f"{by_average}{colours.words(row, other, run.unit)}, {colours.evidence(int(row['num_evaluated']), run.num_evaluated)}"
+    rest = f"{by_average}{score_words(row, other, run.unit)}, {evidence(int(row['num_evaluated']), run.num_evaluated)}"
     note = _trust.best_note(run, places, row["layers"])
-    first = f"{'On average ' if lens is Lens.SCORE else ''}{colours.words(row, lens, run.unit)}"
+    first = f"{'On average ' if lens is Lens.SCORE else ''}{score_words(row, lens, run.unit)}"
     swatch = run.scale(lens).fill_of(row, _shared.theme())
     st.html(_shared.module_card(first, f"{rest}; {note}" if note else rest, swatch))
     _pins.pin(run, row, lens, f"builder_{unit.label}")
@@ -203,7 +203,7 @@ def predicted(codes: Codes) -> None:
             "assembled",
             f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
-        native = charts.native_text(run.space.native(codes))
+        native = names.native_text(run.space.native(codes))
         st.code(native, language=None, wrap_lines=True)
         if st.button("Show in Importance", type="tertiary", icon=":material/arrow_forward:", key="show_assembled"):
             _shared.go_to("importance", arch=f"typed:{native}")

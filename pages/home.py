@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.figures import charts, drawing
-from autobuild_core.figures.colours import Lens
 from pages import _intake, _linked, _selection, _shared, _trust
 
 SHOW = "Chooses this module and shows it in Importance"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.figures import charts, hops, space
-from autobuild_core.figures.colours import Lens
 from autobuild_core.scoring import space_map
 from pages import _hops_sections, _linked, _pins, _selection, _shared, _trust
 

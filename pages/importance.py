@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import graph as graphs
-from autobuild_core.figures.colours import Lens
 from pages import _graphs, _linked, _module_panel, _selection, _shared, _trust
 from pages._components.graph import graph
 

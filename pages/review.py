@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from autobuild_core.architectures import numbers
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import colours, drawing, review
-from autobuild_core.figures.colours import Lens
+from autobuild_core.figures import drawing, review
 from autobuild_core.review import record
 from autobuild_core.review.bundle import Bundle, make_bundle, to_json
 from autobuild_core.review.page import page
@@ -117,7 +118,7 @@ def examples(one: Pin, found: dict[str, Any]) -> None:
                 column.caption(f"{title}: none was measured.")
                 continue
             with column:
-                st.caption(f"{title}: row {about['source_row']}, {colours.number(about['value'])}, rank {about['rank']:,}.")
+                st.caption(f"{title}: row {about['source_row']}, {numbers.number(about['value'])}, rank {about['rank']:,}.")
                 drawn = run.drawing(run.table.codes[about["row"]], found["hop"], Lens.SCORE)
                 figure = drawing.architecture_figure(drawn, _shared.theme())
                 _shared.show(figure, None, name, f"{title}, row {about['source_row']}", key=f"{name}_{one.id}")

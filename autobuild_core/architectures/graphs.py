@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 
 MEAN = -2  # among the sources of a node: the mean of all nodes of its graph
 

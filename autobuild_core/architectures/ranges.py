@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec, UnitSpec
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
 
 MOST_RANGES = 8  # a number of more values is shown in so many ranges
 

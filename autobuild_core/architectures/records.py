@@ -270,33 +270,3 @@ class ArchTable:
             contexts=self.contexts.iloc[rows].reset_index(drop=True),
             censored=self.censored[rows],
         )
-
-
-@dataclass(frozen=True, eq=False)
-class ModuleGroup:
-    """All modules at the same positions.
-
-    Args:
-        positions: positions they fill, upstream first.
-        codes: (num_modules, len(positions)) token indices.
-        unit: index of the unit when each module is a whole unit (exactly these layers, no deeper), else None.
-        ranges: (num_modules,) number of the range that each is shown in, from 0; None where each is shown by itself.
-    """
-
-    positions: tuple[int, ...]
-    codes: Codes
-    unit: int | None = None
-    ranges: NDArray[np.intp] | None = None
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @property
-    def num_shown(self) -> int:
-        """Lines that it has in a table of modules: a range has one."""
-        return len(self) if self.ranges is None else int(self.ranges.max(initial=-1)) + 1
-
-    @property
-    def hop(self) -> int:
-        """The hop at which the module is scored: its number of layers minus one."""
-        return len(self.positions) - 1

@@ -19,7 +19,8 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.nn import BatchNorm, GATv2Conv, global_mean_pool
 
 from autobuild_core.architectures.graphs import module_codes
-from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.predictor.loss import pearson, soft_rank
 
 EPOCHS, BATCH, RATE, DECAY, CLIP = 200, 128, 1e-4, 1e-5, 5.0

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.scoring.population import Population, exact_means
 from autobuild_core.spaces import Space
 

@@ -1,6 +1,5 @@
 """Charts, each a pair: `*_table` gathers what is drawn (and downloaded as CSV), `*_figure` draws it."""
 
-import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -11,23 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens, bounds, evidence, score_words
+from autobuild_core.architectures.module_table import contains, rivals_of
+from autobuild_core.architectures.names import module_name, native_text
+from autobuild_core.architectures.numbers import number, rounded, with_unit
 from autobuild_core.architectures.ranges import tokens_of
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
-from autobuild_core.errors import ArchitectureError
-from autobuild_core.figures.colours import (
-    INK,
-    PAGE,
-    PAPER,
-    Lens,
-    Scale,
-    bounds,
-    evidence,
-    ink_on,
-    number,
-    rounded,
-    with_unit,
-    words,
-)
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Scale, ink_on
 from autobuild_core.spaces import Space
 from autobuild_core.targets.vocabulary import by_use
 
@@ -379,59 +368,8 @@ def ranking_table(
     low, high = bounds(ranked, lens)
     ranked["module"] = [module_name(p, m) for p, m in zip(ranked["positions"], ranked["layers"], strict=True)]
     ranked["value"], ranked["low"], ranked["high"] = ranked[lens.value], low, high
-    ranked["words"] = [words(row, lens, unit, total) for _, row in ranked.iterrows()]
+    ranked["words"] = [score_words(row, lens, unit, total) for _, row in ranked.iterrows()]
     return ranked.reset_index(drop=True)
-
-
-def block_name(tokens: Sequence[str]) -> str:
-    """The name of a block type that all tokens begin with ("mbconv3_" before "e3_k5"), else ""."""
-    match = re.match(r"[a-z]{4,}\d*_(?=[a-z]+\d)", tokens[0])
-    return match[0] if match and all(token.startswith(match[0]) for token in tokens) else ""
-
-
-def module_name(positions: str, layers: str, with_place: bool = True) -> str:
-    """A module in a line: its place, if wanted, and its layers; a block name that they share ("mbconv3_") is left out."""
-    where, tokens = json.loads(positions), json.loads(layers)
-    block = block_name(tokens)
-    tokens = [token.removeprefix(block) for token in tokens]
-    same = len(tokens) > 1 and len(set(tokens)) == 1
-    text = f"{len(tokens)} x {tokens[0]}" if same else ", ".join(tokens)
-    place = where[0] if len(where) == 1 else f"{where[0]} to {where[-1].split('.')[-1]}"
-    if with_place and len(where) == 1:  # a loose column's token begins with it
-        text = text.removeprefix(f"{place}=")
-    if len(where) > 1 and all(">" in label for label in where):  # edges of a cell: a path "0>1>3", or those that enter a node
-        ends = [label.split(">") for label in where]
-        joined = all(a[-1] == b[0] for a, b in itertools.pairwise(ends))
-        place = ">".join([ends[0][0], *(end[-1] for end in ends)]) if joined else ", ".join(where)
-    return (f"{place}: " if with_place else "") + text.replace("_", " ")
-
-
-def layers_named(text: str, tokens: Sequence[str]) -> list[str]:
-    """Layers as they are typed or shown, "mb6_k5, mb6 k5" or "3 x e6 k5", as tokens: what `module_name` says, read back.
-
-    Args:
-        text: layers, divided by commas; a space stands for "_", a block name that all tokens share may be left out.
-        tokens: what may stand in the unit.
-
-    Raises:
-        ArchitectureError: a layer is none of the tokens.
-    """
-    short = [token.removeprefix(block_name([token])) for token in tokens]
-    spelled = {_spelling(name): token for name, token in zip(short, tokens, strict=True) if short.count(name) == 1}
-    spelled |= {_spelling(token): token for token in tokens}
-    found: list[str] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        times = re.fullmatch(r"(\d+) +x +(.+)", part)
-        layer, count = (times[2], min(int(times[1]), 1000)) if times and _spelling(part) not in spelled else (part, 1)
-        if _spelling(layer) not in spelled:
-            listed = ", ".join(name.replace("_", " ") for name in tokens)
-            raise ArchitectureError(f"got the layer '{layer[:40]}', expected some of: {listed}.")
-        found += [spelled[_spelling(layer)]] * count
-    return found
-
-
-def _spelling(layer: str) -> str:
-    return " ".join(layer.replace("_", " ").lower().split())
 
 
 def units_ranking_table(
@@ -510,7 +448,7 @@ def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, u
             "value": single[lens.value].to_numpy(),
             "low": low.to_numpy(),
             "high": high.to_numpy(),
-            "words": [words(row, lens, unit, total) for _, row in single.iterrows()],
+            "words": [score_words(row, lens, unit, total) for _, row in single.iterrows()],
             "positions": single["positions"].to_numpy(),
             "layers": single["layers"].to_numpy(),
             "whole_unit": single["whole_unit"].to_numpy(bool),
@@ -662,20 +600,6 @@ def with_without_table(
     )
 
 
-def contains(table: ArchTable, positions: Sequence[str], layers: Sequence[str], whole_unit: bool) -> NDArray[np.bool_]:
-    """(n,) which architectures have these tokens, or one of a range, at these positions of their encoding."""
-    spec = table.spec
-    columns = [spec.position_labels.index(label) for label in positions]
-    mask: NDArray[np.bool_] = np.ones(len(table), bool)
-    for column, layer in zip(columns, layers, strict=True):
-        mask &= np.isin(np.asarray(table.codes)[:, column], tokens_of(spec, layer))
-    unit = spec.units[spec.unit_of(columns[-1])]
-    beyond = [p for p in unit.positions if p > columns[-1]]
-    if whole_unit and beyond:
-        mask &= np.asarray(table.codes)[:, beyond[0]] < 0
-    return mask
-
-
 def with_without_figure(table: pd.DataFrame, target: str, num_bins: int = 26) -> go.Figure:
     """Two distributions of the target as shares of their group, medians as lines."""
     return groups_figure(table, target, ("without it", "with the module"), num_bins)
@@ -777,14 +701,6 @@ def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_
     return {"seen": evidence(int(node["num_evaluated"]), num_evaluated), "rank": rank}
 
 
-def rivals_of(modules: pd.DataFrame, node: "pd.Series[Any]") -> pd.DataFrame:
-    """The modules that can stand in a module's place, itself among them: all that can fill its unit where it is a whole one."""
-    alike = modules["whole_unit"] == node["whole_unit"]
-    if node["whole_unit"]:
-        return modules[alike & (modules["unit_index"] == node["unit_index"])]
-    return modules[alike & (modules["positions"] == node["module_positions"])]
-
-
 def built_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Built architectures as a table: arch (native encoding), predicted, low, high.
 
@@ -804,8 +720,3 @@ def built_files(records: Sequence[dict[str, Any]]) -> dict[str, str]:
         "built.csv": table.to_csv(index=False),
         "built.txt": "\n".join(table["arch"]) + "\n",
     }
-
-
-def native_text(native: Any) -> str:
-    """A native encoding as text: itself where it is text, else JSON."""
-    return native if isinstance(native, str) else json.dumps(native)

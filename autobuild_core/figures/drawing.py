@@ -13,11 +13,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from autobuild_core.architectures.lens import Lens, bounds, score_words, short_values
+from autobuild_core.architectures.names import block_name
+from autobuild_core.architectures.numbers import rounded, with_unit
 from autobuild_core.architectures.ranges import range_of, shown_layer
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.figures import cells
-from autobuild_core.figures.charts import blank_figure, block_name
-from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on, rounded, short_values, with_unit, words
+from autobuild_core.figures.charts import blank_figure
+from autobuild_core.figures.colours import Scale, ink_on
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
 CARD_GAP, CARD_LINE, LONGEST_NAME = 18.0, 82.0, 14  # between cards; height of a line with names; letters of a name over a card
@@ -172,7 +175,7 @@ def coloured(nodes: pd.DataFrame, scores: pd.DataFrame, scale: Scale, unit: str,
     both["outline"] = [scale.line(v, theme) for v, _, _ in values]
     both["ink"] = [ink_on(fill) for fill in both["fill"]]
     both["value"] = short_values(both, scale.lens)
-    both["words"] = [words(line, scale.lens, unit) for _, line in both.iterrows()]
+    both["words"] = [score_words(line, scale.lens, unit) for _, line in both.iterrows()]
     return both
 
 

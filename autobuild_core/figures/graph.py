@@ -19,22 +19,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens, bounds, change_words, evidence, score_words, short_values
+from autobuild_core.architectures.names import module_name
+from autobuild_core.architectures.numbers import digits_for, signed, with_unit
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.figures import cells, drawing
-from autobuild_core.figures.charts import module_name
-from autobuild_core.figures.colours import (
-    Lens,
-    Scale,
-    bounds,
-    change_words,
-    digits_for,
-    evidence,
-    ink_on,
-    short_values,
-    signed,
-    with_unit,
-    words,
-)
+from autobuild_core.figures.colours import Scale, ink_on
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.vocabulary import unit_of
 
@@ -453,7 +443,7 @@ class _Drawing:
         sentences = []
         for line in frame.to_dict("records"):
             seen = f", {evidence(int(line['num_evaluated']), self.source.total)}" if line["many"] == 1 else ""
-            sentences.append(words(line, lens, self.source.unit) + seen)
+            sentences.append(score_words(line, lens, self.source.unit) + seen)
         unsure = (low <= scale.centre) & (scale.centre <= high) & (lens is not Lens.NORM)
         paint = _colours(scale, frame[lens.value].to_numpy(float), (high - low) / 2)
         return paint | {"value": short_values(frame, lens), "words": sentences, "unsure": [int(one) for one in unsure]}

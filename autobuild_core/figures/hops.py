@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from autobuild_core.figures.charts import QUIET, blank_figure, module_name
-from autobuild_core.figures.colours import INK, PAPER, Lens, Scale, bounds, words
-from autobuild_core.search.assembly import orientation
+from autobuild_core.architectures.lens import Lens, bounds, score_words
+from autobuild_core.architectures.module_table import orientation
+from autobuild_core.architectures.names import module_name
+from autobuild_core.figures.charts import QUIET, blank_figure
+from autobuild_core.figures.colours import INK, PAPER, Scale
 
 LABEL = 25  # characters of a line beside a bump chart
 Index = dict[tuple[str, str, bool], int]
@@ -60,7 +62,7 @@ def bump_table(
     scores = modules.iloc[table.loc[known, "found"].astype(int)].set_axis(table.index[known])
     low, high = bounds(scores, lens)
     table["value"], table["low"], table["high"] = scores[lens.value], low, high
-    table["words"] = pd.Series([words(row, lens, unit, total) for _, row in scores.iterrows()], table.index[known])
+    table["words"] = pd.Series([score_words(row, lens, unit, total) for _, row in scores.iterrows()], table.index[known])
     order = table.sort_values("line", kind="stable")
     table["rank"] = order.groupby("hop")["value"].rank(method="first", ascending=ascending)
     return table.drop(columns="found")

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autobuild_core.architectures.lens import Lens, bounds, change_words, evidence
+from autobuild_core.architectures.module_table import orientation, rivals_of
+from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.ranges import standing_tokens
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.figures.charts import module_name, rivals_of
-from autobuild_core.figures.colours import Lens, bounds, change_words, evidence
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.search.assembly import orientation
 
 
 def replacements_table(

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from autobuild_core.architectures.lens import Lens, bounds
 from autobuild_core.figures import cells, drawing
 from autobuild_core.figures.charts import QUIET, axis_title, blank_figure
-from autobuild_core.figures.colours import Lens, Scale, bounds, ink_on
+from autobuild_core.figures.colours import Scale, ink_on
 from autobuild_core.figures.drawing import NODE_HEIGHT, NODE_WIDTH, PLAIN
 
 THEMES = ("light", "dark")

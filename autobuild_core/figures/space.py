@@ -7,8 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, block_name
-from autobuild_core.figures.colours import INK, PAGE, PAPER, Lens, Scale, number, with_unit
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.names import block_name
+from autobuild_core.architectures.numbers import number, with_unit
+from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure
+from autobuild_core.figures.colours import INK, PAGE, PAPER, Scale
 from autobuild_core.scoring.space_map import DEPTH, PREDICTED, Bounds, Brush, aggregate, around
 
 MOST_POINTS = 4000  # drawn one by one; more are gathered in cells

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure, module_name
-from autobuild_core.figures.colours import ANCHORS, Lens, amount, bounds, colour, number
+from autobuild_core.architectures.lens import Lens, bounds
+from autobuild_core.architectures.names import module_name
+from autobuild_core.architectures.numbers import amount, number
+from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure
+from autobuild_core.figures.colours import ANCHORS, colour
 
 # Sentences
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.graphs import module_contexts, module_sink
-from autobuild_core.architectures.records import Codes, ModuleGroup
-from autobuild_core.scoring.population import eligible_rows, in_contexts
+from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
+from autobuild_core.architectures.records import Codes
+from autobuild_core.scoring.population import in_contexts
 from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]

@@ -24,12 +24,13 @@ from typing import Any
 
 import pandas as pd
 
+from autobuild_core.architectures import names
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
 from autobuild_core.errors import ReportError
 from autobuild_core.figures import charts, colours, drawing, review, trust
-from autobuild_core.figures.colours import Lens
 from autobuild_core.review import record
 from autobuild_core.review.record import Facts, plain
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
@@ -172,9 +173,9 @@ def _next(folder: RunFolder, facts: Facts) -> pd.DataFrame:
     predictor = facts.predictor
     if predictor.held is not None and predictor.held.chosen:
         codes, table = suggest(predictor, facts.modules, facts.table.networks, NUM_NEXT)
-        return pd.DataFrame({"arch": [charts.native_text(predictor.space.native(row)) for row in codes]}).join(table)
+        return pd.DataFrame({"arch": [names.native_text(predictor.space.native(row)) for row in codes]}).join(table)
     table = folder.read_frame("next.parquet")
-    archs = [charts.native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
+    archs = [names.native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
     return pd.DataFrame({"arch": archs}).join(table.drop(columns="record", errors="ignore"))
 
 

@@ -15,8 +15,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from autobuild_core.architectures import names
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures import charts, drawing, review, trust
-from autobuild_core.figures.colours import Lens, Scale, amount, number
+from autobuild_core.figures.colours import Scale
 from autobuild_core.review.bundle import Bundle, as_frame
 from autobuild_core.review.record import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
 from autobuild_core.targets.vocabulary import Label
@@ -229,7 +232,7 @@ def _best(bundle: Bundle) -> str:
         for hop, columns in enumerate(about["hops"]):
             name = "Hop 0: one layer" if hop == 0 else f"Hop {hop}: {hop + 1} layers"
             panes.append((name, review.architecture_svg(as_frame(columns), scale, f"{heading}, {name}")))
-        arch = escape(charts.native_text(about["arch"]))
+        arch = escape(names.native_text(about["arch"]))
         parts.append(f"<h2>{escape(heading)}</h2>{_legend(scale)}{_panes('hop', panes)}<p><code>{arch}</code></p>")
     return "".join(parts)
 

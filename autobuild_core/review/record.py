@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures import module_table, names, numbers
+from autobuild_core.architectures.lens import GOOD_SHARE, Lens, evidence
+from autobuild_core.architectures.module_table import module_rows, orientation
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
-from autobuild_core.figures import charts, colours
-from autobuild_core.figures.colours import GOOD_SHARE, Lens
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.search.acquisition import overturning
-from autobuild_core.search.assembly import module_rows, orientation
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.targets.equation import Target
@@ -259,7 +259,7 @@ def _measured(facts: Facts, claim: Claim) -> dict[str, Any]:
     """What the data alone say: "evidence", "bootstrap", "with_it" and "counter_example" of a record."""
     values, sign = facts.values, orientation("score", facts.config.minimize)
     known = np.flatnonzero(np.isfinite(values))
-    inside = charts.contains(facts.table, claim.positions, claim.layers, claim.whole_unit)
+    inside = module_table.contains(facts.table, claim.positions, claim.layers, claim.whole_unit)
     networks = facts.table.networks
     lacks = ~np.isin(networks, networks[inside])  # another encoding of a network with the module is no counter-example
     order = known[np.argsort(-sign * values[known], kind="stable")]
@@ -320,7 +320,7 @@ def _overturn(facts: Facts, line: "pd.Series[Any]", rivals: pd.DataFrame) -> dic
         best = order.sort_values(ascending=False, kind="stable").index[:2]
         if len(best) == 2 and best[0] == line.name:
             second = rivals.loc[best[1]]
-            rival, name = module_rows(pd.DataFrame([second]), spec)[0], charts.module_name(second["positions"], second["layers"])
+            rival, name = module_rows(pd.DataFrame([second]), spec)[0], names.module_name(second["positions"], second["layers"])
     codes, frame = overturning(facts.predictor, row, unit, facts.table.networks, rival, NUM_OVERTURNING)
     natives = [facts.predictor.space.native(one) for one in codes]
     frame["chance"] = frame["chance"].astype(float).round(6)  # in the far tail all digits are noise
@@ -352,7 +352,7 @@ def record(facts: Facts, claim: Claim) -> dict[str, Any]:
     rivals, spec = facts.looked_at(line), facts.table.spec
     unit = spec.units[int(line["unit_index"])].label if line["unit_index"] >= 0 else ""
     what = "whole-unit modules" if line["whole_unit"] else f"modules of {len(claim.layers)} layer{'s' * (len(claim.layers) > 1)}"
-    out: dict[str, Any] = {"module": charts.module_name(line["positions"], line["layers"]), "unit": unit, "hop": int(line["hop"])}
+    out: dict[str, Any] = {"module": names.module_name(line["positions"], line["layers"]), "unit": unit, "hop": int(line["hop"])}
     out |= {"lens": claim.lens, "place": f"{what} {f'of {unit}' if unit else 'across units'}", "looked_at": len(rivals)}
     out["widening"] = widening(len(rivals), int(facts.quality.get("ensemble_size", 2)))
     out |= {"effects": _effects(facts, line, rivals)} | _measured(facts, claim)
@@ -392,8 +392,8 @@ def value_words(line: dict[str, Any], alone: bool = True) -> str:
         return f"{line['value']:.0%}" + " among the best 10 %" * alone
     if line["lens"] == Lens.NORM:
         return "norm " * alone + f"{line['value']:+.2f}"
-    digits = colours.digits_for(line["low"], line["high"]) if line["low"] is not None else 3
-    return f"{colours.signed(line['value'], digits)} {line['unit']}".strip()
+    digits = numbers.digits_for(line["low"], line["high"]) if line["low"] is not None else 3
+    return f"{numbers.signed(line['value'], digits)} {line['unit']}".strip()
 
 
 def interval_words(line: dict[str, Any], adjusted: bool = True) -> str:
@@ -403,8 +403,8 @@ def interval_words(line: dict[str, Any], adjusted: bool = True) -> str:
         return ""
     if line["lens"] == Lens.GOOD:
         return f"{low:.0%} to {high:.0%}"
-    digits = colours.digits_for(line["low"], line["high"])
-    return f"{colours.signed(low, digits)} to {colours.signed(high, digits)}"
+    digits = numbers.digits_for(line["low"], line["high"])
+    return f"{numbers.signed(low, digits)} to {numbers.signed(high, digits)}"
 
 
 def sentence(found: dict[str, Any]) -> str:
@@ -421,7 +421,7 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
     """(heading, sentence) of everything in a record but its effects, the drawings and what would overturn it."""
     line, seen, best, noise = effect_of(found, "score"), found["evidence"], found["best"], found["noise"]
     out = [("Looked at", f"{found['looked_at']:,} {found['place']}, so each interval is {found['widening']:.2f} times as wide.")]
-    out.append(("Evidence", f"{colours.evidence(seen['seen'], seen['of'])}."))
+    out.append(("Evidence", f"{evidence(seen['seen'], seen['of'])}."))
     out += [("Bootstraps", _holds_words(found)), ("Measured", _bootstrap_words(found))]
     if best:
         told = "; not ruled out by a joint test of all at 90 %" if best["cannot_be_told"] and best["prob_best"] < 0.5 else ""
@@ -430,7 +430,7 @@ def remarks(found: dict[str, Any], target: str) -> list[tuple[str, str]]:
         out.append(("Best of its unit", f"with probability {best['prob_best']:.0%}{held}{told}."))
     if noise["ratio"] is not None:
         times = f"{noise['ratio']:.1f} times" if noise["ratio"] < 10 else f"{noise['ratio']:.0f} times"
-        spread = colours.amount(noise["noise_sd"], line["unit"])
+        spread = numbers.amount(noise["noise_sd"], line["unit"])
         out.append(("Label noise", f"a label is off by {spread}; the effect is {times} that."))
     else:
         out.append(("Label noise", "not known: no architecture was measured twice."))
@@ -445,8 +445,8 @@ def _holds_words(found: dict[str, Any]) -> str:
             "not worked out: an older version trained the run (train it anew), the module is too rare in the space, or the claim "
             "is about one task (the training asks it of the average)."
         )
-    digits = colours.digits_for(held["low"], held["high"])
-    ends = f"{colours.signed(held['low'], digits)} to {colours.signed(held['high'], digits)} {line['unit']}".strip()
+    digits = numbers.digits_for(held["low"], held["high"])
+    ends = f"{numbers.signed(held['low'], digits)} to {numbers.signed(held['high'], digits)} {line['unit']}".strip()
     return (
         f"{'better' if line['better'] else 'worse'} in {held['share']:.0%} of the refits to bootstraps of the networks ({ends})."
     )
@@ -458,7 +458,7 @@ def _bootstrap_words(found: dict[str, Any]) -> str:
         return f"less than {FEW} networks with it, or without it, so the two sides cannot be compared."
     share = boot["share_better"] if line["better"] else 1 - boot["share_better"]
     side = "better" if line["better"] else "worse"
-    difference = colours.signed(boot["difference"], colours.digits_for(boot["low"], boot["high"]))
+    difference = numbers.signed(boot["difference"], numbers.digits_for(boot["low"], boot["high"]))
     sides = f"the {boot['num_with']:,} networks with it measured {side} than the {boot['num_without']:,} without"
     return f"{sides} ({difference}); in {share:.1%} of {boot['num']:,} bootstraps over networks, no model involved."
 
@@ -468,11 +468,11 @@ def _counter_words(found: dict[str, Any], target: str) -> str:
     if other is None:
         return "no measured architecture lacks the module."
     text = (
-        f"row {other['source_row']} reaches {target} {colours.number(other['value'])}, rank {other['rank']:,} of {other['of']:,}"
+        f"row {other['source_row']} reaches {target} {numbers.number(other['value'])}, rank {other['rank']:,} of {other['of']:,}"
     )
     if own is None:
         return f"{text}; none with it was measured."
-    return f"{text}; the best with it, row {own['source_row']}, {colours.number(own['value'])}, rank {own['rank']:,}."
+    return f"{text}; the best with it, row {own['source_row']}, {numbers.number(own['value'])}, rank {own['rank']:,}."
 
 
 EXAMPLES = {"with_it": "Best measured with it", "counter_example": "Best measured without it"}
@@ -494,7 +494,7 @@ def overturn_table(found: dict[str, Any]) -> pd.DataFrame:
     columns = ["arch", "with the module", "predicted", "low", "high", "chance"]
     rows = []
     for one in found["overturn"]["evaluations"]:
-        texts = {"arch": charts.native_text(one["arch"]), "with the module": "yes" if one["contains"] else "no"}
+        texts = {"arch": names.native_text(one["arch"]), "with the module": "yes" if one["contains"] else "no"}
         rows.append(one | texts | {"chance": _chance(one)})
     return pd.DataFrame(rows, columns=columns)
 
@@ -520,7 +520,7 @@ def rivals_table(facts: Facts, claim: Claim) -> pd.DataFrame:
     line = facts.line(claim)
     rivals = facts.looked_at(line)
     column = LENSES[claim.lens][0] if claim.lens in rivals else "effect"
-    names = [charts.module_name(p, m, False) for p, m in zip(rivals["positions"], rivals["layers"], strict=True)]
+    names = [names.module_name(p, m, False) for p, m in zip(rivals["positions"], rivals["layers"], strict=True)]
     claimed = (rivals["positions"] == line["positions"]) & (rivals["layers"] == line["layers"])
     out = pd.DataFrame({"module": names, "value": rivals[column].to_numpy(float), "claimed": claimed.to_numpy(bool)})
     out = out.sort_values("value", kind="stable", ignore_index=True)

@@ -1,32 +1,22 @@
 """Scorers: one file each; a trained run and modules in, scores with intervals out."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from autobuild_core import registry
-from autobuild_core.architectures.graphs import module_sink
-from autobuild_core.architectures.ranges import range_of, with_ranges
-from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.module_table import describe_modules
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.ranges import with_ranges
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scoring.population import group_keys, key_columns, module_keys
 from autobuild_core.spaces import Space
 from autobuild_core.targets.costs import CostModel
 
 LENSES = ("score", "good", "embedding_norm")
-SCORE_COLUMNS = (
-    "embedding_norm",
-    *("score", "score_low", "score_high"),
-    *("effect", "effect_low", "effect_high"),
-    *("good", "good_low", "good_high"),
-)
-COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
-RANGE = "range"  # column of a module table that has ranges: JSON [least, largest value], "" of other modules
 DEFAULT_SCORER = "autobuild"
 DEFAULT_MAX_LENGTH = 4
 MODULE_LIMIT = 5_000  # windows of one length that are scored unasked
@@ -70,16 +60,6 @@ def make_scorer(name: str, predictor: Predictor, cost: CostModel | None = None, 
     return make(predictor, cost, table)
 
 
-def count_evaluated(group: ModuleGroup, spec: SpaceSpec, codes: Codes) -> NDArray[np.int64]:
-    """(num_modules,) how many of the evaluated architectures contain each module of the group, whatever range it is in."""
-    if not len(codes):
-        return np.zeros(len(group), np.int64)
-    seen, counts = np.unique(module_keys(codes, key_columns(group, spec)), return_counts=True)
-    keys = group_keys(group, spec)
-    index = np.minimum(np.searchsorted(seen, keys), len(seen) - 1)
-    return np.where(seen[index] == keys, counts[index], 0)
-
-
 def default_groups(space: Space, max_length: int | None) -> list[ModuleGroup]:
     """Windows of every length up to max_length (unasked: up to 4, while one length has at most MODULE_LIMIT modules)."""
     groups: list[ModuleGroup] = []
@@ -121,41 +101,6 @@ def further_units(space: Space, groups: list[ModuleGroup], evaluated: Codes) -> 
     """Every whole-unit module that is none of these groups, as `unit_groups` has them."""
     there = {group.positions for group in groups if group.unit is not None}
     return [group for group in unit_groups(space, evaluated) if group.positions not in there]
-
-
-def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -> pd.DataFrame:
-    """What modules are, without their scores: the left-hand columns of modules.parquet.
-
-    A range of numbers is one line; where there is one, the column RANGE has the least and the largest value of each.
-
-    Args:
-        groups: the modules.
-        spec: their space.
-        codes: the evaluated architectures, for the evidence.
-    """
-    parts, quoted = [], [json.dumps(token) for token in spec.tokens]
-    ranged = any(group.ranges is not None for group in groups)
-    for group in groups:
-        owners = {spec.unit_of(p) for p in group.positions}
-        whole = [u.label for u in spec.units if u.positions == group.positions and len(u.depths) == 1]
-        unit = spec.units[group.unit].label if group.unit is not None else "".join(whole)
-        layers = ["[" + ", ".join([quoted[token] for token in row]) + "]" for row in group.codes.tolist()]  # as json.dumps
-        seen, ends = count_evaluated(group, spec, codes), [""] * len(group)
-        if group.ranges is not None:
-            first = np.unique(group.ranges, return_index=True)[1]
-            own = [one for token in group.codes[first, 0] if (one := range_of(spec, int(token)))]
-            layers, ends = [json.dumps([one.text]) for one in own], [json.dumps(one.ends) for one in own]
-            seen = np.bincount(group.ranges, seen, len(own)).astype(np.int64)
-        part = pd.DataFrame({"layers": layers}, dtype="str")
-        part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
-        part["unit"], part["hop"], part["whole_unit"] = unit, module_sink(group, spec)[1], group.unit is not None
-        part["unit_index"] = owners.pop() if len(owners) == 1 else -1
-        part["first_position"] = group.positions[0]
-        part["num_evaluated"] = seen
-        if ranged:
-            part[RANGE] = pd.Series(ends, dtype="str")
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
 
 
 def score_groups(

@@ -14,16 +14,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from autobuild_core.architectures.records import ArchTable, Codes, ModuleGroup
+from autobuild_core.architectures.module_table import SCORE_COLUMNS
+from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
+from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import SCORE_COLUMNS, Scorer
+from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
     NUM_DRAWS,
     Evaluated,
     Population,
-    eligible_rows,
     exact_means,
     in_contexts,
     jackknife_half_width,

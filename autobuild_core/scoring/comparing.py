@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from autobuild_core.search.assembly import top_modules
+from autobuild_core.architectures.module_table import top_modules
 
 KEYS = ["unit_index", "positions", "layers"]
 

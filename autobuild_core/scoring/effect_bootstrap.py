@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.scorers import count_evaluated
+from autobuild_core.architectures.module_table import groups_of
+from autobuild_core.architectures.modules import count_evaluated
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.bootstrap import Bootstraps
 from autobuild_core.scoring.population import Population, exact_means, mean_beside, pooled, range_weights
-from autobuild_core.search.assembly import groups_of
 
 Array = NDArray[np.float64]
 FILE = "claims.parquet"

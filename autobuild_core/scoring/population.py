@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.modules import ModuleGroup, active_rows, group_keys, key_columns, module_keys
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.targets.equation import Target
 
@@ -88,29 +89,6 @@ class Evaluated:
         return lines, place[lines]
 
 
-def module_keys(codes: Codes, columns: list[int]) -> NDArray[np.int64]:
-    """(n,) one whole number for what an architecture has at some positions, absence included.
-
-    Random odd multipliers, modulo 2^64: any number of positions, and no collision to be met in practice.
-    """
-    multipliers = np.random.default_rng(0).integers(2**62, size=len(columns)) * 2 + 1
-    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ multipliers
-    return keys
-
-
-def key_columns(group: ModuleGroup, spec: SpaceSpec) -> list[int]:
-    """The positions that decide whether an architecture contains a module: a whole unit is also *no deeper*."""
-    return list(group.positions if group.unit is None else spec.units[group.unit].positions)
-
-
-def group_keys(group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.int64]:
-    """(num_modules,) the keys of a group's modules at its `key_columns`."""
-    columns = key_columns(group, spec)
-    padded = np.full((len(group), len(columns)), ABSENT, np.int16)
-    padded[:, : len(group.positions)] = group.codes
-    return module_keys(padded, list(range(len(columns))))
-
-
 def exact_means(values: Array, population: Population, group: ModuleGroup, spec: SpaceSpec) -> Array:
     """(members, num_modules) weighted mean of (members, n) values over encodings that contain a module; NaN where none does."""
     keys = group_keys(group, spec)
@@ -154,24 +132,6 @@ def range_weights(group: ModuleGroup, population: Population, spec: SpaceSpec) -
     seen = np.bincount(column[there], population.weights[there], len(spec.tokens))[tokens]
     total = np.bincount(group.ranges, seen)[group.ranges]
     return np.where(total > 0, seen, weights)
-
-
-def eligible_rows(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.intp]:
-    """Rows that have a layer wherever the module has one and, for a whole unit, none behind."""
-    inside = (codes[:, list(group.positions)] != ABSENT).all(1)
-    if group.unit is not None:
-        inside &= (codes[:, list(spec.units[group.unit].positions)] != ABSENT).sum(1) == len(group.positions)
-    return np.flatnonzero(inside)
-
-
-def active_rows(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> NDArray[np.bool_]:
-    """(n,) rows in which every conditional unit that the modules lie in is there: what their effects are compared with."""
-    there = np.ones(len(codes), bool)
-    for index in {condition.unit for condition in spec.conditions}:
-        columns = list(spec.units[index].positions)
-        if not set(columns).isdisjoint(group.positions):
-            there &= (codes[:, columns] != ABSENT).any(1)
-    return there
 
 
 def mean_beside(values: Array, population: Population, group: ModuleGroup, spec: SpaceSpec) -> Array:

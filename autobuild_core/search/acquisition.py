@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.module_table import module_rows, top_modules
 from autobuild_core.architectures.ranges import by_range
 from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.search.assembly import module_rows, top_modules
 
 Array = NDArray[np.float64]
 NUM_NEXT = 16  # architectures of a batch

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.ranges import ranges_of, some_of, standing_tokens, tokens_of
-from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.module_table import module_rows, orientation, top_modules, with_room, with_values
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
 
@@ -28,90 +28,6 @@ class Built:
 
     codes: Codes
     frame: pd.DataFrame
-
-
-def orientation(lens: str, minimize: bool) -> int:
-    """1 where a larger value of the lens is better, -1 where a smaller one is: a lens in target units of a minimised target."""
-    return -1 if lens in ("score", "effect", "equal_cost") and minimize else 1
-
-
-def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
-    """Whole-unit modules that have a score, ranked within their unit by a lens (ties by `score`).
-
-    Args:
-        modules: modules.parquet; what cannot be told from a context has no score.
-        lens: column to rank by: "score", "good" or "embedding_norm".
-        minimize: smaller targets are better.
-
-    Returns:
-        The whole-unit rows with `rank` from 1, sorted by unit and rank.
-    """
-    return ranked_modules(modules[modules["score"].notna()], lens, minimize)
-
-
-def ranked_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
-    """As `top_modules`, with those that have no score behind the others."""
-    whole = modules[modules["whole_unit"]].copy()
-    whole["_lens"] = whole[lens] * orientation(lens, minimize)
-    whole["_score"] = whole["score"] * orientation("score", minimize)
-    whole = whole.sort_values(["unit_index", "_lens", "_score"], ascending=[True, False, False], kind="stable")
-    whole["rank"] = whole.groupby("unit_index").cumcount() + 1
-    return whole.drop(columns=["_lens", "_score"]).reset_index(drop=True)
-
-
-def module_rows(modules: pd.DataFrame, spec: SpaceSpec) -> Codes:
-    """(n, num_positions) codes of whole-unit modules: their layers at the unit's positions, ABSENT elsewhere.
-
-    A range of numbers is the value that stands for it.
-    """
-    position = {label: i for i, label in enumerate(spec.position_labels)}
-    token = {label: i for i, label in enumerate(spec.tokens)} | standing_tokens(spec)
-    codes = np.full((len(modules), spec.num_positions), ABSENT, np.int16)
-    for row, (positions, layers) in enumerate(zip(modules["positions"], modules["layers"], strict=True)):
-        codes[row, [position[p] for p in json.loads(positions)]] = [token[t] for t in json.loads(layers)]
-    return codes
-
-
-def groups_of(modules: pd.DataFrame, spec: SpaceSpec) -> list[tuple[ModuleGroup, NDArray[np.intp]]]:
-    """Modules as groups of equal places, each with the lines of the table it holds: of a range all its values, as one line."""
-    codes, out = module_rows(modules, spec), []
-    for (positions, whole, unit), lines in modules.groupby(["positions", "whole_unit", "unit_index"], sort=False).indices.items():
-        columns = tuple(spec.position_labels.index(label) for label in json.loads(positions))
-        own, number, ranges = codes[lines][:, list(columns)], int(unit) if whole else None, None
-        values = [tokens_of(spec, json.loads(text)[0]) for text in modules["layers"].iloc[lines]] if len(columns) == 1 else []
-        if any(len(some) > 1 for some in values):
-            own = np.array([[token] for some in values for token in some], np.int16)
-            ranges = np.repeat(np.arange(len(values)), list(map(len, values)))
-        out.append((ModuleGroup(columns, own, number, ranges), np.asarray(lines, np.intp)))
-    return out
-
-
-def with_values(modules: pd.DataFrame, spec: SpaceSpec, most: int | None = None) -> pd.DataFrame:
-    """Modules with exact layers: a range of numbers is a line for each of its values, or for so many at equal distances."""
-    if not ranges_of(spec):
-        return modules
-    values = [tokens_of(spec, layers[0]) if len(layers) == 1 else () for layers in map(json.loads, modules["layers"])]
-    some = [tokens if most is None else some_of(tokens, most) for tokens in values]
-    texts = [
-        [json.dumps([spec.tokens[token]]) for token in tokens] or [text]
-        for tokens, text in zip(some, modules["layers"], strict=True)
-    ]
-    lines = np.repeat(np.arange(len(modules)), list(map(len, texts)))
-    return modules.iloc[lines].assign(layers=[text for own in texts for text in own]).reset_index(drop=True)
-
-
-def with_room(modules: pd.DataFrame, spec: SpaceSpec, limit: int) -> pd.DataFrame:
-    """Modules with exact layers, of each range as many values as leave no more than `limit` combinations, at least one."""
-    lengths = np.array([len(tokens_of(spec, own[0])) if len(own) == 1 else 1 for own in map(json.loads, modules["layers"])])
-    units = modules["unit_index"].to_numpy()
-    least, most = 1, max((len(one.tokens) for own in ranges_of(spec).values() for one in own), default=1)
-    while least < most:
-        middle = (least + most + 1) // 2
-        if math.prod(pd.Series(np.minimum(lengths, middle)).groupby(units).sum().tolist()) <= limit:
-            least = middle
-        else:
-            most = middle - 1
-    return with_values(modules, spec, most)
 
 
 def reduced_space(

@@ -17,7 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import registry
-from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec, UnitSpec
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.spaces._rules import Mask, Rules
 

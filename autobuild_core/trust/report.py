@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import registry
+from autobuild_core.architectures.module_table import groups_of, orientation, top_modules
+from autobuild_core.architectures.modules import eligible_rows
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import DEFAULT_SCORER, make_scorer, score_groups
@@ -23,17 +25,9 @@ from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring import effect_bootstrap
 from autobuild_core.scoring.bootstrap import Bootstraps
 from autobuild_core.scoring.interactions import interactions
-from autobuild_core.scoring.population import (
-    NUM_CONTEXTS,
-    eligible_rows,
-    exact_means,
-    in_contexts,
-    jackknife_half_width,
-    pooled,
-    range_weights,
-)
+from autobuild_core.scoring.population import NUM_CONTEXTS, exact_means, in_contexts, jackknife_half_width, pooled, range_weights
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
-from autobuild_core.search.assembly import architecture_records, groups_of, orientation, top_modules
+from autobuild_core.search.assembly import architecture_records
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from autobuild_core.figures import charts, drawing, graph
-from autobuild_core.figures.colours import Lens
+from autobuild_core.architectures import names
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.figures import drawing, graph
 from autobuild_core.store.workspace import Workspace
 from pages._selection import Module
 from tests.app.workspaces import chosen, open_page, texts
@@ -168,7 +169,7 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
     for stop in range(len(data["stops"]) - 1):
         lines = {position: line for position, line, _ in drawing.node_lines(modules, index, spec, codes, stop)}
         names = {
-            label: charts.module_name(*modules.loc[lines[p], ["positions", "layers"]])
+            label: names.module_name(*modules.loc[lines[p], ["positions", "layers"]])
             for p, label in enumerate(spec.position_labels)
         }
         sent = {slot["id"]: data["records"]["name"][slot["nodes"][0]["of"][stop]] for slot in data["slots"]}

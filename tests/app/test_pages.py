@@ -13,10 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core import registry
 from autobuild_core.api import Run
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.datasets import load_format, read_table
 from autobuild_core.datasets._trackers import SHOWN
 from autobuild_core.datasets.csv_table import CsvTable
-from autobuild_core.figures.colours import Lens
 from autobuild_core.store.workspace import Workspace
 from pages import _intake
 from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train

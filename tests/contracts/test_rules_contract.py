@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from autobuild_core import registry, spaces
-from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.modules import ModuleGroup, active_rows, eligible_rows
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.predictor.distillation import teach
 from autobuild_core.predictor.ensemble import Predictor
@@ -14,7 +15,7 @@ from autobuild_core.scorers import default_groups, make_scorer, score_modules, u
 from autobuild_core.scorers._learned import LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.interactions import interactions
-from autobuild_core.scoring.population import NUM_CONTEXTS, active_rows, eligible_rows, in_contexts
+from autobuild_core.scoring.population import NUM_CONTEXTS, in_contexts
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import overturning, suggest
 from autobuild_core.search.assembly import build, product_codes

@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from autobuild_core import registry
+from autobuild_core.architectures.module_table import SCORE_COLUMNS
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import SCORE_COLUMNS, Scorer, make_scorer, score_modules, unit_groups
+from autobuild_core.scorers import Scorer, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.cost import cost_metric
 from autobuild_core.scorers.forest import path_features, token_sets
 from autobuild_core.scorers.mean import shrunk_means

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core import benchmark
-from autobuild_core.architectures.records import ArchTable, ModuleGroup
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ArchTable
 from autobuild_core.benchmark import measures, report
 from autobuild_core.benchmark.truth import Truth
 from autobuild_core.cli import main

@@ -8,22 +8,14 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup, SpaceSpec
+from autobuild_core.architectures.module_table import describe_modules, module_rows, top_modules
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import describe_modules, score_modules, unit_groups
+from autobuild_core.scorers import score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.search import assembly
-from autobuild_core.search.assembly import (
-    Built,
-    best_measured,
-    build,
-    built_records,
-    module_rows,
-    nothing_left,
-    product_codes,
-    reduced_space,
-    top_modules,
-)
+from autobuild_core.search.assembly import Built, best_measured, build, built_records, nothing_left, product_codes, reduced_space
 from autobuild_core.spaces import space_named
 from tests.learning import chain_space, flat_space, macro_data, random_predictor
 

@@ -7,24 +7,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures.lens import Lens, change_words, evidence, score_words
+from autobuild_core.architectures.numbers import amount, digits_for, number, rounded, signed
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ArchitectureError
 from autobuild_core.figures import charts, drawing
-from autobuild_core.figures.colours import (
-    Lens,
-    Scale,
-    amount,
-    change_words,
-    colour,
-    digits_for,
-    evidence,
-    ink_on,
-    number,
-    rounded,
-    scale_for,
-    signed,
-    words,
-)
+from autobuild_core.figures.colours import Scale, colour, ink_on, scale_for
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import loose_space, mixed_space
 
@@ -140,7 +129,7 @@ def test_the_scale_is_fixed_by_the_run(modules: pd.DataFrame) -> None:
 
 def test_words_are_those_of_the_design() -> None:
     row = pd.Series({"effect": 0.42, "effect_low": 0.21, "effect_high": 0.60, "num_evaluated": 38})
-    assert words(row, Lens.SCORE, "points", 400) == "+0.42 points (+0.21 to +0.60), seen in 38 of 400"
+    assert score_words(row, Lens.SCORE, "points", 400) == "+0.42 points (+0.21 to +0.60), seen in 38 of 400"
     assert evidence(0, 400) == "never seen in 400: no evidence of its own"
 
 
@@ -164,7 +153,7 @@ def test_decimals_follow_the_interval() -> None:
 def test_nothing_stands_behind_a_number_without_a_unit() -> None:
     assert amount(45.414, "") == "45.41" and amount(45.414, "points") == "45.41 points"
     row = pd.Series({"effect": 0.42, "effect_low": 0.2, "effect_high": 0.6})
-    assert words(row, Lens.SCORE, "") == "+0.42 (+0.20 to +0.60)"
+    assert score_words(row, Lens.SCORE, "") == "+0.42 (+0.20 to +0.60)"
     assert change_words(0.42, 0.2, Lens.SCORE, "") == "+0.42 (+0.22 to +0.62)"
 
 
@@ -299,16 +288,16 @@ class TestCells:
         assert sum(shape["type"] == "circle" for shape in figure.layout.shapes) == 4
 
     def test_modules_are_named_by_their_path_or_edges(self) -> None:
-        assert charts.module_name('["0>1", "1>3"]', '["skip_connect", "none"]') == "0>1>3: skip connect, none"
-        assert charts.module_name('["0>2", "1>2"]', '["skip_connect", "skip_connect"]') == "0>2, 1>2: 2 x skip connect"
+        assert names.module_name('["0>1", "1>3"]', '["skip_connect", "none"]') == "0>1>3: skip connect, none"
+        assert names.module_name('["0>2", "1>2"]', '["skip_connect", "skip_connect"]') == "0>2, 1>2: 2 x skip connect"
 
 
 # Charts
 
 
 def test_contains_asks_for_these_tokens_at_these_positions(table: ArchTable) -> None:
-    assert charts.contains(table, ["L1"], ["mb6_k5"], False).tolist() == [True, True, False, False]
-    assert charts.contains(table, ["L1", "L2"], ["mb6_k5", "mb3_k3"], True).tolist() == [False, True, False, False]
+    assert module_table.contains(table, ["L1"], ["mb6_k5"], False).tolist() == [True, True, False, False]
+    assert module_table.contains(table, ["L1", "L2"], ["mb6_k5", "mb3_k3"], True).tolist() == [False, True, False, False]
 
 
 def test_a_whole_unit_is_no_deeper() -> None:
@@ -316,8 +305,8 @@ def test_a_whole_unit_is_no_deeper() -> None:
     unit = [["mbconv3_e3_k3"] * 2] * 4
     codes = np.array([space.parse([["mbconv3_e3_k3"] * depth, *unit]) for depth in (2, 3)], np.int16)
     two = ArchTable(space.spec, codes, space.hash_networks(codes), pd.DataFrame({"a": [1.0, 2.0]}), np.arange(2))
-    assert charts.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, True).tolist() == [True, False]
-    assert charts.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, False).tolist() == [True, True]
+    assert module_table.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, True).tolist() == [True, False]
+    assert module_table.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, False).tolist() == [True, True]
 
 
 def test_with_and_without(table: ArchTable) -> None:
@@ -364,8 +353,8 @@ def test_a_whole_unit_is_ranked_among_whole_units_only(modules: pd.DataFrame) ->
 
 
 def test_module_names_are_short() -> None:
-    assert charts.module_name('["U1.L1", "U1.L2"]', '["mbconv3_e3_k5", "mbconv3_e3_k5"]') == "U1.L1 to L2: 2 x e3 k5"
-    assert charts.module_name('["L1", "L2"]', '["mb6_k5", "mb6_k3"]') == "L1 to L2: mb6 k5, mb6 k3"
+    assert names.module_name('["U1.L1", "U1.L2"]', '["mbconv3_e3_k5", "mbconv3_e3_k5"]') == "U1.L1 to L2: 2 x e3 k5"
+    assert names.module_name('["L1", "L2"]', '["mb6_k5", "mb6_k3"]') == "L1 to L2: mb6 k5, mb6 k3"
 
 
 def test_heat_map_is_in_the_order_of_the_space(table: ArchTable, modules: pd.DataFrame) -> None:
@@ -421,16 +410,16 @@ def test_built_files_are_what_build_writes() -> None:
 def test_layers_are_read_as_they_are_shown_and_as_they_are_written() -> None:
     tokens = ["identity", "mb3_k3", "mb6_k5"]
     for text in ("mb6 k5, mb6_k5", "2 x mb6 k5", "MB6  k5,mb6 k5,"):
-        assert charts.layers_named(text, tokens) == ["mb6_k5", "mb6_k5"]
-    assert charts.layers_named("3 x e6 k5, e3 k5", ["mbconv3_e6_k5", "mbconv3_e3_k5"]) == [
+        assert names.layers_named(text, tokens) == ["mb6_k5", "mb6_k5"]
+    assert names.layers_named("3 x e6 k5, e3 k5", ["mbconv3_e6_k5", "mbconv3_e3_k5"]) == [
         *["mbconv3_e6_k5"] * 3,
         "mbconv3_e3_k5",
     ]
-    assert charts.layers_named("", tokens) == []
+    assert names.layers_named("", tokens) == []
     cell = ["nor_conv_3x3", "none"]
-    assert charts.layers_named(charts.module_name('["a", "b"]', json.dumps(cell), False), cell) == cell
+    assert names.layers_named(names.module_name('["a", "b"]', json.dumps(cell), False), cell) == cell
     with pytest.raises(ArchitectureError, match="got the layer 'mb9 k5', expected some of: identity, mb3 k3, mb6 k5"):
-        charts.layers_named("mb6_k5, mb9 k5", tokens)
+        names.layers_named("mb6_k5, mb9 k5", tokens)
 
 
 def test_candidates_in_short() -> None:

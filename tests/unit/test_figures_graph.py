@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ABSENT, ArchTable, SpaceSpec, UnitSpec
 from autobuild_core.figures import drawing, graph, replacements
-from autobuild_core.figures.colours import Lens, Scale
+from autobuild_core.figures.colours import Scale
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.costs import layer_cost
 from tests.flat_spaces import loose_space

@@ -5,8 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.figures import charts, drawing, hops
-from autobuild_core.figures.colours import Lens, Scale
+from autobuild_core.figures.colours import Scale
 from autobuild_core.scoring import comparing
 
 SCALE = Scale(Lens.SCORE, 0.0, -2.0, 2.0, "points")

@@ -11,7 +11,8 @@ from autobuild_core.architectures.graphs import (
     module_contexts,
     module_sink,
 )
-from autobuild_core.architectures.records import ABSENT, ModuleGroup, SpaceSpec, UnitSpec
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, SpaceSpec, UnitSpec
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import loose_space, mixed_space
 

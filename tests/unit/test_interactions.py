@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.scorers import describe_modules, unit_groups
+from autobuild_core.architectures.module_table import describe_modules
+from autobuild_core.scorers import unit_groups
 from autobuild_core.scoring.interactions import extreme_layers, interactions, layer_places, second_differences, unit_places
 from autobuild_core.spaces import Space
 from tests.learning import chain_space, flat_space

@@ -8,7 +8,8 @@ import torch
 
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import Graphs, make_graphs, module_codes, module_contexts, module_sink
-from autobuild_core.architectures.records import ABSENT, ModuleGroup
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT
 from autobuild_core.architectures.structure import structure_features
 from autobuild_core.predictor import forward as network_file
 from autobuild_core.predictor.forward import RANDOM, SOLVED, Network

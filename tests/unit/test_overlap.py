@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from autobuild_core.architectures.module_table import describe_modules
 from autobuild_core.predictor.contexts import Contexts
-from autobuild_core.scorers import describe_modules, unit_groups
+from autobuild_core.scorers import unit_groups
 from autobuild_core.scoring.overlap import apart, confounded_layers, mark_confounded
 from autobuild_core.spaces import space_named
 from tests.learning import macro_data

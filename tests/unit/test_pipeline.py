@@ -11,6 +11,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from autobuild_core.api import Run, train
 from autobuild_core.architectures.features import JOINT, make_codebook
+from autobuild_core.architectures.module_table import SCORE_COLUMNS, top_modules
 from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
 from autobuild_core.jobs.kinds import train as pipeline
@@ -20,8 +21,7 @@ from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.forward import SOLVED, Network
 from autobuild_core.predictor.model import ModelConfig
 from autobuild_core.predictor.training import TrainConfig, split_folds
-from autobuild_core.scorers import SCORE_COLUMNS, make_scorer, score_modules, unit_groups
-from autobuild_core.search.assembly import top_modules
+from autobuild_core.scorers import make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import load_space, space_named
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from tests.flat_spaces import infer_spec

@@ -5,17 +5,9 @@ import pandas as pd
 import pytest
 
 from autobuild_core import spaces
-from autobuild_core.architectures.records import ABSENT, ArchTable, ModuleGroup
-from autobuild_core.scoring.population import (
-    NUM_DRAWS,
-    Evaluated,
-    Population,
-    eligible_rows,
-    exact_means,
-    in_contexts,
-    jackknife_half_width,
-    module_keys,
-)
+from autobuild_core.architectures.modules import ModuleGroup, eligible_rows, module_keys
+from autobuild_core.architectures.records import ABSENT, ArchTable
+from autobuild_core.scoring.population import NUM_DRAWS, Evaluated, Population, exact_means, in_contexts, jackknife_half_width
 from autobuild_core.spaces import Space, space_named
 from tests.learning import chain_space, contains, flat_space
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from autobuild_core.architectures.records import ABSENT, ModuleGroup
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT
 from autobuild_core.benchmark import published
 from autobuild_core.scorers import unit_groups
 from autobuild_core.spaces import space_named

@@ -7,6 +7,10 @@ import pandas as pd
 import pytest
 
 from autobuild_core import registry
+from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_table import RANGE, describe_modules, groups_of, module_rows, with_room
+from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.ranges import (
     MOST_RANGES,
     by_range,
@@ -19,15 +23,15 @@ from autobuild_core.architectures.ranges import (
     tokens_of,
     with_ranges,
 )
-from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Condition, ModuleGroup
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Condition
 from autobuild_core.figures import charts, drawing, replacements
-from autobuild_core.figures.colours import Lens, scale_for
+from autobuild_core.figures.colours import scale_for
 from autobuild_core.predictor.contexts import Contexts
-from autobuild_core.scorers import RANGE, describe_modules, make_scorer, score_modules, unit_groups
+from autobuild_core.scorers import make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.scoring.population import jackknife_half_width, pooled, range_weights
-from autobuild_core.search.assembly import groups_of, module_rows, product_codes, reduced_space, with_room
+from autobuild_core.search.assembly import product_codes, reduced_space
 from autobuild_core.spaces import Space
 from tests.flat_spaces import SPACES, Columns
 from tests.learning import random_predictor
@@ -252,7 +256,7 @@ class TestShown:
     def test_what_contains_a_range_is_counted(self, scored: Scored) -> None:
         _, table, modules, _ = scored
         for line in modules.to_dict("records"):
-            inside = charts.contains(table, json.loads(line["positions"]), json.loads(line["layers"]), line["whole_unit"])
+            inside = module_table.contains(table, json.loads(line["positions"]), json.loads(line["layers"]), line["whole_unit"])
             assert inside.sum() == line["num_evaluated"]
 
     def test_the_heat_map_is_in_the_order_of_the_number(self, scored: Scored) -> None:
@@ -263,7 +267,7 @@ class TestShown:
         shown = [note.text for note in figure.layout.annotations if note.x == 0]
         lowest = [one.text.removeprefix("dropout=").partition(" to ")[0] for one in ranges_of(space.spec)[0]]
         assert shown == [f"≥{low}" for low in lowest]
-        names = [charts.module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
+        names = [names.module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
         assert names[0] == "dropout: " + ranges_of(space.spec)[0][0].text.removeprefix("dropout=")
 
     def test_architectures_get_exact_values(self, scored: Scored) -> None:

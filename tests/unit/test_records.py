@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.architectures.records import ABSENT, ArchTable, ModuleGroup, Rejection, SpaceSpec, UnitSpec
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, ArchTable, Rejection, SpaceSpec, UnitSpec
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from autobuild_core.api import Run
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.errors import ReportError, RunError
 from autobuild_core.figures import colours, drawing, review
-from autobuild_core.figures.colours import Lens
 from autobuild_core.review import bundle as report
 from autobuild_core.review.page import page
 from autobuild_core.spaces import space_named

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from autobuild_core import scorers, spaces
+from autobuild_core import spaces
 from autobuild_core.api import Run
-from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, ModuleGroup
+from autobuild_core.architectures import module_table
+from autobuild_core.architectures.module_table import describe_modules
+from autobuild_core.architectures.modules import ModuleGroup, count_evaluated
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import autobuild, count_evaluated, default_groups, describe_modules, score_modules, unit_groups
+from autobuild_core.scorers import autobuild, default_groups, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer, calibrate
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.targets.costs import CostModel
@@ -85,7 +88,7 @@ def check_exact(predictor: Predictor, groups: list[ModuleGroup], every: int = 1)
     good = (brute.scores >= thresholds[:, None]).astype(float)
     assert scorer.space_good == pytest.approx(good @ brute.probability) and (scorer.space_good >= 0.1 - 1e-9).all()
     for group, frame in zip(groups, scorer.score(groups), strict=True):
-        assert list(frame.columns) == list(scorers.SCORE_COLUMNS) and len(frame) == len(group)
+        assert list(frame.columns) == list(module_table.SCORE_COLUMNS) and len(frame) == len(group)
         for index in range(0, len(group), every):
             target = brute.average(brute.targets, group, index)
             row = frame.iloc[index]
@@ -449,7 +452,7 @@ class TestEvidence:
         table = macro_data(20)
         frame = score_modules(AutoBuildScorer(random_predictor(MACRO)), MACRO.windows(1), table)
         assert list(frame.columns[:4]) == ["unit", "positions", "layers", "hop"]
-        assert list(frame.columns[4:14]) == list(scorers.SCORE_COLUMNS)
+        assert list(frame.columns[4:14]) == list(module_table.SCORE_COLUMNS)
         assert frame["num_evaluated"].sum() == 20 * 8 and len(frame) == 24
 
 

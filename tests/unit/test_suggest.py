@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from autobuild_core.api import Run
+from autobuild_core.architectures.module_table import describe_modules, module_rows
 from autobuild_core.errors import ConfigError
-from autobuild_core.scorers import describe_modules, unit_groups
+from autobuild_core.scorers import unit_groups
 from autobuild_core.search.acquisition import _contains, _greedy, contending_modules, suggest
-from autobuild_core.search.assembly import module_rows
 from autobuild_core.spaces import space_named
 from tests.learning import random_predictor
 

@@ -8,7 +8,8 @@ from scipy.stats import spearmanr
 
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import module_contexts, module_sink
-from autobuild_core.architectures.records import ABSENT, Codes, ModuleGroup
+from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.predictor.distillation import NUM_MODULES, NUM_TAUGHT, Taught, teach
 from autobuild_core.predictor.forward import Network
 from autobuild_core.predictor.model import ModelConfig
