@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,9 +39,6 @@ from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.costs import fit_cost
 from autobuild_core.targets.equation import Target
-
-if TYPE_CHECKING:
-    from autobuild_core.review.record import Facts
 
 WINDOW_LIMIT = 500_000
 Progress = Callable[[dict[str, Any]], None]
@@ -102,48 +99,33 @@ class Run:
         """The modules the training scored, with scores, intervals and evidence; in a chosen context they are scored anew."""
         if not self.context:
             return self.folder.read_frame("modules.parquet")
-        if (task := self._task()) is not None:
+        if (task := self.task) is not None:
             return self.folder.read_frame(task["file"])
         scorer, space = make_scorer(DEFAULT_SCORER, self.predictor), self.predictor.space
         windows = default_groups(space, self.config.max_length)
-        return self._scored(scorer, windows + further_units(space, windows, self._learned().codes))
+        return self._scored(scorer, windows + further_units(space, windows, self.learned().codes))
 
-    def _task(self) -> dict[str, Any] | None:
+    @property
+    def task(self) -> dict[str, Any] | None:
         """What training wrote of the very context that was chosen: {"file", "context", "num_rows", "space_mean"}; else None."""
         chosen = {} if self.predictor.held is None else self.predictor.held.chosen
         tasks: list[dict[str, Any]] = self.quality.get("tasks", [])
         return next((task for task in tasks if chosen and task["context"] == chosen), None)
 
-    def _learned(self) -> ArchTable:
+    def learned(self) -> ArchTable:
         """The rows that were learned from."""
         table = self.table()
         return table.take(np.isfinite(Target(self.config.target).values(table.metrics)))
 
-    def _evidence(self, learned: ArchTable) -> ArchTable:
+    def evidence(self) -> ArchTable:
         """Of the rows that were learned from, those of the tasks that were chosen."""
-        held = self.predictor.held
+        learned, held = self.learned(), self.predictor.held
         return learned if held is None else learned.take(held.rows_of(learned.contexts))
-
-    def facts(self) -> "Facts":
-        """What claims and reports are made from, where the run holds."""
-        from autobuild_core.review.record import Facts
-
-        facts = Facts.load(self.folder)
-        if not self.context:
-            return facts
-        if (task := self._task()) is not None:
-            return facts.held_at(self.predictor, self.modules(), float(task["space_mean"]), int(task["num_rows"]))
-        from autobuild_core.scorers.autobuild import AutoBuildScorer
-
-        scorer = make_scorer(DEFAULT_SCORER, self.predictor)
-        assert isinstance(scorer, AutoBuildScorer)
-        return facts.held_at(self.predictor, self.modules(), scorer.space_mean, len(self._evidence(self._learned())))
 
     def _scored(self, scorer: Scorer, groups: list[ModuleGroup], report: Progress = _silent) -> pd.DataFrame:
         """Modules by a scorer; those without a number say why, where contexts vary."""
-        learned, held = self._learned(), self.predictor.held
-        evidence = self._evidence(learned)
-        frame = score_modules(scorer, groups, evidence, lambda share: report({"phase": "scoring", "share": share}))
+        learned, held = self.learned(), self.predictor.held
+        frame = score_modules(scorer, groups, self.evidence(), lambda share: report({"phase": "scoring", "share": share}))
         return frame if held is None else mark_confounded(frame, learned, held.contexts)
 
     def scores(
@@ -179,7 +161,7 @@ class Run:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
             return self._ordered(module_table.ranked_modules(self.modules()).drop(columns="rank"), lens)
-        table = self._learned()
+        table = self.learned()
         groups = unit_groups(space, table.codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         if cost and scorer != DEFAULT_SCORER:
             raise ConfigError(f"cost: got {cost} with the scorer '{scorer}', expected it with '{DEFAULT_SCORER}' only.")

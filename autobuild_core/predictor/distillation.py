@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.graphs import module_contexts, module_sink
 from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
 from autobuild_core.architectures.records import Codes
-from autobuild_core.scoring.population import in_contexts
 from autobuild_core.spaces import Space
+from autobuild_core.spaces._in_contexts import in_contexts
 
 Array = NDArray[np.float64]
 NUM_TAUGHT = 1024  # random architectures

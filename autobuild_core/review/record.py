@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.api import Run
 from autobuild_core.architectures import module_table, names, numbers
 from autobuild_core.architectures.lens import GOOD_SHARE, Lens, evidence
 from autobuild_core.architectures.module_table import module_rows, orientation
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.scorers import DEFAULT_SCORER, make_scorer
 from autobuild_core.search.acquisition import overturning
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.run_folder import RunConfig, RunFolder
@@ -77,6 +79,24 @@ class Facts:
         best, holding = (folder.read_frame(n) if (folder.path / n).exists() else pd.DataFrame() for n in names)
         quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
         return cls(folder.config, folder.table(), quality, predictions, modules, best, holding, predictor)
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Those of a run where it holds.
+
+        Raises:
+            RunError: a file is damaged.
+        """
+        facts = cls.load(run.folder)
+        if not run.context:
+            return facts
+        if (task := run.task) is not None:
+            return facts.held_at(run.predictor, run.modules(), float(task["space_mean"]), int(task["num_rows"]))
+        from autobuild_core.scorers.autobuild import AutoBuildScorer
+
+        scorer = make_scorer(DEFAULT_SCORER, run.predictor)
+        assert isinstance(scorer, AutoBuildScorer)
+        return facts.held_at(run.predictor, run.modules(), scorer.space_mean, len(run.evidence()))
 
     def held_at(self, predictor: Predictor, modules: pd.DataFrame, space_mean: float, num_evidence: int) -> Self:
         """The same run where a predictor holds; what the training asked of modules at the average alone is left out.

@@ -13,6 +13,7 @@ from autobuild_core.architectures.modules import ModuleGroup, count_evaluated, e
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
+from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.population import (
     GOOD_SHARE,
     NUM_CONTEXTS,
@@ -20,12 +21,11 @@ from autobuild_core.scoring.population import (
     Evaluated,
     Population,
     exact_means,
-    in_contexts,
-    jackknife_half_width,
     mean_beside,
     pooled,
     range_weights,
 )
+from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise

@@ -9,7 +9,8 @@ import pandas as pd
 from autobuild_core.architectures.graphs import module_contexts, module_sink
 from autobuild_core.architectures.modules import ModuleGroup, active_rows, eligible_rows
 from autobuild_core.scorers._learned import Array, DataScorer, around, score_frame
-from autobuild_core.scoring.population import jackknife_half_width, pooled
+from autobuild_core.scoring.intervals import jackknife_half_width
+from autobuild_core.scoring.population import pooled
 
 MOST_MOMENTS = 400  # evaluated networks whose nodes give the moments of a hop: thousands of nodes
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.module_table import groups_of
 from autobuild_core.architectures.modules import count_evaluated
-from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.architectures.records import SpaceSpec
 from autobuild_core.scoring.bootstrap import Bootstraps
 from autobuild_core.scoring.population import Population, exact_means, mean_beside, pooled, range_weights
 
@@ -19,15 +19,16 @@ FILE = "claims.parquet"
 NUM_ARCHITECTURES, FEWEST = 2048, 12  # of the space, over which moves are averaged; that a module needs among them
 
 
-def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.DataFrame) -> pd.DataFrame:
+def holding_table(everything: Population, spec: SpaceSpec, bootstraps: Bootstraps, modules: pd.DataFrame) -> pd.DataFrame:
     """claims.parquet: how every module's effect moves over the bootstraps.
 
     The effect in a bootstrap is that of the module table, moved by what the predictions of architectures with the module move on
     average, less what all move (of a unit with conditions: all in which they hold).
 
     Args:
-        scorer: the ensemble's.
-        bootstraps: of the same ensemble.
+        everything: the space, as scores average over it.
+        spec: of the space.
+        bootstraps: of the ensemble.
         modules: modules.parquet.
 
     Returns:
@@ -35,7 +36,6 @@ def holding_table(scorer: AutoBuildScorer, bootstraps: Bootstraps, modules: pd.D
         sign that it has), bootstrap_low, bootstrap_high (90 % of the bootstraps); NaN where fewer than FEWEST of
         NUM_ARCHITECTURES random architectures contain the module.
     """
-    everything, spec = scorer.population, scorer.predictor.spec
     lines = np.sort(np.random.default_rng(0).permutation(len(everything.codes))[:NUM_ARCHITECTURES])
     weights = everything.weights[lines] / everything.weights[lines].sum()
     population = Population(everything.codes[lines], weights, False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.module_table import module_rows, top_modules
 from autobuild_core.architectures.ranges import range_of, shown_layer
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.scoring.population import jackknife_half_width
+from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.spaces import Space
 
 Array = NDArray[np.float64]

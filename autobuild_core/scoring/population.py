@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.modules import ModuleGroup, active_rows, group_keys, key_columns, module_keys
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
-from autobuild_core.spaces import Space, load_space
+from autobuild_core.spaces import Space
 from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
@@ -142,44 +142,3 @@ def mean_beside(values: Array, population: Population, group: ModuleGroup, spec:
         weights = weights / max(float(weights.sum()), 1e-300)
     mean: Array = values @ weights
     return mean
-
-
-def in_contexts(group: ModuleGroup, contexts: Codes, spec: SpaceSpec) -> Codes:
-    """(num_modules * contexts, num_positions) every module of a group put into every context, contexts inside.
-
-    The other layers of tied units that a window lies in get the window's layer. Where the space has rules, what does not go with
-    a module is drawn anew; a context in which a module cannot be gives way to another one of the same module.
-    """
-    codes = np.tile(contexts, (len(group), 1))
-    codes[:, list(group.positions)] = np.repeat(group.codes, len(contexts), axis=0)
-    for unit in spec.units:
-        inside = [p for p in group.positions if p in unit.positions]
-        if unit.tied and inside and group.unit is None:
-            columns = list(unit.positions)
-            codes[:, columns] = np.where(codes[:, columns] == ABSENT, ABSENT, codes[:, inside[:1]])
-    return _mended(codes, group, spec) if spec.conditions or spec.forbidden else codes
-
-
-def _mended(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> Codes:
-    """Rows of `in_contexts` that keep to the rules of their space."""
-    kept = np.isin(np.arange(spec.num_positions), group.positions)
-    mended, valid = load_space(spec).complete(codes, kept, np.random.default_rng(0))
-    num = len(codes) // len(group)
-    for start in range(0, len(codes), num):
-        good, bad = (start + np.flatnonzero(one) for one in (valid[start : start + num], ~valid[start : start + num]))
-        if len(good) and len(bad):
-            mended[bad] = mended[np.resize(good, len(bad))]
-    return mended
-
-
-def jackknife_half_width(values: Array) -> Array:
-    """Half of the 90 % interval of the mean of (members, n) values.
-
-    Members differ in what they hold out, one fold of as many as there are members: the spread between them is that of a
-    delete-a-group jackknife, whose standard error is the spread times sqrt(members - 1), with members - 1 degrees of freedom.
-    """
-    from scipy.special import stdtrit  # here: importing this file loads nothing heavy
-
-    degrees = len(values) - 1
-    half: Array = stdtrit(degrees, 0.95) * np.sqrt(degrees) * values.std(0)
-    return half

@@ -25,9 +25,11 @@ from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring import effect_bootstrap
 from autobuild_core.scoring.bootstrap import Bootstraps
 from autobuild_core.scoring.interactions import interactions
-from autobuild_core.scoring.population import NUM_CONTEXTS, exact_means, in_contexts, jackknife_half_width, pooled, range_weights
+from autobuild_core.scoring.intervals import jackknife_half_width
+from autobuild_core.scoring.population import NUM_CONTEXTS, exact_means, pooled, range_weights
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.search.assembly import architecture_records
+from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise
@@ -101,7 +103,10 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
         "permutation": None,
     }
-    folder.write_frame(effect_bootstrap.FILE, effect_bootstrap.holding_table(trained.scorer, bootstraps, trained.modules))
+    folder.write_frame(
+        effect_bootstrap.FILE,
+        effect_bootstrap.holding_table(trained.scorer.population, predictor.spec, bootstraps, trained.modules),
+    )
     folder.write_frame("scorers.parquet", table)
     folder.write_frame("trust_best.parquet", best)
     folder.write_frame("trust_positions.parquet", positions)

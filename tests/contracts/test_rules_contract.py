@@ -15,11 +15,12 @@ from autobuild_core.scorers import default_groups, make_scorer, score_modules, u
 from autobuild_core.scorers._learned import LearnedScorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.interactions import interactions
-from autobuild_core.scoring.population import NUM_CONTEXTS, in_contexts
+from autobuild_core.scoring.population import NUM_CONTEXTS
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import overturning, suggest
 from autobuild_core.search.assembly import build, product_codes
 from autobuild_core.spaces import Space, space_named
+from autobuild_core.spaces._in_contexts import in_contexts
 from tests.flat_spaces import SPACES, conditional_space, forbidden_space, large_space, loose_space, mixed_space
 from tests.learning import random_predictor
 

@@ -14,7 +14,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
 from autobuild_core.review import record as claims
 from autobuild_core.review.record import Facts, bootstrap_of_difference, student_bound, student_probability, widening
-from autobuild_core.scoring.population import jackknife_half_width
+from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.search.acquisition import overturning
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim

@@ -267,8 +267,8 @@ class TestRun:
     def test_claims_reports_and_interactions_hold_at_it(
         self, run: Run, context: dict[str, Any], scale: float, tmp_path: Path
     ) -> None:
-        here, average = run.at(**context), run.facts()
-        facts = here.facts()
+        here, average = run.at(**context), Facts.of(run)
+        facts = Facts.of(here)
         own = (facts.table.contexts["d"] == context["d"]).to_numpy()
         assert own[facts.predictions["row"]].all() and len(facts.predictions) == 70 and facts.quality["num_evidence"] == 70
         assert facts.quality["space_mean"] == pytest.approx(average.quality["space_mean"] / 5.5 * scale, rel=0.2)
@@ -283,7 +283,7 @@ class TestRun:
         ranks = said["results"]["tables"]["ranking"]["value"]
         assert set(ranks) <= set(facts.modules["score"]) and not set(ranks) & set(average.modules["score"])
         again = verifying.train_again(run.table(), run.config, tmp_path / "again", lambda record: None)
-        results = report.results(again, Run(again.path, said["context"]["chosen"]).facts(), [Pin(claim)])
+        results = report.results(again, Facts.of(Run(again.path, said["context"]["chosen"])), [Pin(claim)])
         checks = verifying.compare(said["results"], plain(results))
         assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]
         assert here.interactions()["value"].abs().max() != run.interactions()["value"].abs().max()

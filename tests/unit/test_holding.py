@@ -35,7 +35,9 @@ def test_the_run_has_it_and_it_is_the_same_again(
     trained: Run, scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps
 ) -> None:
     written = trained.folder.read_frame(effect_bootstrap.FILE)
-    pd.testing.assert_frame_equal(written, effect_bootstrap.holding_table(scorer, bootstraps, modules))
+    pd.testing.assert_frame_equal(
+        written, effect_bootstrap.holding_table(scorer.population, scorer.predictor.spec, bootstraps, modules)
+    )
     assert written[["positions", "layers", "whole_unit"]].equals(modules[["positions", "layers", "whole_unit"]])
     assert written["holds"].between(0, 1).all()
 
@@ -50,7 +52,7 @@ def test_what_is_planted_holds_and_what_is_near_nothing_does_less(trained: Run, 
 
 def test_without_moves_everything_holds(scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps) -> None:
     still = Bootstraps(scorer.predictor, np.zeros_like(bootstraps.moves))
-    table = effect_bootstrap.holding_table(scorer, still, modules)
+    table = effect_bootstrap.holding_table(scorer.population, scorer.predictor.spec, still, modules)
     assert (table["holds"] == 1).all()
     np.testing.assert_allclose(table["bootstrap_low"], modules["effect"])
 
@@ -59,6 +61,6 @@ def test_a_module_in_too_few_architectures_has_none(
     scorer: AutoBuildScorer, modules: pd.DataFrame, bootstraps: Bootstraps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(effect_bootstrap, "FEWEST", 400)  # of 2,048: a single layer is in 683, a pair in 228
-    table = effect_bootstrap.holding_table(scorer, bootstraps, modules)
+    table = effect_bootstrap.holding_table(scorer.population, scorer.predictor.spec, bootstraps, modules)
     single = modules["hop"] == 0
     assert table["holds"][single].notna().all() and table["holds"][~single].isna().all()

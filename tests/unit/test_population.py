@@ -7,8 +7,10 @@ import pytest
 from autobuild_core import spaces
 from autobuild_core.architectures.modules import ModuleGroup, eligible_rows, module_keys
 from autobuild_core.architectures.records import ABSENT, ArchTable
-from autobuild_core.scoring.population import NUM_DRAWS, Evaluated, Population, exact_means, in_contexts, jackknife_half_width
+from autobuild_core.scoring.intervals import jackknife_half_width
+from autobuild_core.scoring.population import NUM_DRAWS, Evaluated, Population, exact_means
 from autobuild_core.spaces import Space, space_named
+from autobuild_core.spaces._in_contexts import in_contexts
 from tests.learning import chain_space, contains, flat_space
 
 MACRO = space_named("nas_bench_macro")

@@ -29,8 +29,9 @@ from autobuild_core.figures.colours import scale_for
 from autobuild_core.predictor.contexts import Contexts
 from autobuild_core.scorers import make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.overlap import mark_confounded
-from autobuild_core.scoring.population import jackknife_half_width, pooled, range_weights
+from autobuild_core.scoring.population import pooled, range_weights
 from autobuild_core.search.assembly import product_codes, reduced_space
 from autobuild_core.spaces import Space
 from tests.flat_spaces import SPACES, Columns

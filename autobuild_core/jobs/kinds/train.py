@@ -24,8 +24,8 @@ from autobuild_core.predictor.forward import RANDOM, SOLVED, Network, SolvedHalf
 from autobuild_core.predictor.learning_curve import learn_enough
 from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
+from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.overlap import mark_confounded
-from autobuild_core.scoring.population import jackknife_half_width
 from autobuild_core.scoring.space_map import write_map
 from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
