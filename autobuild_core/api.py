@@ -204,7 +204,7 @@ class Run:
 
     @property
     def trust(self) -> dict[str, Any]:
-        """The report behind the verdict (trust.py): held-out order, baselines, cost, noise, data, units, permutation.
+        """The report behind the verdict (trust/report.py): held-out order, baselines, cost, noise, data, units, permutation.
 
         Raises:
             RunError: the run was trained before there was such a report.

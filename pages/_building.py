@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import Codes
-from autobuild_core.figures import charts
+from autobuild_core.figures import candidates
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Built
 from autobuild_core.spaces import ENUMERATION_LIMIT
@@ -104,12 +104,12 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     order = np.argsort(~better, kind="stable")
     built = Built(found.built.codes[order], found.built.frame.iloc[order].reset_index(drop=True))
     records = assembly.built_records(built, run.predictor)
-    table = charts.built_table(records)
+    table = candidates.built_table(records)
     _verdict(run, now, int(better.sum()), len(better))
     left, right = st.columns([1, 1.8], gap="large")
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
-        figure = charts.candidates_figure(table, best, run.label.axis, now)
+        figure = candidates.candidates_figure(table, best, run.label.axis, now)
         _shared.show(figure, table, "candidates", "Candidates with intervals, best first")
     with right:
         facts = table.drop(columns="arch")
@@ -145,7 +145,7 @@ def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
 
 def _downloads(records: list[dict[str, Any]], reduced: dict[str, Any] | None) -> None:
     """JSON lines, CSV, native encoding, the reduced space."""
-    files = charts.built_files(records)
+    files = candidates.built_files(records)
     labels = {"built.jsonl": "JSON lines", "built.csv": "CSV", "built.txt": "Native"}
     if reduced is not None:
         files["space.json"], labels["space.json"] = json.dumps(reduced, indent=1), "Reduced space"

@@ -7,7 +7,7 @@ import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts, hops, trust
+from autobuild_core.figures import hops, rankings, trust
 from autobuild_core.scoring import comparing
 from pages import _linked, _selection, _shared, _trust
 
@@ -54,7 +54,7 @@ def scorers(run: _shared.FinishedRun) -> None:
         st.caption(_shared.plain(explained[chosen]["explained"], 300))
     ranking = trust.scorer_ranking(table, chosen, index)
     ranking["whole_unit"] = True
-    figure = charts.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, ranking))
+    figure = rankings.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, ranking))
     click = _linked.module_click("plot_scorer_ranking", ranking)
     alt = f"The best modules of {labels[index]} by {titles[chosen]}"
     _shared.show(figure, ranking, "scorer_ranking", alt, on_pick=click)
@@ -160,8 +160,8 @@ def heats(run: _shared.FinishedRun, other: _shared.FinishedRun, names: tuple[str
     """Layer by position under both targets, each in its own run's colours."""
     for one, letter, name in zip((run, other), "AB", names, strict=True):
         st.markdown(f"##### {letter}: {_shared.plain(name, 60)}")
-        heat = charts.heat_table(one.modules, one.table.spec, Lens.SCORE, one.num_evaluated, one.unit)
-        figure = charts.heat_figure(heat, one.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, heat))
+        heat = rankings.heat_table(one.modules, one.table.spec, Lens.SCORE, one.num_evaluated, one.unit)
+        figure = rankings.heat_figure(heat, one.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, heat))
         alt = f"Scores of every layer at every position for {name}"
         click = _linked.module_click(f"plot_heat_{letter}", heat, curve=2)
         _shared.show(figure, heat, f"heat_{letter}", alt, on_pick=click)

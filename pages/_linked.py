@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autobuild_core.architectures import module_table, names
 from autobuild_core.architectures.lens import score_words
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts
+from autobuild_core.figures.candidates import candidates_table
 from autobuild_core.scoring import space_map
 from autobuild_core.scoring.space_map import Brush
 from pages import _pins, _selection, _shared
@@ -115,12 +115,12 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
 
     Args:
         facts: a line an architecture: what is known of it.
-        records: of each its "arch" (native encoding) and "modules", as `building.architecture_records` has them.
+        records: of each its "arch" (native encoding) and "modules", as `assembly.architecture_records` has them.
         key: of the table.
         columns: how Streamlit shows columns, by name.
     """
     described = [[(part["unit"], part["layers"]) for part in record["modules"]] for record in records]
-    shown = charts.candidates_table(facts, described)
+    shown = candidates_table(facts, described)
     shown.insert(0, "candidate", range(1, len(shown) + 1))
     numbers = {"candidate": st.column_config.NumberColumn("no.", width=44)}
     numbers |= {"predicted": st.column_config.NumberColumn(format="%.4g")}

@@ -12,13 +12,13 @@ import streamlit as st
 from autobuild_core.architectures import module_table, names, numbers
 from autobuild_core.architectures.lens import Lens, score_words
 from autobuild_core.architectures.records import Codes
-from autobuild_core.figures import charts, replacements
+from autobuild_core.figures import rankings, replacements
 from pages import _pins, _shared, _trust
 from pages._shared import FinishedRun
 
 
 def node_of(line: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A line of the module table as `charts.module_facts` takes it."""
+    """A line of the module table as `rankings.module_facts` takes it."""
     return line.rename({"positions": "module_positions", "layers": "module_layers"})
 
 
@@ -41,8 +41,8 @@ def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     statements(run, line, lens)
     _pins.pin(run, line, lens, f"importance_{key}")
     places, layers = json.loads(line["positions"]), json.loads(line["layers"])
-    table = charts.with_without_table(run.table, run.predictions, places, layers, bool(line["whole_unit"]))
-    figure = charts.with_without_figure(table, run.label.axis)
+    table = rankings.with_without_table(run.table, run.predictions, places, layers, bool(line["whole_unit"]))
+    figure = rankings.with_without_figure(table, run.label.axis)
     alt = f"Measured {run.label.title} with and without the module"
     _shared.show(figure, table, f"with_without{key}", alt, f"plot_with_without{key}")
     better(run, line, lens, row, key)
@@ -50,7 +50,7 @@ def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
 
 def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
     """Score, interval, evidence and rank in words."""
-    facts = charts.module_facts(run.modules, node_of(line), lens, run.num_evaluated, run.config.minimize)
+    facts = rankings.module_facts(run.modules, node_of(line), lens, run.num_evaluated, run.config.minimize)
     words = score_words(line, lens, run.unit)
     st.html(_shared.module_card(words, facts["seen"], run.scale(lens).fill_of(line, _shared.theme())))
     if line.get("confounded_with"):

@@ -13,7 +13,7 @@ from autobuild_core.architectures.lens import Lens, evidence, score_words
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import charts, drawing
+from autobuild_core.figures import candidates, drawing
 from pages import _building, _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("builder")
@@ -214,7 +214,7 @@ def predicted(codes: Codes) -> None:
         known = np.isin(run.space.hash_networks(codes[None]), measured).any()
         note = "This network is among the measured ones." if known else "This network was never measured."
         st.markdown(f"Predicted {sentence}; the best measured has {_shared.plain(run.amount(best))}. {note}")
-        figure = charts.prediction_figure(
+        figure = candidates.prediction_figure(
             run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), run.label.axis
         )
         facts = line.to_frame().T.assign(arch=native)

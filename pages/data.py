@@ -9,7 +9,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import title_of
 from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError, counted
-from autobuild_core.figures import charts
+from autobuild_core.figures import data
 from autobuild_core.spaces import load_space
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.equation import Target
@@ -155,10 +155,10 @@ def aim(table: ArchTable, dataset_id: str) -> None:
             st.caption(f"The histogram is back as soon as the equation is accepted.{still}")
             return
         label, marked, chosen = Label.of(text, name, unit), linked_marks(), chosen_place()
-        histogram = charts.histogram_table(values, label.axis)
-        part = None if marked is None else charts.histogram_table(values, label.axis, some=marked)
+        histogram = data.histogram_table(values, label.axis)
+        part = None if marked is None else data.histogram_table(values, label.axis, some=marked)
         named = None if chosen is None else (float(values[chosen]), f"row {int(table.source_rows[chosen])}")
-        _shared.show(charts.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {label.title}")
+        _shared.show(data.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {label.title}")
 
 
 def called(text: str, name_box: str, unit_box: str) -> tuple[str, str]:
@@ -240,8 +240,8 @@ def metrics(table: ArchTable) -> None:
     if not table.metrics.shape[1]:
         st.caption("The file has no metric.")
         return
-    histograms = charts.metrics_table(table.metrics)
-    _shared.show(charts.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
+    histograms = data.metrics_table(table.metrics)
+    _shared.show(data.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
 
 
 def refused(table: ArchTable) -> None:
@@ -252,16 +252,16 @@ def refused(table: ArchTable) -> None:
 
 def duplicates(table: ArchTable) -> None:
     """Rows whose network stands in an earlier row."""
-    _shared.table(charts.duplicates_table(table), "duplicates", "No network occurs twice.")
+    _shared.table(data.duplicates_table(table), "duplicates", "No network occurs twice.")
 
 
 def metrics_against_each_other(table: ArchTable) -> None:
     """The scatter matrix."""
-    pairs = charts.scatter_matrix_table(table.metrics, aimed_at())
+    pairs = data.scatter_matrix_table(table.metrics, aimed_at())
     if pairs.shape[1] <= 2:
         st.caption("It takes two metrics that vary to look at them against each other.")
     else:
-        figure = charts.scatter_matrix_figure(pairs, table.source_rows, linked_marks(), chosen_place())
+        figure = data.scatter_matrix_figure(pairs, table.source_rows, linked_marks(), chosen_place())
         names = ", ".join(str(name) for name in pairs.columns[1:])
         _shared.show(figure, pairs, "scatter_matrix", f"Scatter matrix of {names}", regions=True, on_pick=lambda: None)
     if left_out := [_shared.code(name) for name in table.metrics.columns if name not in pairs.columns]:
@@ -278,7 +278,7 @@ def aimed_at() -> tuple[str, ...]:
 
 def architectures(table: ArchTable) -> None:
     """All rows; a click on a line chooses that architecture where a run was trained on these data."""
-    frame = charts.architectures_table(table, load_space(table.spec))
+    frame = data.architectures_table(table, load_space(table.spec))
     if run is None:
         _shared.table(frame, "architectures", "No architecture.")
         return
@@ -299,13 +299,13 @@ if drop is not None:
 dataset = choose()
 if dataset is not None:
     try:
-        data = _shared.read_dataset(str(_shared.workspace().path), str(dataset["id"]))
+        stored = _shared.read_dataset(str(_shared.workspace().path), str(dataset["id"]))
     except StudioError as problem:
         st.error(_shared.plain(problem, 600))
         st.stop()
     run = linked_run()
     if run is not None:
         _linked.line(run, "data")
-    report(data)
-    aim(data, str(dataset["id"]))
-    details(data)
+    report(stored)
+    aim(stored, str(dataset["id"]))
+    details(stored)

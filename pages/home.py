@@ -3,7 +3,7 @@
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.figures import charts, drawing
+from autobuild_core.figures import drawing, rankings
 from pages import _intake, _linked, _selection, _shared, _trust
 
 SHOW = "Chooses this module and shows it in Importance"
@@ -41,7 +41,7 @@ def findings(run: _shared.FinishedRun) -> None:
     _shared.show(figure, _shared.drawing_facts(drawn), "best_architecture", words)
     modules = run.modules[run.modules["whole_unit"] & run.modules["score"].notna()]
     columns = st.columns(2, gap="large")
-    ranking = charts.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.unit, 3, 3)
+    ranking = rankings.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.unit, 3, 3)
     for column, heading, part in (
         (columns[0], "Best modules", ranking.head(3)),
         (columns[1], "Worst modules", ranking.tail(3).iloc[::-1]),

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.figures import charts, hops, space
+from autobuild_core.figures import hops, quality, rankings, space
 from autobuild_core.scoring import space_map
 from pages import _hops_sections, _linked, _pins, _selection, _shared, _trust
 
@@ -96,10 +96,10 @@ def ranking(lens: Lens) -> None:
         st.caption("No module was scored here.")
         return
     if key.endswith(":all"):
-        table = charts.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.unit)
+        table = rankings.units_ranking_table(part, lens, run.config.minimize, run.num_evaluated, run.unit)
     else:
         about = run.config.minimize, run.num_evaluated, run.unit
-        table = charts.ranking_table(part, lens, *about, whole_up_to=SHOWN_WHOLE)
+        table = rankings.ranking_table(part, lens, *about, whole_up_to=SHOWN_WHOLE)
     with right:
         pick(table)
     unit = key.partition(":")[2]
@@ -108,7 +108,7 @@ def ranking(lens: Lens) -> None:
         st.caption(_shared.plain(" ".join(filter(None, notes)), 600))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
-    figure = charts.ranking_figure(table, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, table))
+    figure = rankings.ranking_figure(table, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, table))
     everything = part.drop(columns=["unit_index", "first_position"]).sort_values(lens.value, ascending=False)
     alt = f"Ranking of modules, {names[key]}, with intervals; the first is {table['module'].iloc[0]}"
     _shared.show(figure, everything, "ranking", alt, on_pick=_linked.module_click("plot_ranking", table))
@@ -174,9 +174,9 @@ def body() -> None:
     with left:
         st.subheader("How well each hop orders", anchor=False)
         baselines = (run.trust or {}).get("baselines", [])
-        bars = charts.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
+        bars = quality.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
         alt = f"Held-out SRCC by hop, of the prediction ({run.quality['srcc']:.3f}) and of the baselines"
-        _shared.show(charts.hop_srcc_figure(bars), bars, "hop_srcc", alt)
+        _shared.show(quality.hop_srcc_figure(bars), bars, "hop_srcc", alt)
         if note := beyond(len(run.quality["hop_srcc"]) - 1, int(run.modules["hop"].max())):
             st.caption(note)
     with right:
@@ -184,11 +184,11 @@ def body() -> None:
         heading.subheader("Layer choice by position", anchor=False)
         with choice:
             lens = _shared.lens_select()
-        heat = charts.heat_table(run.modules, spec, lens, run.num_evaluated, run.unit)
+        heat = rankings.heat_table(run.modules, spec, lens, run.num_evaluated, run.unit)
         marked = _linked.marked(run)
         if marked is not None and marked.any():
             heat = space.with_marked_shares(heat, space_map.in_common(run.table.codes, spec, marked))
-        figure = charts.heat_figure(heat, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, heat))
+        figure = rankings.heat_figure(heat, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, heat))
         click = _linked.module_click("plot_heat_map", heat, curve=2)
         _shared.show(figure, heat, "heat_map", "Heat map: the score of every layer at every position", on_pick=click)
         if "marked" in heat:
@@ -210,11 +210,11 @@ def body() -> None:
         "Hop 0, signed: how much a single layer with the value raises or lowers the expected target against the average "
         "architecture; the mean over the places where the space has it."
     )
-    features = charts.features_shown(run.features)
+    features = rankings.features_shown(run.features)
     if features.empty:
         st.caption("No feature here has few enough values for a panel: the heat map shows every layer.")
         return
-    figure = charts.features_figure(features, run.scale(Lens.SCORE), _shared.theme(), columns=5)
+    figure = rankings.features_figure(features, run.scale(Lens.SCORE), _shared.theme(), columns=5)
     names = ", ".join(dict.fromkeys(features["feature"]))
     _shared.show(figure, run.features, "features", f"Signed effects of the values of hop-0 features: {names}")
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures import module_table
 from autobuild_core.architectures.numbers import number
-from autobuild_core.figures import charts, drawing, space
+from autobuild_core.figures import candidates, drawing, rankings, space
 from autobuild_core.scoring import space_map
 from autobuild_core.scoring.space_map import Brush
 from pages import _linked, _selection, _shared, _trust
@@ -109,7 +109,7 @@ def summary(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | Non
     group = np.where(held, "marked" if region is not None else "all evaluated", "the others")
     table = pd.DataFrame({"source_row": points["source_row"], "target": target, "group": group})
     names = ("the others", "marked") if region is not None else ("all evaluated",)
-    figure = charts.groups_figure(table, run.label.axis, names)
+    figure = rankings.groups_figure(table, run.label.axis, names)
     _shared.show(
         figure, table, "marked_targets", "Distribution of the measured target of the marked architectures and of the others"
     )
@@ -164,7 +164,7 @@ def listing(inside: pd.DataFrame) -> None:
         st.caption("None.")
         return
     rows = inside["row"].to_numpy(int)
-    shown = charts.units_table(run.table, rows[:LISTED])
+    shown = candidates.units_table(run.table, rows[:LISTED])
     shown.insert(1, "measured", inside["target"].to_numpy()[:LISTED])
 
     def choose() -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError
-from autobuild_core.figures import charts
+from autobuild_core.figures import quality
 from autobuild_core.store.run_folder import ACTIVE_STATES
 from autobuild_core.store.workspace import SAMPLE_ID
 from autobuild_core.targets.equation import Target
@@ -162,11 +162,16 @@ def live(run_id: str) -> None:
         left, right = st.columns(2, gap="large")
         with left:
             losses = progress.dropna(subset=["loss"])
-            _shared.show(charts.loss_figure(losses), None if alive else losses[["step", "loss"]], "loss", "Training loss by step")
-        with right:
-            table = charts.hop_progress_table(progress)
             _shared.show(
-                charts.hop_progress_figure(table), None if alive else table, "hop_progress", "Held-out SRCC by step, a line a hop"
+                quality.loss_figure(losses), None if alive else losses[["step", "loss"]], "loss", "Training loss by step"
+            )
+        with right:
+            table = quality.hop_progress_table(progress)
+            _shared.show(
+                quality.hop_progress_figure(table),
+                None if alive else table,
+                "hop_progress",
+                "Held-out SRCC by step, a line a hop",
             )
 
     curves()
@@ -218,13 +223,13 @@ def repeat(run_id: str, seed: int) -> None:
 
 
 @st.fragment
-def quality(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
+def judged(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
     """Prediction against measurement, and the comparison with another finished run."""
     _linked.line(run, "train")
     left, right = st.columns(2, gap="large")
     with left:
         chosen = _selection.chosen_row(run) if _shared.recall("arch") else None
-        figure = charts.predictions_figure(run.predictions, run.label.axis, chosen, _linked.marked(run), _shared.theme())
+        figure = quality.predictions_figure(run.predictions, run.label.axis, chosen, _linked.marked(run), _shared.theme())
         alt = f"Held-out prediction against measurement, one dot an architecture; rank correlation {run.quality['srcc']:.3f}"
         click = _linked.row_click("plot_predictions", run)
         _shared.show(figure, run.predictions, "predictions", alt, on_pick=click)
@@ -237,7 +242,7 @@ def quality(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
         sides = {f"{run.name} ": run.quality}
         if other:
             sides[names[other]] = _shared.read_run(other).quality
-        table = charts.compare_table(sides)
+        table = quality.compare_table(sides)
         st.dataframe(
             table, hide_index=True, column_config={c: st.column_config.NumberColumn(format="%.4g") for c in table.columns[1:]}
         )
@@ -256,7 +261,7 @@ def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
     actions(run)
     live(str(run["id"]))
     if state == "finished":
-        quality(_shared.read_run(str(run["id"])), frame)
+        judged(_shared.read_run(str(run["id"])), frame)
     with st.expander("Log", expanded=state == "failed"):
         st.code(store.run(str(run["id"])).log_text()[-20_000:] or "The log is empty so far.", language=None, height=260)
 

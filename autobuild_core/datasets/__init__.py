@@ -2,7 +2,7 @@
 
 A format says how sure it is that a file is its own; the surest reads, and none knows another. It reads what it can and says of
 every other row why it was refused; rows count from 0. Only what makes a whole file unreadable is an error.
-`reading.read_guarded` does the same in a process of its own with bounded memory and time.
+`_guarded.read_guarded` does the same in a process of its own with bounded memory and time.
 """
 
 from abc import ABC, abstractmethod

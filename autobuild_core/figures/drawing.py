@@ -19,8 +19,8 @@ from autobuild_core.architectures.numbers import rounded, with_unit
 from autobuild_core.architectures.ranges import range_of, shown_layer
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.figures import cells
-from autobuild_core.figures.charts import blank_figure
 from autobuild_core.figures.colours import Scale, ink_on
+from autobuild_core.figures.template import blank_figure
 
 NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
 CARD_GAP, CARD_LINE, LONGEST_NAME = 18.0, 82.0, 14  # between cards; height of a line with names; letters of a name over a card

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from autobuild_core.architectures.lens import Lens, bounds, score_words
 from autobuild_core.architectures.module_table import orientation
 from autobuild_core.architectures.names import module_name
-from autobuild_core.figures.charts import QUIET, blank_figure
 from autobuild_core.figures.colours import INK, PAPER, Scale
+from autobuild_core.figures.template import QUIET, blank_figure
 
 LABEL = 25  # characters of a line beside a bump chart
 Index = dict[tuple[str, str, bool], int]

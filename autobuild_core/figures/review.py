@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 
 from autobuild_core.architectures.lens import Lens, bounds
 from autobuild_core.figures import cells, drawing
-from autobuild_core.figures.charts import QUIET, axis_title, blank_figure
 from autobuild_core.figures.colours import Scale, ink_on
 from autobuild_core.figures.drawing import NODE_HEIGHT, NODE_WIDTH, PLAIN
+from autobuild_core.figures.rankings import axis_title
+from autobuild_core.figures.template import QUIET, blank_figure
 
 THEMES = ("light", "dark")
 SVG_COLUMNS = ["label", "token", "unit", "text", "x", "y", "kind", "after", "loose", "value", "words", "at", "low", "high"]
@@ -23,7 +24,7 @@ def claim_figure(rivals: pd.DataFrame, line: dict[str, Any], scale: Scale, theme
     The thick bar is the claim's 90 % interval, the thin one that interval adjusted for all that were looked at.
 
     Args:
-        rivals: from `claims.rivals_table`: module, value, claimed.
+        rivals: from `record.rivals_table`: module, value, claimed.
         line: the record's line of the lens: value, low, high, adjusted_low, adjusted_high, average, unit.
         scale: of the lens.
         theme: "light" or "dark".

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.names import block_name
 from autobuild_core.architectures.numbers import number, with_unit
-from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure
 from autobuild_core.figures.colours import INK, PAGE, PAPER, Scale
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure
 from autobuild_core.scoring.space_map import DEPTH, PREDICTED, Bounds, Brush, aggregate, around
 
 MOST_POINTS = 4000  # drawn one by one; more are gathered in cells
@@ -236,7 +236,7 @@ def in_common_figure(table: pd.DataFrame, who: str = "the marked", num: int = 12
 
 
 def with_marked_shares(heat: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
-    """`charts.heat_table` with the column `marked`, the share of marked architectures that have a layer at a position.
+    """`rankings.heat_table` with the column `marked`, the share of marked architectures that have a layer at a position.
 
     Args:
         heat: position, layer, words and more.

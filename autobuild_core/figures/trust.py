@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from autobuild_core.architectures.lens import Lens, bounds
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import amount, number
-from autobuild_core.figures.charts import ACCENT, QUIET, SECOND, blank_figure
 from autobuild_core.figures.colours import ANCHORS, colour
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure
 
 # Sentences
 
@@ -383,7 +383,7 @@ def disagreement_sentence(best: pd.DataFrame, labels: dict[int, str]) -> str:
 
 
 def scorer_ranking(table: pd.DataFrame, scorer: str, unit_index: int, num: int = 12) -> pd.DataFrame:
-    """A scorer's best modules of a unit in the form of `charts.ranking_table`: rank, module, value, low, high, words."""
+    """A scorer's best modules of a unit in the form of `rankings.ranking_table`: rank, module, value, low, high, words."""
     own = (
         table[(table["scorer"] == scorer) & (table["unit_index"] == unit_index)]
         .sort_values("rank")

@@ -54,7 +54,7 @@ class SolvedHalf:
 
     Args:
         random: the network with one random member whose graph embeddings are compared.
-        weights: what `readout.solve_readout` found, by its names.
+        weights: what `gaussian_process.solve_readout` found, by its names.
     """
 
     def __init__(self, random: "Network", weights: dict[str, Floats]) -> None:
@@ -113,7 +113,7 @@ class SolvedHalf:
 
 
 class Network:
-    """An ensemble of trained predictors, each mixed with the solved half of `readout.py` where there is one.
+    """An ensemble of trained predictors, each mixed with the solved half of `gaussian_process.py` where there is one.
 
     Args:
         weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and scale of the

@@ -1,7 +1,7 @@
 """The AutoBuild predictor for a whole ensemble at once: FE-MLP, GATv2 hops, mean pooling, regressor.
 
 All members are one tensor program over the same batch of graphs: node embeddings are (nodes, members, dim), nodes of all
-graphs packed one behind the other without padding, and every parameter has a leading dimension of members. `network.py`
+graphs packed one behind the other without padding, and every parameter has a leading dimension of members. `forward.py`
 repeats the forward pass in numpy (evaluation mode), which a test holds equal to this one.
 """
 

@@ -10,7 +10,7 @@ The JSON value is the report; the page is a function of it (page.py), so that wh
                      a reader declared it
     pins             claims and notes, as pinned
     context          what the numbers hold at, where contexts vary (`Held.facts`); chosen is {} for the average
-    results          quality (quality.json), scales, tables, architectures, claims (`claims.record` of each pin)
+    results          quality (quality.json), scales, tables, architectures, claims (`record.record` of each pin)
 """
 
 import json
@@ -30,7 +30,8 @@ from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
 from autobuild_core.errors import ReportError
-from autobuild_core.figures import charts, colours, drawing, review, trust
+from autobuild_core.figures import colours, drawing, rankings, review, trust
+from autobuild_core.figures.quality import hop_srcc_table
 from autobuild_core.review import record
 from autobuild_core.review.record import Facts, plain
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
@@ -143,9 +144,9 @@ def as_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
 def _tables(folder: RunFolder, facts: Facts) -> dict[str, Any]:
     """The tables behind the figures; without those that an older version of the training did not write."""
     modules, quality = facts.modules, facts.quality
-    found = {"ranking": _ranking(facts), "hop_srcc": charts.hop_srcc_table(quality["hop_srcc"], quality["srcc"])}
+    found = {"ranking": _ranking(facts), "hop_srcc": hop_srcc_table(quality["hop_srcc"], quality["srcc"])}
     total = int(quality.get("num_evidence", len(facts.predictions)))
-    found["heat"] = charts.heat_table(modules, facts.table.spec, Lens.SCORE, total, facts.unit)
+    found["heat"] = rankings.heat_table(modules, facts.table.spec, Lens.SCORE, total, facts.unit)
     step = -(-len(facts.predictions) // MOST_POINTS)
     found["predictions"] = facts.predictions.iloc[::step][["row", "source_row", "target", "predicted", "low", "high"]]
     if "trust" in quality:
@@ -163,7 +164,7 @@ def _ranking(facts: Facts) -> pd.DataFrame:
     for index, unit in enumerate(facts.table.spec.units):
         own = facts.modules[facts.modules["whole_unit"] & (facts.modules["unit_index"] == index)]
         if len(own):
-            part = charts.ranking_table(own, Lens.SCORE, facts.config.minimize, total, facts.unit, *RANKED)
+            part = rankings.ranking_table(own, Lens.SCORE, facts.config.minimize, total, facts.unit, *RANKED)
             parts.append(part[columns].assign(unit=unit.label))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "unit"])
 

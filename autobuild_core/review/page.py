@@ -18,7 +18,7 @@ import plotly.graph_objects as go
 from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.numbers import amount, number
-from autobuild_core.figures import charts, drawing, review, trust
+from autobuild_core.figures import drawing, rankings, review, trust
 from autobuild_core.figures.colours import Scale
 from autobuild_core.review.bundle import Bundle, as_frame
 from autobuild_core.review.record import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
@@ -242,11 +242,11 @@ def _rankings(bundle: Bundle, figures: Figures) -> str:
     ranking = as_frame(found["ranking"])
     for index, (unit, part) in enumerate(ranking.groupby("unit", sort=False)):
         part = part.reset_index(drop=True)
-        drawn = [charts.ranking_figure(part, scale, theme) for theme in review.THEMES]
+        drawn = [rankings.ranking_figure(part, scale, theme) for theme in review.THEMES]
         panes.append(
             (str(unit), _put(figures, f"ranking{index}", drawn[0], drawn[1], f"Modules of {unit} with intervals, best first"))
         )
-    heat = [charts.heat_figure(as_frame(found["heat"]), scale, theme) for theme in review.THEMES]
+    heat = [rankings.heat_figure(as_frame(found["heat"]), scale, theme) for theme in review.THEMES]
     ranked = f"<h4>Whole units, best and worst {_csv('ranking')}</h4>{_panes('ranking', panes)}" if panes else ""
     return (
         f'<h2>What matters</h2>{_legend(scale)}<div class="two"><div>{ranked}</div>'
@@ -261,9 +261,9 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
     def box(title: str, name: str, figure: go.Figure, alt: str) -> str:
         return f"<div><h4>{escape(title)} {_csv(name)}</h4>{_put(figures, name, figure, None, alt)}</div>"
 
-    predictions = charts.predictions_figure(as_frame(found["predictions"]), target)
+    predictions = quality.predictions_figure(as_frame(found["predictions"]), target)
     boxes = [box("Held out: predicted against measured", "predictions", predictions, "Held-out predictions against measurements")]
-    bars = charts.hop_srcc_figure(as_frame(found["hop_srcc"]))
+    bars = quality.hop_srcc_figure(as_frame(found["hop_srcc"]))
     boxes.append(box("How well each hop orders", "hop_srcc", bars, "Held-out rank correlation by hop"))
     words = ""
     if report := quality.get("trust"):

@@ -190,7 +190,7 @@ def widening(num: int, members: int) -> float:
     dependence between the modules' errors and needs no more than the module table, so that it can be worked out again from a
     report. Sidak's bound is a little narrower but assumes that the studentised errors are jointly t; a maximum over the ensemble
     would be narrower still, but a few members (errors of rank members - 1) know their own largest deviation badly. Student's t
-    with members - 1 degrees of freedom, as the intervals themselves (`population.jackknife_half_width`): where an interval also
+    with members - 1 degrees of freedom, as the intervals themselves (`intervals.jackknife_half_width`): where an interval also
     holds a regression's error, which is normal, it becomes wider than need be.
 
     Args:

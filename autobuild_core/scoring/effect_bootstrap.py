@@ -1,6 +1,6 @@
 """Would another sample of networks have said the same of a module? The share of bootstraps in which its effect keeps its sign.
 
-`stability.py` says how predictions move from one bootstrap sample of the networks to the next; here those moves become moves of
+`bootstrap.py` says how predictions move from one bootstrap sample of the networks to the next; here those moves become moves of
 every scored module's effect. Ours.
 """
 

@@ -1,7 +1,7 @@
 """The workspace: data sets, runs and uploads in folders, and an SQLite registry of what they are called and how they stand.
 
     datasets/<id>/   a saved table (tables.py)
-    runs/<id>/       a run folder (runs.py)
+    runs/<id>/       a run folder (run_folder.py)
     uploads/<id>/    a file whose columns are being looked at, and mapping.json: what was said of them so far
     mappings/<key>.json  what was said of the columns of files with one header (mapping.header_key)
     registry.sqlite  names, states and the job queue; WAL, a busy timeout, a short connection a call
@@ -218,11 +218,11 @@ class Workspace:
     # Runs
 
     def add_run(self, dataset_id: str, target: str, *, name: str = "", minimize: bool = False, **settings: Any) -> str:
-        """Makes the folder of a run in state "queued"; `jobs.Executor.submit` then puts it in the queue.
+        """Makes the folder of a run in state "queued"; `executor.Executor.submit` then puts it in the queue.
 
         Args:
             dataset_id: the data; the run keeps its own copy.
-            target: equation over the metrics; checked by the caller (targets.py).
+            target: equation over the metrics; checked by the caller (targets/equation.py).
             name: "" = data set and what the target is called.
             minimize: smaller targets are better.
             settings: other fields of `RunConfig`: seed, num_members, num_steps, max_length, threads, target_name, target_unit.
@@ -367,7 +367,7 @@ class Workspace:
         """Keeps what a reader said of the columns of a file for the next one with the same header; {} forgets it.
 
         Args:
-            key: `mapping.header_key`.
+            key: `_mapping.header_key`.
             roles: {column: role} that differ from the found ones.
             name: of the file.
         """

@@ -12,7 +12,7 @@ from autobuild_core.architectures.lens import Lens, change_words, evidence, scor
 from autobuild_core.architectures.numbers import amount, digits_for, number, rounded, signed
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.figures import charts, drawing
+from autobuild_core.figures import candidates, data, drawing, quality, rankings
 from autobuild_core.figures.colours import Scale, colour, ink_on, scale_for
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import loose_space, mixed_space
@@ -311,26 +311,26 @@ def test_a_whole_unit_is_no_deeper() -> None:
 
 def test_with_and_without(table: ArchTable) -> None:
     targets = pd.DataFrame({"row": [0, 1, 3], "source_row": [0, 2, 5], "target": [4.0, 3.0, 1.0]})
-    split = charts.with_without_table(table, targets, ["L1"], ["mb6_k5"], False)
+    split = rankings.with_without_table(table, targets, ["L1"], ["mb6_k5"], False)
     assert split["group"].tolist() == ["with the module", "with the module", "without it"]
-    assert isinstance(charts.with_without_figure(split, "acc"), go.Figure)
+    assert isinstance(rankings.with_without_figure(split, "acc"), go.Figure)
 
 
 def test_duplicates_name_the_row_they_repeat(table: ArchTable) -> None:
-    assert charts.duplicates_table(table).to_dict("records") == [{"row": 5, "same_network_as_row": 3}]
+    assert data.duplicates_table(table).to_dict("records") == [{"row": 5, "same_network_as_row": 3}]
 
 
 def test_ranking_is_best_first_in_the_targets_direction(modules: pd.DataFrame) -> None:
     single = modules[modules["positions"] == '["L1"]']
-    up = charts.ranking_table(single, Lens.SCORE, False, 9, "acc_pct")
-    down = charts.ranking_table(single, Lens.SCORE, True, 9, "acc_pct")
+    up = rankings.ranking_table(single, Lens.SCORE, False, 9, "acc_pct")
+    down = rankings.ranking_table(single, Lens.SCORE, True, 9, "acc_pct")
     assert up["module"].tolist() == down["module"].tolist()[::-1] == ["L1: mb6 k5", "L1: identity", "L1: mb3 k3"]
-    assert isinstance(charts.ranking_figure(up, UP), go.Figure)
+    assert isinstance(rankings.ranking_figure(up, UP), go.Figure)
 
 
 def test_a_long_ranking_keeps_both_ends(modules: pd.DataFrame) -> None:
     many = pd.concat([modules.iloc[[0]].assign(score=float(i)) for i in range(30)])
-    assert charts.ranking_table(many, Lens.SCORE, False, 9, "acc", 3, 2)["rank"].tolist() == [1, 2, 3, 29, 30]
+    assert rankings.ranking_table(many, Lens.SCORE, False, 9, "acc", 3, 2)["rank"].tolist() == [1, 2, 3, 29, 30]
 
 
 def test_facts_of_a_module(table: ArchTable, modules: pd.DataFrame) -> None:
@@ -340,15 +340,15 @@ def test_facts_of_a_module(table: ArchTable, modules: pd.DataFrame) -> None:
     single = nodes[nodes["module_positions"] == '["L1"]'].iloc[0]
     scores = modules.loc[modules["positions"] == '["L1"]', "score"]
     rank = int((scores > single["score"]).sum()) + 1
-    facts = charts.module_facts(modules, single, Lens.SCORE, 9, False)
+    facts = rankings.module_facts(modules, single, Lens.SCORE, 9, False)
     assert facts == {"seen": f"seen in {single['num_evaluated']} of 9", "rank": f"Rank {rank} of 3 at its place."}
-    assert charts.module_facts(modules, single, Lens.SCORE, 9, True)["rank"] == f"Rank {4 - rank} of 3 at its place."
+    assert rankings.module_facts(modules, single, Lens.SCORE, 9, True)["rank"] == f"Rank {4 - rank} of 3 at its place."
 
 
 def test_a_whole_unit_is_ranked_among_whole_units_only(modules: pd.DataFrame) -> None:
     whole = modules[modules["whole_unit"]].iloc[0].rename({"positions": "module_positions"})
     twin = modules[modules["whole_unit"]].assign(whole_unit=False, score=1e9)  # the same layers in a deeper unit
-    facts = charts.module_facts(pd.concat([modules, twin]), whole, Lens.SCORE, 9, False)
+    facts = rankings.module_facts(pd.concat([modules, twin]), whole, Lens.SCORE, 9, False)
     assert facts["rank"] == f"Rank 1 of {int(modules['whole_unit'].sum())} in its unit."
 
 
@@ -358,35 +358,35 @@ def test_module_names_are_short() -> None:
 
 
 def test_heat_map_is_in_the_order_of_the_space(table: ArchTable, modules: pd.DataFrame) -> None:
-    heat = charts.heat_table(modules, table.spec, Lens.SCORE, 4, "acc")
+    heat = rankings.heat_table(modules, table.spec, Lens.SCORE, 4, "acc")
     assert list(zip(heat["position"], heat["layer"], strict=True)) == [
         ("L1", "identity"),
         ("L1", "mb3_k3"),
         ("L1", "mb6_k5"),
         ("L2", "mb6_k5"),
     ]
-    assert isinstance(charts.heat_figure(heat, UP), go.Figure)
+    assert isinstance(rankings.heat_figure(heat, UP), go.Figure)
 
 
 def test_a_histogram_leaves_out_what_is_not_finite() -> None:
-    assert charts.histogram_table(np.array([1.0, 2.0, np.nan, np.inf]), "acc")["count"].sum() == 2
-    assert len(charts.histogram_table(np.array([3.0, 3.0]), "acc")) == 1
+    assert data.histogram_table(np.array([1.0, 2.0, np.nan, np.inf]), "acc")["count"].sum() == 2
+    assert len(data.histogram_table(np.array([3.0, 3.0]), "acc")) == 1
 
 
 def test_metrics_side_by_side(table: ArchTable) -> None:
-    histograms = charts.metrics_table(table.metrics)
+    histograms = data.metrics_table(table.metrics)
     assert set(histograms["metric"]) == {"acc"}
-    assert isinstance(charts.metrics_figure(histograms), go.Figure)
+    assert isinstance(data.metrics_figure(histograms), go.Figure)
 
 
 def test_progress_without_held_out_records() -> None:
     progress = pd.DataFrame(
         {"step": [1, 2, np.nan], "loss": [2.0, 1.0, np.nan], "hop_srcc": [[0.1, 0.2], None, None], "srcc": [0.3, np.nan, np.nan]}
     )
-    hops = charts.hop_progress_table(progress)
+    hops = quality.hop_progress_table(progress)
     assert hops.columns.tolist() == ["step", "hop 0", "hop 1", "prediction"]
     assert len(hops) == 1
-    assert isinstance(charts.hop_progress_figure(hops), go.Figure)
+    assert isinstance(quality.hop_progress_figure(hops), go.Figure)
 
 
 def test_features_with_many_values_are_left_to_the_heat_map() -> None:
@@ -394,14 +394,14 @@ def test_features_with_many_values_are_left_to_the_heat_map() -> None:
     many = pd.DataFrame(
         {"feature": "joint", "value": [str(i) for i in range(40)], "effect": 0.1, "effect_low": 0.0, "effect_high": 0.2}
     )
-    shown = charts.features_shown(pd.concat([few, many]).assign(num_nodes=1))
+    shown = rankings.features_shown(pd.concat([few, many]).assign(num_nodes=1))
     assert set(shown["feature"]) == {"kernel"}
-    assert isinstance(charts.features_figure(shown, UP), go.Figure)
+    assert isinstance(rankings.features_figure(shown, UP), go.Figure)
 
 
 def test_built_files_are_what_build_writes() -> None:
     record = {"arch": "22222222", "predicted": 1.0, "low": 0.5, "high": 1.5, "modules": [{"unit": "L1-2", "layers": ["mb6_k5"]}]}
-    files = charts.built_files([record])
+    files = candidates.built_files([record])
     assert json.loads(files["built.jsonl"]) == record
     assert files["built.txt"] == "22222222\n"
     assert files["built.csv"].splitlines() == ["arch,predicted,low,high", "22222222,1.0,0.5,1.5"]
@@ -424,7 +424,7 @@ def test_layers_are_read_as_they_are_shown_and_as_they_are_written() -> None:
 
 def test_candidates_in_short() -> None:
     facts = pd.DataFrame({"predicted": [1.0], "low": [0.5], "high": [1.5]}, index=[7])
-    table = charts.candidates_table(facts, [[("A", ["mb6_k5", "mb6_k5"]), ("B", [])]])
+    table = candidates.candidates_table(facts, [[("A", ["mb6_k5", "mb6_k5"]), ("B", [])]])
     assert table.to_dict("records") == [{"predicted": 1.0, "90 % interval": "0.500 to 1.50", "A": "2 x mb6 k5", "B": "none"}]
 
 
@@ -435,15 +435,15 @@ def test_the_ends_of_a_scale_have_no_exponent() -> None:
 
 def test_a_ranking_is_whole_up_to_a_length() -> None:
     modules = pd.DataFrame([module(["L1"], [f"t{i}"], float(i)) for i in range(31)])
-    ranked = [len(charts.ranking_table(modules.head(n), Lens.SCORE, False, 9, "acc", whole_up_to=30)) for n in (27, 30, 31)]
-    assert ranked == [27, 30, 24] and len(charts.ranking_table(modules, Lens.SCORE, False, 9, "acc", 3, 3)) == 6
+    ranked = [len(rankings.ranking_table(modules.head(n), Lens.SCORE, False, 9, "acc", whole_up_to=30)) for n in (27, 30, 31)]
+    assert ranked == [27, 30, 24] and len(rankings.ranking_table(modules, Lens.SCORE, False, 9, "acc", 3, 3)) == 6
 
 
 def test_a_heat_map_of_loose_columns_has_a_line_for_their_first_second_and_third_values() -> None:
     modules = pd.DataFrame([module(["a"], [f"a={v}"], v) for v in (1, 2, 3)] + [module(["b"], [f"b={v}"], 0.5) for v in "xy"])
     spec = SpaceSpec("flat", "two", ("a", "b"), ("a=1", "a=2", "a=3", "b=x", "b=y"), ())
-    table = charts.heat_table(modules, spec, Lens.SCORE, 9, "points")
-    figure = charts.heat_figure(table, UP, chosen=4)
+    table = rankings.heat_table(modules, spec, Lens.SCORE, 9, "points")
+    figure = rankings.heat_figure(table, UP, chosen=4)
     assert list(figure.data[0].y) == ["1", "2", "3"] and np.isnan(figure.data[0].z[2][1])
     assert list(figure.data[2].text) == ["a=1", "a=2", "a=3", "b=x", "b=y"] and list(figure.data[2].y) == [
         "1",

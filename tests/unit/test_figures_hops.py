@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.figures import charts, drawing, hops
+from autobuild_core.figures import drawing, hops, quality, rankings
 from autobuild_core.figures.colours import Scale
 from autobuild_core.scoring import comparing
 
@@ -101,19 +101,19 @@ def test_what_changes_between_two_targets(modules: pd.DataFrame) -> None:
 
 def test_baselines_stand_beside_the_hops() -> None:
     baselines = [{"title": "Cost", "srcc": 0.5}, {"title": "Ridge", "srcc": 0.9}]
-    table = charts.hop_srcc_table([0.7, 0.8], 0.95, baselines)
+    table = quality.hop_srcc_table([0.7, 0.8], 0.95, baselines)
     assert table["what"].tolist() == ["hop 0", "hop 1", "prediction", "Ridge", "Cost"]
-    figure = charts.hop_srcc_figure(table)
+    figure = quality.hop_srcc_figure(table)
     assert figure.layout.shapes[0].x0 == 0.9
-    assert len(charts.hop_srcc_figure(charts.hop_srcc_table([0.7], 0.8)).layout.shapes) == 0
+    assert len(quality.hop_srcc_figure(quality.hop_srcc_table([0.7], 0.8)).layout.shapes) == 0
 
 
 def test_units_are_ranked_one_below_the_other(modules: pd.DataFrame) -> None:
     both = pd.concat([modules, modules.assign(unit_index=1)], ignore_index=True)
-    table = charts.units_ranking_table(both[both["whole_unit"]], Lens.SCORE, False, 9, "acc", 2, 1)
+    table = rankings.units_ranking_table(both[both["whole_unit"]], Lens.SCORE, False, 9, "acc", 2, 1)
     assert table["section"].tolist() == [0, 0, 0, 1, 1, 1]
     assert table["rank"].tolist() == [1, 2, 4, 1, 2, 4]
-    figure = charts.ranking_figure(table.head(3).assign(section=[0, 0, 1]), SCALE, chosen=1)
+    figure = rankings.ranking_figure(table.head(3).assign(section=[0, 0, 1]), SCALE, chosen=1)
     lines = [shape for shape in figure.layout.shapes if shape.line.dash == "dot"]
     assert [shape.y0 for shape in lines] == [1.5]
     assert list(figure.data[0].marker.size).index(16) == 1
@@ -121,7 +121,7 @@ def test_units_are_ranked_one_below_the_other(modules: pd.DataFrame) -> None:
 
 def test_the_heat_map_marks_the_chosen_layer(modules: pd.DataFrame) -> None:
     spec = type("Spec", (), {"position_labels": ("stage1.L1", "stage1.L2"), "tokens": ("a", "b")})
-    heat = charts.heat_table(modules, spec, Lens.SCORE, 9, "acc")  # type: ignore[arg-type]
+    heat = rankings.heat_table(modules, spec, Lens.SCORE, 9, "acc")  # type: ignore[arg-type]
     assert heat["layers"].tolist() == ['["a"]', '["b"]', '["a"]', '["b"]']
-    shape = charts.heat_figure(heat, SCALE, chosen=2).layout.shapes[0]
+    shape = rankings.heat_figure(heat, SCALE, chosen=2).layout.shapes[0]
     assert (shape.x0, shape.x1, shape.y0, shape.y1) == (0.5, 1.5, -0.5, 0.5)

@@ -6,7 +6,7 @@ import pytest
 
 from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.figures import charts, space
+from autobuild_core.figures import candidates, data, quality, rankings, space, template
 from autobuild_core.figures.colours import Scale
 from autobuild_core.scoring.space_map import DEPTH, PREDICTED, Brush
 from tests.conftest import macro_table
@@ -115,14 +115,14 @@ def test_marked_shares_stand_in_the_heat_map_as_rings() -> None:
     table = space.with_marked_shares(heat.assign(words="w"), common)
     assert table["marked"].tolist() == [1.0, 0.0, 0.25]
     assert table["words"].tolist()[1:] == ["w<br>in 0% of the marked, 0% of all", "w<br>in 25% of the marked, 50% of all"]
-    rings = charts.heat_figure(table, Scale(Lens.SCORE, 0.0, -1.0, 1.0, "")).data[3]
+    rings = rankings.heat_figure(table, Scale(Lens.SCORE, 0.0, -1.0, 1.0, "")).data[3]
     assert list(zip(rings.x, rings.y, rings.marker.size, strict=True)) == [("L1", "a", 25.0), ("L2", "a", 8.5)]
 
 
 class TestCharts:
     def test_architectures_in_short(self) -> None:
         table = macro_table(5)
-        shown = charts.units_table(table, np.array([2, 0]))
+        shown = candidates.units_table(table, np.array([2, 0]))
         assert shown["row"].tolist() == [3, 1]
         assert list(shown.columns[1:]) == [unit.label for unit in table.spec.units]
         tokens = [table.spec.tokens[code] for code in table.codes[2, :2]]
@@ -130,18 +130,18 @@ class TestCharts:
 
     def test_a_part_is_counted_in_the_bins_of_all(self) -> None:
         values = np.array([0.0, 1.0, 2.0, np.nan])
-        part = charts.histogram_table(values, "x", 2, np.array([False, True, True, True]))
+        part = data.histogram_table(values, "x", 2, np.array([False, True, True, True]))
         assert part["count"].tolist() == [0, 2]
         assert (part["low"].iloc[0], part["high"].iloc[-1]) == (0, 2)
-        figure = charts.histogram_figure(charts.histogram_table(values, "x", 2), 200, part, (1.0, "row 7"))
+        figure = data.histogram_figure(data.histogram_table(values, "x", 2), 200, part, (1.0, "row 7"))
         assert [trace.name for trace in figure.data] == ["all", "marked on the map"]
         assert figure.layout.annotations[0].text == "row 7"
 
     def test_the_scatter_matrix_shows_what_varies_and_repeats_last(self) -> None:
         metrics = pd.DataFrame({"a_seed0": [1.0, 2, 3], "same": [1.0, 1, 1], "a": [1.0, 2, 3], "b": [3.0, 1, 2]})
-        table = charts.scatter_matrix_table(metrics, ["b", "not there"], 3)
+        table = data.scatter_matrix_table(metrics, ["b", "not there"], 3)
         assert list(table.columns) == ["place", "b", "a", "a_seed0"]
-        figure = charts.scatter_matrix_figure(table, np.array([7, 8, 9]), np.array([True, False, False]), chosen=2)
+        figure = data.scatter_matrix_figure(table, np.array([7, 8, 9]), np.array([True, False, False]), chosen=2)
         assert figure.data[0].text.tolist() == [8, 7, 9]  # what matters is drawn last
         assert figure.data[0].marker.size == (5, 5, 13)
 
@@ -149,17 +149,17 @@ class TestCharts:
         names = ["test_acc_0", "test_acc_1", "test_acc_2", "mean_acc", "std", "params", "flops"]
         metrics = pd.DataFrame({name: [1.0, 2, 3] for name in names})
         drawn = ["mean_acc", "params", "flops", "test_acc_0", "test_acc_1"]
-        assert list(charts.scatter_matrix_table(metrics).columns) == ["place", *drawn]
-        assert list(charts.scatter_matrix_table(metrics, ["std"]).columns) == ["place", "std", *drawn[:-1]]
+        assert list(data.scatter_matrix_table(metrics).columns) == ["place", *drawn]
+        assert list(data.scatter_matrix_table(metrics, ["std"]).columns) == ["place", "std", *drawn[:-1]]
 
     def test_a_long_file_is_thinned_out_evenly(self) -> None:
         metrics = pd.DataFrame({"a": np.arange(10.0), "b": np.arange(10.0)})
-        assert charts.scatter_matrix_table(metrics, num_rows=4)["place"].tolist() == [0, 3, 6, 9]
+        assert data.scatter_matrix_table(metrics, num_rows=4)["place"].tolist() == [0, 3, 6, 9]
 
     def test_the_chosen_row_stays_when_predictions_are_thinned_out(self) -> None:
         rows = np.arange(7000)
         table = pd.DataFrame(dict.fromkeys(("target", "predicted", "low", "high"), rows * 1.0))
-        figure = charts.predictions_figure(table.assign(row=rows, source_row=rows), "acc", chosen=1, marked=rows < 100)
+        figure = quality.predictions_figure(table.assign(row=rows, source_row=rows), "acc", chosen=1, marked=rows < 100)
         assert figure.data[1].x.tolist()[:3] == [0, 1, 3]
         assert figure.data[1].marker.size[1] == 13
-        assert figure.data[1].marker.color[-1] == charts.QUIET
+        assert figure.data[1].marker.color[-1] == template.QUIET

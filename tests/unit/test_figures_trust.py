@@ -8,7 +8,7 @@ import pytest
 
 from autobuild_core.api import Run
 from autobuild_core.figures import trust
-from autobuild_core.figures.charts import ACCENT, QUIET
+from autobuild_core.figures.template import ACCENT, QUIET
 from autobuild_core.scoring import comparing
 
 

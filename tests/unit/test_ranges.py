@@ -24,7 +24,7 @@ from autobuild_core.architectures.ranges import (
     with_ranges,
 )
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Condition
-from autobuild_core.figures import charts, drawing, replacements
+from autobuild_core.figures import drawing, rankings, replacements
 from autobuild_core.figures.colours import scale_for
 from autobuild_core.predictor.contexts import Contexts
 from autobuild_core.scorers import make_scorer, score_modules, unit_groups
@@ -262,9 +262,9 @@ class TestShown:
 
     def test_the_heat_map_is_in_the_order_of_the_number(self, scored: Scored) -> None:
         space, table, modules, _ = scored
-        heat = charts.heat_table(modules, space.spec, Lens.SCORE, len(table), "")
+        heat = rankings.heat_table(modules, space.spec, Lens.SCORE, len(table), "")
         assert heat["layer"].head(MOST_RANGES).tolist() == [one.text for one in ranges_of(space.spec)[0]]
-        figure = charts.heat_figure(heat, scale_for(modules, Lens.SCORE, float(modules["score"].mean()), False, ""))
+        figure = rankings.heat_figure(heat, scale_for(modules, Lens.SCORE, float(modules["score"].mean()), False, ""))
         shown = [note.text for note in figure.layout.annotations if note.x == 0]
         lowest = [one.text.removeprefix("dropout=").partition(" to ")[0] for one in ranges_of(space.spec)[0]]
         assert shown == [f"≥{low}" for low in lowest]
