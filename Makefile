@@ -2,7 +2,7 @@
 # make test   all tests, after the same set-up and Chromium for the browser tests
 # make pictures   takes the pictures of all pages anew, which the browser tests compare with
 # make times  how long pages take to open and clicks to answer, beside what is wanted; of an idle machine
-# make lint   format, lint, strict types
+# make lint   format, lint, strict types, the order of the rooms
 # make check  lint and test
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -28,6 +28,7 @@ lint: $(VENV)/.stamp-requirements-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.stamp-requirements-dev
 	$(BIN)/ruff format .

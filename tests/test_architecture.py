@@ -1,6 +1,7 @@
-"""The house rules that a reader cannot see in one file: who imports whom, and what the app process loads.
+"""The house rules that a reader cannot see in one file: that the import contracts find what they are for, what processes load.
 
-Each check is a function of a source tree, so that a fault can be planted in a copy of it: the last tests here do so.
+The order of the rooms stands in pyproject.toml; `make lint` keeps it. Here a fault is planted for each contract, and what only
+running shows is run: in processes of their own, as the neighbours of a test have torch loaded.
 """
 
 import ast
@@ -10,209 +11,49 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import autobuild_core
 from autobuild_core.store.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "autobuild_core"
-
-# Each may import only what stands before it (and, in a folder, its own files). Storage stands low: it knows columns and JSON
-# only. `jobs` stands below `pipeline`: it starts the worker by its name on a command line and never imports it.
-LOW = ("version", "errors", "memory", "registry", "records", "targets", "tables", "runs", "storage", "pins")
-SPACE_AND_DATA = ("ranges", "spaces", "datasets", "reading", "mapping", "graphs", "features", "scaling", "contexts")
-LEARNING = (
-    "structure",
-    "costs",
-    "noise",
-    "population",
-    "kernel",
-    "network",
-    "readout",
-    "stopped",
-    "teaching",
-    "model",
-    "loss",
-    "training",
-    "published",
-    "curve",
-    "inference",
-    "stability",
-    "space_map",
-    "scorers",
-    "overlap",
-    "building",
-    "comparing",
-    "suggest",
-    "interactions",
-    "trust",
-    "holding",
-    "trust_report",
-    "searchers",
-    "evaluators",
-    "autospace",
-)
-RUNNING = ("warm", "jobs", "pipeline", "worker", "supervisor")
-SHOWING = ("figures", "claims", "report", "notebook", "verifying", "benchmark", "__init__", "cli", "__main__")
-ORDER = LOW + SPACE_AND_DATA + LEARNING + RUNNING + SHOWING
 HEAVY = ("torch", "torch_geometric", "sklearn", "scipy")
-# May import HEAVY, at its top or when work starts. All others must not load any of it by being imported.
-MAY_BE_HEAVY = (
-    "model",
-    "loss",
-    "training",
-    "published",
-    "readout",
-    "stopped",
-    "population",
-    "teaching",
-    "stability",
-    "holding",
-    "scorers",
-    "interactions",
-    "trust",
-    "trust_report",
-    "evaluators",
-    "autospace",
-    "pipeline",
-    "worker",
-    "supervisor",
+# Modules that load HEAVY when they are imported; all others must not.
+LOAD_HEAVY = (
+    "benchmark.published",
+    "jobs.kinds",
+    "predictor.gaussian_process",
+    "predictor.loss",
+    "predictor.model",
+    "predictor.stopped",
+    "predictor.training",
+    "scorers.",
+    "scoring.bootstrap",
+    "scoring.effect_bootstrap",
+    "trust.report",
+    "trust.statistics",
 )
-# These call heavy rows when work starts; importing them loads nothing.
-CALLS_HEAVY_LATE = ("notebook", "verifying", "benchmark", "__init__", "cli", "__main__")
 PAGES_MAY = ("streamlit", "starlette", "pandas", "numpy", "plotly", "networkx", "pyvis", "simpleeval", PACKAGE, "pages")
-
-
-def imports(path: Path, module: str) -> Iterator[tuple[str, bool]]:
-    """(dotted name, at the top of the file) of everything a file imports, inside functions too.
-
-    `from a import b` gives "a.b": b may be a module. Blocks under `if TYPE_CHECKING` load nothing and are left out.
-    """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    late = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for inner in ast.walk(node)
-    }
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
-            source = ".".join(filter(None, [base, node.module]))
-            names = [f"{source}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
-            names = [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
-        else:
-            continue
-        yield from ((name, id(node) not in late) for name in names)
 
 
 def modules(root: Path, folder: str) -> dict[str, Path]:
     """Dotted name -> file of all Python files below a folder of the tree."""
-    found = {}
-    for path in sorted((root / folder).rglob("*.py")):
-        dotted = ".".join(path.relative_to(root).with_suffix("").parts)
-        found[dotted.removesuffix(".__init__")] = path
-    return found
+    files = sorted((root / folder).rglob("*.py"))
+    return {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
 
 
-def row(dotted: str) -> str:
-    """The row of ORDER that a module of the core belongs to."""
-    parts = dotted.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
-
-
-def core_target(root: Path, name: str) -> str | None:
-    """The row that an import of the core means; None for other packages and for names in the package itself."""
-    parts = name.split(".")
-    if parts[0] != PACKAGE:
-        return None
-    if len(parts) == 1:
-        return "__init__"
-    folder = root / PACKAGE / parts[1]
-    return parts[1] if parts[1] in ORDER or folder.is_dir() or folder.with_suffix(".py").exists() else "__init__"
-
-
-def unlisted(root: Path) -> list[str]:
-    """Files of the core that ORDER does not place."""
-    return [dotted for dotted in modules(root, PACKAGE) if row(dotted) not in ORDER]
-
-
-def upward(root: Path) -> list[str]:
-    """Imports of the core that go against ORDER."""
+def foreign_to_pages(root: Path) -> list[str]:
+    """Packages that app.py and pages/ import and that are neither the standard library's nor in PAGES_MAY."""
     wrong = []
-    for dotted, path in modules(root, PACKAGE).items():
-        own = row(dotted)
-        for name, _ in imports(path, dotted):
-            target = core_target(root, name)
-            if target is None or target == own:
-                continue
-            if target not in ORDER or own not in ORDER or ORDER.index(target) > ORDER.index(own):
-                wrong.append(f"{dotted} imports {name}")
-    return wrong
-
-
-def streamlit_in_core(root: Path) -> list[str]:
-    """Files of the core that import streamlit."""
-    return [d for d, path in modules(root, PACKAGE).items() if any(n.split(".")[0] == "streamlit" for n, _ in imports(path, d))]
-
-
-def heavy_rows(root: Path) -> set[str]:
-    """Rows that import HEAVY packages or, at any place of a file, a row that does."""
-    graph: dict[str, set[str]] = {}
-    heavy = set()
-    for dotted, path in modules(root, PACKAGE).items():
-        for name, _ in imports(path, dotted):
-            if name.split(".")[0] in HEAVY:
-                heavy.add(row(dotted))
-            graph.setdefault(row(dotted), set()).add(core_target(root, name) or "")
-    grown = True
-    while grown:
-        more = {own for own, targets in graph.items() if targets & heavy} - heavy
-        heavy |= more
-        grown = bool(more)
-    return heavy
-
-
-def wrongly_heavy(root: Path) -> list[str]:
-    """Rows that are heavy and must not be, and rows marked heavy that are there and are not."""
-    heavy, there = heavy_rows(root), {row(d) for d in modules(root, PACKAGE)}
-    wrong = [f"{name} reaches {', '.join(HEAVY)}" for name in heavy - set(MAY_BE_HEAVY) - set(CALLS_HEAVY_LATE)]
-    marked = there & set(MAY_BE_HEAVY)
-    empty = {d for d in marked if (root / PACKAGE / d).is_dir() and len(list((root / PACKAGE / d).glob("[a-z]*.py"))) == 0}
-    return wrong + [f"{name} is marked heavy and is not" for name in marked - heavy - empty]
-
-
-def page_files(root: Path) -> dict[str, Path]:
-    """app.py and the files of pages/."""
-    files = modules(root, "pages")
-    if (root / "app.py").exists():
-        files["app"] = root / "app.py"
-    return files
-
-
-def pages_import_too_much(root: Path) -> list[str]:
-    """Imports of app.py and pages/ that are not the standard library's and not in PAGES_MAY, or mean a heavy row."""
-    wrong = []
-    for dotted, path in page_files(root).items():
-        for name, _ in imports(path, dotted):
-            top, target = name.split(".")[0], core_target(root, name)
-            if (top not in sys.stdlib_module_names and top not in PAGES_MAY) or target in MAY_BE_HEAVY:
-                wrong.append(f"{dotted} imports {name}")
+    for dotted, path in {**modules(root, "pages"), "app": root / "app.py"}.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            tops = {name.split(".")[0] for name in names}
+            wrong += [f"{dotted} imports {top}" for top in tops if top not in sys.stdlib_module_names and top not in PAGES_MAY]
     return wrong
 
 
@@ -225,21 +66,12 @@ def loaded_by(root: Path, code: str, *arguments: str, seconds: float = 120) -> s
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def light_modules(root: Path) -> list[str]:
-    """Dotted names of what must load nothing heavy: light rows, and what calls heavy ones late (not `__main__`, which runs)."""
-    heavy = {*MAY_BE_HEAVY} - {"worker", "supervisor"}
-    return [d for d in modules(root, PACKAGE) if row(d) not in heavy and row(d) != "__main__"]
-
-
 def heavy_when_imported(root: Path) -> set[str]:
-    """What importing every light module, and every module that pages import, loads of HEAVY and streamlit."""
-    wanted = set(light_modules(root))
-    for dotted, path in page_files(root).items():
-        for name, _ in imports(path, dotted):
-            target = core_target(root, name)
-            if target not in (None, "__init__"):
-                wanted.add(f"{PACKAGE}.{target}")
-    return loaded_by(root, "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)", *sorted(wanted))
+    """What importing every module that is not in LOAD_HEAVY loads of HEAVY and streamlit."""
+    names = [name.removeprefix(f"{PACKAGE}.") for name in modules(root, PACKAGE)]
+    light = [n for n in names if n not in (PACKAGE, "__main__") and not n.startswith(LOAD_HEAVY)]
+    dotted = [PACKAGE, *(f"{PACKAGE}.{name}" for name in light)]
+    return loaded_by(root, "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)", *dotted)
 
 
 APP = """
@@ -259,26 +91,28 @@ def app_loads(root: Path) -> set[str]:
     return loaded_by(root, APP, *pages) - {"streamlit"}
 
 
-class TestOrder:
-    def test_every_file_has_its_row(self) -> None:
-        assert unlisted(ROOT) == []
+def broken_contracts(root: Path) -> list[str]:
+    """Names of the import contracts that do not hold in a tree."""
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, env={"COLUMNS": "200", "PATH": ""})
+    found = re.findall(r"^(.*) (KEPT|BROKEN)", done.stdout, re.MULTILINE)
+    assert len(found) == 4, done.stdout + done.stderr
+    return [name for name, state in found if state == "BROKEN"]
 
-    def test_imports_go_downward(self) -> None:
-        assert upward(ROOT) == []
 
-    def test_core_never_imports_streamlit(self) -> None:
-        assert streamlit_in_core(ROOT) == []
-
-    def test_heavy_marks_are_right(self) -> None:
-        assert wrongly_heavy(ROOT) == []
-
-    def test_pages_import_what_they_may(self) -> None:
-        assert pages_import_too_much(ROOT) == []
+def test_pages_import_what_they_may() -> None:
+    assert foreign_to_pages(ROOT) == []
 
 
 class TestRunning:
     def test_light_modules_load_nothing_heavy(self) -> None:
         assert heavy_when_imported(ROOT) == set()
+
+    @pytest.mark.parametrize("name", [name.rstrip(".") for name in LOAD_HEAVY])
+    def test_what_is_listed_as_heavy_is(self, name: str) -> None:
+        inside = [m for m in modules(ROOT, PACKAGE) if m == f"{PACKAGE}.{name}" or m.startswith(f"{PACKAGE}.{name}.")]
+        load = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+        assert inside and loaded_by(ROOT, load, *inside) & set(HEAVY)
 
     def test_app_process_loads_nothing_heavy(self) -> None:
         assert app_loads(ROOT) == set()
@@ -295,50 +129,53 @@ class TestRunning:
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
         assert loaded_by(ROOT, "import autobuild_core") == set()
 
-    def test_every_row_that_is_marked_heavy_exists_or_is_planned(self) -> None:
-        assert set(MAY_BE_HEAVY) | set(CALLS_HEAVY_LATE) <= set(ORDER)
+
+def test_public_names_are_pinned() -> None:
+    """What is promised to notebooks; all else is private and may change."""
+    assert autobuild_core.__all__ == ["Run", "figures", "read", "train"]
+    assert all(hasattr(autobuild_core, name) for name in autobuild_core.__all__)
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the sources to plant faults in, with a page when there is none yet."""
+    """A copy of the sources to plant faults in."""
     for name in (PACKAGE, "pages", ".streamlit"):
-        if (ROOT / name).exists():
-            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    if (ROOT / "app.py").exists():
-        shutil.copy(ROOT / "app.py", tmp_path)
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("app.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
 
-PLANTED: list[tuple[Callable[[Path], object], str, str]] = [
-    (unlisted, f"{PACKAGE}/utils.py", "X = 1"),
-    (upward, f"{PACKAGE}/records.py", "from autobuild_core.store.workspace import Workspace"),
-    (upward, f"{PACKAGE}/spaces/__init__.py", "def f():\n    from autobuild_core import scaling"),
-    (upward, f"{PACKAGE}/spaces/flat.py", "from ..jobs import poll"),
-    (upward, f"{PACKAGE}/runs.py", "import importlib\nimportlib.import_module('autobuild_core.jobs.worker')"),
-    (streamlit_in_core, f"{PACKAGE}/spaces/flat.py", "def f():\n    import streamlit as st"),
-    (wrongly_heavy, f"{PACKAGE}/targets.py", "def f():\n    from scipy.stats import rankdata"),
-    (wrongly_heavy, f"{PACKAGE}/jobs.py", "def f():\n    from autobuild_core import worker, model"),
-    (pages_import_too_much, "pages/planted.py", "import torch"),
-    (pages_import_too_much, "pages/planted.py", "import requests"),
-    (pages_import_too_much, "pages/planted.py", "from autobuild_core import training"),
-    (heavy_when_imported, f"{PACKAGE}/records.py", "import importlib\nimportlib.import_module('sci' + 'py')"),
-    (heavy_when_imported, f"{PACKAGE}/__init__.py", "import scipy.stats"),
+CONTRACTS = [
+    ("A room imports", "architectures/records.py", "from autobuild_core.store.workspace import Workspace"),
+    ("A room imports", "spaces/flat.py", "def f():\n    from ..jobs.executor import reap"),
+    ("A room imports", "utils.py", "X = 1"),
+    ("The core never imports", "spaces/flat.py", "def f():\n    import streamlit as st"),
+    ("What the app process", "targets/equation.py", "def f():\n    from scipy.stats import rankdata"),
+    ("What the app process", "jobs/executor.py", "def f():\n    from autobuild_core.jobs import worker"),
+    ("No scorer imports", "scorers/forest.py", "from autobuild_core.scorers import ridge"),
 ]
 
 
-@pytest.mark.parametrize(("check", "file", "fault"), PLANTED)
-def test_planted_fault_is_found(tree: Path, check: Callable[[Path], object], file: str, fault: str) -> None:
-    path = tree / file
-    path.parent.mkdir(exist_ok=True)
-    if fault.startswith("from autobuild_core import training"):
-        (tree / PACKAGE / "training.py").touch()
-    before = check(tree)
-    path.write_text((path.read_text() if path.exists() else "") + "\n" + fault + "\n")
-    assert check(tree) != before
+@pytest.mark.parametrize(("contract", "file", "fault"), CONTRACTS)
+def test_planted_fault_breaks_its_contract(tree: Path, contract: str, file: str, fault: str) -> None:
+    path = tree / PACKAGE / file
+    path.write_text((path.read_text() if path.exists() else "") + f"\n{fault}\n")
+    assert [name[: len(contract)] for name in broken_contracts(tree)] == [contract]
 
 
-@pytest.mark.skipif(not (ROOT / "app.py").exists(), reason="no app.py")
+def test_planted_fault_in_the_imports_of_pages_is_found(tree: Path) -> None:
+    (tree / "pages" / "planted.py").write_text("def f():\n    import requests\n")
+    assert foreign_to_pages(tree) == ["pages.planted imports requests"]
+
+
+@pytest.mark.parametrize("file", ["architectures/records.py", "__init__.py"])
+def test_planted_load_is_found(tree: Path, file: str) -> None:
+    path = tree / PACKAGE / file
+    path.write_text(path.read_text() + "\nimport importlib\nimportlib.import_module('sci' + 'py')\n")
+    assert heavy_when_imported(tree) == {"scipy"}
+
+
 def test_planted_fault_in_the_running_app_is_found(tree: Path) -> None:
     page = sorted((tree / "pages").glob("[a-z]*.py"))[-1]  # at its top: a page may stop early
     page.write_text("import importlib\nimportlib.import_module('sci' + 'py')\n" + page.read_text())
@@ -346,7 +183,7 @@ def test_planted_fault_in_the_running_app_is_found(tree: Path) -> None:
 
 
 def test_units_are_put_behind_numbers_in_one_place() -> None:
-    """`colours.with_unit` leaves nothing where the unit is empty; "**45.41 **" is no bold text."""
+    """`numbers.with_unit` leaves nothing where the unit is empty; "**45.41 **" is no bold text."""
     files = [*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
     pattern = re.compile(r"\} \{[^{}]*\bunit\}")
-    assert [(f.name, len(pattern.findall(f.read_text()))) for f in files if pattern.search(f.read_text())] == [("colours.py", 1)]
+    assert [(f.name, len(pattern.findall(f.read_text()))) for f in files if pattern.search(f.read_text())] == [("numbers.py", 1)]

@@ -1,9 +1,9 @@
 """The scale of a study in which trials were stopped: where its evaluated targets would stand among all.
 
 Stopped trials are known to be worse than a bound, and what they are like says how much worse: so they are given the scores that a
-Gaussian process expects of them (`gaussian_process.expect_stopped`), and the evaluated ones are ranked among these. Of the targets below
-which nearly all trials were stopped only a few are known, by luck: there the scale is a straight line, whose slope is the one by
-which these few agree best with what is alike.
+Gaussian process expects of them (`gaussian_process.expect_stopped`), and the evaluated ones are ranked among these. Of the
+targets below which nearly all trials were stopped only a few are known, by luck: there the scale is a straight line, whose slope
+is the one by which these few agree best with what is alike.
 
 Source: that a scale belongs to the model and is judged by the same likelihood, with the logarithm of its slope, is Snelson et
 al., "Warped Gaussian processes", NIPS 2003; its use on stopped trials is ours.

@@ -16,7 +16,8 @@ from scipy.special import ndtr
 
 from autobuild_core.architectures.module_table import SCORE_COLUMNS
 from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
-from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
+from autobuild_core.architectures.structure import token_counts
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.intervals import jackknife_half_width
@@ -213,3 +214,14 @@ def _batches(groups: list[ModuleGroup]) -> Iterator[list[ModuleGroup]]:
             waiting = []
     if waiting:
         yield waiting
+
+
+def count_features(codes: Codes, spec: SpaceSpec) -> Array:
+    """(n, tokens + attribute values + 1) how many layers have each token and attribute, and how many there are."""
+    counts = token_counts(codes, spec)
+    parts = [counts, (codes != ABSENT).sum(1, keepdims=True).astype(float)]
+    for values in spec.attributes.values():
+        distinct = sorted(set(values))
+        member = np.array([[value == one for one in distinct] for value in values], float)  # (tokens, distinct)
+        parts.append(counts @ member)
+    return np.concatenate(parts, axis=1)

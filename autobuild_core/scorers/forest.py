@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.architectures.structure import one_hot
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers._learned import Array, LearnedScorer
-from autobuild_core.scorers.ridge import count_features
+from autobuild_core.scorers._learned import Array, LearnedScorer, count_features
 
 NUM_TREES, MIN_LEAF = 40, 2
 MOST_NETWORKS = 1000  # that a member learns from: beyond, a random choice of them

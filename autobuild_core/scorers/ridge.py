@@ -6,22 +6,11 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.architectures.structure import one_hot, token_counts
-from autobuild_core.scorers._learned import Array, LearnedScorer
+from autobuild_core.architectures.records import Codes
+from autobuild_core.architectures.structure import one_hot
+from autobuild_core.scorers._learned import Array, LearnedScorer, count_features
 
 PENALTIES = np.geomspace(1e-3, 1e3, 25)
-
-
-def count_features(codes: Codes, spec: SpaceSpec) -> Array:
-    """(n, tokens + attribute values + 1) how many layers have each token and attribute, and how many there are."""
-    counts = token_counts(codes, spec)
-    parts = [counts, (codes != ABSENT).sum(1, keepdims=True).astype(float)]
-    for values in spec.attributes.values():
-        distinct = sorted(set(values))
-        member = np.array([[value == one for one in distinct] for value in values], float)  # (tokens, distinct)
-        parts.append(counts @ member)
-    return np.concatenate(parts, axis=1)
 
 
 def fit_ridge(features: Array, target: Array) -> tuple[Array, float]:

@@ -1,7 +1,7 @@
 """Claims that a reader pinned: which module is meant, through which lens, and a note; one small JSON file a pin.
 
-A pin says nothing about what the claim is worth: `review/record.py` works that out from the run whenever it is shown. Every pin is a
-file of its own, written atomically, so that two sessions never lose each other's pins.
+A pin says nothing about what the claim is worth: `review/record.py` works that out from the run whenever it is shown. Every pin
+is a file of its own, written atomically, so that two sessions never lose each other's pins.
 """
 
 import json

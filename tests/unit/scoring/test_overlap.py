@@ -9,7 +9,7 @@ from autobuild_core.scorers import unit_groups
 from autobuild_core.scoring.overlap import apart, confounded_layers, mark_confounded
 from autobuild_core.spaces import space_named
 from tests.learning import macro_data
-from tests.unit.test_contexts import with_contexts
+from tests.unit.predictor.test_contexts import with_contexts
 
 MACRO = space_named("nas_bench_macro")
 

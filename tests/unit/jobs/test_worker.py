@@ -12,7 +12,7 @@ from autobuild_core.jobs import worker
 from autobuild_core.jobs.worker import Worker
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.workspace import Workspace, content_hash
-from tests.unit.test_jobs import until
+from tests.unit.jobs.test_executor import until
 
 
 @pytest.fixture

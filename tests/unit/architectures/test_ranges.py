@@ -36,7 +36,7 @@ from autobuild_core.search.assembly import product_codes, reduced_space
 from autobuild_core.spaces import Space
 from tests.flat_spaces import SPACES, Columns
 from tests.learning import random_predictor
-from tests.unit.test_contexts import with_contexts
+from tests.unit.predictor.test_contexts import with_contexts
 
 NUM = 60
 

@@ -19,7 +19,7 @@ from autobuild_core.jobs import warm
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.registry import ROOT
 from autobuild_core.store.workspace import Workspace
-from tests.unit.fake_worker import FakeExecutor
+from tests.unit.jobs.fake_worker import FakeExecutor
 
 Add = Callable[..., str]
 
@@ -81,7 +81,7 @@ def executor(workspace: Workspace, request: pytest.FixtureRequest) -> Iterator[F
 @contextmanager
 def supervised(workspace: Workspace, idle_seconds: float = 60) -> Iterator[subprocess.Popen[bytes]]:
     """A supervisor that listens, and afterwards none."""
-    code = "import sys; from tests.unit.fake_worker import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from tests.unit.jobs.fake_worker import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, str(workspace.path), "--supervise", str(idle_seconds)]
     child = subprocess.Popen(command, cwd=ROOT)
     try:
@@ -227,7 +227,7 @@ def test_same_pid_of_a_later_process_is_not_the_worker(workspace: Workspace, add
 def test_survives_its_starter(workspace: Workspace, add: Add) -> None:
     """A server that started a run dies; another one, which is no parent of the worker, goes on with it."""
     run_id = add("obedient")
-    code = "import sys; from tests.unit.fake_worker import *; FakeExecutor(Workspace(sys.argv[1])).submit(sys.argv[2])"
+    code = "import sys; from tests.unit.jobs.fake_worker import *; FakeExecutor(Workspace(sys.argv[1])).submit(sys.argv[2])"
     subprocess.run([sys.executable, "-c", code, str(workspace.path), run_id], check=True, cwd=ROOT)
     until(lambda: state(workspace, run_id) == "running")
     executor = FakeExecutor(Workspace(workspace.path))

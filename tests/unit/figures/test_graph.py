@@ -15,7 +15,7 @@ from autobuild_core.figures.colours import Scale
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.costs import layer_cost
 from tests.flat_spaces import loose_space
-from tests.unit.test_figures import module
+from tests.unit.figures.test_rankings import module
 
 SCALES = {
     Lens.SCORE: Scale(Lens.SCORE, 50.0, 40.0, 60.0, "points"),

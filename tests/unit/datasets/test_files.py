@@ -415,6 +415,6 @@ class TestLimits:
             assert len(file.read()) == 63 * (2**20 // 12) * 12
 
     def test_readme_names_every_limit(self) -> None:
-        readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+        readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
         for variable in ("AUTOBUILD_MAX_UNPACKED_MB", "AUTOBUILD_MAX_VALUES_M", "AUTOBUILD_MAX_JSON_MB"):
             assert f"`{variable}`" in readme

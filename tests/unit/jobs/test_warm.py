@@ -17,8 +17,8 @@ from autobuild_core.jobs import executor as jobs
 from autobuild_core.jobs import warm
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.store.workspace import Workspace
-from tests.unit.fake_worker import FakeExecutor
-from tests.unit.test_jobs import pid, state, supervised, until
+from tests.unit.jobs.fake_worker import FakeExecutor
+from tests.unit.jobs.test_executor import pid, state, supervised, until
 
 
 @pytest.fixture
