@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import score_words
+from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import StudioError
 from autobuild_core.figures.candidates import candidates_table
 from autobuild_core.scoring import space_map
@@ -138,7 +139,7 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
     label = f"Show candidate {line + 1} in Importance"
     help = "Click the box before a line to choose another candidate."
     if st.button(label, type="tertiary", icon=":material/arrow_forward:", key=f"open_{key}", help=help):
-        _shared.go_to("importance", arch=f"typed:{names.native_text(records[line]['arch'])}")
+        _shared.go_to("importance", arch=f"typed:{native_text(records[line]['arch'])}")
 
 
 # The line

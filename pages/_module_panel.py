@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.architectures import module_table, names, numbers
+from autobuild_core.architectures import module_table, numbers
 from autobuild_core.architectures.lens import Lens, score_words
+from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import rankings, replacements
 from pages import _pins, _shared, _trust
@@ -24,7 +25,7 @@ def node_of(line: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def heading(line: "pd.Series[Any]") -> str:
     """The module's name, for Markdown."""
-    return _shared.plain(names.module_name(line["positions"], line["layers"]), 200)
+    return _shared.plain(module_name(line["positions"], line["layers"]), 200)
 
 
 def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | None, key: str = "") -> None:
@@ -119,7 +120,7 @@ def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens, name: str) -> pd
         everywhere = float(inside[run.predictions["row"].to_numpy(int)].mean())
         rows.append(
             {
-                "module": names.module_name(line["positions"], line["layers"], False),
+                "module": module_name(line["positions"], line["layers"], False),
                 name: round(count / lines.total(), 2),
                 "all measured": round(everywhere, 2),
                 "score": score_words(line, lens, run.unit),

@@ -20,8 +20,9 @@ from urllib.parse import quote, unquote
 import numpy as np
 import streamlit as st
 
-from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.ranges import is_layer, shown_layer
 from autobuild_core.architectures.records import Codes, SpaceSpec
 from autobuild_core.errors import StudioError
@@ -179,7 +180,7 @@ class Module:
     def name(self) -> str:
         """What a reader sees."""
         places, tokens, _ = self.key
-        return names.module_name(places, tokens)
+        return module_name(places, tokens)
 
     def fits(self, spec: SpaceSpec) -> bool:
         """Whether a space has such places and layers."""

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import Lens, evidence, score_words
+from autobuild_core.architectures.names import layers_named, module_name, native_text
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.errors import StudioError
@@ -72,7 +73,7 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
 
 def slot_name(unit: UnitSpec, row: "pd.Series[Any]") -> str:
     """A module in a slot's list; of a range also the number that is put in."""
-    name = names.module_name(row["positions"], row["layers"], False)
+    name = module_name(row["positions"], row["layers"], False)
     return name if row["put"] == row["layers"] else f"{name}: {json.loads(row['put'])[0].removeprefix(f'{unit.label}=')}"
 
 
@@ -94,7 +95,7 @@ def layers_of(unit: UnitSpec, picked: str) -> list[str]:
         ArchitectureError: a layer that was typed is none.
     """
     known: list[str] = (
-        json.loads(picked) if picked.startswith("[") else names.layers_named(picked, [spec.tokens[t] for t in unit.tokens])
+        json.loads(picked) if picked.startswith("[") else layers_named(picked, [spec.tokens[t] for t in unit.tokens])
     )
     return known
 
@@ -203,7 +204,7 @@ def predicted(codes: Codes) -> None:
             "assembled",
             f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
-        native = names.native_text(run.space.native(codes))
+        native = native_text(run.space.native(codes))
         st.code(native, language=None, wrap_lines=True)
         if st.button("Show in Importance", type="tertiary", icon=":material/arrow_forward:", key="show_assembled"):
             _shared.go_to("importance", arch=f"typed:{native}")

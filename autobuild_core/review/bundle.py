@@ -24,8 +24,8 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
@@ -174,9 +174,9 @@ def _next(folder: RunFolder, facts: Facts) -> pd.DataFrame:
     predictor = facts.predictor
     if predictor.held is not None and predictor.held.chosen:
         codes, table = suggest(predictor, facts.modules, facts.table.networks, NUM_NEXT)
-        return pd.DataFrame({"arch": [names.native_text(predictor.space.native(row)) for row in codes]}).join(table)
+        return pd.DataFrame({"arch": [native_text(predictor.space.native(row)) for row in codes]}).join(table)
     table = folder.read_frame("next.parquet")
-    archs = [names.native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
+    archs = [native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
     return pd.DataFrame({"arch": archs}).join(table.drop(columns="record", errors="ignore"))
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures import drawing, rankings, review, trust
 from autobuild_core.figures.colours import Scale
@@ -232,7 +232,7 @@ def _best(bundle: Bundle) -> str:
         for hop, columns in enumerate(about["hops"]):
             name = "Hop 0: one layer" if hop == 0 else f"Hop {hop}: {hop + 1} layers"
             panes.append((name, review.architecture_svg(as_frame(columns), scale, f"{heading}, {name}")))
-        arch = escape(names.native_text(about["arch"]))
+        arch = escape(native_text(about["arch"]))
         parts.append(f"<h2>{escape(heading)}</h2>{_legend(scale)}{_panes('hop', panes)}<p><code>{arch}</code></p>")
     return "".join(parts)
 

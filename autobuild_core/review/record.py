@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.api import Run
-from autobuild_core.architectures import module_table, names, numbers
+from autobuild_core.architectures import module_table, numbers
 from autobuild_core.architectures.lens import GOOD_SHARE, Lens, evidence
 from autobuild_core.architectures.module_table import module_rows, orientation
+from autobuild_core.architectures.names import module_name, native_text
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
 from autobuild_core.predictor.ensemble import Predictor
@@ -340,7 +341,7 @@ def _overturn(facts: Facts, line: "pd.Series[Any]", rivals: pd.DataFrame) -> dic
         best = order.sort_values(ascending=False, kind="stable").index[:2]
         if len(best) == 2 and best[0] == line.name:
             second = rivals.loc[best[1]]
-            rival, name = module_rows(pd.DataFrame([second]), spec)[0], names.module_name(second["positions"], second["layers"])
+            rival, name = module_rows(pd.DataFrame([second]), spec)[0], module_name(second["positions"], second["layers"])
     codes, frame = overturning(facts.predictor, row, unit, facts.table.networks, rival, NUM_OVERTURNING)
     natives = [facts.predictor.space.native(one) for one in codes]
     frame["chance"] = frame["chance"].astype(float).round(6)  # in the far tail all digits are noise
@@ -372,7 +373,7 @@ def record(facts: Facts, claim: Claim) -> dict[str, Any]:
     rivals, spec = facts.looked_at(line), facts.table.spec
     unit = spec.units[int(line["unit_index"])].label if line["unit_index"] >= 0 else ""
     what = "whole-unit modules" if line["whole_unit"] else f"modules of {len(claim.layers)} layer{'s' * (len(claim.layers) > 1)}"
-    out: dict[str, Any] = {"module": names.module_name(line["positions"], line["layers"]), "unit": unit, "hop": int(line["hop"])}
+    out: dict[str, Any] = {"module": module_name(line["positions"], line["layers"]), "unit": unit, "hop": int(line["hop"])}
     out |= {"lens": claim.lens, "place": f"{what} {f'of {unit}' if unit else 'across units'}", "looked_at": len(rivals)}
     out["widening"] = widening(len(rivals), int(facts.quality.get("ensemble_size", 2)))
     out |= {"effects": _effects(facts, line, rivals)} | _measured(facts, claim)
@@ -514,7 +515,7 @@ def overturn_table(found: dict[str, Any]) -> pd.DataFrame:
     columns = ["arch", "with the module", "predicted", "low", "high", "chance"]
     rows = []
     for one in found["overturn"]["evaluations"]:
-        texts = {"arch": names.native_text(one["arch"]), "with the module": "yes" if one["contains"] else "no"}
+        texts = {"arch": native_text(one["arch"]), "with the module": "yes" if one["contains"] else "no"}
         rows.append(one | texts | {"chance": _chance(one)})
     return pd.DataFrame(rows, columns=columns)
 
@@ -540,7 +541,7 @@ def rivals_table(facts: Facts, claim: Claim) -> pd.DataFrame:
     line = facts.line(claim)
     rivals = facts.looked_at(line)
     column = LENSES[claim.lens][0] if claim.lens in rivals else "effect"
-    names = [names.module_name(p, m, False) for p, m in zip(rivals["positions"], rivals["layers"], strict=True)]
+    names = [module_name(p, m, False) for p, m in zip(rivals["positions"], rivals["layers"], strict=True)]
     claimed = (rivals["positions"] == line["positions"]) & (rivals["layers"] == line["layers"])
     out = pd.DataFrame({"module": names, "value": rivals[column].to_numpy(float), "claimed": claimed.to_numpy(bool)})
     out = out.sort_values("value", kind="stable", ignore_index=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.names import module_name
 from autobuild_core.figures import drawing, graph
 from autobuild_core.store.workspace import Workspace
 from pages._selection import Module
@@ -169,8 +169,7 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
     for stop in range(len(data["stops"]) - 1):
         lines = {position: line for position, line, _ in drawing.node_lines(modules, index, spec, codes, stop)}
         names = {
-            label: names.module_name(*modules.loc[lines[p], ["positions", "layers"]])
-            for p, label in enumerate(spec.position_labels)
+            label: module_name(*modules.loc[lines[p], ["positions", "layers"]]) for p, label in enumerate(spec.position_labels)
         }
         sent = {slot["id"]: data["records"]["name"][slot["nodes"][0]["of"][stop]] for slot in data["slots"]}
         assert sent == names

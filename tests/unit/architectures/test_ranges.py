@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from autobuild_core import registry
-from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import RANGE, describe_modules, groups_of, module_rows, with_room
 from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.ranges import (
     MOST_RANGES,
     by_range,
@@ -268,7 +269,7 @@ class TestShown:
         shown = [note.text for note in figure.layout.annotations if note.x == 0]
         lowest = [one.text.removeprefix("dropout=").partition(" to ")[0] for one in ranges_of(space.spec)[0]]
         assert shown == [f"≥{low}" for low in lowest]
-        names = [names.module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
+        names = [module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
         assert names[0] == "dropout: " + ranges_of(space.spec)[0][0].text.removeprefix("dropout=")
 
     def test_architectures_get_exact_values(self, scored: Scored) -> None:
