@@ -20,6 +20,7 @@ from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures import drawing, rankings, review, trust
 from autobuild_core.figures.colours import Scale
+from autobuild_core.figures.quality import hop_srcc_figure, predictions_figure
 from autobuild_core.review.bundle import Bundle, as_frame
 from autobuild_core.review.record import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
 from autobuild_core.targets.vocabulary import Label
@@ -261,9 +262,9 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
     def box(title: str, name: str, figure: go.Figure, alt: str) -> str:
         return f"<div><h4>{escape(title)} {_csv(name)}</h4>{_put(figures, name, figure, None, alt)}</div>"
 
-    predictions = quality.predictions_figure(as_frame(found["predictions"]), target)
+    predictions = predictions_figure(as_frame(found["predictions"]), target)
     boxes = [box("Held out: predicted against measured", "predictions", predictions, "Held-out predictions against measurements")]
-    bars = quality.hop_srcc_figure(as_frame(found["hop_srcc"]))
+    bars = hop_srcc_figure(as_frame(found["hop_srcc"]))
     boxes.append(box("How well each hop orders", "hop_srcc", bars, "Held-out rank correlation by hop"))
     words = ""
     if report := quality.get("trust"):
