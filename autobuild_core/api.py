@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.architectures import module_table
+from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import read_table
@@ -21,7 +22,6 @@ from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import (
     DEFAULT_SCORER,
-    LENSES,
     Scorer,
     default_groups,
     further_units,
@@ -150,9 +150,7 @@ class Run:
         Raises:
             ConfigError: an unknown lens, cost or scorer, one that does not apply to this run, or more modules than can be scored.
         """
-        lenses = (*LENSES, "equal_cost") if cost else LENSES
-        if lens not in lenses:
-            raise ConfigError(f"lens: got '{lens}', expected one of {', '.join(lenses)}.")
+        asked = Lens.named(lens, list(Lens) if cost else TRAINED)
         space = self.predictor.space
         length_limit = space.spec.num_positions
         if not 1 <= max_length <= length_limit:
@@ -160,7 +158,7 @@ class Run:
         if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
-            return self._ordered(module_table.ranked_modules(self.modules()).drop(columns="rank"), lens)
+            return self._ordered(module_table.ranked_modules(self.modules()).drop(columns="rank"), asked)
         table = self.learned()
         groups = unit_groups(space, table.codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         if cost and scorer != DEFAULT_SCORER:
@@ -169,13 +167,13 @@ class Run:
         if why_not := maker.supports(self.predictor):
             raise ConfigError(f"scorer '{scorer}': it does not apply to this run: {why_not}.")
         frame = self._scored(maker, groups, report)
-        if frame[lens].isna().all():
+        if frame[asked].isna().all():
             raise ConfigError(f"lens: got '{lens}', which the scorer '{scorer}' cannot tell; choose another lens or scorer.")
-        return self._ordered(frame, lens)
+        return self._ordered(frame, asked)
 
-    def _ordered(self, frame: pd.DataFrame, lens: str) -> pd.DataFrame:
+    def _ordered(self, frame: pd.DataFrame, lens: Lens) -> pd.DataFrame:
         """Modules, best first by a lens."""
-        better = module_table.orientation(lens, self.config.minimize)
+        better = lens.direction(self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True).assign(**self._where())
 
     def predict(self, data: ArchTable | Path | str) -> pd.DataFrame:
@@ -274,7 +272,7 @@ class Run:
             table.networks,
             num,
             top_k,
-            lens,
+            Lens.named(lens, TRAINED),
             allow_evaluated,
             report=lambda share: report({"phase": "building", "share": share}),
             start=assembly.best_measured(table.codes, table.networks, values, self.config.minimize),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import graph as graphs
 from autobuild_core.targets.costs import layer_cost
@@ -21,7 +21,7 @@ WATCHED = ("run", "task", "module", "hop", "lens")
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _source(run_key: str, changed: float, _run: FinishedRun) -> graphs.Source:
     cost = layer_cost(_run.table, _run.space, _run.config.target)
-    scales = {lens: _run.scale(lens) for lens in Lens}
+    scales = {lens: _run.scale(lens) for lens in TRAINED}
     return graphs.Source(_run.table.spec, _run.modules, _run.index, scales, _run.num_evaluated, _run.unit, cost)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import streamlit as st
 
 from autobuild_core.architectures import module_table
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.ranges import is_layer, shown_layer
 from autobuild_core.architectures.records import Codes, SpaceSpec
@@ -99,7 +99,7 @@ def restore(same_page: bool) -> None:
 def lens() -> Lens:
     """The chosen lens, by default the average."""
     known = recall("lens")
-    return Lens(known) if known in list(Lens) else Lens.SCORE
+    return Lens(known) if known in list(TRAINED) else Lens.SCORE
 
 
 def choose_lens(chosen: Lens) -> None:

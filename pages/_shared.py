@@ -19,7 +19,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestTy
 
 from autobuild_core.api import Run
 from autobuild_core.architectures import numbers
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
@@ -785,7 +785,7 @@ def csv_button(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
 
 def lens_select(key: str = "lens_widget") -> Lens:
     """The choice of lens, remembered."""
-    lenses = list(Lens)
+    lenses = list(TRAINED)
     help_text = "  \n".join(f"**{lens.label}**: {lens.explained}." for lens in lenses)
     index = lenses.index(_selection.lens())
     lens = st.selectbox("Score", lenses, index, format_func=lambda one: one.label, key=key, help=help_text)

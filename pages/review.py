@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from autobuild_core.architectures import numbers
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import drawing, review
 from autobuild_core.review import record
@@ -94,7 +94,7 @@ def card(number: int, one: Pin) -> None:
         left, right = st.columns([1.15, 1], gap="large")
         with left:
             line = record.effect_of(found)
-            lens = Lens(line["lens"]) if line["lens"] in list(Lens) else Lens.SCORE
+            lens = Lens(line["lens"]) if line["lens"] in list(TRAINED) else Lens.SCORE
             figure = review.claim_figure(rivals, line, run.scale(lens), _shared.theme())
             _shared.show(figure, None, f"claim_{number}", record.sentence(found), key=f"plot_{one.id}")
             st.table(record.effects_table(found).set_index("lens"), border="horizontal")

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.graphs import module_sink
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated
 from autobuild_core.architectures.ranges import range_of, ranges_of, some_of, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
@@ -24,17 +25,12 @@ COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
 RANGE = "range"  # column of a module table that has ranges: JSON [least, largest value], "" of other modules
 
 
-def orientation(lens: str, minimize: bool) -> int:
-    """1 where a larger value of the lens is better, -1 where a smaller one is: a lens in target units of a minimised target."""
-    return -1 if lens in ("score", "effect", "equal_cost") and minimize else 1
-
-
-def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
+def top_modules(modules: pd.DataFrame, lens: Lens = Lens.GOOD, minimize: bool = False) -> pd.DataFrame:
     """Whole-unit modules that have a score, ranked within their unit by a lens (ties by `score`).
 
     Args:
         modules: modules.parquet; what cannot be told from a context has no score.
-        lens: column to rank by: "score", "good" or "embedding_norm".
+        lens: ranks them.
         minimize: smaller targets are better.
 
     Returns:
@@ -43,11 +39,11 @@ def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = Fals
     return ranked_modules(modules[modules["score"].notna()], lens, minimize)
 
 
-def ranked_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
+def ranked_modules(modules: pd.DataFrame, lens: Lens = Lens.GOOD, minimize: bool = False) -> pd.DataFrame:
     """As `top_modules`, with those that have no score behind the others."""
     whole = modules[modules["whole_unit"]].copy()
-    whole["_lens"] = whole[lens] * orientation(lens, minimize)
-    whole["_score"] = whole["score"] * orientation("score", minimize)
+    whole["_lens"] = whole[lens] * lens.direction(minimize)
+    whole["_score"] = whole["score"] * Lens.SCORE.direction(minimize)
     whole = whole.sort_values(["unit_index", "_lens", "_score"], ascending=[True, False, False], kind="stable")
     whole["rank"] = whole.groupby("unit_index").cumcount() + 1
     return whole.drop(columns=["_lens", "_score"]).reset_index(drop=True)

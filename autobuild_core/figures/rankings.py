@@ -44,7 +44,7 @@ def ranking_table(
         num_worst: lines kept from the bottom.
         whole_up_to: a ranking of so many lines is kept whole.
     """
-    ascending = minimize and lens is Lens.SCORE
+    ascending = lens.direction(minimize) < 0
     ranked = modules.sort_values(lens.value, ascending=ascending, kind="stable").reset_index(drop=True)
     ranked["rank"] = ranked.index + 1
     if len(ranked) > max(num_best + num_worst, whole_up_to):
@@ -339,7 +339,7 @@ def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_
         {"seen": evidence in words, "rank": its rank among the modules at the same place, in words}.
     """
     rivals, place = rivals_of(modules, node), "in its unit" if node["whole_unit"] else "at its place"
-    smaller_is_better = minimize and lens is Lens.SCORE
+    smaller_is_better = lens.direction(minimize) < 0
     value = node[lens.value]
     ahead = (rivals[lens.value] < value if smaller_is_better else rivals[lens.value] > value).sum()
     rank = f"Rank {ahead + 1:,} of {len(rivals):,} {place}."

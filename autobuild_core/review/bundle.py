@@ -24,7 +24,7 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.datasets import _mapping as mapping
@@ -114,7 +114,7 @@ def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
 
 def results(folder: RunFolder, facts: Facts, pins: list[Pin]) -> dict[str, Any]:
     """Everything of a report that follows from data, settings and claims."""
-    lenses = [lens for lens in Lens if lens.value in facts.modules]
+    lenses = [lens for lens in TRAINED if lens.value in facts.modules]
     config, mean = facts.config, facts.quality["space_mean"]
     scales = {lens: colours.scale_for(facts.modules, lens, mean, config.minimize, facts.unit) for lens in lenses}
     found: dict[str, Any] = {"quality": _without_times(facts.quality), "scales": {}, "tables": _tables(folder, facts)}

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from autobuild_core.api import Run
 from autobuild_core.architectures import module_table, numbers
-from autobuild_core.architectures.lens import GOOD_SHARE, Lens, evidence
-from autobuild_core.architectures.module_table import module_rows, orientation
+from autobuild_core.architectures.lens import Lens, evidence
+from autobuild_core.architectures.module_table import module_rows
 from autobuild_core.architectures.names import module_name, native_text
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
@@ -33,13 +33,6 @@ CONFIDENCE = 0.9
 NUM_OVERTURNING = 5
 MOST_RIVALS = 400  # dots of a figure
 FEW = 2  # networks on either side that a bootstrap of the measured difference needs
-# (column of the value, its interval's columns, what the average architecture has); the value of "score" is its effect.
-LENSES = {
-    "score": ("effect", "effect_low", "effect_high", 0.0),
-    "good": ("good", "good_low", "good_high", GOOD_SHARE),
-    "equal_cost": ("equal_cost", "equal_cost_low", "equal_cost_high", 0.0),
-    "embedding_norm": ("embedding_norm", "", "", 0.0),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,17 +199,18 @@ def _effects(facts: Facts, line: "pd.Series[Any]", rivals: pd.DataFrame) -> list
     """One dictionary a lens that the run has: value, interval, adjusted interval, average, rank among the rivals."""
     factor = widening(len(rivals), int(facts.quality.get("ensemble_size", 2)))
     out = []
-    for lens, (column, low_column, high_column, average) in LENSES.items():
+    for lens in Lens:
         if lens not in rivals:
             continue
-        value, sign = float(line[column]), orientation(lens, facts.config.minimize)
-        found: dict[str, Any] = {"lens": lens, "value": value, "average": average, "better": sign * (value - average) > 0}
-        found["unit"] = {"good": "probability", "embedding_norm": "standard deviations"}.get(lens, facts.unit)
+        (column, low_column, high_column), average = lens.value_columns, lens.average
+        value, sign = float(line[column]), lens.direction(facts.config.minimize)
+        found: dict[str, Any] = {"lens": lens.value, "value": value, "average": average, "better": sign * (value - average) > 0}
+        found["unit"] = lens.unit(facts.unit)
         found["rank"] = int((sign * rivals[lens] > sign * line[lens]).sum()) + 1
         low, high = (float(line[c]) if c else float("nan") for c in (low_column, high_column))
         half = factor * max(value - low, high - value)
         ends = value - half, value + half
-        if lens == "good":  # a probability; its interval was cut at 0 and 1, so the longer side is the half width
+        if lens is Lens.GOOD:  # a probability; its interval was cut at 0 and 1, so the longer side is the half width
             ends = min(max(ends[0], 0.0), low), max(min(ends[1], 1.0), high)
         found |= {"low": low, "high": high, "adjusted_low": ends[0], "adjusted_high": ends[1]}
         found["sure"] = bool(ends[0] > average or ends[1] < average)
@@ -278,7 +272,7 @@ def _example(facts: Facts, order: NDArray[np.intp], values: Array, allowed: NDAr
 
 def _measured(facts: Facts, claim: Claim) -> dict[str, Any]:
     """What the data alone say: "evidence", "bootstrap", "with_it" and "counter_example" of a record."""
-    values, sign = facts.values, orientation("score", facts.config.minimize)
+    values, sign = facts.values, Lens.SCORE.direction(facts.config.minimize)
     known = np.flatnonzero(np.isfinite(values))
     inside = module_table.contains(facts.table, claim.positions, claim.layers, claim.whole_unit)
     networks = facts.table.networks
@@ -337,7 +331,7 @@ def _overturn(facts: Facts, line: "pd.Series[Any]", rivals: pd.DataFrame) -> dic
     spec, unit, rival, row = facts.table.spec, None, None, module_rows(pd.DataFrame([line]), facts.table.spec)[0]
     name = ""
     if line["whole_unit"]:
-        unit, order = int(line["unit_index"]), orientation("effect", facts.config.minimize) * rivals["effect"]
+        unit, order = int(line["unit_index"]), Lens.SCORE.direction(facts.config.minimize) * rivals["effect"]
         best = order.sort_values(ascending=False, kind="stable").index[:2]
         if len(best) == 2 and best[0] == line.name:
             second = rivals.loc[best[1]]
@@ -503,8 +497,11 @@ def effects_table(found: dict[str, Any]) -> pd.DataFrame:
     """The effects as a reader sees them, a line a lens: lens, value, 90 % interval, adjusted for N, rank of N."""
     rows = []
     for line in found["effects"]:
-        name = {"equal_cost": "At equal cost"}.get(line["lens"]) or Lens(line["lens"]).label
-        row = {"lens": name, "value": value_words(line, False), "90 % interval": interval_words(line, False) or "none"}
+        row = {
+            "lens": Lens(line["lens"]).label,
+            "value": value_words(line, False),
+            "90 % interval": interval_words(line, False) or "none",
+        }
         row |= {f"adjusted for {found['looked_at']:,}": interval_words(line) or "none"}
         rows.append(row | {f"rank of {found['looked_at']:,}": line["rank"]})
     return pd.DataFrame(rows)
@@ -540,7 +537,7 @@ def rivals_table(facts: Facts, claim: Claim) -> pd.DataFrame:
     """The modules that were looked at, through the claim's lens: module, value, claimed; by value, of many every n-th."""
     line = facts.line(claim)
     rivals = facts.looked_at(line)
-    column = LENSES[claim.lens][0] if claim.lens in rivals else "effect"
+    column = (Lens(claim.lens) if claim.lens in rivals else Lens.SCORE).value_columns[0]
     names = [module_name(p, m, False) for p, m in zip(rivals["positions"], rivals["layers"], strict=True)]
     claimed = (rivals["positions"] == line["positions"]) & (rivals["layers"] == line["layers"])
     out = pd.DataFrame({"module": names, "value": rivals[column].to_numpy(float), "claimed": claimed.to_numpy(bool)})

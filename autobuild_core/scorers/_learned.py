@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.module_table import SCORE_COLUMNS
 from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
@@ -22,7 +23,6 @@ from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.population import (
-    GOOD_SHARE,
     NUM_CONTEXTS,
     NUM_DRAWS,
     Evaluated,

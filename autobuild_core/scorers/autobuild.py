@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from autobuild_core.architectures.graphs import make_graphs, module_contexts, module_sink
+from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated, eligible_rows
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.population import (
-    GOOD_SHARE,
     NUM_CONTEXTS,
     NUM_DRAWS,
     Evaluated,

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.module_table import module_rows, orientation, top_modules, with_room, with_values
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_table import module_rows, top_modules, with_room, with_values
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
@@ -31,7 +32,7 @@ class Built:
 
 
 def reduced_space(
-    modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: str = "good", minimize: bool = False
+    modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False
 ) -> dict[str, Any]:
     """The product of the top K modules of each unit, ready for JSON; of a range of numbers all its values are kept.
 
@@ -47,10 +48,10 @@ def reduced_space(
         counts.append(len(layers) + (0 in unit.depths))
         full.append(int((ranked["unit_index"] == index).sum()) + (0 in unit.depths))
     sizes = {"size": math.prod(counts), "full_size": math.prod(full)}
-    return {"space": spec.name, "lens": lens, "top_k": top_k} | sizes | {"units": units}
+    return {"space": spec.name, "lens": lens.value, "top_k": top_k} | sizes | {"units": units}
 
 
-def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: str, minimize: bool) -> Codes:
+def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: Lens, minimize: bool) -> Codes:
     """(n, num_positions) the combinations of the top modules of the units, at most PRODUCT_LIMIT; UNREDUCED_LIMIT without top_k.
 
     Where there are more, those with the largest sum of effects: unit by unit only so many best beginnings are kept, which is
@@ -70,7 +71,7 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
     for index, unit in enumerate(spec.units):
         part = kept[kept["unit_index"] == index]
         layers = module_rows(part, spec)[:, list(unit.positions)]
-        effects = part["effect"].to_numpy(float) * orientation("effect", minimize)
+        effects = part["effect"].to_numpy(float) * Lens.SCORE.direction(minimize)
         if 0 in unit.depths:
             layers = np.concatenate([layers, np.full((1, len(unit.positions)), ABSENT, np.int16)])
             effects = np.append(effects, 0.0)
@@ -109,7 +110,7 @@ def build(
     evaluated: NDArray[np.uint64],
     num: int,
     top_k: int | None = None,
-    lens: str = "good",
+    lens: Lens = Lens.GOOD,
     allow_evaluated: bool = False,
     seed: int = 0,
     report: Callable[[float], None] = lambda share: None,

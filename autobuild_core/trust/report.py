@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import registry
-from autobuild_core.architectures.module_table import groups_of, orientation, top_modules
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_table import groups_of, top_modules
 from autobuild_core.architectures.modules import eligible_rows
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.predictor.ensemble import Predictor
@@ -70,7 +71,7 @@ class Trained:
     @property
     def whole(self) -> pd.DataFrame:
         """Whole-unit modules, best first by the average lens in each unit."""
-        return top_modules(self.modules, "score", self.predictor.minimize)
+        return top_modules(self.modules, Lens.SCORE, self.predictor.minimize)
 
 
 def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quality: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -
             scored.index = pd.Index(np.concatenate([lines for _, lines in groups]))
             parts.append(front.assign(scorer=name, title=scorer.title).join(scored[SCORER_COLUMNS]))
     table = pd.concat(parts, ignore_index=True)
-    oriented = table["score"] * orientation("score", trained.predictor.minimize)
+    oriented = table["score"] * Lens.SCORE.direction(trained.predictor.minimize)
     table["rank"] = oriented.groupby([table["scorer"], table["unit_index"]]).rank(ascending=False, method="first").astype(int)
     return table
 
@@ -196,7 +197,7 @@ def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
         where no random architecture could have it); the best, whatever cannot be told apart from it, and at least the first five.
     """
     predictor, parts = trained.predictor, []
-    sign, whole = orientation("score", predictor.minimize), trained.whole
+    sign, whole = Lens.SCORE.direction(predictor.minimize), trained.whole
     for _, unit in whole.groupby("unit_index", sort=False):
         top = unit.head(
             statistics.CONTENDERS if trained.scorer.population.exact else statistics.CONTENDERS_IN_CONTEXTS
@@ -224,7 +225,7 @@ def _bootstrap_share(trained: Trained, top: pd.DataFrame, bootstraps: Bootstraps
         if len(contexts):
             inside = bootstraps.target_moves(in_contexts(group, contexts, spec))
             moves[:, lines] = pooled(inside.reshape(len(moves), len(group), -1).mean(2), group)
-    scores = orientation("score", predictor.minimize) * (top["score"].to_numpy(float) + moves)
+    scores = Lens.SCORE.direction(predictor.minimize) * (top["score"].to_numpy(float) + moves)
     best = np.where(np.isnan(scores), -np.inf, scores).argmax(1)
     shares = np.bincount(best, minlength=len(top)) / len(scores)
     return pd.Series(np.where(np.isnan(moves[0]), np.nan, shares), top.index, name="bootstrap_share")

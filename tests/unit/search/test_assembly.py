@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import describe_modules, module_rows, top_modules
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
@@ -38,16 +39,16 @@ def by_hand(lens: list[float], score: list[float]) -> pd.DataFrame:
 
 class TestTopModules:
     def test_the_lens_decides_and_score_breaks_ties(self) -> None:
-        ranked = top_modules(by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0]), "good")
+        ranked = top_modules(by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0]), Lens.GOOD)
         assert ranked["layers"].tolist() == ['["mbconv2"]', '["mbconv1"]', '["mbconv0"]']  # the last row is no whole unit
         assert ranked["rank"].tolist() == [1, 2, 3]
 
     def test_a_smaller_target_is_better_when_minimised_but_a_larger_chance_stays_better(self) -> None:
         frame = by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0])
-        assert top_modules(frame, "score", minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
-        assert top_modules(frame, "score")["score"].tolist() == [3.0, 2.0, 1.0]
-        assert top_modules(frame, "good", minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
-        assert top_modules(frame, "embedding_norm", minimize=True)["embedding_norm"].tolist() == [3.0, 2.0, 1.0]
+        assert top_modules(frame, Lens.SCORE, minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
+        assert top_modules(frame, Lens.SCORE)["score"].tolist() == [3.0, 2.0, 1.0]
+        assert top_modules(frame, Lens.GOOD, minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
+        assert top_modules(frame, Lens.NORM, minimize=True)["embedding_norm"].tolist() == [3.0, 2.0, 1.0]
 
     def test_each_unit_has_its_own_ranks(self, modules: pd.DataFrame) -> None:
         ranked = top_modules(modules)
@@ -124,7 +125,7 @@ def check_sound(predictor: Predictor, built: Built, refused: np.ndarray) -> None
 
 def assert_k_best(start: Codes, frame: pd.DataFrame, spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit below the product's size, exactly the combinations with the largest sums of effects are made."""
-    ranked = top_modules(frame, "good", False)
+    ranked = top_modules(frame, Lens.GOOD, False)
     effect = {tuple(row): value for row, value in zip(module_rows(ranked, spec).tolist(), ranked["effect"], strict=True)}
 
     def total(row: NDArray[np.int16]) -> float:
