@@ -10,6 +10,7 @@ import streamlit as st
 
 from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import Lens, evidence, score_words
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.names import layers_named, module_name, native_text
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
@@ -119,11 +120,16 @@ def follow_choice() -> None:
             codes = _selection.architecture(run).codes
             for index, unit in enumerate(spec.units):
                 by_reader()[index] = json.dumps([spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT])
-    line, asked = _selection.module_line(run), _selection.Module.parse(_shared.recall("module"))
-    if module is not None and module.whole_unit and line is not None and seen.get("module") != (run.id, module.text):
+    line, asked = _selection.module_line(run), _selection.parse_module(_shared.recall("module"))
+    if (
+        module is not None
+        and module.whole_unit
+        and line is not None
+        and seen.get("module") != (run.id, _selection.module_text(module))
+    ):
         index = int(line["unit_index"])
         by_reader()[index] = json.dumps(exact_layers(index, asked.layers if asked else module.layers))
-    seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else module.text)}
+    seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else _selection.module_text(module))}
 
 
 def exact_layers(index: int, layers: tuple[str, ...]) -> list[str]:
@@ -144,9 +150,9 @@ def slot_changed(index: int, lens: Lens) -> None:
         layers = layers_of(unit, picked)
         if len(layers) <= len(unit.positions):
             places = tuple(spec.position_labels[p] for p in unit.positions[: len(layers)])
-            _selection.choose_module(_selection.Module(places, tuple(layers), True), follow=False)
+            _selection.choose_module(ModuleKey(places, tuple(layers), True), follow=False)
             chosen = _selection.module(run)
-            st.session_state["builder_saw"]["module"] = (run.id, None if chosen is None else chosen.text)
+            st.session_state["builder_saw"]["module"] = (run.id, None if chosen is None else _selection.module_text(chosen))
 
 
 def reset(lens: Lens) -> None:

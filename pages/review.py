@@ -15,7 +15,7 @@ from autobuild_core.review.bundle import Bundle, make_bundle, to_json
 from autobuild_core.review.page import page
 from autobuild_core.search import assembly
 from autobuild_core.store.pins import LONGEST_NOTE, Pin
-from pages import _linked, _pins, _shared, _trust
+from pages import _linked, _pins, _selection, _shared, _trust
 
 _shared.enter("review")
 _shared.title(
@@ -71,7 +71,7 @@ def undo_line() -> None:
             st.session_state.pop(f"deleted_{run.id}")
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":gray[Deleted]  **{_shared.plain(_pins.module_of(one.claim).name, 120)}**", width="content")
+        st.markdown(f":gray[Deleted]  **{_shared.plain(one.claim.name, 120)}**", width="content")
         st.button("Undo", key="undo_delete", type="tertiary", icon=":material/undo:", on_click=put_back)
 
 
@@ -88,7 +88,11 @@ def card(number: int, one: Pin) -> None:
         heading.subheader(_shared.plain(record.sentence(found), 300), anchor=False)
         if show.button("Show the module", key=f"show_{one.id}", type="tertiary", icon=":material/account_tree:"):
             row = (found["with_it"] or {}).get("source_row")
-            choices = {"module": _pins.module_of(one.claim).text, "hop": found["hop"] or None, "lens": one.claim.lens}
+            choices = {
+                "module": _selection.module_text(one.claim.module),
+                "hop": found["hop"] or None,
+                "lens": one.claim.lens.value,
+            }
             _shared.go_to("importance", run=run.id, arch=None if row is None else f"row:{row}", **choices)
         delete.button("Delete", key=f"delete_{one.id}", type="tertiary", icon=":material/delete:", on_click=forget, args=(one,))
         left, right = st.columns([1.15, 1], gap="large")

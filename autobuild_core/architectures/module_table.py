@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from autobuild_core.architectures.graphs import module_sink
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated
 from autobuild_core.architectures.ranges import range_of, ranges_of, some_of, standing_tokens, tokens_of
-from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 
 SCORE_COLUMNS = (
     "embedding_norm",
@@ -137,20 +136,6 @@ def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -
             part[RANGE] = pd.Series(ends, dtype="str")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
-
-
-def contains(table: ArchTable, positions: Sequence[str], layers: Sequence[str], whole_unit: bool) -> NDArray[np.bool_]:
-    """(n,) which architectures have these tokens, or one of a range, at these positions of their encoding."""
-    spec = table.spec
-    columns = [spec.position_labels.index(label) for label in positions]
-    mask: NDArray[np.bool_] = np.ones(len(table), bool)
-    for column, layer in zip(columns, layers, strict=True):
-        mask &= np.isin(np.asarray(table.codes)[:, column], tokens_of(spec, layer))
-    unit = spec.units[spec.unit_of(columns[-1])]
-    beyond = [p for p in unit.positions if p > columns[-1]]
-    if whole_unit and beyond:
-        mask &= np.asarray(table.codes)[:, beyond[0]] < 0
-    return mask
 
 
 def rivals_of(modules: pd.DataFrame, node: "pd.Series[Any]") -> pd.DataFrame:

@@ -10,7 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autobuild_core.architectures.lens import Lens, bounds, evidence, score_words
-from autobuild_core.architectures.module_table import contains, rivals_of
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.module_table import rivals_of
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import rounded, with_unit
 from autobuild_core.architectures.ranges import tokens_of
@@ -265,19 +266,15 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
     return figure
 
 
-def with_without_table(
-    table: ArchTable, targets: pd.DataFrame, positions: Sequence[str], layers: Sequence[str], whole_unit: bool
-) -> pd.DataFrame:
+def with_without_table(table: ArchTable, targets: pd.DataFrame, module: ModuleKey) -> pd.DataFrame:
     """The measured target of architectures with and without a module: one line a measured row.
 
     Args:
         table: the run's architectures.
         targets: the run's predictions: row (index in the table), source_row, target.
-        positions: labels of the module's positions, upstream first.
-        layers: its tokens.
-        whole_unit: the module is a whole unit: exactly these layers, no deeper.
+        module: what they have or lack.
     """
-    mask = contains(table, positions, layers, whole_unit)[targets["row"].to_numpy(int)]
+    mask = module.contained_in(table)[targets["row"].to_numpy(int)]
     group = np.where(mask, "with the module", "without it")
     return pd.DataFrame(
         {"source_row": targets["source_row"].to_numpy(), "target": targets["target"].to_numpy(float), "group": group}

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.api import Run
-from autobuild_core.architectures import module_table, numbers
+from autobuild_core.architectures import numbers
 from autobuild_core.architectures.lens import Lens, evidence
 from autobuild_core.architectures.module_table import module_rows
 from autobuild_core.architectures.names import module_name, native_text
@@ -127,9 +127,7 @@ class Facts:
         Raises:
             RunError: the run did not score it.
         """
-        places, layers, whole = claim.key
-        modules = self.modules
-        found = modules[(modules["positions"] == places) & (modules["layers"] == layers) & (modules["whole_unit"] == whole)]
+        found = self.modules[claim.lines_of(self.modules)]
         if found.empty:
             name = ", ".join(claim.layers)
             raise RunError(f"claim: got the module {name} at {', '.join(claim.positions)}, expected one that this run scored.")
@@ -274,7 +272,7 @@ def _measured(facts: Facts, claim: Claim) -> dict[str, Any]:
     """What the data alone say: "evidence", "bootstrap", "with_it" and "counter_example" of a record."""
     values, sign = facts.values, Lens.SCORE.direction(facts.config.minimize)
     known = np.flatnonzero(np.isfinite(values))
-    inside = module_table.contains(facts.table, claim.positions, claim.layers, claim.whole_unit)
+    inside = claim.contained_in(facts.table)
     networks = facts.table.networks
     lacks = ~np.isin(networks, networks[inside])  # another encoding of a network with the module is no counter-example
     order = known[np.argsort(-sign * values[known], kind="stable")]
@@ -291,8 +289,7 @@ def _best(facts: Facts, claim: Claim) -> dict[str, Any] | None:
     """How sure it is that a whole-unit module is the best of its unit; None where the trust report does not say."""
     if facts.best.empty or not claim.whole_unit:
         return None
-    places, layers, _ = claim.key
-    found = facts.best[(facts.best["positions"] == places) & (facts.best["layers"] == layers)]
+    found = facts.best[claim.lines_of(facts.best)]
     if found.empty:
         return None
     line = found.iloc[0]
@@ -305,9 +302,7 @@ def _holds(facts: Facts, claim: Claim) -> dict[str, Any] | None:
     """Over bootstraps of the networks, each refitted: share (the effect keeps its sign), low, high; None where not worked out."""
     if facts.holding.empty:
         return None
-    places, layers, whole = claim.key
-    table = facts.holding
-    found = table[(table["positions"] == places) & (table["layers"] == layers) & (table["whole_unit"] == whole)]
+    found = facts.holding[claim.lines_of(facts.holding)]
     if found.empty or not np.isfinite(found["holds"].iloc[0]):
         return None
     return dict(
@@ -368,7 +363,7 @@ def record(facts: Facts, claim: Claim) -> dict[str, Any]:
     unit = spec.units[int(line["unit_index"])].label if line["unit_index"] >= 0 else ""
     what = "whole-unit modules" if line["whole_unit"] else f"modules of {len(claim.layers)} layer{'s' * (len(claim.layers) > 1)}"
     out: dict[str, Any] = {"module": module_name(line["positions"], line["layers"]), "unit": unit, "hop": int(line["hop"])}
-    out |= {"lens": claim.lens, "place": f"{what} {f'of {unit}' if unit else 'across units'}", "looked_at": len(rivals)}
+    out |= {"lens": claim.lens.value, "place": f"{what} {f'of {unit}' if unit else 'across units'}", "looked_at": len(rivals)}
     out["widening"] = widening(len(rivals), int(facts.quality.get("ensemble_size", 2)))
     out |= {"effects": _effects(facts, line, rivals)} | _measured(facts, claim)
     out |= {
@@ -537,7 +532,7 @@ def rivals_table(facts: Facts, claim: Claim) -> pd.DataFrame:
     """The modules that were looked at, through the claim's lens: module, value, claimed; by value, of many every n-th."""
     line = facts.line(claim)
     rivals = facts.looked_at(line)
-    column = (Lens(claim.lens) if claim.lens in rivals else Lens.SCORE).value_columns[0]
+    column = (claim.lens if claim.lens in rivals else Lens.SCORE).value_columns[0]
     names = [module_name(p, m, False) for p, m in zip(rivals["positions"], rivals["layers"], strict=True)]
     claimed = (rivals["positions"] == line["positions"]) & (rivals["layers"] == line["layers"])
     out = pd.DataFrame({"module": names, "value": rivals[column].to_numpy(float), "claimed": claimed.to_numpy(bool)})

@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import Lens, change_words, evidence, score_words
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.names import layers_named, module_name
 from autobuild_core.architectures.numbers import amount, digits_for, number, rounded, signed
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
@@ -297,8 +297,8 @@ class TestCells:
 
 
 def test_contains_asks_for_these_tokens_at_these_positions(table: ArchTable) -> None:
-    assert module_table.contains(table, ["L1"], ["mb6_k5"], False).tolist() == [True, True, False, False]
-    assert module_table.contains(table, ["L1", "L2"], ["mb6_k5", "mb3_k3"], True).tolist() == [False, True, False, False]
+    assert ModuleKey(("L1",), ("mb6_k5",)).contained_in(table).tolist() == [True, True, False, False]
+    assert ModuleKey(("L1", "L2"), ("mb6_k5", "mb3_k3"), True).contained_in(table).tolist() == [False, True, False, False]
 
 
 def test_a_whole_unit_is_no_deeper() -> None:
@@ -306,13 +306,13 @@ def test_a_whole_unit_is_no_deeper() -> None:
     unit = [["mbconv3_e3_k3"] * 2] * 4
     codes = np.array([space.parse([["mbconv3_e3_k3"] * depth, *unit]) for depth in (2, 3)], np.int16)
     two = ArchTable(space.spec, codes, space.hash_networks(codes), pd.DataFrame({"a": [1.0, 2.0]}), np.arange(2))
-    assert module_table.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, True).tolist() == [True, False]
-    assert module_table.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, False).tolist() == [True, True]
+    assert ModuleKey(("U1.L1", "U1.L2"), ("mbconv3_e3_k3",) * 2, True).contained_in(two).tolist() == [True, False]
+    assert ModuleKey(("U1.L1", "U1.L2"), ("mbconv3_e3_k3",) * 2).contained_in(two).tolist() == [True, True]
 
 
 def test_with_and_without(table: ArchTable) -> None:
     targets = pd.DataFrame({"row": [0, 1, 3], "source_row": [0, 2, 5], "target": [4.0, 3.0, 1.0]})
-    split = rankings.with_without_table(table, targets, ["L1"], ["mb6_k5"], False)
+    split = rankings.with_without_table(table, targets, ModuleKey(("L1",), ("mb6_k5",)))
     assert split["group"].tolist() == ["with the module", "with the module", "without it"]
     assert isinstance(rankings.with_without_figure(split, "acc"), go.Figure)
 

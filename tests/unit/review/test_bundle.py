@@ -25,7 +25,7 @@ NASTY = "</script><script>alert(1)</script> & <img src=x onerror=alert(1)> \u202
 @pytest.fixture(scope="module")
 def pins() -> list[Pin]:
     whole = Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True)
-    return [Pin(whole, NASTY, "importance"), Pin(Claim(("L3",), ("identity",), False, "embedding_norm"))]
+    return [Pin(whole, NASTY, "importance"), Pin(Claim(("L3",), ("identity",), False, Lens.NORM))]
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,7 @@ class TestExample:
         assert bare["noise"]["ratio"] is None and "not known" in dict(claims.remarks(bare, "acc"))["Label noise"]
 
     def test_the_bootstrap_share_of_the_run_is_used_where_it_is_there(self, facts: Facts) -> None:
-        places, layers, _ = FIRST.key
+        places, layers, _ = FIRST.texts
         line = {"positions": places, "layers": layers, "prob_best": 0.6, "share_of_members": 0.8, "cannot_be_told": True}
         found = claims.record(replace(facts, best=pd.DataFrame([line])), FIRST)
         assert found["best"] == {"prob_best": 0.6, "share_of_members": 0.8, "bootstrap_share": None, "cannot_be_told": True}
@@ -125,7 +125,7 @@ class TestExample:
         assert "the best in 70% of the bootstraps" in dict(claims.remarks(found, "acc"))["Best of its unit"]
 
     def test_the_share_of_bootstraps_in_which_it_holds(self, facts: Facts) -> None:
-        places, layers, whole = FIRST.key
+        places, layers, whole = FIRST.texts
         line = {"positions": places, "layers": layers, "whole_unit": whole, "holds": 0.93}
         table = pd.DataFrame([line | {"bootstrap_low": -0.1, "bootstrap_high": 1.9}])
         found = claims.record(replace(facts, holding=table), FIRST)

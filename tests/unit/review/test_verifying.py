@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autobuild_core import api
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
 from autobuild_core.errors import DataError, ReportError
@@ -31,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     few = {"num_members": 2, "num_steps": 4, "threads": 1, "max_length": 1}
     run = api.train(api.read(data), "100 - mean_acc", folder / "run", True, 3, data_name=data.name, **few)
     pins = Pins(folder / "run" / "pins")
-    pins.write(Pin(Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True, "good"), "a note"))
+    pins.write(Pin(Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True, Lens.GOOD), "a note"))
     return data, report.make_bundle(run.folder)
 
 

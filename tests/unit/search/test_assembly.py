@@ -97,7 +97,7 @@ class TestReducedSpace:
         assert reduced_space(frame, space.spec, 2)["full_size"] == space.size == 5 * 8
 
     def test_the_product_is_every_combination(self, modules: pd.DataFrame) -> None:
-        codes = product_codes(modules, MACRO.spec, 2, "good", False)
+        codes = product_codes(modules, MACRO.spec, 2, Lens.GOOD, False)
         ranked = top_modules(modules)
         parts = [ranked[(ranked["unit_index"] == u) & (ranked["rank"] <= 2)]["layers"].map(json.loads) for u in range(3)]
         expected = {tuple(itertools.chain(*c)) for c in itertools.product(*parts)}
@@ -138,7 +138,7 @@ def assert_k_best(start: Codes, frame: pd.DataFrame, spec: SpaceSpec, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(assembly, "PRODUCT_LIMIT", 10)
-        few = product_codes(frame, spec, 3, "good", False)
+        few = product_codes(frame, spec, 3, Lens.GOOD, False)
     assert [total(row) for row in few] == pytest.approx(sorted(map(total, start), reverse=True)[:10])
 
 
@@ -190,7 +190,7 @@ class TestBuild:
     def test_top_k_stays_within_the_product(self, modules: pd.DataFrame) -> None:
         built = build(PREDICTOR, modules, NOTHING, 1000, top_k=3)
         check_sound(PREDICTOR, built, NOTHING)
-        product = product_codes(modules, MACRO.spec, 3, "good", False)
+        product = product_codes(modules, MACRO.spec, 3, Lens.GOOD, False)
         assert set(MACRO.hash_networks(built.codes).tolist()) == set(MACRO.hash_networks(product).tolist())
 
     def test_a_large_space_is_searched_from_its_best_modules(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ class TestBuild:
         monkeypatch.setattr(assembly, "PRODUCT_LIMIT", 300)
         monkeypatch.setattr(assembly, "UNREDUCED_LIMIT", 300)
         monkeypatch.setattr(assembly, "IMPROVE_ROUNDS", 4)
-        start = product_codes(frame, space.spec, 3, "good", False)
+        start = product_codes(frame, space.spec, 3, Lens.GOOD, False)
         assert len(start) == 3**5
         assert_k_best(start, frame, predictor.spec, monkeypatch)
         first = predictor.predict(start)["score"].sort_values(ascending=False)
