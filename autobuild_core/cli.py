@@ -259,7 +259,6 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Writes the design review of a run: one offline HTML file, or JSON."""
     from autobuild_core.review import bundle as reports
     from autobuild_core.review.page import page
-    from autobuild_core.review.record import Facts
     from autobuild_core.store.pins import Pins
 
     out = options.out or str(Path(options.run) / "review.html")
@@ -268,7 +267,7 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         raise ConfigError(f"--out {out}: got {got}, expected .html or .htm for the page, or .json.")
     run = _held_run(options)
     pins = Pins(options.pins or Path(options.run) / "pins").all()
-    bundle = reports.make_bundle(run.folder, pins, facts=Facts.of(run))
+    bundle = reports.make_bundle(run.folder, pins, run=run.finished())
     text = reports.to_json(bundle) if ending == ".json" else page(bundle)
     _write(out, text)
     return {"path": out, "bytes": len(text.encode()), "num_pins": len(pins)} | _where(run)

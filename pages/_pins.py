@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.errors import StudioError
 from autobuild_core.review import record
-from autobuild_core.review.record import Facts
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.pins import LONGEST_NOTE, Claim, Pin, Pins
+from autobuild_core.trust.claim import ClaimRecord
 from pages import _shared
 from pages._selection import module_text
 
@@ -23,19 +25,19 @@ def pins_of(run: _shared.FinishedRun) -> Pins:
     return Pins.of(_shared.workspace(), run.id)
 
 
-def facts_of(run: _shared.FinishedRun) -> Facts:
+def tables_of(run: _shared.FinishedRun) -> FinishedRun:
     """What a record is made from."""
-    tables = run.extra("trust_best"), run.extra("claims")
-    return Facts(run.config, run.table, run.quality, run.predictions, run.modules, *tables, run.predictor)
+    extra = run.extra("trust_best"), run.extra("claims")
+    return FinishedRun(run.config, run.table, run.quality, run.predictions, run.modules, run.predictor, *extra)
 
 
 @st.cache_data(max_entries=256, show_spinner="Working out the claim")
-def _record(run_id: str, task: str, changed: float, claim: Claim) -> tuple[dict[str, Any], Any]:
-    facts = facts_of(_shared.read_run(run_id, task))
-    return record.record(facts, claim), record.rivals_table(facts, claim)
+def _record(run_id: str, task: str, changed: float, claim: Claim) -> tuple[ClaimRecord, pd.DataFrame]:
+    tables = tables_of(_shared.read_run(run_id, task))
+    return record.record(tables, claim), record.rivals_table(tables, claim)
 
 
-def record_of(run: _shared.FinishedRun, claim: Claim) -> tuple[dict[str, Any], Any]:
+def record_of(run: _shared.FinishedRun, claim: Claim) -> tuple[ClaimRecord, pd.DataFrame]:
     """(the record of a claim, the table of modules that were looked at), worked out once a process.
 
     Raises:

@@ -26,7 +26,6 @@ from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Scale
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.review.record import Facts
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.run_folder import ACTIVE_STATES, RunConfig
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
@@ -511,7 +510,7 @@ def task_text(context: dict[str, str]) -> str:
 def _read_run(path: str, run_id: str, changed: float, task: str) -> FinishedRun:
     folder = workspace().run(run_id)
     context = _read_run(path, run_id, changed, "").tasks[task] if task else {}
-    facts = Facts.of(Run(folder.path, dict(context)))
+    facts = Run(folder.path, dict(context)).finished()
     features, index = folder.read_frame("features.parquet"), drawing.module_index(facts.modules)
     tables = facts.table, facts.quality, facts.predictions, facts.modules, features
     return FinishedRun(run_id, facts.config, *tables, facts.predictor, index, task)

@@ -22,7 +22,7 @@ from autobuild_core.datasets import load_format, read_table, recognise
 from autobuild_core.errors import DataError, ReportError
 from autobuild_core.review.bundle import Bundle, data_facts, processor, read_bundle, results
 from autobuild_core.review.page import page, plotly_version
-from autobuild_core.review.record import Facts, plain
+from autobuild_core.review.record import plain
 from autobuild_core.spaces._declared import from_json
 from autobuild_core.store.pins import Pin
 from autobuild_core.store.run_folder import RunConfig, RunFolder, run_versions
@@ -206,7 +206,7 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
     with tempfile.TemporaryDirectory(prefix="autobuild-verify-") as place:
         folder = train_again(table, config, Path(place) / "run", say)
         run = api.Run(folder.path, chosen)
-        found = plain(results(folder, Facts.of(run), pins))
+        found = plain(results(folder, run.finished(), pins))
         where = {} if run.predictor.held is None else {"context": plain(run.predictor.held.facts())}
     of_context = compare({"context": bundle["context"]}, where, tolerance) if "context" in bundle else []  # older have none
     return [*checks, *of_data, *of_context, *compare(said, found, tolerance)]

@@ -27,7 +27,6 @@ from autobuild_core.scoring.population import (
 )
 from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.targets.costs import CostModel
-from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise
 from autobuild_core.targets.scaling import TWO_SIDED_90
 
@@ -111,7 +110,7 @@ class AutoBuildScorer(Scorer):
             lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
             scores[:, lines] = predictor.scaling.to_scores(measured.values[known])
             self._targets[:, lines] = measured.values[known]
-            noise = label_noise(table, Target(predictor.target_name, predictor.minimize), predictor.scaling)["noise_sd"]
+            noise = label_noise(table, predictor.target, predictor.scaling)["noise_sd"]
             self._label_variance[lines] = (noise or 0.0) ** 2 / measured.counts[known] * np.bincount(known)[known]
         self._thresholds = self._good_thresholds(scores)
         self._good = self._good_of(scores)

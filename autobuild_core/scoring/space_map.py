@@ -18,7 +18,6 @@ from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Space
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.forward import Network
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]  # left, right, bottom, top
@@ -283,7 +282,7 @@ def make_map(predictor: Predictor, table: ArchTable) -> dict[str, pd.DataFrame]:
     weights = member_weights(sample, network.members)
     axes = Axes.fit(sample * weights, scores.astype(float))
     random, predicted = axes.project(sample * weights), predictor.expected(scores)
-    values = Target(predictor.target_name, predictor.minimize).values(table.metrics)
+    values = predictor.target.values(table.metrics)
     rows = np.flatnonzero(np.isfinite(values))
     places = np.empty((len(rows), 2))
     for start in range(0, len(rows), ROWS_AT_ONCE):

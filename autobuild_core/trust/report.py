@@ -32,7 +32,6 @@ from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.search.assembly import architecture_records
 from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise
 from autobuild_core.trust import statistics
 
@@ -85,7 +84,6 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
     """
     start, predictor, rows = time.monotonic(), trained.predictor, trained.rows
     scorers = applicable_scorers(predictor, rows, trained.fold)
-    target = Target(predictor.target_name, predictor.minimize)
     oriented = predictor.scaling.sign * trained.values
     srcc = dict(zip(("value", "low", "high"), statistics.grouped_srcc(trained.scores, oriented, rows.networks), strict=True))
     data, positions = statistics.data_shape(rows.codes, predictor.space)
@@ -98,7 +96,7 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "srcc": srcc,
         "baselines": _baselines(trained, scorers),
         "cost": _cost(table, scorers),
-        "noise": label_noise(rows, target, predictor.scaling, None if predictor.held is None else trained.values),
+        "noise": label_noise(rows, predictor.target, predictor.scaling, None if predictor.held is None else trained.values),
         "data": data,
         "units": unit_lines(trained, best),
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
