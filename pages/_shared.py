@@ -104,7 +104,7 @@ def navigation() -> Any:
 def enter(name: str) -> None:
     """The first line of every page: repairs the navigation where app.py did not run, moves the queue on, draws the bar.
 
-    Source: ../shared/platform.md, navigation trap: a deep link as the first hit of a server starts the page without app.py.
+    A deep link as the first hit of a server starts the page without app.py (tests: "first_hit").
     """
     if PagesManager.uses_pages_directory:
         navigation()

@@ -104,7 +104,7 @@ def heard_by(spec: SpaceSpec) -> list[list[int]]:
 def cell_graphs(codes: Codes, spec: SpaceSpec) -> Graphs:
     """The cells that codes stand for. An absent operation is heard by no node; a sum of absent operations is absent.
 
-    Source: method.md, section 1: a state node per cell node is the sink of the operations entering it. That an
+    Source: docs/method.md, section 1: a state node per cell node is the sink of the operations entering it. That an
     operation hears operations and not the sum between them is ours: so two operations head to tail meet at hop 1.
 
     Args:
@@ -136,7 +136,7 @@ def module_contexts(group: ModuleGroup, spec: SpaceSpec) -> list[Codes]:
     """The modules as architectures of their own, once for every context that their sink can tell apart.
 
     On a chain there is one, the module alone. In a cell the sink may hear operations that are not the module's (0>2, 2>3 hears
-    1>2 too): one context for each combination of what may stand there, to be averaged over (method.md, section 1).
+    1>2 too): one context for each combination of what may stand there, to be averaged over (docs/method.md, section 2).
 
     Returns:
         each (num_modules, num_positions), ABSENT elsewhere.

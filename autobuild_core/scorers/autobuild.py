@@ -80,8 +80,8 @@ class AutoBuildScorer(Scorer):
     """Scores by the trained ensemble.
 
     Source: the embedding norm is AutoBuild's (section 3.3), standardised over all modules at the same positions
-    (method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the architecture. Of a
-    space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
+    (docs/method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the architecture. Of
+    a space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
     same NUM_CONTEXTS random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are
     put into contexts, and the others' expectations follow from their own hop embeddings by a regression whose leave-one-out
     error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error, or the

@@ -1,7 +1,7 @@
 """What scorers average over: the space's encodings, contexts for modules, and the measured architectures.
 
-Averages are uniform over encodings as written (interface.md): over every encoding of a space of up to 50,000, else over
-random ones.
+Averages are uniform over encodings as written (docs/method.md, section 5): over every encoding of a space of up to 50,000, else
+over random ones.
 """
 
 from dataclasses import dataclass

@@ -55,8 +55,8 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
     """(n, num_positions) the combinations of the top modules of the units, at most PRODUCT_LIMIT; UNREDUCED_LIMIT without top_k.
 
     Where there are more, those with the largest sum of effects: unit by unit only so many best beginnings are kept, which is
-    exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may have no layer may stay empty
-    too; what breaks a rule of the space is left out. Of ranges of numbers as many values are combined as there is room for.
+    exact for a sum, so the product is never materialised (docs/method.md, weakness 9). A unit that may have no layer may stay
+    empty too; what breaks a rule of the space is left out. Of ranges of numbers as many values are combined as there is room for.
 
     Args:
         modules: modules.parquet.
@@ -120,7 +120,7 @@ def build(
 
     With `top_k`: within the product of the top K modules of each unit (AutoBuild's reduced space). Without: the
     whole space where it can be enumerated; else the product of the top modules and `start`, improved by local search over
-    the whole space with the predictor as judge (ours: unit scores ignore interaction, method.md, weakness 6).
+    the whole space with the predictor as judge (ours: unit scores ignore interaction, docs/method.md, weakness 6).
 
     Args:
         predictor: the run.
