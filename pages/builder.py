@@ -12,6 +12,7 @@ from autobuild_core.architectures import module_table, names
 from autobuild_core.architectures.lens import Lens, evidence, score_words
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import candidates, drawing
 from pages import _building, _linked, _pins, _selection, _shared, _trust
@@ -48,11 +49,10 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
     top = best_modules(run.id, run.task, lens)
     best = top[top["unit_index"] == index]
     names = {row["put"]: f"{row['rank']}. {slot_name(unit, row)}" for _, row in best.iterrows()}
-    entering = f" ({', '.join(spec.position_labels[p] for p in unit.positions)})" if spec.reads else ""
     if index in by_reader():
         st.session_state[slot_key(index, lens)] = slot_value(index, lens, by_reader()[index])
     picked = st.selectbox(
-        _shared.plain(unit.label + entering),
+        _shared.plain(topology_of(spec).unit_title(index)),
         list(names),
         key=slot_key(index, lens),
         format_func=lambda o: names.get(o, o),

@@ -88,15 +88,11 @@ class SpaceSpec:
     numbers: dict[str, tuple[float, ...]] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     forbidden: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...] = ()
+    topology: str = ""
 
     def __post_init__(self) -> None:
         one_nan = {name: tuple(np.nan if v != v else v for v in values) for name, values in self.numbers.items()}
         object.__setattr__(self, "numbers", one_nan)  # NaN equals only itself: equal specs hold one and the same
-
-    @property
-    def num_states(self) -> int:
-        """Nodes that a graph has beside its layers: a cell's sums, one a unit; none on chains."""
-        return len(self.units) if self.reads else 0
 
     @property
     def num_positions(self) -> int:
@@ -118,7 +114,7 @@ class SpaceSpec:
         for unit in raw["units"]:
             if not unit["loose"]:
                 del unit["loose"]
-        for name in ("reads", "numbers", "conditions", "forbidden"):
+        for name in ("reads", "numbers", "conditions", "forbidden", "topology"):
             if not raw[name]:
                 del raw[name]
         for name, values in raw.get("numbers", {}).items():
@@ -140,7 +136,7 @@ class SpaceSpec:
         conditions = tuple(Condition(c["unit"], c["parent"], tuple(c["tokens"])) for c in raw.get("conditions", ()))
         forbidden = tuple(tuple((unit, tuple(tokens)) for unit, tokens in clause) for clause in raw.get("forbidden", ()))
         given = (raw["name"], raw["title"], labels, tokens, units, attributes, raw["options"], reads)
-        return cls(*given, numbers, conditions, forbidden)
+        return cls(*given, numbers, conditions, forbidden, raw.get("topology", ""))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from autobuild_core import registry
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.spaces._rules import Mask, Rules
 
@@ -31,7 +32,7 @@ PROBES = 8  # architectures into which a module is put to see whether it can be 
 
 
 class Space(ABC):
-    """A search space of sequences, or of cells where its spec says what each position reads.
+    """A search space: what is valid, drawn, enumerated and changed; how data flows in it is its topology's matter.
 
     Args:
         spec: the space as data; spaces that are always the same take their `default_spec()`.
@@ -258,33 +259,13 @@ class Space(ABC):
             return np.repeat(np.array(unit.tokens, np.int16)[:, None], length, axis=1)
         return np.array(list(itertools.product(unit.tokens, repeat=length)), np.int16)
 
-    def window_positions(self, length: int) -> list[tuple[int, ...]]:
-        """Where windows of a length stand: at consecutive positions, in a cell at operations joined head to tail by data flow.
-
-        Where the depth varies they stay within a unit. A loose unit has none but its single layers.
-        """
-        owners = [self.spec.unit_of(p) for p in range(self.spec.num_positions)]
-        if self.spec.reads:
-            paths: list[tuple[int, ...]] = [(p,) for p in range(self.spec.num_positions)]
-            for _ in range(length - 1):
-                paths = [(*path, p) for path in paths for p, read in enumerate(self.spec.reads) if read == owners[path[-1]]]
-            return paths
-        found = []
-        crossing = all(unit.loose or unit.depths == (len(unit.positions),) for unit in self.spec.units)
-        for start in range(self.spec.num_positions + 1 - length):
-            inside = set(owners[start : start + length])
-            loose = any(self.spec.units[owner].loose for owner in inside)
-            if length == 1 or (not loose and (crossing or len(inside) == 1)):
-                found.append(tuple(range(start, start + length)))
-        return found
-
     def windows(self, length: int) -> list[ModuleGroup]:
-        """Every module at the `window_positions` of a length."""
-        groups = []
-        for positions in self.window_positions(length):
+        """Every module at the topology's `window_positions` of a length."""
+        groups, topology = [], topology_of(self.spec)
+        for positions in topology.window_positions(length):
             owners = [self.spec.units[self.spec.unit_of(p)] for p in positions]
             whole = [i for i, u in enumerate(self.spec.units) if u.positions == positions and u.depths == (length,)]
-            unit = whole[0] if whole and not self.spec.reads else None  # a cell's unit is scored at its sum, a window is not
+            unit = whole[0] if whole and topology.window_is_unit(whole[0]) else None
             groups.append(ModuleGroup(positions, self._window_layers(owners), unit))
         return self._possible(groups)
 

@@ -157,7 +157,7 @@ def test_paths_and_sums_of_a_cell_are_found(in_state: Workspace, places: tuple[s
 @pytest.mark.parametrize("show", ["pair", "best"])
 def test_cells_side_by_side_and_on_average(in_state: Workspace, show: str) -> None:
     data = shown(open_page("importance", show=show), f"graph_{show}")
-    assert data["cell"] and [slot["kind"] for slot in data["slots"]].count("sum") == 3
+    assert data["free"] and data["input"] and [slot["kind"] for slot in data["slots"]].count("sum") == 3
 
 
 @FINISHED
