@@ -168,12 +168,12 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
     index = drawing.module_index(modules)
     for stop in range(len(data["stops"]) - 1):
         lines = {position: line for position, line, _ in drawing.node_lines(modules, index, spec, codes, stop)}
-        names = {
+        called = {
             label: names.module_name(*modules.loc[lines[p], ["positions", "layers"]])
             for p, label in enumerate(spec.position_labels)
         }
         sent = {slot["id"]: data["records"]["name"][slot["nodes"][0]["of"][stop]] for slot in data["slots"]}
-        assert sent == names
+        assert sent == called
     assert data["stops"][-1]["name"] == graph.stop_name(graph.WHOLE)
 
 
