@@ -16,18 +16,37 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # a process that is started here imports the package
 
 
+_registered: dict[tuple[str, str], type] = {}  # extensions that are no file of the package, by folder and name
+
+
+def register(folder: str, name: str, extension: type | None) -> None:
+    """Makes an extension known that is no file of the package, to this process; None takes it away again.
+
+    Args:
+        folder: of the extensions of its kind, e.g. "spaces".
+        name: by which it is found, before a file of that name.
+        extension: its class.
+    """
+    if extension is None:
+        _registered.pop((folder, name), None)
+    else:
+        _registered[folder, name] = extension
+    names.cache_clear()
+
+
 @cache
 def names(folder: str) -> tuple[str, ...]:
-    """Names of the extensions in a folder of the package ("spaces", "datasets", ...), sorted; imports nothing."""
+    """Names of the extensions in a folder of the package ("spaces", "jobs/kinds", ...), sorted; imports nothing."""
     found = pkgutil.iter_modules([str(PACKAGE / folder)])
-    return tuple(sorted(m.name for m in found if not m.name.startswith("_")))
+    files = {m.name for m in found if not m.name.startswith("_")}
+    return tuple(sorted(files | {name for place, name in _registered if place == folder}))
 
 
 def load(folder: str, name: str, base: type[T]) -> type[T]:
     """The extension class of a file.
 
     Args:
-        folder: folder below autobuild_core, e.g. "spaces".
+        folder: folder below autobuild_core, e.g. "spaces" or "architectures/topologies".
         name: file name without suffix.
         base: the abstract base that the class derives from.
 
@@ -36,7 +55,10 @@ def load(folder: str, name: str, base: type[T]) -> type[T]:
     """
     if name not in names(folder):
         raise ConfigError(f"{folder}: got '{name}', expected one of {', '.join(names(folder))}.")
-    module = importlib.import_module(f"autobuild_core.{folder}.{name}")
+    known = _registered.get((folder, name))
+    if known is not None:
+        return known
+    module = importlib.import_module(f"autobuild_core.{folder.replace('/', '.')}.{name}")
     classes = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, base)]
     own = [c for c in classes if c.__module__ == module.__name__]
     if len(own) != 1:

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.records import CONTEXT_KINDS, ArchTable, Codes, ColumnRole, SpaceSpec
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
 from autobuild_core.datasets._guarded import read_guarded
@@ -276,7 +277,7 @@ def architectures(table: ArchTable, chosen: int | None = None) -> None:
     """
     places = sorted({0, len(table) // 2, len(table) - 1})
     places = places if chosen is None else [chosen, *(place for place in places if place != chosen)][:3]
-    if sum(unit.loose for unit in table.spec.units) > MOST_CARDS:
+    if sum(map(topology_of(table.spec).apart, range(len(table.spec.units)))) > MOST_CARDS:
         rows = [int(row) for row in table.source_rows[places]]
         names = {f"Row {row}{', chosen' if place == chosen else ''}": place for row, place in zip(rows, places, strict=True)}
         written = {name: _written(table.spec, table.codes[place]) for name, place in names.items()}

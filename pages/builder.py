@@ -14,6 +14,7 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.names import layers_named, module_name, native_text
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import candidates, drawing
 from pages import _building, _linked, _pins, _selection, _shared, _trust
@@ -50,11 +51,10 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
     top = best_modules(run.id, run.task, lens)
     best = top[top["unit_index"] == index]
     names = {row["put"]: f"{row['rank']}. {slot_name(unit, row)}" for _, row in best.iterrows()}
-    entering = f" ({', '.join(spec.position_labels[p] for p in unit.positions)})" if spec.reads else ""
     if index in by_reader():
         st.session_state[slot_key(index, lens)] = slot_value(index, lens, by_reader()[index])
     picked = st.selectbox(
-        _shared.plain(unit.label + entering),
+        _shared.plain(topology_of(spec).unit_title(index)),
         list(names),
         key=slot_key(index, lens),
         format_func=lambda o: names.get(o, o),

@@ -7,6 +7,7 @@ import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.figures import hops, quality, rankings, space
 from autobuild_core.scoring import space_map
 from pages import _hops_sections, _linked, _pins, _selection, _shared, _trust
@@ -20,6 +21,7 @@ _shared.title(
 )
 run = _shared.chosen_run()
 spec = run.table.spec
+topology = topology_of(spec)
 SHOWN_WHOLE = 30  # a ranking of more lines leaves out its middle
 _trust.panel(run)
 
@@ -39,10 +41,11 @@ def beyond(last_hop: int, scored_hop: int) -> str:
 def windows() -> "pd.Series[bool]":
     """Lines of modules that are windows.
 
-    Where its depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one; in a
-    cell it is scored at its sum.
+    Where its depth varies, a whole unit (exactly these layers) is another module than these layers in a deeper one; with
+    a state it is scored there.
     """
-    fixed = [i for i, unit in enumerate(spec.units) if unit.depths == (len(unit.positions),) and not spec.reads]
+    there = [i for i, unit in enumerate(spec.units) if unit.depths == (len(unit.positions),)]
+    fixed = [i for i in there if topology.window_is_unit(i)]
     return run.modules["unit_index"].isin(fixed) | ~run.modules["whole_unit"]
 
 
@@ -51,8 +54,7 @@ def groups() -> dict[str, tuple[int, str]]:
     found = {}
     for hop, part in run.modules[windows()].groupby("hop"):
         for index in sorted(part["unit_index"].unique()):
-            across = "head to tail" if spec.reads else "across units"
-            label = spec.units[index].label if index >= 0 else across
+            label = spec.units[index].label if index >= 0 else topology.crossing
             found[f"{hop}:{index}"] = (int(hop), f"{label}, hop {hop} ({'one layer' if hop == 0 else f'{hop + 1} layers'})")
     return found
 
@@ -135,8 +137,8 @@ def pick(table: pd.DataFrame) -> None:
 def bump(lens: Lens) -> None:
     """How the best modules of a unit rank from hop to hop."""
     across = run.modules[(run.modules["unit_index"] < 0) & windows()]
-    names = {} if spec.reads else {str(i): unit.label for i, unit in enumerate(spec.units) if len(unit.positions) > 1}
-    names |= {"across": "head to tail" if spec.reads else "across units"} if len(across) else {}
+    names = {str(i): unit.label for i, unit in enumerate(spec.units) if topology.windows_within(i)}
+    names |= {"across": topology.crossing} if len(across) else {}
     if not names:
         st.caption("Every module here has one layer: there is nothing to follow.")
         return

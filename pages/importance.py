@@ -9,6 +9,7 @@ import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import graph as graphs
 from pages import _graphs, _linked, _module_panel, _selection, _shared, _trust
@@ -206,13 +207,9 @@ def caption(chosen: _selection.Architecture, measured: str) -> None:
     """The architecture and its prediction in a line."""
     line = run.predictor.predict(chosen.codes[None]).iloc[0]
     interval = _shared.interval(line["low"], line["high"])
-    circles = (
-        " Circles are sums, coloured by their whole unit; a box, by the path to it that tells most."
-        if run.table.spec.reads
-        else ""
-    )
+    reading = topology_of(run.table.spec).caption
     what = chosen.what[:1].upper() + chosen.what[1:]
-    st.caption(f"{what}{measured}; predicted {_shared.plain(run.amount(line['predicted']))} {interval}.{circles}")
+    st.caption(f"{what}{measured}; predicted {_shared.plain(run.amount(line['predicted']))} {interval}. {reading}".rstrip())
 
 
 def downloads(found: graphs.Graph, title: str, stop: str, lens: Lens, shown: dict[str, _selection.Architecture]) -> None:

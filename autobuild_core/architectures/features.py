@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.graphs import Graphs
+from autobuild_core.architectures.padded import Graphs
 from autobuild_core.architectures.records import SpaceSpec
+from autobuild_core.architectures.topologies import topology_of
 
 JOINT = "position and layer"
 SUM = "sum"
@@ -20,7 +21,7 @@ class Codebook:
     Args:
         names: one name a feature.
         values: (feature index, what a reader sees) of every category, in order.
-        table: (num_features, num_positions, num_tokens) category index; where the space has sums, one place more for each
+        table: (num_features, num_positions, num_tokens) category index; where the space has states, one place more for each
             and one token more. Tokens that cannot stand at a position have any category there.
         spec: the space.
         numbers: (num_categories,) coordinate of a category that is a number; NaN of others.
@@ -48,17 +49,16 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
 
     The joint feature is ours: without it hop 0 is additive in features that do not know the position and cannot
     say that a layer is good *here* (docs/method.md, weakness 11). Features with one value say nothing and are left out.
-    The sums of a cell are nodes behind the positions; all that describes a layer has the value SUM there.
+    States, such as the sums of a cell, are nodes behind the positions; all that describes a layer has the value SUM there.
 
-    Loose units have tokens of their own, so what cannot be is most of position x token: there only what can be is a category,
-    and a feature that says what an earlier one does is left out.
+    Units that stand apart have tokens of their own, so what cannot be is most of position x token: there only what can be is
+    a category, and a feature that says what an earlier one does is left out.
     """
-    num_layers, num_tokens = spec.num_positions, len(spec.tokens)
-    node, token = np.indices((num_layers + spec.num_states, num_tokens + bool(spec.num_states)))
+    topology, num_layers, num_tokens = topology_of(spec), spec.num_positions, len(spec.tokens)
+    node, token = np.indices((topology.num_nodes, num_tokens + bool(topology.states)))
     token = np.where(node < num_layers, np.minimum(token, num_tokens - 1), num_tokens)
     tokens = (*spec.tokens, SUM)
-    labels = (*spec.position_labels, *(unit.label for unit in spec.units if spec.num_states))
-    units = [*(spec.unit_of(p) for p in range(num_layers)), *range(spec.num_states)]
+    labels, units = topology.node_labels, topology.node_units
     columns: dict[str, NDArray[np.object_]] = {}
     coordinates: dict[str, NDArray[np.float64]] = {}
     for name, by_token in spec.attributes.items():
@@ -71,8 +71,8 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
     columns["layer index"] = np.array(labels, object)[node]
     joint = [[f"{label}: {token}" for token in tokens] for label in labels]
     columns[JOINT] = np.array(joint, object)[node, token]
-    loose = any(unit.loose for unit in spec.units)
-    possible = np.array([np.isin(np.arange(num_tokens), spec.units[u].tokens) for u in units]) if loose else token >= 0
+    apart = any(topology.apart(unit) for unit in range(len(spec.units)))
+    possible = np.array([np.isin(np.arange(num_tokens), spec.units[u].tokens) for u in units]) if apart else token >= 0
     names: list[str] = []
     values: list[tuple[int, str]] = []
     numbers: list[float] = []
@@ -84,7 +84,7 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
         seen = {key: place for place, key in enumerate(dict.fromkeys(keys))}
         places = np.zeros(column.shape, np.int64)
         places[possible] = [seen[key] for key in keys]
-        if len(seen) < 2 or (loose and places.tobytes() in known):
+        if len(seen) < 2 or (apart and places.tobytes() in known):
             continue
         if name not in coordinates:
             known.add(places.tobytes())

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.graphs import module_sink
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated
 from autobuild_core.architectures.ranges import range_of, ranges_of, some_of, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.architectures.topologies import topology_of
 
 SCORE_COLUMNS = (
     "embedding_norm",
@@ -128,7 +128,7 @@ def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -
             seen = np.bincount(group.ranges, seen, len(own)).astype(np.int64)
         part = pd.DataFrame({"layers": layers}, dtype="str")
         part["positions"] = json.dumps([spec.position_labels[p] for p in group.positions])
-        part["unit"], part["hop"], part["whole_unit"] = unit, module_sink(group, spec)[1], group.unit is not None
+        part["unit"], part["hop"], part["whole_unit"] = unit, topology_of(spec).sink(group)[1], group.unit is not None
         part["unit_index"] = owners.pop() if len(owners) == 1 else -1
         part["first_position"] = group.positions[0]
         part["num_evaluated"] = seen

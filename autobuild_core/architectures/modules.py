@@ -38,6 +38,13 @@ class ModuleGroup:
         return len(self.positions) - 1
 
 
+def module_codes(group: ModuleGroup, num_positions: int) -> Codes:
+    """(num_modules, num_positions) each module as an architecture of its own, ABSENT elsewhere."""
+    codes = np.full((len(group), num_positions), ABSENT, np.int16)
+    codes[:, list(group.positions)] = group.codes
+    return codes
+
+
 def module_keys(codes: Codes, columns: list[int]) -> NDArray[np.int64]:
     """(n,) one whole number for what an architecture has at some positions, absence included.
 

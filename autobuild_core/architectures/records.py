@@ -27,6 +27,8 @@ class UnitSpec:
         tokens: indices of the tokens allowed at its positions.
         tied: all its layers share one token.
         loose: no data flow enters or leaves it: a column of a table that stands beside the others by chance.
+        modules: the tokens of every module it may have, as in a reduced space, () among them where it may have no layer;
+            empty where all sequences of its tokens are modules. `depths` are their numbers of layers.
     """
 
     label: str
@@ -35,6 +37,7 @@ class UnitSpec:
     tokens: tuple[int, ...]
     tied: bool = False
     loose: bool = False
+    modules: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,11 @@ class SpaceSpec:
     numbers: dict[str, tuple[float, ...]] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     forbidden: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...] = ()
+    topology: str = ""
 
     def __post_init__(self) -> None:
         one_nan = {name: tuple(np.nan if v != v else v for v in values) for name, values in self.numbers.items()}
         object.__setattr__(self, "numbers", one_nan)  # NaN equals only itself: equal specs hold one and the same
-
-    @property
-    def num_states(self) -> int:
-        """Nodes that a graph has beside its layers: a cell's sums, one a unit; none on chains."""
-        return len(self.units) if self.reads else 0
 
     @property
     def num_positions(self) -> int:
@@ -116,9 +115,10 @@ class SpaceSpec:
         """One JSON object; `from_json` is its inverse. What a space does not have is left out."""
         raw = asdict(self)
         for unit in raw["units"]:
-            if not unit["loose"]:
-                del unit["loose"]
-        for name in ("reads", "numbers", "conditions", "forbidden"):
+            for name in ("loose", "modules"):
+                if not unit[name]:
+                    del unit[name]
+        for name in ("reads", "numbers", "conditions", "forbidden", "topology"):
             if not raw[name]:
                 del raw[name]
         for name, values in raw.get("numbers", {}).items():
@@ -129,10 +129,7 @@ class SpaceSpec:
     def from_json(cls, text: str) -> Self:
         """The spec that `to_json` wrote."""
         raw = json.loads(text)
-        units = tuple(
-            UnitSpec(*(u["label"], *map(tuple, (u["positions"], u["depths"], u["tokens"])), u["tied"], u.get("loose", False)))
-            for u in raw["units"]
-        )
+        units = tuple(map(_read_unit, raw["units"]))
         attributes = {name: tuple(values) for name, values in raw["attributes"].items()}
         labels, tokens = tuple(raw["position_labels"]), tuple(raw["tokens"])
         reads = tuple(raw.get("reads", ()))
@@ -140,7 +137,14 @@ class SpaceSpec:
         conditions = tuple(Condition(c["unit"], c["parent"], tuple(c["tokens"])) for c in raw.get("conditions", ()))
         forbidden = tuple(tuple((unit, tuple(tokens)) for unit, tokens in clause) for clause in raw.get("forbidden", ()))
         given = (raw["name"], raw["title"], labels, tokens, units, attributes, raw["options"], reads)
-        return cls(*given, numbers, conditions, forbidden)
+        return cls(*given, numbers, conditions, forbidden, raw.get("topology", ""))
+
+
+def _read_unit(raw: dict[str, Any]) -> UnitSpec:
+    """A unit of `SpaceSpec.to_json`."""
+    positions, depths, tokens = (tuple(raw[name]) for name in ("positions", "depths", "tokens"))
+    modules = tuple(map(tuple, raw.get("modules", ())))
+    return UnitSpec(raw["label"], positions, depths, tokens, raw["tied"], raw.get("loose", False), modules)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.benchmark.truth import PRODUCT_K, Truth
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
@@ -210,8 +211,8 @@ def measure_published(options: Result) -> Result:
     table, values = read(options)
     rows, rest = draw(table, options["size"], options["seed"])
     spec, space = table.spec, load_space(table.spec)
-    if spec.reads:
-        raise ConfigError(f"published recipe: got cells ({spec.title}), expected a space of sequences.")
+    if not topology_of(spec).in_order:
+        raise ConfigError(f"published recipe: got a graph ({spec.title}), expected a space of sequences.")
     import torch
 
     torch.set_num_threads(1)  # its fastest: tensors this small only wait for a second thread

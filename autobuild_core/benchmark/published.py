@@ -18,8 +18,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import BatchNorm, GATv2Conv, global_mean_pool
 
-from autobuild_core.architectures.graphs import module_codes
-from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.modules import ModuleGroup, module_codes
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.predictor.loss import pearson, soft_rank
 

@@ -2,8 +2,8 @@
 
 template.py: what all charts share · colours.py: what a score looks like · data.py: a data set · quality.py: how well a training
 learned · rankings.py: modules, layers and features by a lens · candidates.py: built architectures · drawing.py: an architecture
-as a graph · graph.py: the same for the component of the pages · cells.py: where a cell's nodes lie · hops.py: how rankings
-change · space.py: the map · trust.py: how far to trust scores · replacements.py: what would stand better · review.py: claims.
+as a graph · graph.py: the same for the component of the pages · hops.py: how rankings change · space.py: the map · trust.py:
+how far to trust scores · replacements.py: what would stand better · review.py: claims.
 The pages, the notebook and the review bundle draw with these and with nothing else.
 """
 

@@ -1,29 +1,30 @@
 """An architecture as a graph: layers as boxes in data-flow order, units as frames around them, coloured by score.
 
-A cell's sums are circles, coloured by their whole unit; cells.py says where its nodes stand. Loose units are a set: cards in a
-grid, below the chains where there are any, without arrows.
+States, such as a cell's sums, are circles, coloured by their whole unit. Units that stand apart are cards without arrows.
 
-The layout is fixed by the space (a column a unit, upstream on the left, wrapped into lines), so that two architectures
-and two hops of one architecture are laid out alike.
+The layout is fixed by the topology of the space, so that two architectures and two hops of one are laid out alike.
 """
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from autobuild_core.architectures.layout import INPUT, NODE_HEIGHT, NODE_WIDTH, RADIUS
 from autobuild_core.architectures.lens import Lens, bounds, score_words, short_values
 from autobuild_core.architectures.names import block_name
 from autobuild_core.architectures.numbers import rounded, with_unit
 from autobuild_core.architectures.ranges import range_of, shown_layer
-from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.figures import cells
+from autobuild_core.architectures.records import Codes, SpaceSpec
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.figures.colours import Scale, ink_on
 from autobuild_core.figures.template import blank_figure
 
-NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y, UNITS_A_LINE = 104.0, 44.0, 38.0, 18.0, 8
-CARD_GAP, CARD_LINE, LONGEST_NAME = 18.0, 82.0, 14  # between cards; height of a line with names; letters of a name over a card
+LONGEST_NAME = 14  # letters of a name over a card
+BOXES = ("layer", "operation")  # kinds of nodes that are boxes; others are circles
 COLUMNS = ["position", "label", "token", "unit", "text", "x", "y", "kind", "after", "loose"]
 Index = dict[tuple[str, str, bool], int]
 PLAIN = {"light": ("#eceef2", "#9aa0ad"), "dark": ("#262b36", "#6b7280")}
@@ -37,61 +38,20 @@ def architecture_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
         row: (num_positions,) codes.
 
     Returns:
-        One line a node, upstream first: position, label, token, unit, text, x, y (centre, pixels, y down), kind ("layer"; in
-        a cell also "sum"), after (labels of the nodes whose arrows lead to it), loose (a card of a set).
+        One line a node, upstream first: position, label, token, unit, text, x, y (centre, pixels, y down), kind (of `Place`),
+        after (labels of the nodes whose arrows lead to it), loose (a card of a set).
     """
-    if spec.reads:
-        return _cell_table(spec, row)
-    places = _unit_places(spec)
-    block = block_name(spec.tokens)
+    topology, block = topology_of(spec), block_name(spec.tokens)
     rows: list[dict[str, Any]] = []
-    before: list[str] = []
-    for unit, (x, top) in zip(spec.units, places, strict=True):
-        before = [] if unit.loose else before
-        present = [p for p in unit.positions if row[p] != ABSENT]
-        for layer, position in enumerate(present):
-            token = spec.tokens[row[position]]
-            text = short_token(token.removeprefix(f"{unit.label}=") if unit.loose else token, "" if unit.loose else block)
-            name = {"position": position, "label": spec.position_labels[position], "token": token, "unit": unit.label}
-            place = {"x": x, "y": top + layer * (NODE_HEIGHT + GAP_Y)}
-            rows.append(name | {"text": text} | place | {"kind": "layer", "after": before, "loose": unit.loose})
-            before = [] if unit.loose else [spec.position_labels[position]]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _unit_places(spec: SpaceSpec) -> list[tuple[float, float]]:
-    """(x, y) of the first layer of every unit: chains a column each, wrapped into lines; then loose ones as a grid."""
-    chains, cards = ([i for i, unit in enumerate(spec.units) if unit.loose is loose] for loose in (False, True))
-    depth = max((len(spec.units[i].positions) for i in chains), default=0)
-    places, top = [(0.0, 0.0)] * len(spec.units), 0.0
-    for some, gap, height in ((chains, GAP_X, depth * (NODE_HEIGHT + GAP_Y) + 56), (cards, CARD_GAP, CARD_LINE)):
-        num_lines = -(-len(some) // UNITS_A_LINE)
-        a_line = -(-len(some) // max(num_lines, 1))
-        for number, index in enumerate(some):
-            line, column = divmod(number, a_line)
-            places[index] = column * (NODE_WIDTH + gap), top + line * height
-        top += num_lines * height
-    return places
-
-
-def _cell_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
-    """As `architecture_table`, of a cell: each unit's operations, then its sum."""
-    rows: list[dict[str, Any]] = []
-    for index, unit in enumerate(spec.units):
-        for position in unit.positions:
-            token, (x, y) = spec.tokens[row[position]], cells.place_layer(spec, position)
-            label, text = spec.position_labels[position], short_token(token)
-            rows.append({"position": position, "label": label, "token": token, "text": text, "x": x, "y": y, "kind": "layer"})
-        x, y = cells.place_sum(index)
-        node: dict[str, Any] = {
-            "position": spec.num_positions + index,
-            "label": unit.label,
-            "token": "sum of what enters",
-            "text": unit.label,
-        }
-        rows.append(node | {"x": x, "y": y, "kind": "sum"})
-        for node in rows[-len(unit.positions) - 1 :]:
-            node |= {"unit": unit.label, "after": cells.heard_labels(spec, int(node["position"])), "loose": False}
+    for place in topology.layout(row):
+        index, label = topology.node_units[place.node], topology.node_labels[place.node]
+        unit, apart = spec.units[index].label, topology.apart(index)
+        token, text = "sum of what enters", unit
+        if place.node < spec.num_positions:
+            token = spec.tokens[row[place.node]]
+            text = short_token(token.removeprefix(f"{unit}=") if apart else token, "" if apart else block)
+        name = {"position": place.node, "label": label, "token": token, "unit": unit, "text": text}
+        rows.append(name | {"x": place.x, "y": place.y, "kind": place.kind, "after": list(place.after), "loose": apart})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -104,9 +64,8 @@ def module_index(modules: pd.DataFrame) -> Index:
 def node_scores(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes, hop: int) -> pd.DataFrame:
     """The module that ends at each layer of an architecture and reaches back `hop` layers, with its scores.
 
-    Modules stay within a unit where depths vary; near the input, and where so long a module was not scored, they
-    are shorter. A module that makes up its unit is the whole-unit module: exactly these layers, no deeper. In a cell see
-    `cells.best_known`.
+    Near the input, and where so long a module was not scored, they are shorter; see `Topology.endings`. Of several that end
+    at a node that which is farthest from the average architecture is shown.
 
     Args:
         modules: the run's module table.
@@ -128,34 +87,40 @@ def node_scores(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes
 
 def node_lines(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes, hop: int) -> list[tuple[int, int, int]]:
     """As `node_scores`, without the scores: (position, line of the module table, number of layers) of each node with a module."""
-    if spec.reads:
-        nodes = range(spec.num_positions + spec.num_states)
-        known = [(position, cells.best_known(modules, index, spec, row, position, hop)) for position in nodes]
-        return [(position, *one) for position, one in known if one]
-    present = [p for p in range(spec.num_positions) if row[p] != ABSENT]
     found = []
-    for place, position in enumerate(present):
-        reach = present[max(0, place - hop) : place + 1]
-        if not spec.fixed_depth:
-            reach = [p for p in reach if spec.unit_of(p) == spec.unit_of(position)]
-        for start in range(len(reach)):
-            line = find_line(index, spec, row, reach[start:], present)
-            if line is not None:
-                found.append((position, line, len(reach) - start))
+    for node, lists in topology_of(spec).endings(row, hop):
+        for endings in lists:
+            lines = [(line_of(index, spec, row, positions, whole), len(positions)) for positions, whole in endings]
+            known = [(line, length) for line, length in lines if line is not None]
+            if known:
+                best = known[0] if len(known) == 1 else max((_apart(modules, line), line, length) for line, length in known)[1:]
+                found.append((node, *best))
                 break
     return found
 
 
-def find_line(index: Index, spec: SpaceSpec, row: Codes, positions: list[int], present: list[int]) -> int | None:
-    """Line of the module at these positions; as a whole unit where it makes up its unit. A number is found by its range."""
+def _apart(modules: pd.DataFrame, line: int) -> float:
+    """How far a module is from the average architecture, in target units."""
+    return abs(float(modules["effect"].iloc[line]))
+
+
+def line_of(index: Index, spec: SpaceSpec, row: Codes, positions: Sequence[int], whole: bool) -> int | None:
+    """Line of the module at these positions, as a whole unit or not; None where it was not scored.
+
+    A number is found by its range.
+    """
     places = json.dumps([spec.position_labels[p] for p in positions])
     layers = json.dumps([spec.tokens[row[p]] for p in positions])
     if len(positions) == 1 and range_of(spec, int(row[positions[0]])):
         shown = json.dumps([shown_layer(spec, int(row[positions[0]]))])
         layers = shown if (places, shown, True) in index or (places, shown, False) in index else layers  # older runs: no ranges
-    unit = spec.units[spec.unit_of(positions[-1])].positions
-    whole = [p for p in present if p in unit] == positions
-    return index.get((places, layers, whole), index.get((places, layers, not whole)))
+    return index.get((places, layers, whole))
+
+
+def unit_line(index: Index, spec: SpaceSpec, row: Codes, positions: list[int], whole: bool) -> int | None:
+    """Line of the module at some last layers of a unit, as a whole unit or not, or where that was not scored the other way."""
+    line = line_of(index, spec, row, positions, whole)
+    return line_of(index, spec, row, positions, not whole) if line is None else line
 
 
 def coloured(nodes: pd.DataFrame, scores: pd.DataFrame, scale: Scale, unit: str, theme: str = "light") -> pd.DataFrame:
@@ -195,15 +160,16 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
             shapes.append(drawn | frame["box"])
         note = {"x": frame["x"], "y": frame["box"]["y0"], "text": frame["label"], "yanchor": "bottom", "yshift": 1}
         notes.append(note | {"showarrow": False})
-    nodes = _nodes(table)
+    nodes = drawn_nodes(table)
     by_label = {str(node["label"]): node for node in nodes}
     line = {"arrowcolor": outline, "arrowwidth": 1.4, "arrowhead": 2, "arrowsize": 0.9, "text": ""}
-    arrow = _cell_arrow if has_sums(table) else _arrow
+    free = placed_freely(table)
+    arrow = _straight_arrow if free else _arrow
     notes += [arrow(by_label[before], node) | line for node in nodes for before in node["after"]]
     for node in nodes:
         own = node.get("fill", fill)
         line = {"color": node.get("outline", outline), "width": 1.5}
-        shapes.append({"type": "rect" if node["kind"] == "layer" else "circle", "fillcolor": own, "line": line} | _box(node))
+        shapes.append({"type": "rect" if node["kind"] in BOXES else "circle", "fillcolor": own, "line": line} | _box(node))
         text = node["text"] + (f"<br><b>{node['value']}</b>" if "value" in node else "")
         font = {"color": ink_on(own), "size": 11}
         notes.append({"x": node["x"], "y": node["y"], "text": text, "showarrow": False, "font": font})
@@ -213,7 +179,7 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
     height = table["y"].max() - table["y"].min() + NODE_HEIGHT + 60
     left = min(node["x"] for node in nodes)
     figure.update_xaxes(visible=False, range=[left - 78, table["x"].max() + 78], fixedrange=True)
-    if has_sums(table):  # circles stay round
+    if free:  # circles stay round
         figure.update_yaxes(scaleanchor="x", constrain="domain").update_xaxes(constrain="domain")
     figure.update_yaxes(visible=False, range=[table["y"].max() + 40, table["y"].min() - 58], fixedrange=True)
     margin = {"l": 0, "r": 0, "t": 0, "b": 0}
@@ -221,30 +187,33 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
     return figure
 
 
-def has_sums(table: pd.DataFrame) -> bool:
-    """Whether a drawing table is that of a cell."""
-    return bool((table["kind"] == "sum").any())
+def placed_freely(table: pd.DataFrame) -> bool:
+    """Whether the nodes of a drawing table stand where data flow puts them, with straight arrows, and not in columns."""
+    return bool((table["kind"] != "layer").any())
 
 
-def _nodes(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The nodes to draw; before those of a cell its input, which is none of the table's and has no score."""
+def drawn_nodes(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The nodes to draw; before those of a graph with an input that, which is none of the table's and has no score."""
     nodes: list[dict[str, Any]] = table.to_dict("records")
-    if not has_sums(table):
+    if not any(INPUT in node["after"] for node in nodes):
         return nodes
-    return [{"label": cells.INPUT, "text": cells.INPUT, "x": 0.0, "y": 0.0, "kind": "input", "after": []}, *nodes]
+    return [{"label": INPUT, "text": INPUT, "x": 0.0, "y": 0.0, "kind": "input", "after": []}, *nodes]
 
 
 def frames(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The frame around each unit: label, x of its middle, box {x0, x1, y0, y1}, loose; a cell's unit is named in its circle."""
+    """The frame around each unit: label, x of its middle, box {x0, x1, y0, y1}, loose.
+
+    A unit with a state is named in its circle.
+    """
     found = []
     for label, part in table.groupby("unit", sort=False):
         left, right, top, bottom = (float(v) for v in (part["x"].min(), part["x"].max(), part["y"].min(), part["y"].max()))
-        loose = bool(part["loose"].iloc[0])
+        loose, named = bool(part["loose"].iloc[0]), bool((part["kind"] == "sum").any())
         around = 2 if loose else 10
         half = NODE_WIDTH / 2 + around
-        ends = {"x0": left - half, "x1": right + (cells.RADIUS + 10 if has_sums(table) else half)}
+        ends = {"x0": left - half, "x1": right + (RADIUS + 10 if named else half)}
         box = ends | {"y0": top - NODE_HEIGHT / 2 - around, "y1": bottom + NODE_HEIGHT / 2 + around}
-        name = "" if has_sums(table) else shortened(str(label), LONGEST_NAME) if loose else str(label)
+        name = "" if named else shortened(str(label), LONGEST_NAME) if loose else str(label)
         found.append({"label": name, "x": (left + right) / 2, "box": box, "loose": loose})
     return found
 
@@ -280,13 +249,13 @@ def shortened(text: str, most: int) -> str:
 def _box(node: dict[str, Any]) -> dict[str, float]:
     """The corners of a node, or of the square around its circle."""
     x, y = node["x"], node["y"]
-    width, height = (NODE_WIDTH / 2, NODE_HEIGHT / 2) if node["kind"] == "layer" else (cells.RADIUS, cells.RADIUS)
+    width, height = (NODE_WIDTH / 2, NODE_HEIGHT / 2) if node["kind"] in BOXES else (RADIUS, RADIUS)
     return {"x0": x - width, "x1": x + width, "y0": y - height, "y1": y + height}
 
 
-def _cell_arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def _straight_arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """A straight arrow from border to border, in Plotly's annotation form."""
-    (ax, ay), (x, y) = (cells.border(*pair, NODE_WIDTH, NODE_HEIGHT) for pair in ((first, second), (second, first)))
+    (ax, ay), (x, y) = (border(*pair) for pair in ((first, second), (second, first)))
     return {"axref": "x", "ayref": "y", "showarrow": True, "ax": ax, "ay": ay, "x": x, "y": y}
 
 
@@ -301,3 +270,13 @@ def _arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         return points | {"ax": first["x"] + side, "ay": first["y"], "x": second["x"] - side, "y": second["y"]}
     down = NODE_HEIGHT / 2
     return points | {"ax": first["x"], "ay": first["y"] + down, "x": second["x"], "y": second["y"] - down - 30}
+
+
+def border(node: dict[str, Any], toward: dict[str, Any]) -> tuple[float, float]:
+    """Where the line from a node's centre to another's leaves the node: a box, or the circle of a state or the input."""
+    dx, dy = toward["x"] - node["x"], toward["y"] - node["y"]
+    if node["kind"] in BOXES:
+        share = min(NODE_WIDTH / 2 / abs(dx) if dx else math.inf, NODE_HEIGHT / 2 / abs(dy) if dy else math.inf)
+    else:
+        share = RADIUS / max(math.hypot(dx, dy), 1e-9)
+    return node["x"] + dx * share, node["y"] + dy * share

@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.layout import GAP_X, GAP_Y, INPUT, NODE_HEIGHT, NODE_WIDTH, RADIUS
 from autobuild_core.architectures.lens import TRAINED, Lens, bounds, change_words, evidence, score_words, short_values
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import digits_for, signed, with_unit
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.figures import cells, drawing
+from autobuild_core.architectures.topologies import topology_of
+from autobuild_core.figures import drawing
 from autobuild_core.figures.colours import Scale, ink_on
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.vocabulary import unit_of
@@ -65,8 +67,7 @@ class Source:
     def stops(self) -> list[str]:
         """Stops of the hop slider: "0", "1", ... and WHOLE."""
         deepest = min(int(self.modules["hop"].max()), DEEPEST)
-        whole = [] if all(unit.loose for unit in self.spec.units) else [WHOLE]  # of a set the layer alone is all of its unit
-        return [*(str(hop) for hop in range(deepest + 1)), *whole]
+        return [*(str(hop) for hop in range(deepest + 1)), *([WHOLE] if topology_of(self.spec).whole_units else [])]
 
     def lines(self, row: Codes, stop: str) -> dict[int, int]:
         """{position: line of the module table} of what an architecture's nodes show at a stop."""
@@ -75,12 +76,13 @@ class Source:
             return {position: line for position, line, _ in found}
         present = [p for p in range(self.spec.num_positions) if row[p] != ABSENT]
         shown: dict[int, int] = {}
-        for number_, unit in enumerate(self.spec.units):
+        for number, unit in enumerate(self.spec.units):
             own = [p for p in unit.positions if p in present]
-            starts = (drawing.find_line(self.index, self.spec, row, own[start:], present) for start in range(len(own)))
+            starts = (drawing.unit_line(self.index, self.spec, row, own[start:], not start) for start in range(len(own)))
             line = next((one for one in starts if one is not None), None)
-            sums = [self.spec.num_positions + number_] if self.spec.reads else []
-            shown |= dict.fromkeys([*own, *sums], line) if line is not None else {}
+            state = topology_of(self.spec).state_of(number)
+            nodes = own if state is None else [*own, state]
+            shown |= dict.fromkeys(nodes, line) if line is not None else {}
         return shown
 
 
@@ -180,12 +182,12 @@ def standalone_html(graph: Graph, stop: str, lens: Lens, title: str) -> str:
 
     data, number = graph.data, graph.stop(stop)
     network = Network(height="640px", width="100%", directed=True, cdn_resources="in_line")
-    if data["cell"]:
-        network.add_node("input", label="input", x=0, y=0, shape="circle", physics=False, color="#c3c8d2")
+    if data["input"]:
+        network.add_node(INPUT, label=INPUT, x=0, y=0, shape="circle", physics=False, color="#c3c8d2")
     nodes = graph.nodes()
     for slot, node in nodes.values():
         sides = len(slot["nodes"])
-        step = 0.0 if sides == 1 else 1.3 * cells.RADIUS if slot["kind"] == "sum" else (data["size"]["width"] + PAIR_GAP) / 2
+        step = 0.0 if sides == 1 else 1.3 * RADIUS if slot["kind"] == "sum" else (data["size"]["width"] + PAIR_GAP) / 2
         value, told, look = _as_vis_node(data["records"], node["of"][number], lens)
         title_lines = "\n".join([f"{node['id']}: {node['token']}", *told, node["note"]]).strip()
         network.add_node(
@@ -199,9 +201,9 @@ def standalone_html(graph: Graph, stop: str, lens: Lens, title: str) -> str:
             **look,
         )
     for side in dict.fromkeys(node["side"] for _, node in nodes.values()):
-        own = {slot["id"]: node["id"] for slot, node in nodes.values() if node["side"] == side} | {"input": "input"}
+        own = {slot["id"]: node["id"] for slot, node in nodes.values() if node["side"] == side} | {INPUT: INPUT}
         loose = {slot["id"] for slot, _ in nodes.values() if slot["loose"]}
-        for before, after in data["edges"] if data["cell"] else itertools.pairwise(name for name in own if name != "input"):
+        for before, after in data["edges"] if data["free"] else itertools.pairwise(name for name in own if name != INPUT):
             if not {before, after} & loose:
                 network.add_edge(own[before], own[after], color="#9aa0ad")
     network.toggle_physics(False)
@@ -246,7 +248,7 @@ class _Drawing:
 
     def __init__(self, source: Source, sides: dict[str, Codes], rows: Codes | None = None, name: str = "") -> None:
         self.source, self.spec, self.sides, self.rows, self.name = source, source.spec, sides, rows, name
-        self.records, self.stops = _Records(), source.stops
+        self.records, self.stops, self.topology = _Records(), source.stops, topology_of(source.spec)
         self.added = source.cost.layers() if source.cost else None
         self.shown = {side: self._shown(row) for side, row in sides.items()}
         tables = {side: drawing.architecture_table(self.spec, row) for side, row in sides.items()}
@@ -273,8 +275,8 @@ class _Drawing:
         slots = [
             self._slot(position) for position in sorted({p for nodes in self.nodes.values() for p in nodes}, key=self._order)
         ]
-        labels = [slot["id"] for slot in slots]
-        edges = [[before, slot["id"]] for slot in slots for before in slot.pop("after") if before in labels or self.spec.reads]
+        known = {INPUT, *(slot["id"] for slot in slots)}
+        edges = [[before, slot["id"]] for slot in slots for before in slot.pop("after") if before in known]
         folds = self._folds(slots)
         changes = self._changes(slots) if len(self.sides) == 2 else []
         frame = self.records.frame(self.source.modules)
@@ -283,8 +285,9 @@ class _Drawing:
             "slots": slots,
             "edges": edges,
             "units": [unit.label for unit in self.spec.units],
-            "loose": [unit.label for unit in self.spec.units if unit.loose],
-            "cell": bool(self.spec.reads),
+            "loose": [unit.label for number, unit in enumerate(self.spec.units) if self.topology.apart(number)],
+            "free": not self.topology.in_order,
+            "input": any(before == INPUT for before, _ in edges),
             "folds": folds,
             "folded": num_nodes > FOLD_FROM,
             "stops": [{"id": stop, "name": stop_name(stop)} for stop in self.stops],
@@ -292,26 +295,24 @@ class _Drawing:
             "records": self._names(frame) | {"paint": {lens.value: self._painted(frame, lens) for lens in TRAINED}},
             "changes": {lens.value: self._change_paint(frame, changes, lens) for lens in TRAINED},
             "size": {
-                "width": drawing.NODE_WIDTH if len(self.sides) == 1 else PAIR_WIDTH,
-                "height": drawing.NODE_HEIGHT,
+                "width": NODE_WIDTH if len(self.sides) == 1 else PAIR_WIDTH,
+                "height": NODE_HEIGHT,
                 "gap": PAIR_GAP,
-                "row": drawing.NODE_HEIGHT + drawing.GAP_Y,
-                "radius": cells.RADIUS,
+                "row": NODE_HEIGHT + GAP_Y,
+                "radius": RADIUS,
             },
         }
 
     # Slots
 
     def _order(self, position: int) -> tuple[int, int]:
-        """Units in data-flow order, a cell's sum behind its operations."""
-        if position >= self.spec.num_positions:
-            return position - self.spec.num_positions, self.spec.num_positions
-        return self.spec.unit_of(position), position
+        """Units in data-flow order, a state behind its layers."""
+        return self.topology.node_units[position], position
 
     def _slot(self, position: int) -> dict[str, Any]:
         here = {side: nodes[position] for side, nodes in self.nodes.items() if position in nodes}
         any_one = next(iter(here.values()))
-        wider = (2 * PAIR_WIDTH + PAIR_GAP + drawing.GAP_X + 4) / (drawing.NODE_WIDTH + drawing.GAP_X)
+        wider = (2 * PAIR_WIDTH + PAIR_GAP + GAP_X + 4) / (NODE_WIDTH + GAP_X)
         stretch = wider if len(self.sides) == 2 else 1.0
         down = 1.0
         if any_one["loose"] and len(self.sides) == 2:  # pairs of cards stay apart, and below a pair is the change
@@ -330,20 +331,16 @@ class _Drawing:
 
     def _node(self, side: str, position: int) -> dict[str, Any]:
         node = self.nodes[side].get(position)
-        label = self._label(position)
+        label = self.topology.node_labels[position]
         known = {"id": f"{side}:{label}" if side else label, "side": side}
         if node is None:
             return known | {"text": "no layer", "token": "", "corner": "", "note": "", "of": []}
-        corner, note = self._cost(position, str(node["token"])) if node["kind"] == "layer" else ("", "")
-        if self.rows is not None and node["kind"] == "layer":
+        corner, note = self._cost(position, str(node["token"])) if position < self.spec.num_positions else ("", "")
+        if self.rows is not None and position < self.spec.num_positions:
             corner, often = self._share(position)
             note = f"{often} {note}".strip()
         of = [self.records.add(shown.get(position, Counter())) for shown in self.shown[side]]
         return known | {"text": str(node["text"]), "token": str(node["token"]), "corner": corner, "note": note, "of": of}
-
-    def _label(self, position: int) -> str:
-        last = self.spec.num_positions
-        return self.spec.position_labels[position] if position < last else self.spec.units[position - last].label
 
     def _cost(self, position: int, token: str) -> tuple[str, str]:
         """What a layer costs: for the corner of its box, and as a sentence."""
@@ -368,8 +365,8 @@ class _Drawing:
     # Folds
 
     def _folds(self, slots: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Blocks of equal layers in a row, or whole units where those are still too many to look at; none in a cell."""
-        if self.spec.reads:
+        """Blocks of equal layers in a row, or whole units where those are still too many to look at; none in free graphs."""
+        if not self.topology.in_order:
             return []
         runs = _runs(slots, lambda slot: (slot["unit"], *(node["token"] for node in slot["nodes"])))
         if len(slots) - sum(len(run) - 1 for run in runs) > FOLD_FROM:

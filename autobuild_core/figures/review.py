@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from autobuild_core.architectures.layout import NODE_HEIGHT, NODE_WIDTH, RADIUS
 from autobuild_core.architectures.lens import Lens, bounds
-from autobuild_core.figures import cells, drawing
+from autobuild_core.figures import drawing
 from autobuild_core.figures.colours import Scale, ink_on
-from autobuild_core.figures.drawing import NODE_HEIGHT, NODE_WIDTH, PLAIN
+from autobuild_core.figures.drawing import BOXES, PLAIN
 from autobuild_core.figures.rankings import axis_title
 from autobuild_core.figures.template import QUIET, blank_figure
 from autobuild_core.trust.claim import Effect
@@ -78,9 +79,7 @@ def architecture_svg(table: pd.DataFrame, scale: Scale, title: str, marked: Sequ
         title: what it shows, for those who do not see it.
         marked: labels of nodes that are outlined.
     """
-    nodes: list[dict[str, Any]] = table.to_dict("records")
-    if drawing.has_sums(table):
-        nodes.insert(0, {"label": cells.INPUT, "text": cells.INPUT, "x": 0.0, "y": 0.0, "kind": "input", "after": []})
+    nodes = drawing.drawn_nodes(table)
     by_label = {str(node["label"]): node for node in nodes}
     parts = [_frame(frame) for frame in drawing.frames(table)]
     parts += [_arrow(by_label[before], node) for node in nodes for before in node["after"]]
@@ -100,7 +99,7 @@ def _frame(frame: dict[str, Any]) -> str:
 
 
 def _arrow(first: dict[str, Any], second: dict[str, Any]) -> str:
-    (ax, ay), (bx, by) = (cells.border(*pair, NODE_WIDTH, NODE_HEIGHT) for pair in ((first, second), (second, first)))
+    (ax, ay), (bx, by) = (drawing.border(*pair) for pair in ((first, second), (second, first)))
     return f'<line class="edge" x1="{ax:g}" y1="{ay:g}" x2="{bx:g}" y2="{by:g}" marker-end="url(#tip)"/>'
 
 
@@ -116,11 +115,11 @@ def _node(node: dict[str, Any], scale: Scale, marked: bool) -> str:
     if "at" in node:
         lines.append(str(node["value"]))
         title = f"{node['label']}: {node['token']}\n{node['words']}"
-    if node["kind"] == "layer":
+    if node["kind"] in BOXES:
         size = f'width="{NODE_WIDTH:g}" height="{NODE_HEIGHT:g}"'
         shape = f'<rect x="{x - NODE_WIDTH / 2:g}" y="{y - NODE_HEIGHT / 2:g}" {size} rx="3"/>'
     else:
-        shape = f'<circle cx="{x:g}" cy="{y:g}" r="{cells.RADIUS:g}"/>'
+        shape = f'<circle cx="{x:g}" cy="{y:g}" r="{RADIUS:g}"/>'
     first = y + 4 - 7.5 * (len(lines) - 1)
     classes = ("", ' class="score"')
     texts = [f'<text x="{x:g}" y="{first + 15 * i:g}"{classes[i]}>{escape(text)}</text>' for i, text in enumerate(lines)]

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.graphs import module_contexts, module_sink
 from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
 from autobuild_core.architectures.records import Codes
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.spaces import Space
 from autobuild_core.spaces._in_contexts import in_contexts
 
@@ -69,6 +69,7 @@ def teach(space: Space, predict: Callable[[Codes], Array], num_hops: int, rng: n
         num_hops: M; longer modules are taught at the last hop.
         rng: draws them.
     """
+    topology = topology_of(space.spec)
     architectures = space.canonical(space.sample(NUM_TAUGHT, rng))
     parts, modules, start = [architectures], [], len(architectures)
     drawn = space.sample(DRAWS, rng)
@@ -79,13 +80,12 @@ def teach(space: Space, predict: Callable[[Codes], Array], num_hops: int, rng: n
             contexts = drawn[eligible_rows(drawn, group, space.spec)[:NUM_CONTEXTS]]
             if len(group) < 3 or not len(contexts):
                 continue
-            alone = module_contexts(group, space.spec)
+            alone = topology.contexts(group)
             rows = start + np.arange(len(alone) * len(group)).reshape(len(alone), len(group))
             start += rows.size
             parts += alone
             inside = predict(space.canonical(in_contexts(group, contexts, space.spec)))
             scores = inside.reshape(len(inside), len(group), len(contexts)).mean(2)
-            position, hop = module_sink(group, space.spec)
-            sink = position if space.spec.reads else len(group.positions) - 1
-            modules.append(TaughtModules(rows, sink, min(hop, num_hops), scores))
+            hop = min(topology.sink(group)[1], num_hops)
+            modules.append(TaughtModules(rows, topology.sink_place(group), hop, scores))
     return Taught(np.concatenate(parts), predict(architectures), tuple(modules))

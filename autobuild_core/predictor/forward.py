@@ -18,6 +18,7 @@ from autobuild_core.architectures.features import Codebook
 from autobuild_core.architectures.graphs import MEAN, Graphs, make_graphs
 from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.architectures.structure import structure_features
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.kernel import Layers, similarity
 
 Floats = NDArray[np.float32]
@@ -318,9 +319,9 @@ class Network:
         return Outputs(np.concatenate([p.scores for p in parts], 1), np.concatenate([p.graph_norms for p in parts], 2))
 
     def node_norms(self, codes: Codes, hop: int) -> Floats:
-        """(members, n, num_positions + num_states) norm of each node's embedding at a hop; NaN where it is absent."""
+        """(members, n, nodes of the topology) norm of each node's embedding at a hop; NaN where it is absent."""
         spec = self.codebook.spec
-        out = np.full((self.members, len(codes), spec.num_positions + spec.num_states), np.nan, np.float32)
+        out = np.full((self.members, len(codes), topology_of(spec).num_nodes), np.nan, np.float32)
 
         def place(chunk: Codes) -> Floats:
             graphs = make_graphs(chunk, spec)

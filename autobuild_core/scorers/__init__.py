@@ -12,6 +12,7 @@ from autobuild_core.architectures.module_table import describe_modules
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.ranges import with_ranges
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space
 from autobuild_core.targets.costs import CostModel
@@ -71,7 +72,7 @@ def default_groups(space: Space, max_length: int | None) -> list[ModuleGroup]:
 
 def window_count(space: Space, length: int) -> int:
     """Number of modules of a length; makes none of them."""
-    return sum(space.group_size(positions) for positions in space.window_positions(length))
+    return sum(space.group_size(positions) for positions in topology_of(space.spec).window_positions(length))
 
 
 def unit_groups(space: Space, evaluated: Codes | None = None) -> list[ModuleGroup]:

@@ -8,10 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from autobuild_core.architectures.graphs import make_graphs, module_contexts, module_sink
+from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated, eligible_rows
 from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.intervals import jackknife_half_width
@@ -276,7 +277,7 @@ class AutoBuildScorer(Scorer):
     def _module_features(self, group: ModuleGroup) -> Array:
         """(members, num_modules, dim) what each member sees of a module alone: graph embeddings of all hops, layers one-hot."""
         network, spec = self.predictor.network, self.predictor.spec
-        alone = module_contexts(group, spec)[0]
+        alone = topology_of(spec).contexts(group)[0]
         hot = (group.codes[:, :, None] == np.arange(len(spec.tokens))).reshape(len(group), -1).astype(float)
         parts = network.by_chunks(lambda codes: np.concatenate(network.pooled(make_graphs(codes, spec)), -1), alone)
         return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (network.members, *hot.shape))], -1).astype(float)
@@ -303,9 +304,9 @@ class AutoBuildScorer(Scorer):
         Modules longer than the last hop sees are scored at the last hop. Where the sink hears more than the module, the norm is
         the mean over what may stand there.
         """
-        network, spec = self.predictor.network, self.predictor.spec
-        sink, hop = module_sink(group, spec)
-        hop, contexts = min(hop, network.num_hops), module_contexts(group, spec)
+        network, topology = self.predictor.network, topology_of(self.predictor.spec)
+        sink, hop = topology.sink(group)
+        hop, contexts = min(hop, network.num_hops), topology.contexts(group)
         norms = np.mean([network.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
         spread = norms.std(1, keepdims=True)
         standard: Array = ((norms - norms.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).mean(0)

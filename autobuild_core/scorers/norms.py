@@ -6,8 +6,8 @@ from typing import final
 import numpy as np
 import pandas as pd
 
-from autobuild_core.architectures.graphs import module_contexts, module_sink
 from autobuild_core.architectures.modules import ModuleGroup, active_rows, eligible_rows
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.scorers._learned import Array, DataScorer, around, score_frame
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.population import pooled
@@ -29,19 +29,19 @@ class PublishedNorms(DataScorer):
     explained = "AutoBuild's own score as published: an order by magnitude at the module's hop, not an estimate of a mean"
 
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
-        network, values = self.predictor.network, self.evaluated.values
+        network, values, topology = self.predictor.network, self.evaluated.values, topology_of(self.predictor.spec)
         looked_at = self.evaluated.codes[:MOST_MOMENTS]  # by hash, hence at random
         moments: dict[int, tuple[Array, Array]] = {}
         frames = []
         for number, group in enumerate(groups):
-            sink, hop = module_sink(group, self.predictor.spec)
+            sink, hop = topology.sink(group)
             hop = min(hop, network.num_hops)
             if hop not in moments:
                 nodes = network.node_norms(looked_at, hop).astype(float)
                 nodes = nodes[:, ~np.isnan(nodes[0])]
                 moments[hop] = nodes.mean(1), np.maximum(nodes.std(1), 1e-12)
             mean, spread = moments[hop]
-            contexts = module_contexts(group, self.predictor.spec)
+            contexts = topology.contexts(group)
             alone = np.mean([network.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
             standard = pooled((alone - mean[:, None]) / spread[:, None], group)
             rows = eligible_rows(self.evaluated.codes, group, self.predictor.spec)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import module_rows, top_modules, with_room, with_values
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
+from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
+from autobuild_core.spaces._listed import reduced_spec
 
 PRODUCT_LIMIT = 20_000
 UNREDUCED_K, UNREDUCED_LIMIT = 100, 4_000  # modules a unit, and their combinations, from which the search of a whole space starts
@@ -31,13 +33,51 @@ class Built:
     frame: pd.DataFrame
 
 
+def reduce_space(modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False) -> Space:
+    """The space of the top K modules of each unit: a space like any other, whose codes are those of the whole one.
+
+    Source: AutoBuild, section 4. Of a range of numbers all its values are kept; a unit that may have no layer may stay empty.
+
+    Args:
+        modules: modules.parquet.
+        spec: the whole space.
+        top_k: modules of each unit.
+        lens: ranks them.
+        minimize: smaller targets are better.
+
+    Raises:
+        ConfigError: a unit that must have layers has no module with a score.
+    """
+    ranked = with_values(top_modules(modules, lens, minimize), spec)
+    kept = ranked[ranked["rank"] <= top_k]
+    token = {name: index for index, name in enumerate(spec.tokens)}
+    of_unit = [kept.loc[kept["unit_index"] == index, "layers"].map(json.loads) for index in range(len(spec.units))]
+    return load_space(reduced_spec(spec, [[tuple(map(token.__getitem__, layers)) for layers in own] for own in of_unit]))
+
+
+def read_reduced(text: str) -> Space:
+    """The space in the JSON of `reduced_space`.
+
+    Raises:
+        ConfigError: there is none in it.
+    """
+    try:
+        raw = json.loads(text)
+        spec = SpaceSpec.from_json(json.dumps(raw["spec"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"reduced space: got no spec that can be read ({type(error).__name__}), expected one.") from None
+    return load_space(spec)
+
+
 def reduced_space(
     modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False
 ) -> dict[str, Any]:
     """The product of the top K modules of each unit, ready for JSON; of a range of numbers all its values are kept.
 
     Returns:
-        {"space", "lens", "top_k", "size", "full_size", "units": [{"unit", "modules": [[token, ...], ...]}]}.
+        {"space", "lens", "top_k", "size", "full_size", "units": [{"unit", "modules": [[token, ...], ...]}], "spec"}; size
+        counts combinations before the rules of the space. "spec" is that of `reduce_space`, read back by `read_reduced`;
+        None where a unit has nothing to keep.
     """
     ranked = with_values(top_modules(modules, lens, minimize), spec)
     kept = ranked[ranked["rank"] <= top_k]
@@ -48,7 +88,11 @@ def reduced_space(
         counts.append(len(layers) + (0 in unit.depths))
         full.append(int((ranked["unit_index"] == index).sum()) + (0 in unit.depths))
     sizes = {"size": math.prod(counts), "full_size": math.prod(full)}
-    return {"space": spec.name, "lens": lens.value, "top_k": top_k} | sizes | {"units": units}
+    try:
+        reduced = json.loads(reduce_space(modules, spec, top_k, lens, minimize).spec.to_json())
+    except ConfigError:  # the whole product is empty, as its size says
+        reduced = None
+    return {"space": spec.name, "lens": lens.value, "top_k": top_k} | sizes | {"units": units, "spec": reduced}
 
 
 def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: Lens, minimize: bool) -> Codes:
@@ -115,6 +159,7 @@ def build(
     seed: int = 0,
     report: Callable[[float], None] = lambda share: None,
     start: Codes | None = None,
+    within: Space | None = None,
 ) -> Built:
     """The best distinct networks by the ensemble's prediction.
 
@@ -133,23 +178,30 @@ def build(
         seed: of the local search.
         report: hears the share that is done.
         start: (n, num_positions) architectures whose neighbourhoods are searched too, whether they were evaluated or not.
+        within: a reduced space that is searched in place of the whole one.
     """
     space, spec = predictor.space, predictor.spec
     refused = np.zeros(0, np.uint64) if allow_evaluated else np.unique(evaluated)
     if top_k is not None:
         return _best(predictor, product_codes(modules, spec, top_k, lens, predictor.minimize), refused, num, report)
-    codes = space.enumerate()
+    searched = space if within is None else within
+    codes = searched.enumerate()
     if codes is not None:
         return _best(predictor, codes, refused, num, report)
-    product = product_codes(modules, spec, None, lens, predictor.minimize)
+    if within is None:
+        product = product_codes(modules, spec, None, lens, predictor.minimize)
+    else:
+        product = within.sample(UNREDUCED_LIMIT, np.random.default_rng(seed))
     begun = product[:0] if start is None else start
+    if within is not None:
+        begun = begun[within.valid(begun)]
     kept, begun_with = max(num, IMPROVE_PARENTS), np.concatenate([product, begun])
     best = _best(predictor, begun_with, refused, kept, lambda share: report(share / 2))
     rng, known = np.random.default_rng(seed), np.concatenate([refused, space.hash_networks(begun_with)])
     for step in range(IMPROVE_ROUNDS):
         children = np.repeat(np.concatenate([best.codes, begun]), IMPROVE_CHILDREN, axis=0)
         for _ in range(1 + step % 2):  # one change a child, and two in every other round
-            children = space.mutate(children, rng)
+            children = searched.mutate(children, rng)
         best = _better_of(best, _best(predictor, children, known, kept), kept)
         known = np.union1d(known, space.hash_networks(children))
         report((1 + (step + 1) / IMPROVE_ROUNDS) / 2)

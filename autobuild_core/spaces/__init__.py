@@ -1,8 +1,8 @@
 """Search spaces: one file each. This base holds all that follows from a `SpaceSpec`; a space adds its encoding.
 
-Averages over a space are uniform over encodings as written: with variable depth, depth uniform per unit, then
-layers uniform. Where a unit has conditions, its parents are drawn first; forbidden combinations are drawn again. Folding
-equal networks never changes an encoding that the user gave.
+Averages over a space are uniform over encodings as written: with variable depth, depth uniform per unit, then layers
+uniform (of a unit that lists its modules, those of the depth). Where a unit has conditions, its parents are drawn first;
+forbidden combinations are drawn again. Folding equal networks never changes an encoding that the user gave.
 """
 
 import itertools
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from autobuild_core import registry
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import ArchitectureError, ConfigError
+from autobuild_core.spaces._listed import Listed
 from autobuild_core.spaces._rules import Mask, Rules
 
 ENUMERATION_LIMIT = 50_000
@@ -31,10 +33,13 @@ PROBES = 8  # architectures into which a module is put to see whether it can be 
 
 
 class Space(ABC):
-    """A search space of sequences, or of cells where its spec says what each position reads.
+    """A search space: what is valid, drawn, enumerated and changed; how data flows in it is its topology's matter.
 
     Args:
         spec: the space as data; spaces that are always the same take their `default_spec()`.
+
+    Raises:
+        ConfigError: the list of a unit's modules is not sound.
     """
 
     title: ClassVar[str]
@@ -43,6 +48,7 @@ class Space(ABC):
         self.spec = spec or self.default_spec()
         self.token_index = {token: i for i, token in enumerate(self.spec.tokens)}
         self.rules = Rules(self.spec)
+        self.listed = {index: Listed(unit) for index, unit in enumerate(self.spec.units) if unit.modules}
 
     @classmethod
     def default_spec(cls) -> SpaceSpec:
@@ -149,7 +155,7 @@ class Space(ABC):
         """
         if len(row) != self.spec.num_positions:
             raise ArchitectureError(f"architecture: got {len(row)} positions, expected {self.spec.num_positions}.")
-        for unit in self.spec.units:
+        for index, unit in enumerate(self.spec.units):
             layers = [row[p] for p in unit.positions]
             depth = sum(x != ABSENT for x in layers)
             if depth not in unit.depths or ABSENT in layers[:depth]:
@@ -161,13 +167,16 @@ class Space(ABC):
                     raise ArchitectureError(f"unit {unit.label}: got {self.spec.tokens[layer]}, expected one of {allowed}.")
             if unit.tied and len(set(layers[:depth])) > 1:
                 raise ArchitectureError(f"unit {unit.label}: got different layers, expected all alike.")
+            if index in self.listed and tuple(layers[:depth]) not in unit.modules:
+                got = ", ".join(self.spec.tokens[t] for t in layers[:depth]) or "no layer"
+                raise ArchitectureError(f"unit {unit.label}: got {got}, expected one of its {len(unit.modules)} modules.")
         if self.rules and (complaint := self.rules.complaint(row)):
             raise ArchitectureError(complaint)
         return row
 
     def valid(self, codes: Codes) -> Mask:
         """(n,) which rows of (n, num_positions) codes `check` accepts."""
-        valid: Mask = ~np.asarray(self.rules.blamed(codes).any(1), bool)
+        valid: Mask = ~np.asarray(self._broken(codes).any(1), bool)
         for unit in self.spec.units:
             layers = codes[:, list(unit.positions)]
             there = layers != ABSENT
@@ -178,6 +187,13 @@ class Space(ABC):
                 valid &= ((layers == layers[:, :1]) | ~there).all(1)
         return valid
 
+    def _broken(self, codes: Codes) -> Mask:
+        """(n, units) units that have a part in a broken rule, or layers that their list has not."""
+        broken = self.rules.blamed(codes)
+        for index, listed in self.listed.items():
+            broken[:, index] |= ~listed.contains(codes[:, list(self.spec.units[index].positions)])
+        return broken
+
     def describe(self, row: Codes) -> list[tuple[str, list[str]]]:
         """(unit label, its layer tokens) of every unit, for people."""
         tokens = self.spec.tokens
@@ -185,6 +201,8 @@ class Space(ABC):
 
     def unit_size(self, unit: UnitSpec) -> int:
         """Number of modules that can fill the unit."""
+        if unit.modules:
+            return len(unit.modules)
         if unit.tied:
             return sum(len(unit.tokens) if depth else 1 for depth in unit.depths)
         return sum(len(unit.tokens) ** depth for depth in unit.depths)
@@ -216,14 +234,18 @@ class Space(ABC):
         groups = []
         for depth in unit.depths:
             if depth:
-                layers = self._some_layers(unit, depth) if self.too_many(unit, depth) else self._layers(unit, depth)
+                layers = self._some_layers(unit, depth) if self.too_many(unit, depth) else self._modules(unit_index, depth)
                 groups.append(ModuleGroup(unit.positions[:depth], layers, unit_index))
         return self._possible(groups)
 
     @staticmethod
     def too_many(unit: UnitSpec, depth: int) -> bool:
         """Whether only some of a unit's modules of a depth are in `unit_modules`."""
-        return not unit.tied and len(unit.tokens) ** depth > MOST_OF_DEPTH
+        return not unit.tied and not unit.modules and len(unit.tokens) ** depth > MOST_OF_DEPTH
+
+    def _modules(self, index: int, depth: int) -> Codes:
+        """(m, depth) every module of a unit and depth."""
+        return self.listed[index].of_depth(depth) if index in self.listed else self._layers(self.spec.units[index], depth)
 
     @staticmethod
     def _some_layers(unit: UnitSpec, depth: int) -> Codes:
@@ -258,50 +280,36 @@ class Space(ABC):
             return np.repeat(np.array(unit.tokens, np.int16)[:, None], length, axis=1)
         return np.array(list(itertools.product(unit.tokens, repeat=length)), np.int16)
 
-    def window_positions(self, length: int) -> list[tuple[int, ...]]:
-        """Where windows of a length stand: at consecutive positions, in a cell at operations joined head to tail by data flow.
-
-        Where the depth varies they stay within a unit. A loose unit has none but its single layers.
-        """
-        owners = [self.spec.unit_of(p) for p in range(self.spec.num_positions)]
-        if self.spec.reads:
-            paths: list[tuple[int, ...]] = [(p,) for p in range(self.spec.num_positions)]
-            for _ in range(length - 1):
-                paths = [(*path, p) for path in paths for p, read in enumerate(self.spec.reads) if read == owners[path[-1]]]
-            return paths
-        found = []
-        crossing = all(unit.loose or unit.depths == (len(unit.positions),) for unit in self.spec.units)
-        for start in range(self.spec.num_positions + 1 - length):
-            inside = set(owners[start : start + length])
-            loose = any(self.spec.units[owner].loose for owner in inside)
-            if length == 1 or (not loose and (crossing or len(inside) == 1)):
-                found.append(tuple(range(start, start + length)))
-        return found
-
     def windows(self, length: int) -> list[ModuleGroup]:
-        """Every module at the `window_positions` of a length."""
-        groups = []
-        for positions in self.window_positions(length):
-            owners = [self.spec.units[self.spec.unit_of(p)] for p in positions]
+        """Every module at the topology's `window_positions` of a length."""
+        groups, topology = [], topology_of(self.spec)
+        for positions in topology.window_positions(length):
             whole = [i for i, u in enumerate(self.spec.units) if u.positions == positions and u.depths == (length,)]
-            unit = whole[0] if whole and not self.spec.reads else None  # a cell's unit is scored at its sum, a window is not
-            groups.append(ModuleGroup(positions, self._window_layers(owners), unit))
-        return self._possible(groups)
+            unit = whole[0] if whole and topology.window_is_unit(whole[0]) else None
+            groups.append(ModuleGroup(positions, self._window_layers(positions), unit))
+        return self._possible([group for group in groups if len(group)])
 
     def group_size(self, positions: tuple[int, ...]) -> int:
         """Number of modules that can stand at these positions, all of them present."""
         sizes = []
-        for unit in self.spec.units:
-            inside = sum(p in unit.positions for p in positions)
-            sizes.append(len(unit.tokens) ** (min(inside, 1) if unit.tied else inside))
+        for index, unit in enumerate(self.spec.units):
+            places = [unit.positions.index(p) for p in positions if p in unit.positions]
+            if index in self.listed and places:
+                sizes.append(len(self.listed[index].at(places)))
+            else:
+                sizes.append(len(unit.tokens) ** (min(len(places), 1) if unit.tied else len(places)))
         return math.prod(sizes)
 
-    def _window_layers(self, owners: list[UnitSpec]) -> Codes:
+    def _window_layers(self, positions: tuple[int, ...]) -> Codes:
         """(m, length) every sequence that the units owning each position allow."""
         parts = []
-        for unit, run in itertools.groupby(owners, key=lambda o: o):
-            parts.append([tuple(row) for row in self._layers(unit, len(list(run)))])
-        return np.array([sum(combination, ()) for combination in itertools.product(*parts)], np.int16)
+        for index, run in itertools.groupby(positions, key=self.spec.unit_of):
+            places = [self.spec.units[index].positions.index(p) for p in run]
+            listed = self.listed.get(index)
+            layers = self._layers(self.spec.units[index], len(places)) if listed is None else listed.at(places)
+            parts.append([tuple(row) for row in layers])
+        every = [sum(combination, ()) for combination in itertools.product(*parts)]
+        return np.array(every, np.int16).reshape(-1, len(positions))
 
     def sample(self, num: int, rng: np.random.Generator) -> Codes:
         """(num, num_positions) independent draws, uniform over encodings (depth uniform, then layers uniform).
@@ -333,14 +341,21 @@ class Space(ABC):
         """
         codes = np.full((num, self.spec.num_positions), ABSENT, np.int16)
         for index, unit in enumerate(self.spec.units):
-            width = len(unit.positions)
-            layers = rng.choice(np.array(unit.tokens, np.int16), size=(num, 1 if unit.tied else width))
-            depth = rng.choice(np.array(self._drawn_depths(index)), size=(num, 1))
-            inside = np.arange(width) < depth
+            layers = self._draw_unit(index, num, rng)
             if index in self.rules.conditions and not active:
-                inside &= self.rules.active(codes, index)[:, None]
-            codes[:, list(unit.positions)] = np.where(inside, np.broadcast_to(layers, (num, width)), ABSENT)
+                layers = np.where(self.rules.active(codes, index)[:, None], layers, ABSENT)
+            codes[:, list(unit.positions)] = layers
         return codes
+
+    def _draw_unit(self, index: int, num: int, rng: np.random.Generator) -> Codes:
+        """(num, positions of the unit) layers of a unit, depth uniform, then modules of the depth uniform."""
+        unit, depths = self.spec.units[index], self._drawn_depths(index)
+        if index in self.listed:
+            return self.listed[index].draw(num, depths, rng)
+        width = len(unit.positions)
+        layers = rng.choice(np.array(unit.tokens, np.int16), size=(num, 1 if unit.tied else width))
+        depth = rng.choice(np.array(depths), size=(num, 1))
+        return np.where(np.arange(width) < depth, np.broadcast_to(layers, (num, width)), np.int16(ABSENT))
 
     def _drawn_depths(self, index: int) -> tuple[int, ...]:
         """The depths that a unit is drawn with: where it has conditions and they hold, those with layers."""
@@ -363,6 +378,8 @@ class Space(ABC):
     def _fillings(self, index: int) -> Codes:
         """(m, positions of the unit) every module of a unit, and no layers at all where that may be."""
         unit, rows = self.spec.units[index], []
+        if index in self.listed:
+            return self.listed[index].rows.copy()
         for depth in filter(None, unit.depths):
             layers = self._layers(unit, depth)
             block = np.full((len(layers), len(unit.positions)), ABSENT, np.int16)
@@ -413,36 +430,52 @@ class Space(ABC):
         """(n,) probability of each encoding's layers in a unit, those of earlier units given, under `_draw`."""
         unit, drawn = self.spec.units[index], self._drawn_depths(index)
         depths = (codes[:, list(unit.positions)] != ABSENT).sum(1)
-        per_depth = {d: 1 if unit.tied or not d else len(unit.tokens) ** (d - 1) for d in unit.depths}
-        choices = np.array([len(unit.tokens) * per_depth.get(d, 1) if d else 1 for d in range(len(unit.positions) + 1)])
+        choices = np.array([self._num_modules(index, depth) for depth in range(len(unit.positions) + 1)])
         alike = np.where(depths > 0, len(drawn), 1) if index in self.rules.conditions else len(drawn)
         probability: NDArray[np.float64] = 1 / (alike * choices[depths])
         return probability
 
-    def complete(self, codes: Codes, kept: Mask, rng: np.random.Generator) -> tuple[Codes, Mask]:
-        """Mends rows after modules were put into them, so that they keep to all rules.
+    def _num_modules(self, index: int, depth: int) -> int:
+        """Number of modules of a unit with so many layers, at least 1."""
+        unit = self.spec.units[index]
+        if not depth:
+            return 1
+        if index in self.listed:
+            return max(self.listed[index].num_of_depth(depth), 1)
+        free: int = 1 if unit.tied or depth not in unit.depths else depth
+        num: int = len(unit.tokens) ** free
+        return num
 
-        Units with layers against their conditions lose them, units without layers although their conditions hold are drawn; then
-        units that have a part in a broken rule are drawn anew, and at last all of them. What is kept is never changed.
+    def complete(self, codes: Codes, kept: Mask, rng: np.random.Generator) -> tuple[Codes, Mask]:
+        """Mends rows after modules were put into them, so that they keep to all rules and to the lists of units.
+
+        A unit with a list takes the module that has what was put in and changes the fewest other layers. Units with layers
+        against their conditions lose them, units without layers although their conditions hold are drawn; then units that
+        have a part in a broken rule are drawn anew, and at last all of them. What is kept is never changed.
 
         Args:
             codes: (n, num_positions).
-            kept: (num_positions,), or (n, num_positions), what was put in; its whole unit is kept.
+            kept: (num_positions,), or (n, num_positions), what was put in; its whole unit is kept, unless it has a list.
             rng: draws what is missing.
 
         Returns:
             (codes, (n,) which rows are mended); rows that cannot be mended are as they were given.
         """
-        mended: Mask = ~np.asarray(self.rules.blamed(codes).any(1), bool)
+        mended: Mask = ~np.asarray(self._broken(codes).any(1), bool)
         if mended.all():
             return codes, mended
         out, units = codes.copy(), [list(unit.positions) for unit in self.spec.units]
         left = np.flatnonzero(~mended)
         rows = codes[left]
-        held = np.stack([np.broadcast_to(kept, codes.shape)[left][:, columns].any(1) for columns in units], 1)
+        own = np.broadcast_to(kept, codes.shape)[left]
+        held = np.stack([own[:, columns].any(1) for columns in units], 1)
+        for index, listed in self.listed.items():
+            some = np.flatnonzero(held[:, index] & ~listed.contains(rows[:, units[index]]))
+            place = some[:, None], np.array(units[index])
+            rows[place] = listed.around(rows[place], own[place], rng)
         for attempt in range(COMPLETIONS):
             fresh = self._draw(len(left), rng, active=True)
-            anew = (self.rules.blamed(rows) if attempt <= LOCAL else np.ones_like(held)) & ~held & (attempt > 0)
+            anew = (self._broken(rows) if attempt <= LOCAL else np.ones_like(held)) & ~held & (attempt > 0)
             for index, columns in enumerate(units):
                 rows[:, columns] = np.where(anew[:, [index]], fresh[:, columns], rows[:, columns])
                 if index in self.rules.conditions:
@@ -450,7 +483,7 @@ class Space(ABC):
                     there = self.rules.active(rows, index)[:, None]
                     right = np.where(there, fresh[:, columns], ABSENT)
                     rows[:, columns] = np.where(wrong[:, None], right, rows[:, columns])
-            done = ~self.rules.blamed(rows).any(1)
+            done = ~self._broken(rows).any(1)
             out[left[done]], mended[left[done]] = rows[done], True
             left, rows, held = left[~done], rows[~done], held[~done]
             if not len(left):
@@ -460,7 +493,8 @@ class Space(ABC):
     def mutate(self, codes: Codes, rng: np.random.Generator) -> Codes:
         """(n, num_positions) neighbours: in one random unit of each row one layer, or the depth, is drawn anew.
 
-        Where rules connect it with other units, these follow; a unit whose conditions do not hold stays empty.
+        A unit with a list gets one of its modules. Where rules connect it with other units, these follow; a unit whose
+        conditions do not hold stays empty.
         """
         fresh, out = self._draw(len(codes), rng, active=True), codes.copy()
         chosen = rng.integers(len(self.spec.units), size=len(codes))
@@ -470,7 +504,7 @@ class Space(ABC):
             for row in np.flatnonzero((chosen == index) & self.rules.active(codes, index)):
                 depth = int((codes[row, columns] != ABSENT).sum())
                 new_depth = int((fresh[row, columns] != ABSENT).sum())
-                if unit.tied or not depth or not new_depth:
+                if unit.tied or unit.modules or not depth or not new_depth:
                     out[row, columns] = fresh[row, columns]
                 elif change_depth[row] and len(unit.depths) > 1:
                     layers = np.where(codes[row, columns] == ABSENT, rng.choice(unit.tokens, len(columns)), codes[row, columns])

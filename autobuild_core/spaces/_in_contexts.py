@@ -10,8 +10,9 @@ from autobuild_core.spaces import load_space
 def in_contexts(group: ModuleGroup, contexts: Codes, spec: SpaceSpec) -> Codes:
     """(num_modules * contexts, num_positions) every module of a group put into every context, contexts inside.
 
-    The other layers of tied units that a window lies in get the window's layer. Where the space has rules, what does not go with
-    a module is drawn anew; a context in which a module cannot be gives way to another one of the same module.
+    The other layers of tied units that a window lies in get the window's layer. Where the space has rules, or units that list
+    their modules, what does not go with a module is drawn anew; a context in which a module cannot be gives way to another
+    one of the same module.
     """
     codes = np.tile(contexts, (len(group), 1))
     codes[:, list(group.positions)] = np.repeat(group.codes, len(contexts), axis=0)
@@ -20,7 +21,8 @@ def in_contexts(group: ModuleGroup, contexts: Codes, spec: SpaceSpec) -> Codes:
         if unit.tied and inside and group.unit is None:
             columns = list(unit.positions)
             codes[:, columns] = np.where(codes[:, columns] == ABSENT, ABSENT, codes[:, inside[:1]])
-    return _mended(codes, group, spec) if spec.conditions or spec.forbidden else codes
+    ruled = spec.conditions or spec.forbidden or any(unit.modules for unit in spec.units)
+    return _mended(codes, group, spec) if ruled else codes
 
 
 def _mended(codes: Codes, group: ModuleGroup, spec: SpaceSpec) -> Codes:

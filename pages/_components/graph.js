@@ -35,9 +35,10 @@ function items(box) {
 }
 
 function place(box) {
-  // Chains close up where blocks are folded; lines of units below a shortened one move up. Cells stand where Python put them.
+  // Chains close up where blocks are folded; lines of units below a shortened one move up. Graphs that are
+  // placed freely stand where Python put them.
   const all = items(box), { data } = box;
-  if (!data.cell) {
+  if (!data.free) {
     const lines = new Map();
     for (const unit of data.units) {
       const own = data.slots.filter((slot) => slot.unit === unit);
@@ -91,9 +92,9 @@ function draw(box) {
   root.querySelector(".fold").hidden = !data.folds.length;
   root.querySelector(".fold").textContent = box.open.size < data.folds.length ? "Unfold" : "Fold";
   box.extent = bounds(box, box.items, 16);
-  if (data.cell) box.extent.x0 = Math.min(box.extent.x0, -data.size.radius - 16); // the input stands at 0
-  box.extent.y0 -= data.cell ? 0 : 22;
-  const tall = box.extent.y1 - box.extent.y0, least = Math.min(Math.max((data.cell ? 0.8 : 0.62) * tall, 250), data.cell ? 400 : 300);
+  if (data.input) box.extent.x0 = Math.min(box.extent.x0, -data.size.radius - 16); // the input stands at 0
+  box.extent.y0 -= box.frames.every((frame) => frame.circle) ? 0 : 22;
+  const tall = box.extent.y1 - box.extent.y0, least = Math.min(Math.max((data.free ? 0.8 : 0.62) * tall, 250), data.free ? 400 : 300);
   box.canvas.style.height = `clamp(${least}px, calc(100vh - ${data.above}px), ${Math.max(Math.min(1.25 * tall + 20, 720), least)}px)`;
   paint(box);
 }
@@ -104,19 +105,20 @@ function drawFrames(box) {
   for (const unit of data.units) {
     const own = box.items.filter((item) => item.unit === unit);
     if (!own.length) continue;
+    const circle = own.find((item) => item.kind === "sum"); // it names its unit
     const loose = data.loose.includes(unit), b = bounds(box, own, loose ? 3 : 10);
     const group = make("g", {}, layer);
     const rect = make("rect", { class: loose ? "frame loose" : "frame", x: b.x0, y: b.y0, width: b.x1 - b.x0, height: b.y1 - b.y0, rx: 8 }, group);
-    const title = make("text", { class: "frame-name", x: b.x0 + 4, y: b.y0 - 6 }, group, data.cell ? "" : loose ? short(unit, own[0].nodes.length > 1 ? 28 : 15) : unit);
+    const title = make("text", { class: "frame-name", x: b.x0 + 4, y: b.y0 - 6 }, group, circle ? "" : loose ? short(unit, own[0].nodes.length > 1 ? 28 : 15) : unit);
     if (loose) make("title", {}, title, unit);
     const value = make("text", { class: "frame-value", x: b.x1 - 4, y: b.y0 - 6 }, group);
     if (own[0].nodes.length > 1) {
       const step = (data.size.width + data.size.gap) / 2;
-      own[0].nodes.forEach((node, i) => make("text", { class: "side-name", x: own[0].x + (i ? step : -step), y: b.y0 - 6 }, group, data.cell ? "" : node.side));
-      if (!data.cell) group.querySelector(".frame-name").setAttribute("y", b.y0 - (loose ? 19 : 22));
+      own[0].nodes.forEach((node, i) => make("text", { class: "side-name", x: own[0].x + (i ? step : -step), y: b.y0 - 6 }, group, circle ? "" : node.side));
+      if (!circle) group.querySelector(".frame-name").setAttribute("y", b.y0 - (loose ? 19 : 22));
       value.setAttribute("y", b.y0 - 22);
     }
-    box.frames.push({ unit, rect, value, own });
+    box.frames.push({ unit, rect, value, own, circle });
     for (const fold of data.folds) if ((box.data.folded || box.folding) && box.open.has(fold.id) && own.some((item) => item.id === fold.slots[0])) drawFoldBack(box, fold, own, group);
   }
 }
@@ -132,7 +134,7 @@ function drawFoldBack(box, fold, own, group) {
 
 function border(box, item, toward) {
   const dx = toward.x - item.x, dy = toward.y - item.y, size = half(box, item);
-  const round = item.kind !== "layer" && item.nodes.length < 2;
+  const round = ["sum", "input"].includes(item.kind) && item.nodes.length < 2;
   const share = round ? size.w / Math.max(Math.hypot(dx, dy), 1e-9) : Math.min(dx ? size.w / Math.abs(dx) : Infinity, dy ? size.h / Math.abs(dy) : Infinity);
   return { x: item.x + dx * share, y: item.y + dy * share };
 }
@@ -140,7 +142,7 @@ function border(box, item, toward) {
 function drawEdges(box) {
   const { data, root } = box, layer = root.querySelector(".edges");
   const owner = new Map(box.items.flatMap((item) => item.members.map((id) => [id, item])));
-  if (data.cell) {
+  if (data.input) {
     const start = { x: 0, y: 0, kind: "input", nodes: [{}] };
     owner.set("input", start);
     const group = make("g", { class: "input" }, root.querySelector(".frames"));
@@ -156,8 +158,8 @@ function drawEdges(box) {
 
 function paths(box, a, b) {
   const ha = half(box, a), hb = half(box, b), { data } = box, pair = b.nodes.length > 1;
-  if (data.cell) {
-    const bend = b.kind === "layer" && Math.abs(b.y - a.y) > 20;
+  if (data.free) {
+    const bend = b.kind !== "sum" && Math.abs(b.y - a.y) > 20;
     const via = bend ? { x: a.x + (b.x - a.x) * 0.22, y: b.y } : undefined;
     const s = border(box, a, via || b), e = border(box, b, via || a);
     return [via ? `M${s.x},${s.y} Q${via.x},${via.y} ${e.x},${e.y}` : `M${s.x},${s.y} L${e.x},${e.y}`];
@@ -259,8 +261,8 @@ function paint(box) {
     const ink = known ? colours.ink[own] : "var(--st-text-color)";
     for (const text of [element.name, element.value, element.corner]) text.style.fill = ink;
     group.style.color = ink;
-    element.value.textContent = known && !(whole && item.kind === "layer") ? colours.value[own] : "";
-    const corner = item.kind === "layer" && item.nodes.length < 2 ? node.corner : "";
+    element.value.textContent = known && !(whole && item.kind !== "sum") ? colours.value[own] : "";
+    const corner = item.kind !== "sum" && item.nodes.length < 2 ? node.corner : "";
     element.corner.textContent = corner;
     const both = corner && element.value.textContent;
     element.value.setAttribute("x", both ? -data.size.width / 2 + 7 : 0);
@@ -281,20 +283,20 @@ function paint(box) {
 const owns = (element, id) => Boolean(id) && element.item.fold && element.item.members.some((slot) => id === slot || id === `${element.node.side}:${slot}`);
 
 function paintFrames(box, whole, colours) {
-  for (const { rect, value, own } of box.frames) {
+  for (const { rect, value, own, circle } of box.frames) {
     const records = own[0].nodes.map((node) => recordOf(box, node));
     const known = whole && records.every((one) => one >= 0);
     rect.classList.toggle("whole", known);
     rect.style.fill = known && records.length < 2 ? colours.fill[records[0]] : "";
     rect.style.fillOpacity = known && records.length < 2 ? 0.35 : "";
-    value.textContent = known && !box.data.cell ? records.map((one) => colours.value[one]).join(" | ") : "";
+    value.textContent = known && !circle ? records.map((one) => colours.value[one]).join(" | ") : "";
   }
 }
 
 function paintPill(box, item, whole) {
   const number = item.change[box.stop], { group, rect, text } = item.pill, change = box.data.changes[box.lens];
-  const first = box.items.find((one) => one.unit === item.unit);
-  const hidden = number < 0 || (whole && (box.data.cell ? item.kind !== "sum" : item !== first));
+  const own = box.items.filter((one) => one.unit === item.unit), shown = own.find((one) => one.kind === "sum") || own[0];
+  const hidden = number < 0 || (whole && item !== shown);
   group.style.display = hidden ? "none" : "";
   if (hidden) return;
   const paintOf = change[themeOf(box)];

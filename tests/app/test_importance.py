@@ -158,7 +158,7 @@ def test_paths_and_sums_of_a_cell_are_found(in_state: Workspace, places: tuple[s
 @pytest.mark.parametrize("show", ["pair", "best"])
 def test_cells_side_by_side_and_on_average(in_state: Workspace, show: str) -> None:
     data = shown(open_page("importance", show=show), f"graph_{show}")
-    assert data["cell"] and [slot["kind"] for slot in data["slots"]].count("sum") == 3
+    assert data["free"] and data["input"] and [slot["kind"] for slot in data["slots"]].count("sum") == 3
 
 
 @FINISHED
@@ -169,11 +169,11 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
     index = drawing.module_index(modules)
     for stop in range(len(data["stops"]) - 1):
         lines = {position: line for position, line, _ in drawing.node_lines(modules, index, spec, codes, stop)}
-        names = {
+        called = {
             label: module_name(*modules.loc[lines[p], ["positions", "layers"]]) for p, label in enumerate(spec.position_labels)
         }
         sent = {slot["id"]: data["records"]["name"][slot["nodes"][0]["of"][stop]] for slot in data["slots"]}
-        assert sent == names
+        assert sent == called
     assert data["stops"][-1]["name"] == graph.stop_name(graph.WHOLE)
 
 

@@ -1,6 +1,7 @@
 """What every space must do; a new file in spaces/ is tested by itself."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from autobuild_core import registry
 from autobuild_core.architectures.records import ABSENT, SpaceSpec
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.spaces import Space, load_space, space_named
+from autobuild_core.spaces._listed import reduced_spec
 from tests.flat_spaces import infer_spec
 
 FRAME = pd.DataFrame({"b0_k": [3, 5], "b0_e": [1, 6], "b0_l": [0, 2], "b1_k": [3, 5], "b1_e": [1, 6], "b1_l": [1, 3]})
@@ -18,8 +20,21 @@ FRAME = pd.DataFrame({"b0_k": [3, 5], "b0_e": [1, 6], "b0_l": [0, 2], "b1_k": [3
 PLAIN = pd.DataFrame({"stem": ["a", "b", "a"], "width": [8, 16, 24], "act": ["relu", "relu", "gelu"]})
 
 
-@pytest.fixture(params=[*registry.names("spaces"), "plain columns"])
+def some_of(whole: Space, wanted: Callable[[int, tuple[int, ...]], bool] = lambda unit, layers: sum(layers) % 3 > 0) -> Space:
+    """The reduced space of some modules of each unit."""
+    kept = []
+    for unit in range(len(whole.spec.units)):
+        every = [tuple(row) for group in whole.unit_modules(unit) for row in group.codes.tolist()]
+        kept.append([layers for layers in every if wanted(unit, layers)])
+    return load_space(reduced_spec(whole.spec, kept))
+
+
+@pytest.fixture(params=[*registry.names("spaces"), "plain columns", "reduced blocks", "reduced cells"])
 def space(request: pytest.FixtureRequest) -> Space:
+    if request.param == "reduced blocks":
+        return some_of(load_space(infer_spec(FRAME, list(FRAME))))
+    if request.param == "reduced cells":
+        return some_of(space_named("nas_bench_201"), lambda unit, layers: 0 not in layers)  # all of them are live
     if request.param == "plain columns":
         return load_space(infer_spec(PLAIN, list(PLAIN)))
     try:
@@ -37,7 +52,8 @@ def test_the_spec_is_sound_and_survives_json(space: Space) -> None:
     for values in spec.attributes.values():
         assert len(values) == len(spec.tokens)
     for unit in spec.units:
-        assert list(unit.depths) == sorted(set(unit.depths)) and max(unit.depths) == len(unit.positions)
+        assert list(unit.depths) == sorted(set(unit.depths)) and max(unit.depths) <= len(unit.positions)
+        assert unit.modules or max(unit.depths) == len(unit.positions)
         assert set(unit.tokens) <= set(range(len(spec.tokens)))
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from autobuild_core.architectures.features import JOINT, make_codebook
-from autobuild_core.architectures.graphs import chain_graphs, make_graphs
+from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT, SpaceSpec, UnitSpec
+from autobuild_core.architectures.topologies._in_order import chain_graphs
 from autobuild_core.spaces import Space, space_named
 from tests.flat_spaces import loose_space
 from tests.learning import chain_space, flat_space

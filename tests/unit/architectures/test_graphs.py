@@ -4,15 +4,13 @@ import numpy as np
 
 from autobuild_core.architectures.graphs import (
     MEAN,
-    chain_graphs,
     hops_that_differ,
     make_graphs,
-    module_codes,
-    module_contexts,
-    module_sink,
 )
-from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.modules import ModuleGroup, module_codes
 from autobuild_core.architectures.records import ABSENT, SpaceSpec, UnitSpec
+from autobuild_core.architectures.topologies import topology_of
+from autobuild_core.architectures.topologies._in_order import chain_graphs
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import loose_space, mixed_space
 
@@ -87,13 +85,13 @@ def test_operations_of_nas_bench_201_hear_those_that_enter_the_node_they_read() 
 def test_sinks_and_contexts_of_modules() -> None:
     """A unit is scored at its sum at hop 1; where the last operation hears one beside the module, each layer may stand there."""
     pairs = {group.positions: group for group in CELL.windows(2)}
-    assert module_sink(pairs[0, 2], CELL.spec) == (2, 1) and len(module_contexts(pairs[0, 2], CELL.spec)) == 1
-    contexts = module_contexts(pairs[1, 5], CELL.spec)  # 0>2, 2>3: 1>2 is heard too
+    assert topology_of(CELL.spec).sink(pairs[0, 2]) == (2, 1) and len(topology_of(CELL.spec).contexts(pairs[0, 2])) == 1
+    contexts = topology_of(CELL.spec).contexts(pairs[1, 5])  # 0>2, 2>3: 1>2 is heard too
     assert [context[7].tolist() for context in contexts] == [[A, 1, other, A, A, 2] for other in range(5)]
     unit = CELL.unit_modules(2)[0]
-    assert module_sink(unit, CELL.spec) == (8, 1) and len(module_contexts(unit, CELL.spec)) == 1
+    assert topology_of(CELL.spec).sink(unit) == (8, 1) and len(topology_of(CELL.spec).contexts(unit)) == 1
     single = CELL.windows(1)[5]
-    assert module_sink(single, CELL.spec) == (5, 0) and len(module_contexts(single, CELL.spec)) == 1
+    assert topology_of(CELL.spec).sink(single) == (5, 0) and len(topology_of(CELL.spec).contexts(single)) == 1
 
 
 def test_a_set_has_no_arrows_and_every_node_hears_the_mean() -> None:

@@ -269,8 +269,8 @@ class TestShown:
         shown = [note.text for note in figure.layout.annotations if note.x == 0]
         lowest = [one.text.removeprefix("dropout=").partition(" to ")[0] for one in ranges_of(space.spec)[0]]
         assert shown == [f"≥{low}" for low in lowest]
-        names = [module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
-        assert names[0] == "dropout: " + ranges_of(space.spec)[0][0].text.removeprefix("dropout=")
+        called = [module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
+        assert called[0] == "dropout: " + ranges_of(space.spec)[0][0].text.removeprefix("dropout=")
 
     def test_architectures_get_exact_values(self, scored: Scored) -> None:
         space, table, modules, _ = scored

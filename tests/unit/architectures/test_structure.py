@@ -8,12 +8,12 @@ from autobuild_core.architectures.structure import (
     WEIGHT,
     layer_pairs,
     one_hot,
-    path_features,
     structure_features,
     structure_kinds,
     structure_scale,
     token_counts,
 )
+from autobuild_core.architectures.topologies.cell import path_features
 from autobuild_core.spaces import space_named
 from tests.flat_spaces import mixed_space
 from tests.learning import chain_space, flat_space

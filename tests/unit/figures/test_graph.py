@@ -245,7 +245,7 @@ class TestFolds:
         tokens = spec.tokens
         modules = pd.DataFrame([module([label], [tokens[3]], 0.5) for label in spec.position_labels])
         data = graph.one_graph(source(modules, spec), np.full(6, 3, np.int16)).data
-        assert data["cell"] and data["folds"] == []
+        assert data["free"] and data["input"] and data["folds"] == []
         assert [slot["kind"] for slot in data["slots"]].count("sum") == 3
         assert ["input", "0>1"] in data["edges"] and ["0>1", "node 1"] in data["edges"]
         assert sum(len(slot["nodes"][0]["of"]) for slot in data["slots"]) == 2 * 9  # a sum without a module is drawn all the same

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from autobuild_core.architectures.features import make_codebook
-from autobuild_core.architectures.graphs import module_contexts, module_sink
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.distillation import NUM_MODULES, NUM_TAUGHT, Taught, teach
 from autobuild_core.predictor.forward import Network
 from autobuild_core.predictor.model import ModelConfig
@@ -43,9 +43,9 @@ def test_modules_are_whole_units_alone_and_their_scores_means_over_shared_contex
         codes = taught.codes[modules.rows[0]][:, columns]
         assert len(codes) == min(len(group), NUM_MODULES) == len(np.unique(codes, axis=0))
         chosen = ModuleGroup(group.positions, codes, group.unit)
-        for alone, rows in zip(module_contexts(chosen, space.spec), modules.rows, strict=True):
+        for alone, rows in zip(topology_of(space.spec).contexts(chosen), modules.rows, strict=True):
             assert np.array_equal(taught.codes[rows], alone)
-        assert modules.hop == module_sink(group, space.spec)[1]
+        assert modules.hop == topology_of(space.spec).sink(group)[1]
         if name == "chain":  # elsewhere canonical encodings change layers, and so their worth
             own = np.full((len(codes), space.spec.num_positions), ABSENT, np.int16)
             own[:, columns] = codes

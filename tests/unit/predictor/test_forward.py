@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from autobuild_core.architectures.features import make_codebook
-from autobuild_core.architectures.graphs import Graphs, make_graphs, module_codes, module_contexts, module_sink
-from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.graphs import Graphs, make_graphs
+from autobuild_core.architectures.modules import ModuleGroup, module_codes
 from autobuild_core.architectures.records import ABSENT
 from autobuild_core.architectures.structure import structure_features
+from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor import forward as network_file
 from autobuild_core.predictor.forward import RANDOM, SOLVED, Network
 from autobuild_core.predictor.kernel import similarity
@@ -206,7 +207,7 @@ def test_node_norms_stand_at_their_positions_and_a_graph_norm_is_their_mean(spac
     network, codes = random_network(space.spec), space.sample(20, np.random.default_rng(3))
     for hop in range(5):
         norms = network.node_norms(codes, hop)
-        assert norms.shape == (3, 20, space.spec.num_positions + space.spec.num_states)
+        assert norms.shape == (3, 20, topology_of(space.spec).num_nodes)
         assert (np.isnan(norms[..., : space.spec.num_positions]) == (codes == ABSENT)).all()
         np.testing.assert_allclose(np.nanmean(norms, axis=2), network.predict(codes).graph_norms[:, hop], rtol=1e-4)
 
@@ -241,10 +242,10 @@ def cell_groups() -> list[ModuleGroup]:
 @pytest.mark.parametrize("group", cell_groups(), ids=lambda g: f"{g.positions} {g.unit}")
 def test_a_module_of_a_cell_has_the_norm_it_has_inside_any_cell(group: ModuleGroup) -> None:
     """Alone, where it is all that its sink hears; else with the same operation where its sink hears another."""
-    rng, (sink, hop) = np.random.default_rng(5), module_sink(group, CELL.spec)
+    rng, (sink, hop) = np.random.default_rng(5), topology_of(CELL.spec).sink(group)
     network, columns = random_network(CELL.spec), list(group.positions)
     group = ModuleGroup(group.positions, group.codes[rng.permutation(len(group))[:10]], group.unit)
-    contexts = module_contexts(group, CELL.spec)
+    contexts = topology_of(CELL.spec).contexts(group)
     assert len(contexts) == (5 if group.positions in {(1, 5), (2, 5), (0, 2, 5)} else 1)
     free = [p for p in range(6) if p not in columns and (contexts[0][:, p] != ABSENT).all()]
     for alone in contexts:
@@ -256,9 +257,9 @@ def test_a_module_of_a_cell_has_the_norm_it_has_inside_any_cell(group: ModuleGro
 
 def test_one_hop_more_hears_what_is_not_the_units() -> None:
     network, unit = random_network(CELL.spec), CELL.unit_modules(2)[0]
-    alone, inside = module_contexts(unit, CELL.spec)[0], CELL.sample(len(unit), np.random.default_rng(6))
+    alone, inside = topology_of(CELL.spec).contexts(unit)[0], CELL.sample(len(unit), np.random.default_rng(6))
     inside[:, 3:] = unit.codes
-    sink, hop = module_sink(unit, CELL.spec)
+    sink, hop = topology_of(CELL.spec).sink(unit)
     difference = [network.node_norms(inside, h)[:, :, sink] - network.node_norms(alone, h)[:, :, sink] for h in (hop, hop + 1)]
     assert np.abs(difference[0]).max() < 1e-4 < 1e-2 < np.abs(difference[1]).max()
 

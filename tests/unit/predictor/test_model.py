@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATv2Conv
 
 from autobuild_core.architectures.features import make_codebook
-from autobuild_core.architectures.graphs import Graphs, chain_graphs, make_graphs
+from autobuild_core.architectures.graphs import Graphs, make_graphs
 from autobuild_core.architectures.records import ABSENT
+from autobuild_core.architectures.topologies._in_order import chain_graphs
 from autobuild_core.predictor.model import Batch, Encoded, FeatureEmbedding, GATv2, ModelConfig, NodeNorm, Predictor
 from autobuild_core.spaces import Space, space_named
 from tests.learning import encoded, flat_space, random_weights
