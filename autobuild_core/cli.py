@@ -1,11 +1,12 @@
 """The same pipeline as the pages, without a browser: inspect, train, predict, score, build, suggest, report, verify.
 
 Progress goes to standard error, one JSON object to standard output at the end. Exit status 0; 2 for what the user
-can mend, with one clear sentence; 130 when interrupted, with what was finished kept.
+can mend, with one clear sentence; 130 when interrupted, with what was finished kept; 141 when nobody reads on (`| head`).
 """
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 LINE_SECONDS = 3.0
 
 
@@ -385,7 +386,24 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns the exit status."""
+    """Runs one command; returns the exit status. Ends quietly where its reader has enough (`| head`).
+
+    Source: Python's documentation of the module signal, "Note on SIGPIPE".
+    """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # what they hold back is written once more when Python ends
+            os.dup2(nowhere, stream.fileno())
+        return READER_GONE
+
+
+def _run(arguments: list[str] | None) -> int:
     options = make_parser().parse_args(arguments)
     keep_freed_memory()
     wait_briefly()

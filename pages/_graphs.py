@@ -92,7 +92,8 @@ def _from_link(run: FinishedRun, graph: graphs.Graph) -> dict[str, Any]:
     asked, nodes = _selection.module(run), graph.nodes()
     names = [stop["id"] for stop in graph.data["stops"]]
     hop = _shared.recall("hop") or ""
-    stop = names[min(int(hop), len(names) - 2)] if hop.isdigit() else hop if hop in names else names[0]
+    number = _selection.whole_number(hop)
+    stop = names[min(number, len(names) - 2)] if number is not None else hop if hop in names else names[0]
     line = None if asked is None else run.index.get(asked.texts)
     if line is not None and asked is not None:
         for one in dict.fromkeys([stop, names[min(asked.hop, len(names) - 2)], graphs.WHOLE]):

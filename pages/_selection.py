@@ -13,6 +13,7 @@ Query parameters, each with the forms it may have; a default is left out of the 
 """
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -92,6 +93,11 @@ def restore(same_page: bool) -> None:
     keep(**link)
 
 
+def whole_number(text: str | None) -> int | None:
+    """A whole number of at least 0 as a link or the environment writes it; None for anything else, also for ² and 10^18."""
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
 # Lens, hop, unit
 
 
@@ -108,8 +114,7 @@ def choose_lens(chosen: Lens) -> None:
 
 def hop(deepest: int) -> int:
     """The chosen hop, at most `deepest`; 0 by default."""
-    known = recall("hop") or ""
-    return min(int(known), deepest) if known.isdigit() else 0
+    return min(whole_number(recall("hop")) or 0, deepest)
 
 
 def choose_hop(chosen: int) -> None:
@@ -216,10 +221,10 @@ def architecture(run: "FinishedRun", name: str = "arch") -> Architecture:
     if text in ("best", "worst"):
         row = int(order[0] if text == "best" else order[-1])
         return Architecture(text, table.codes[row], row, f"the {text} measured, row {int(table.source_rows[row])}")
-    if kind == "row" and rest.isdigit():
-        found = np.flatnonzero(table.source_rows == int(rest))
+    if kind == "row":
+        found = np.flatnonzero(table.source_rows == whole_number(rest))
         if len(found):
-            return Architecture("row", table.codes[found[0]], int(found[0]), f"row {rest}")
+            return Architecture("row", table.codes[found[0]], int(found[0]), f"row {int(rest)}")
         row = int(order[0])
         return Architecture("best", table.codes[row], row, f"the best measured, row {int(table.source_rows[row])}")
     return Architecture("typed", parse(run, rest if kind == "typed" else text), None, "typed in")
@@ -242,7 +247,7 @@ def parse(run: "FinishedRun", text: str) -> Codes:
     if native.startswith(("[", "{")):
         try:
             native = json.loads(native)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StudioError(f"architecture: got text that is not JSON ({error}), expected JSON.") from error
     return np.array(run.space.parse(native), np.int16)
 

@@ -192,10 +192,10 @@ def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
             known = read_run(str(run["id"])).table.source_rows
         except StudioError:
             return  # the page says it
-        if missing := [one for one in named if not (one.isdigit() and (known == int(one)).any())]:
+        if missing := [one for one in named if not (known == _selection.whole_number(one)).any()]:
             row = visit()["row"] = missing[0]
     if row is not None:
-        st.warning(f"Row {row} of this link is not among the data of this run; shown is the best measured architecture.")
+        st.warning(f"Row {plain(row)} of this link is not among the data of this run; shown is the best measured architecture.")
 
 
 def _forget_fragments() -> None:
@@ -265,10 +265,10 @@ def executor() -> SubprocessExecutor:
 def setting(name: str, default: int) -> int:
     """A whole number from the environment; a useless one stops the page with a sentence."""
     text = os.environ.get(name, str(default))
-    if not text.isdigit() or int(text) < 1:
+    if not (number := _selection.whole_number(text)):
         st.error(f"{name}: got {plain(text)}, expected a whole number of at least 1.")
         st.stop()
-    return int(text)
+    return number
 
 
 def runs() -> pd.DataFrame:

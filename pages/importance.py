@@ -74,7 +74,8 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
         chosen = f"typed:{written}"
     if kind == "row":
         last = int(table.source_rows.max())
-        start = min(int(rest), last) if rest.isdigit() else int(table.source_rows[order[0]])
+        named = _selection.whole_number(rest)
+        start = int(table.source_rows[order[0]]) if named is None else min(named, last)
         asked = int(right.number_input("Row of the file, from 0", 0, last, start, key=f"{key}_row", label_visibility="collapsed"))
         if asked not in table.source_rows:
             st.error(f"Row {asked} was refused when the file was read; choose another one.")

@@ -31,6 +31,7 @@ from autobuild_core.version import VERSION
 EXACT = 1e-5
 SAME_SOFTWARE = ("python", "torch", "numpy", "pandas", "scipy")
 CHOICES = ("next", "overturn")  # parts that hold architectures chosen by the ensemble
+ENDS = ("low", "high", "adjusted_low", "adjusted_high")  # of the interval of a value through a lens, in the value's unit
 Path_ = tuple[str | int, ...]
 Progress = Callable[[dict[str, Any]], None]
 
@@ -72,7 +73,8 @@ def compare(reported: Any, found: Any, tolerance: float = 0.0) -> list[Check]:
 
     Args:
         reported: what a report says.
-        found: what was worked out, which decides the spread of a column: the leaves whose paths differ in numbers only.
+        found: what was worked out, which decides the spread of a column: the leaves whose paths differ in numbers only and that
+            are seen through one lens, as each lens has a unit of its own.
         tolerance: share of that spread by which numbers may differ; 0 = EXACT.
 
     Returns:
@@ -82,7 +84,7 @@ def compare(reported: Any, found: Any, tolerance: float = 0.0) -> list[Check]:
     columns: dict[Path_, list[float]] = defaultdict(list)
     for path, value in true.items():
         if _number(value):
-            columns[_column(path)].append(float(value))
+            columns[_column(path, found)].append(float(value))
     spreads = {column: _spread(values) for column, values in columns.items()}
     checks: dict[str, Check] = {}
     for path in dict.fromkeys([*true, *said]):
@@ -94,7 +96,7 @@ def compare(reported: Any, found: Any, tolerance: float = 0.0) -> list[Check]:
             check.wrong.append((place, said.get(path, "nothing"), true.get(path, "nothing")))
         elif _number(said[path]) and _number(true[path]):
             check.numbers += 1
-            off = abs(float(said[path]) - float(true[path])) / max(spreads[_column(path)], 1e-300)
+            off = abs(float(said[path]) - float(true[path])) / max(spreads[_column(path, found)], 1e-300)
             check.largest = max(check.largest, off)
             if not off <= (tolerance or EXACT):
                 check.wrong.append((place, said[path], true[path]))
@@ -111,9 +113,22 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _column(path: Path_) -> Path_:
-    """A path with its counting numbers left out."""
-    return tuple(name for name in path if not isinstance(name, int))
+def _column(path: Path_, value: Any) -> Path_:
+    """What tells a column of numbers from others: a path with its counting numbers left out, and the lens it is seen through.
+
+    Args:
+        path: of a leaf.
+        value: that it is in. A claim and an effect say their lens; a value stands in one column with the ends of its interval.
+    """
+    lens = ""
+    for name in path:
+        if isinstance(value, dict):
+            lens = value.get("lens") or (value.get("record") or {}).get("lens") or lens
+        value = value[name]
+    names = [name for name in path if not isinstance(name, int)]
+    if lens and names[-1] in ENDS:
+        names[-1] = "value"
+    return (lens, *names) if lens else tuple(names)
 
 
 def _spread(values: list[float]) -> float:

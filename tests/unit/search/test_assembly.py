@@ -294,7 +294,7 @@ class TestReducedAsASpace:
         space = reduce_space(modules, MACRO.spec, 3)
         codes = space.enumerate()
         assert codes is not None and len(codes) == space.size == 27
-        product = product_codes(modules, MACRO.spec, 3, "good", False)
+        product = product_codes(modules, MACRO.spec, 3, Lens.GOOD, False)
         assert {tuple(row) for row in codes.tolist()} == {tuple(row) for row in product.tolist()}
 
     def test_a_unit_may_stay_empty_where_it_could(self) -> None:
@@ -335,7 +335,7 @@ class TestReducedAsASpace:
         self, modules: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, limit: int
     ) -> None:
         space = reduce_space(modules, MACRO.spec, 5)
-        every = product_codes(modules, MACRO.spec, 5, "good", False)
+        every = product_codes(modules, MACRO.spec, 5, Lens.GOOD, False)
         expected = assembly._best(PREDICTOR, every, NOTHING, 5)
         monkeypatch.setattr("autobuild_core.spaces.ENUMERATION_LIMIT", limit)
         found = build(PREDICTOR, modules, NOTHING, 5, within=space, start=MACRO.sample(20, np.random.default_rng(0)))
