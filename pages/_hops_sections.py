@@ -40,10 +40,10 @@ def scorers(run: _shared.FinishedRun) -> None:
     (st.warning if sentence else st.success)(
         _shared.plain(sentence or "All scorers name the same best module in every unit.", 600)
     )
-    explained = {line["scorer"]: line for line in (run.trust or {}).get("scorers", [])}
+    explained = {line.scorer: line for line in (run.trust.scorers if run.trust else ())}
     st.dataframe(trust.scorers_table(best, labels), hide_index=True, height="content")
     _shared.csv_button(table, "scorers")
-    missing = [f"{line['title']}: {line['why_not']}" for line in explained.values() if line["why_not"]]
+    missing = [f"{line.title}: {line.why_not}" for line in explained.values() if line.why_not]
     not_applicable = f"Not applicable. {'; '.join(missing)}" if missing else ""
     st.caption(_shared.plain(f"Best module of each unit, by scorer. {not_applicable}", 600))
     one, two, _ = st.columns([1, 1, 2])
@@ -51,7 +51,7 @@ def scorers(run: _shared.FinishedRun) -> None:
     chosen = one.selectbox("Scorer", list(titles), format_func=titles.__getitem__, key="scorer_widget")
     index = two.selectbox("Unit", list(labels), format_func=labels.__getitem__, key="scorer_unit")
     if chosen in explained:
-        st.caption(_shared.plain(explained[chosen]["explained"], 300))
+        st.caption(_shared.plain(explained[chosen].explained, 300))
     ranking = trust.scorer_ranking(table, chosen, index)
     ranking["whole_unit"] = True
     figure = rankings.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, ranking))

@@ -30,6 +30,7 @@ from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.run_folder import ACTIVE_STATES, RunConfig
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
 from autobuild_core.targets.vocabulary import Label
+from autobuild_core.trust.findings import TrustReport
 from pages import _selection
 from pages._selection import keep as keep
 from pages._selection import kept, restore
@@ -425,10 +426,9 @@ class FinishedRun:
         return {task_text(line["context"]): line["context"] for line in self.quality.get("tasks", [])}
 
     @property
-    def trust(self) -> dict[str, Any] | None:
+    def trust(self) -> TrustReport | None:
         """The report behind the verdict; None where an older version trained the run."""
-        report: dict[str, Any] | None = self.quality.get("trust")
-        return report
+        return TrustReport.of(self.quality)
 
     def extra(self, name: str) -> pd.DataFrame:
         """A table that came with the trust report, e.g. "scorers"; without lines where an older version trained the run.

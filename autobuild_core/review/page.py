@@ -25,6 +25,7 @@ from autobuild_core.review.bundle import Bundle, as_frame
 from autobuild_core.review.words import EXAMPLES, effects_table, overturn_table, overturn_words
 from autobuild_core.targets.vocabulary import Label
 from autobuild_core.trust.claim import ClaimRecord
+from autobuild_core.trust.findings import TrustReport
 
 HERE = Path(__file__).resolve().parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
@@ -266,7 +267,7 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
     bars = hop_srcc_figure(as_frame(found["hop_srcc"]))
     boxes.append(box("How well each hop orders", "hop_srcc", bars, "Held-out rank correlation by hop"))
     words = ""
-    if report := quality.get("trust"):
+    if report := TrustReport.of(quality):
         held = trust.srcc_figure(as_frame(found["held_out"]).astype({"ceiling": float}))
         boxes.append(box("Order of unseen networks", "held_out", held, "Rank correlation beside the baselines"))
         bins = trust.calibration_figure(as_frame(found["calibration"]), target)
