@@ -8,8 +8,17 @@ if __name__ == "__main__":
     st.set_page_config(page_title="AutoBuild Studio", layout="wide", initial_sidebar_state="expanded")
     _shared.navigation().run()
 else:
+    import sys
+
     from starlette.middleware import Middleware
 
+    from autobuild_core.errors import ConfigError
+    from pages._hosts import TrustedHosts, trusted_hosts
     from pages._serving import BaseAddress, opening
 
-    app = st.App(__file__, lifespan=opening, middleware=[Middleware(BaseAddress)])
+    try:
+        hosts = trusted_hosts()
+    except ConfigError as error:
+        sys.exit(str(error))
+    around = [Middleware(TrustedHosts, names=hosts), Middleware(BaseAddress)]
+    app = st.App(__file__, lifespan=opening, middleware=around)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.architectures import module_table
+from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets import read_table
@@ -21,7 +22,6 @@ from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import (
     DEFAULT_SCORER,
-    LENSES,
     Scorer,
     default_groups,
     further_units,
@@ -31,6 +31,7 @@ from autobuild_core.scorers import (
     window_count,
 )
 from autobuild_core.scoring import comparing
+from autobuild_core.scoring.finished_run import FinishedRun, Task
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
@@ -38,7 +39,6 @@ from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.costs import fit_cost
-from autobuild_core.targets.equation import Target
 
 WINDOW_LIMIT = 500_000
 Progress = Callable[[dict[str, Any]], None]
@@ -100,22 +100,39 @@ class Run:
         if not self.context:
             return self.folder.read_frame("modules.parquet")
         if (task := self.task) is not None:
-            return self.folder.read_frame(task["file"])
+            return self.folder.read_frame(task.file)
         scorer, space = make_scorer(DEFAULT_SCORER, self.predictor), self.predictor.space
         windows = default_groups(space, self.config.max_length)
         return self._scored(scorer, windows + further_units(space, windows, self.learned().codes))
 
     @property
-    def task(self) -> dict[str, Any] | None:
-        """What training wrote of the very context that was chosen: {"file", "context", "num_rows", "space_mean"}; else None."""
+    def task(self) -> Task | None:
+        """The task whose modules the training scored, where it is the very context that was chosen; else None."""
         chosen = {} if self.predictor.held is None else self.predictor.held.chosen
-        tasks: list[dict[str, Any]] = self.quality.get("tasks", [])
-        return next((task for task in tasks if chosen and task["context"] == chosen), None)
+        lines = self.quality.get("tasks", []) if chosen else []
+        return next((Task(**line) for line in lines if line["context"] == chosen), None)
+
+    def finished(self) -> FinishedRun:
+        """All tables of the run, where it holds.
+
+        Raises:
+            RunError: it is not finished, or a file is damaged.
+        """
+        average = FinishedRun.load(self.folder)
+        if not self.context:
+            return average
+        if (task := self.task) is not None:
+            return average.held_at(self.predictor, self.modules(), task.space_mean, task.num_rows)
+        from autobuild_core.scorers.autobuild import AutoBuildScorer
+
+        scorer = make_scorer(DEFAULT_SCORER, self.predictor)
+        assert isinstance(scorer, AutoBuildScorer)
+        return average.held_at(self.predictor, self.modules(), scorer.space_mean, len(self.evidence()))
 
     def learned(self) -> ArchTable:
         """The rows that were learned from."""
         table = self.table()
-        return table.take(np.isfinite(Target(self.config.target).values(table.metrics)))
+        return table.take(np.isfinite(self.config.goal.values(table.metrics)))
 
     def evidence(self) -> ArchTable:
         """Of the rows that were learned from, those of the tasks that were chosen."""
@@ -150,9 +167,7 @@ class Run:
         Raises:
             ConfigError: an unknown lens, cost or scorer, one that does not apply to this run, or more modules than can be scored.
         """
-        lenses = (*LENSES, "equal_cost") if cost else LENSES
-        if lens not in lenses:
-            raise ConfigError(f"lens: got '{lens}', expected one of {', '.join(lenses)}.")
+        asked = Lens.named(lens, list(Lens) if cost else TRAINED)
         space = self.predictor.space
         length_limit = space.spec.num_positions
         if not 1 <= max_length <= length_limit:
@@ -160,7 +175,7 @@ class Run:
         if not units and (count := sum(window_count(space, n + 1) for n in range(max_length))) > WINDOW_LIMIT:
             raise ConfigError(f"max length: got {max_length}, which is {count:,} modules, expected at most {WINDOW_LIMIT:,}.")
         if units and not cost and scorer == DEFAULT_SCORER:  # these were scored by the training
-            return self._ordered(module_table.ranked_modules(self.modules()).drop(columns="rank"), lens)
+            return self._ordered(module_table.ranked_modules(self.modules()).drop(columns="rank"), asked)
         table = self.learned()
         groups = unit_groups(space, table.codes) if units else [g for n in range(max_length) for g in space.windows(n + 1)]
         if cost and scorer != DEFAULT_SCORER:
@@ -169,13 +184,13 @@ class Run:
         if why_not := maker.supports(self.predictor):
             raise ConfigError(f"scorer '{scorer}': it does not apply to this run: {why_not}.")
         frame = self._scored(maker, groups, report)
-        if frame[lens].isna().all():
+        if frame[asked].isna().all():
             raise ConfigError(f"lens: got '{lens}', which the scorer '{scorer}' cannot tell; choose another lens or scorer.")
-        return self._ordered(frame, lens)
+        return self._ordered(frame, asked)
 
-    def _ordered(self, frame: pd.DataFrame, lens: str) -> pd.DataFrame:
+    def _ordered(self, frame: pd.DataFrame, lens: Lens) -> pd.DataFrame:
         """Modules, best first by a lens."""
-        better = module_table.orientation(lens, self.config.minimize)
+        better = lens.direction(self.config.minimize)
         return frame.sort_values(lens, ascending=better < 0, kind="stable", ignore_index=True).assign(**self._where())
 
     def predict(self, data: ArchTable | Path | str) -> pd.DataFrame:
@@ -267,14 +282,14 @@ class Run:
         if top_k is not None and top_k < 1:
             raise ConfigError(f"top k: got {top_k}, expected at least 1.")
         table = self.table()
-        values = Target(self.config.target).values(table.metrics)
+        values = self.config.goal.values(table.metrics)
         built = assembly.build(
             self.predictor,
             self.modules(),
             table.networks,
             num,
             top_k,
-            lens,
+            Lens.named(lens, TRAINED),
             allow_evaluated,
             report=lambda share: report({"phase": "building", "share": share}),
             start=assembly.best_measured(table.codes, table.networks, values, self.config.minimize),
@@ -349,8 +364,7 @@ def train(
     if len(table) == 0:
         raise ConfigError("data: got no architecture that could be read, expected at least 10.")
     config = RunConfig("", name or target, data_name or table.format, content_hash(table), target, minimize, seed, **settings)
-    aim = Target(target, minimize)
-    aim.check_varies(aim.values(table.metrics))
+    config.goal.check_varies(config.goal.values(table.metrics))
     path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunError(f"{path}: got something that exists already, expected a new folder for the run.")

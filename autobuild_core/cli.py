@@ -1,11 +1,12 @@
 """The same pipeline as the pages, without a browser: inspect, train, predict, score, build, suggest, report, verify.
 
 Progress goes to standard error, one JSON object to standard output at the end. Exit status 0; 2 for what the user
-can mend, with one clear sentence; 130 when interrupted, with what was finished kept.
+can mend, with one clear sentence; 130 when interrupted, with what was finished kept; 141 when nobody reads on (`| head`).
 """
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 LINE_SECONDS = 3.0
 
 
@@ -259,7 +260,6 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Writes the design review of a run: one offline HTML file, or JSON."""
     from autobuild_core.review import bundle as reports
     from autobuild_core.review.page import page
-    from autobuild_core.review.record import Facts
     from autobuild_core.store.pins import Pins
 
     out = options.out or str(Path(options.run) / "review.html")
@@ -268,7 +268,7 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         raise ConfigError(f"--out {out}: got {got}, expected .html or .htm for the page, or .json.")
     run = _held_run(options)
     pins = Pins(options.pins or Path(options.run) / "pins").all()
-    bundle = reports.make_bundle(run.folder, pins, facts=Facts.of(run))
+    bundle = reports.make_bundle(run.folder, pins, run=run.finished())
     text = reports.to_json(bundle) if ending == ".json" else page(bundle)
     _write(out, text)
     return {"path": out, "bytes": len(text.encode()), "num_pins": len(pins)} | _where(run)
@@ -386,7 +386,24 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns the exit status."""
+    """Runs one command; returns the exit status. Ends quietly where its reader has enough (`| head`).
+
+    Source: Python's documentation of the module signal, "Note on SIGPIPE".
+    """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # what they hold back is written once more when Python ends
+            os.dup2(nowhere, stream.fileno())
+        return READER_GONE
+
+
+def _run(arguments: list[str] | None) -> int:
     options = make_parser().parse_args(arguments)
     keep_freed_memory()
     wait_briefly()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import graph as graphs
 from autobuild_core.targets.costs import layer_cost
@@ -21,7 +21,7 @@ WATCHED = ("run", "task", "module", "hop", "lens")
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _source(run_key: str, changed: float, _run: FinishedRun) -> graphs.Source:
     cost = layer_cost(_run.table, _run.space, _run.config.target)
-    scales = {lens: _run.scale(lens) for lens in Lens}
+    scales = {lens: _run.scale(lens) for lens in TRAINED}
     return graphs.Source(_run.table.spec, _run.modules, _run.index, scales, _run.num_evaluated, _run.unit, cost)
 
 
@@ -92,8 +92,9 @@ def _from_link(run: FinishedRun, graph: graphs.Graph) -> dict[str, Any]:
     asked, nodes = _selection.module(run), graph.nodes()
     names = [stop["id"] for stop in graph.data["stops"]]
     hop = _shared.recall("hop") or ""
-    stop = names[min(int(hop), len(names) - 2)] if hop.isdigit() else hop if hop in names else names[0]
-    line = None if asked is None else run.index.get(asked.key)
+    number = _selection.whole_number(hop)
+    stop = names[min(number, len(names) - 2)] if number is not None else hop if hop in names else names[0]
+    line = None if asked is None else run.index.get(asked.texts)
     if line is not None and asked is not None:
         for one in dict.fromkeys([stop, names[min(asked.hop, len(names) - 2)], graphs.WHOLE]):
             if node := graph.find(line, one):

@@ -8,14 +8,14 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from autobuild_core.architectures import module_table, names
 from autobuild_core.architectures.lens import score_words
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import StudioError
 from autobuild_core.figures.candidates import candidates_table
 from autobuild_core.scoring import space_map
 from autobuild_core.scoring.space_map import Brush
 from pages import _pins, _selection, _shared
-from pages._selection import Module
 
 MOST_MAPPED_HERE = 20_000  # an older run has no map: up to so many architectures a page makes it itself
 OLDER = "This run was trained before there was a map: train it anew on Train to see one."
@@ -83,7 +83,7 @@ def module_click(key: str, lines: pd.DataFrame, curve: int = 0) -> Callable[[], 
     def choose() -> None:
         for point in picked(key):
             if point.get("curve_number") == curve:
-                _selection.choose_module(Module.of(lines.iloc[int(point["point_index"])]))
+                _selection.choose_module(ModuleKey.of(lines.iloc[int(point["point_index"])]))
 
     return choose
 
@@ -104,9 +104,7 @@ def chosen_line_of(run: _shared.FinishedRun, lines: pd.DataFrame) -> int | None:
     chosen = _selection.module(run)
     if chosen is None:
         return None
-    positions, layers, whole = chosen.key
-    alike = (lines["positions"] == positions) & (lines["layers"] == layers) & (lines["whole_unit"] == whole)
-    places = np.flatnonzero(alike.to_numpy(bool))
+    places = np.flatnonzero(chosen.lines_of(lines))
     return int(places[0]) if len(places) else None
 
 
@@ -138,7 +136,7 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
     label = f"Show candidate {line + 1} in Importance"
     help = "Click the box before a line to choose another candidate."
     if st.button(label, type="tertiary", icon=":material/arrow_forward:", key=f"open_{key}", help=help):
-        _shared.go_to("importance", arch=f"typed:{names.native_text(records[line]['arch'])}")
+        _shared.go_to("importance", arch=f"typed:{native_text(records[line]['arch'])}")
 
 
 # The line
@@ -175,7 +173,7 @@ def follow(run: _shared.FinishedRun) -> None:
     module = _selection.module(run)
     if module is not None:
         row = _selection.chosen_row(run)
-        inside = module_table.contains(run.table, module.positions, module.layers, module.whole_unit)
+        inside = module.contained_in(run.table)
         if row is None or not inside[row]:
             _selection.choose_row(run, _selection.best_row_with(run, module))
     _shared.go_to("importance")
@@ -196,7 +194,7 @@ def _architecture(run: _shared.FinishedRun) -> str:
     return f"{chosen.what}: {run.amount(run.measured(chosen.row))}"
 
 
-def _module(run: _shared.FinishedRun, module: Module) -> str:
+def _module(run: _shared.FinishedRun, module: ModuleKey) -> str:
     found = _selection.module_line(run)
     if found is None:
         return f"**{_shared.plain(module.name)}**"

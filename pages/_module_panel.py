@@ -1,6 +1,5 @@
 """The panel beside the graph: what a module is worth, on what evidence, and what would stand better in its place."""
 
-import json
 from collections import Counter
 from html import escape
 from typing import Any
@@ -9,8 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.architectures import module_table, names, numbers
+from autobuild_core.architectures import numbers
 from autobuild_core.architectures.lens import Lens, score_words
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import rankings, replacements
 from pages import _pins, _shared, _trust
@@ -24,7 +25,7 @@ def node_of(line: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def heading(line: "pd.Series[Any]") -> str:
     """The module's name, for Markdown."""
-    return _shared.plain(names.module_name(line["positions"], line["layers"]), 200)
+    return _shared.plain(module_name(line["positions"], line["layers"]), 200)
 
 
 def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | None, key: str = "") -> None:
@@ -40,8 +41,7 @@ def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     st.subheader(heading(line), anchor=False)
     statements(run, line, lens)
     _pins.pin(run, line, lens, f"importance_{key}")
-    places, layers = json.loads(line["positions"]), json.loads(line["layers"])
-    table = rankings.with_without_table(run.table, run.predictions, places, layers, bool(line["whole_unit"]))
+    table = rankings.with_without_table(run.table, run.predictions, ModuleKey.of(line))
     figure = rankings.with_without_figure(table, run.label.axis)
     alt = f"Measured {run.label.title} with and without the module"
     _shared.show(figure, table, f"with_without{key}", alt, f"plot_with_without{key}")
@@ -114,12 +114,11 @@ def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens, name: str) -> pd
     rows = []
     for number, count in lines.most_common(8):
         line = run.modules.iloc[number]
-        places, layers = json.loads(line["positions"]), json.loads(line["layers"])
-        inside = module_table.contains(run.table, places, layers, bool(line["whole_unit"]))
+        inside = ModuleKey.of(line).contained_in(run.table)
         everywhere = float(inside[run.predictions["row"].to_numpy(int)].mean())
         rows.append(
             {
-                "module": names.module_name(line["positions"], line["layers"], False),
+                "module": module_name(line["positions"], line["layers"], False),
                 name: round(count / lines.total(), 2),
                 "all measured": round(everywhere, 2),
                 "score": score_words(line, lens, run.unit),

@@ -4,27 +4,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.errors import StudioError
 from autobuild_core.review import record
-from autobuild_core.review.record import Facts
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.pins import LONGEST_NOTE, Claim, Pin, Pins
+from autobuild_core.trust.claim import ClaimRecord
 from pages import _shared
-from pages._selection import Module
+from pages._selection import module_text
 
 NOTE_HELP = "What you would say to the one who reads the review: why it matters, what you doubt, what to do."
-
-
-def claim_of(module: Module, lens: Lens) -> Claim:
-    """What is claimed by a module that is looked at through a lens."""
-    return Claim(module.positions, module.layers, module.whole_unit, lens.value)
-
-
-def module_of(claim: Claim) -> Module:
-    """The module of a claim, for the URL of another page."""
-    return Module(claim.positions, claim.layers, claim.whole_unit)
 
 
 def pins_of(run: _shared.FinishedRun) -> Pins:
@@ -32,19 +25,19 @@ def pins_of(run: _shared.FinishedRun) -> Pins:
     return Pins.of(_shared.workspace(), run.id)
 
 
-def facts_of(run: _shared.FinishedRun) -> Facts:
+def tables_of(run: _shared.FinishedRun) -> FinishedRun:
     """What a record is made from."""
-    tables = run.extra("trust_best"), run.extra("claims")
-    return Facts(run.config, run.table, run.quality, run.predictions, run.modules, *tables, run.predictor)
+    extra = run.extra("trust_best"), run.extra("claims")
+    return FinishedRun(run.config, run.table, run.quality, run.predictions, run.modules, run.predictor, *extra)
 
 
 @st.cache_data(max_entries=256, show_spinner="Working out the claim")
-def _record(run_id: str, task: str, changed: float, claim: Claim) -> tuple[dict[str, Any], Any]:
-    facts = facts_of(_shared.read_run(run_id, task))
-    return record.record(facts, claim), record.rivals_table(facts, claim)
+def _record(run_id: str, task: str, changed: float, claim: Claim) -> tuple[ClaimRecord, pd.DataFrame]:
+    tables = tables_of(_shared.read_run(run_id, task))
+    return record.record(tables, claim), record.rivals_table(tables, claim)
 
 
-def record_of(run: _shared.FinishedRun, claim: Claim) -> tuple[dict[str, Any], Any]:
+def record_of(run: _shared.FinishedRun, claim: Claim) -> tuple[ClaimRecord, pd.DataFrame]:
     """(the record of a claim, the table of modules that were looked at), worked out once a process.
 
     Raises:
@@ -65,16 +58,16 @@ def pin(run: _shared.FinishedRun, line: "Mapping[str, Any] | Any", lens: Lens, p
     """
     if said := st.session_state.pop(f"pinned_{place}", None):
         st.toast(said)
-    module = Module.of(line)
-    if module.key not in run.index:
+    module = ModuleKey.of(line)
+    if module.texts not in run.index:
         return
-    claim = claim_of(module, lens)
+    claim = Claim(module.positions, module.layers, module.whole_unit, lens)
     known = pins_of(run).find(claim)
     icon = ":material/keep:" if known is None else ":material/check:"
     label = "Pin" if known is None else "Pinned"
     with st.popover(label, icon=icon, type="tertiary", help="Keep this claim, with a note, for the design review"):
         st.markdown(f"**{_shared.plain(module.name, 120)}**, {lens.label.lower()}")
-        key = f"note_{place}_{run.id}_{module.text}_{lens.value}"
+        key = f"note_{place}_{run.id}_{module_text(module)}_{lens.value}"
         note = known.note if known else ""
         st.text_area("Note", note, max_chars=LONGEST_NOTE, key=key, placeholder=NOTE_HELP, height=110)
         with st.container(horizontal=True):

@@ -13,6 +13,7 @@ Query parameters, each with the forms it may have; a default is left out of the 
 """
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -20,9 +21,9 @@ from urllib.parse import quote, unquote
 import numpy as np
 import streamlit as st
 
-from autobuild_core.architectures import module_table, names
-from autobuild_core.architectures.lens import Lens
-from autobuild_core.architectures.ranges import is_layer, shown_layer
+from autobuild_core.architectures.lens import TRAINED, Lens
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.ranges import shown_layer
 from autobuild_core.architectures.records import Codes, SpaceSpec
 from autobuild_core.errors import StudioError
 
@@ -92,13 +93,18 @@ def restore(same_page: bool) -> None:
     keep(**link)
 
 
+def whole_number(text: str | None) -> int | None:
+    """A whole number of at least 0 as a link or the environment writes it; None for anything else, also for ² and 10^18."""
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
 # Lens, hop, unit
 
 
 def lens() -> Lens:
     """The chosen lens, by default the average."""
     known = recall("lens")
-    return Lens(known) if known in list(Lens) else Lens.SCORE
+    return Lens(known) if known in list(TRAINED) else Lens.SCORE
 
 
 def choose_lens(chosen: Lens) -> None:
@@ -108,8 +114,7 @@ def choose_lens(chosen: Lens) -> None:
 
 def hop(deepest: int) -> int:
     """The chosen hop, at most `deepest`; 0 by default."""
-    known = recall("hop") or ""
-    return min(int(known), deepest) if known.isdigit() else 0
+    return min(whole_number(recall("hop")) or 0, deepest)
 
 
 def choose_hop(chosen: int) -> None:
@@ -132,91 +137,50 @@ def choose_unit(spec: SpaceSpec, index: int | None) -> None:
 # Module
 
 
-@dataclass(frozen=True)
-class Module:
-    """A module by its places and layers.
+def parse_module(text: str | None) -> ModuleKey | None:
+    """The module that a URL names; None where it names none."""
+    places, divided, tokens = (text or "").removesuffix("!").partition("=")
+    found = ModuleKey(_parts(places), _parts(tokens), (text or "").endswith("!"))
+    return found if divided and len(found.positions) == len(found.layers) else None
 
-    Args:
-        positions: labels of its positions, upstream first.
-        layers: its tokens, or a range of numbers as the module table has it.
-        whole_unit: exactly these layers fill their unit, no deeper.
-    """
 
-    positions: tuple[str, ...]
-    layers: tuple[str, ...]
-    whole_unit: bool = False
-
-    @classmethod
-    def of(cls, line: "pd.Series[Any] | dict[str, Any]") -> "Module":
-        """From a line of the module table, or of the table of a drawing (module_positions, module_layers)."""
-        places, tokens = (line.get(f"module_{name}", line.get(name)) for name in ("positions", "layers"))
-        return cls(tuple(json.loads(str(places))), tuple(json.loads(str(tokens))), bool(line.get("whole_unit", False)))
-
-    @classmethod
-    def parse(cls, text: str | None) -> "Module | None":
-        """From the URL; None where it is no module."""
-        places, divided, tokens = (text or "").removesuffix("!").partition("=")
-        found = cls(_parts(places), _parts(tokens), (text or "").endswith("!"))
-        return found if divided and len(found.positions) == len(found.layers) else None
-
-    @property
-    def text(self) -> str:
-        """For the URL; `parse` is its inverse."""
-        places, tokens = (",".join(quote(part, PLAIN) for part in parts) for parts in (self.positions, self.layers))
-        return f"{places}={tokens}{'!' if self.whole_unit else ''}"
-
-    @property
-    def key(self) -> tuple[str, str, bool]:
-        """Its key in `FinishedRun.index`."""
-        return json.dumps(list(self.positions)), json.dumps(list(self.layers)), self.whole_unit
-
-    @property
-    def hop(self) -> int:
-        """The hop at which it is scored."""
-        return len(self.positions) - 1
-
-    @property
-    def name(self) -> str:
-        """What a reader sees."""
-        places, tokens, _ = self.key
-        return names.module_name(places, tokens)
-
-    def fits(self, spec: SpaceSpec) -> bool:
-        """Whether a space has such places and layers."""
-        return set(self.positions) <= set(spec.position_labels) and all(is_layer(spec, layer) for layer in self.layers)
+def module_text(module: ModuleKey) -> str:
+    """A module for the URL; `parse_module` is its inverse."""
+    places, tokens = (",".join(quote(part, PLAIN) for part in parts) for parts in (module.positions, module.layers))
+    return f"{places}={tokens}{'!' if module.whole_unit else ''}"
 
 
 def _parts(text: str) -> tuple[str, ...]:
     return tuple(unquote(part) for part in text.split(","))
 
 
-def module(run: "FinishedRun") -> Module | None:
+def module(run: "FinishedRun") -> ModuleKey | None:
     """The chosen module; None where none is chosen or the run's space has no such places and layers.
 
     Where depth is fixed the layers of a unit and the whole unit are one module: it is the one that was scored. An exact
     number is the range that it is in.
     """
-    found, spec = Module.parse(recall("module")), run.table.spec
+    found, spec = parse_module(recall("module")), run.table.spec
     if found is None or not found.fits(spec):
         return None
     shown = tuple(shown_layer(spec, spec.tokens.index(one)) if one in spec.tokens else one for one in found.layers)
     for one in (found, replace(found, layers=shown)):
         other = replace(one, whole_unit=not one.whole_unit)
-        if one.key in run.index or (spec.fixed_depth and other.key in run.index):
-            return one if one.key in run.index else other
+        if one.texts in run.index or (spec.fixed_depth and other.texts in run.index):
+            return one if one.texts in run.index else other
     return found
 
 
 def module_line(run: "FinishedRun") -> "pd.Series[Any] | None":
     """The chosen module's line of the module table; None where it was not scored."""
     chosen = module(run)
-    line = None if chosen is None else run.index.get(chosen.key)
+    line = None if chosen is None else run.index.get(chosen.texts)
     return None if line is None else run.modules.iloc[line]
 
 
-def choose_module(chosen: Module | None, follow: bool = True) -> None:
+def choose_module(chosen: ModuleKey | None, follow: bool = True) -> None:
     """Remembers a module; with `follow` the hop becomes its own, so that Importance shows it."""
-    keep(module=None if chosen is None else chosen.text)
+    keep(module=None if chosen is None else module_text(chosen))
     if chosen is not None and follow:
         choose_hop(chosen.hop)
 
@@ -257,10 +221,10 @@ def architecture(run: "FinishedRun", name: str = "arch") -> Architecture:
     if text in ("best", "worst"):
         row = int(order[0] if text == "best" else order[-1])
         return Architecture(text, table.codes[row], row, f"the {text} measured, row {int(table.source_rows[row])}")
-    if kind == "row" and rest.isdigit():
-        found = np.flatnonzero(table.source_rows == int(rest))
+    if kind == "row":
+        found = np.flatnonzero(table.source_rows == whole_number(rest))
         if len(found):
-            return Architecture("row", table.codes[found[0]], int(found[0]), f"row {rest}")
+            return Architecture("row", table.codes[found[0]], int(found[0]), f"row {int(rest)}")
         row = int(order[0])
         return Architecture("best", table.codes[row], row, f"the best measured, row {int(table.source_rows[row])}")
     return Architecture("typed", parse(run, rest if kind == "typed" else text), None, "typed in")
@@ -283,7 +247,7 @@ def parse(run: "FinishedRun", text: str) -> Codes:
     if native.startswith(("[", "{")):
         try:
             native = json.loads(native)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StudioError(f"architecture: got text that is not JSON ({error}), expected JSON.") from error
     return np.array(run.space.parse(native), np.int16)
 
@@ -301,9 +265,9 @@ def choose_row(run: "FinishedRun", row: int | None) -> None:
     keep(arch=None if row is None else f"row:{int(run.table.source_rows[row])}")
 
 
-def best_row_with(run: "FinishedRun", chosen: Module) -> int | None:
+def best_row_with(run: "FinishedRun", chosen: ModuleKey) -> int | None:
     """The best measured architecture that contains a module; None where none does."""
-    inside = module_table.contains(run.table, chosen.positions, chosen.layers, chosen.whole_unit)
+    inside = chosen.contained_in(run.table)
     rows = run.ranked_rows()
     rows = rows[inside[rows]]
     return int(rows[0]) if len(rows) else None

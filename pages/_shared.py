@@ -19,14 +19,13 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestTy
 
 from autobuild_core.api import Run
 from autobuild_core.architectures import numbers
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Scale
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.review.record import Facts
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.run_folder import ACTIVE_STATES, RunConfig
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
@@ -105,7 +104,7 @@ def navigation() -> Any:
 def enter(name: str) -> None:
     """The first line of every page: repairs the navigation where app.py did not run, moves the queue on, draws the bar.
 
-    Source: ../shared/platform.md, navigation trap: a deep link as the first hit of a server starts the page without app.py.
+    A deep link as the first hit of a server starts the page without app.py (tests: "first_hit").
     """
     if PagesManager.uses_pages_directory:
         navigation()
@@ -193,10 +192,10 @@ def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
             known = read_run(str(run["id"])).table.source_rows
         except StudioError:
             return  # the page says it
-        if missing := [one for one in named if not (one.isdigit() and (known == int(one)).any())]:
+        if missing := [one for one in named if not (known == _selection.whole_number(one)).any()]:
             row = visit()["row"] = missing[0]
     if row is not None:
-        st.warning(f"Row {row} of this link is not among the data of this run; shown is the best measured architecture.")
+        st.warning(f"Row {plain(row)} of this link is not among the data of this run; shown is the best measured architecture.")
 
 
 def _forget_fragments() -> None:
@@ -266,10 +265,10 @@ def executor() -> SubprocessExecutor:
 def setting(name: str, default: int) -> int:
     """A whole number from the environment; a useless one stops the page with a sentence."""
     text = os.environ.get(name, str(default))
-    if not text.isdigit() or int(text) < 1:
+    if not (number := _selection.whole_number(text)):
         st.error(f"{name}: got {plain(text)}, expected a whole number of at least 1.")
         st.stop()
-    return int(text)
+    return number
 
 
 def runs() -> pd.DataFrame:
@@ -511,7 +510,7 @@ def task_text(context: dict[str, str]) -> str:
 def _read_run(path: str, run_id: str, changed: float, task: str) -> FinishedRun:
     folder = workspace().run(run_id)
     context = _read_run(path, run_id, changed, "").tasks[task] if task else {}
-    facts = Facts.of(Run(folder.path, dict(context)))
+    facts = Run(folder.path, dict(context)).finished()
     features, index = folder.read_frame("features.parquet"), drawing.module_index(facts.modules)
     tables = facts.table, facts.quality, facts.predictions, facts.modules, features
     return FinishedRun(run_id, facts.config, *tables, facts.predictor, index, task)
@@ -785,7 +784,7 @@ def csv_button(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
 
 def lens_select(key: str = "lens_widget") -> Lens:
     """The choice of lens, remembered."""
-    lenses = list(Lens)
+    lenses = list(TRAINED)
     help_text = "  \n".join(f"**{lens.label}**: {lens.explained}." for lens in lenses)
     index = lenses.index(_selection.lens())
     lens = st.selectbox("Score", lenses, index, format_func=lambda one: one.label, key=key, help=help_text)

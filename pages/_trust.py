@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.architectures import names
+from autobuild_core.architectures.names import module_name, native_text
 from autobuild_core.figures import trust
 from pages import _linked, _shared
 
@@ -137,7 +137,7 @@ def unit_note(run: _shared.FinishedRun, unit_index: int) -> str:
     if not units or run.task:
         return ""
     unit = units[0]
-    name = names.module_name(unit["positions"], unit["layers"], False)
+    name = module_name(unit["positions"], unit["layers"], False)
     return f"{unit['unit']}: {name} is {trust.best_sentence(unit)}."
 
 
@@ -156,7 +156,7 @@ def next_batch(run: _shared.FinishedRun) -> None:
         "with those above it."
     )
     records = [json.loads(text) for text in table["record"]]
-    shown = pd.DataFrame({"arch": [names.native_text(r["arch"]) for r in records]}).join(table.drop(columns="record"))
+    shown = pd.DataFrame({"arch": [native_text(r["arch"]) for r in records]}).join(table.drop(columns="record"))
     facts = table[["information", "predicted", "low", "high"]]
     _linked.candidates(facts, records, "next", {"information": st.column_config.NumberColumn(DOUBT, format="percent")})
     with st.container(horizontal=True):

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.architectures import module_table, names
+from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import Lens, evidence, score_words
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.names import layers_named, module_name, native_text
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
 from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.architectures.topologies import topology_of
@@ -72,7 +74,7 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
 
 def slot_name(unit: UnitSpec, row: "pd.Series[Any]") -> str:
     """A module in a slot's list; of a range also the number that is put in."""
-    name = names.module_name(row["positions"], row["layers"], False)
+    name = module_name(row["positions"], row["layers"], False)
     return name if row["put"] == row["layers"] else f"{name}: {json.loads(row['put'])[0].removeprefix(f'{unit.label}=')}"
 
 
@@ -94,7 +96,7 @@ def layers_of(unit: UnitSpec, picked: str) -> list[str]:
         ArchitectureError: a layer that was typed is none.
     """
     known: list[str] = (
-        json.loads(picked) if picked.startswith("[") else names.layers_named(picked, [spec.tokens[t] for t in unit.tokens])
+        json.loads(picked) if picked.startswith("[") else layers_named(picked, [spec.tokens[t] for t in unit.tokens])
     )
     return known
 
@@ -118,11 +120,16 @@ def follow_choice() -> None:
             codes = _selection.architecture(run).codes
             for index, unit in enumerate(spec.units):
                 by_reader()[index] = json.dumps([spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT])
-    line, asked = _selection.module_line(run), _selection.Module.parse(_shared.recall("module"))
-    if module is not None and module.whole_unit and line is not None and seen.get("module") != (run.id, module.text):
+    line, asked = _selection.module_line(run), _selection.parse_module(_shared.recall("module"))
+    if (
+        module is not None
+        and module.whole_unit
+        and line is not None
+        and seen.get("module") != (run.id, _selection.module_text(module))
+    ):
         index = int(line["unit_index"])
         by_reader()[index] = json.dumps(exact_layers(index, asked.layers if asked else module.layers))
-    seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else module.text)}
+    seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else _selection.module_text(module))}
 
 
 def exact_layers(index: int, layers: tuple[str, ...]) -> list[str]:
@@ -143,9 +150,9 @@ def slot_changed(index: int, lens: Lens) -> None:
         layers = layers_of(unit, picked)
         if len(layers) <= len(unit.positions):
             places = tuple(spec.position_labels[p] for p in unit.positions[: len(layers)])
-            _selection.choose_module(_selection.Module(places, tuple(layers), True), follow=False)
+            _selection.choose_module(ModuleKey(places, tuple(layers), True), follow=False)
             chosen = _selection.module(run)
-            st.session_state["builder_saw"]["module"] = (run.id, None if chosen is None else chosen.text)
+            st.session_state["builder_saw"]["module"] = (run.id, None if chosen is None else _selection.module_text(chosen))
 
 
 def reset(lens: Lens) -> None:
@@ -203,7 +210,7 @@ def predicted(codes: Codes) -> None:
             "assembled",
             f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
-        native = names.native_text(run.space.native(codes))
+        native = native_text(run.space.native(codes))
         st.code(native, language=None, wrap_lines=True)
         if st.button("Show in Importance", type="tertiary", icon=":material/arrow_forward:", key="show_assembled"):
             _shared.go_to("importance", arch=f"typed:{native}")

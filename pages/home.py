@@ -3,6 +3,7 @@
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.figures import drawing, rankings
 from pages import _intake, _linked, _selection, _shared, _trust
 
@@ -53,7 +54,7 @@ def findings(run: _shared.FinishedRun) -> None:
             card, link = column.columns([5, 1], vertical_alignment="center")
             card.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
             if link.button("Show", type="tertiary", icon=":material/arrow_forward:", key=f"show_module_{place}", help=SHOW):
-                _selection.choose_module(_selection.Module.of(module))
+                _selection.choose_module(ModuleKey.of(module))
                 _linked.follow(run)
     with st.container():
         _shared.csv_button(ranking.drop(columns=["first_position"], errors="ignore"), "modules_that_matter")

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.figures import hops, quality, rankings, space
 from autobuild_core.scoring import space_map
@@ -67,7 +68,7 @@ def lines_of(key: str) -> pd.DataFrame:
     return part[part["unit_index"] >= 0] if index == "all" else part[part["unit_index"] == int(index)]
 
 
-def group_of(chosen: _selection.Module) -> str:
+def group_of(chosen: ModuleKey) -> str:
     """The group that a module competes in."""
     line = _selection.module_line(run)
     unit = -1 if line is None else int(line["unit_index"])
@@ -120,12 +121,12 @@ def ranking(lens: Lens) -> None:
 def pick(table: pd.DataFrame) -> None:
     """The choice of a module without a mouse; follows what was clicked."""
     place, chosen = _linked.chosen_line_of(run, table), _selection.module(run)
-    key = f"pick_module_{'' if chosen is None else chosen.text}"
+    key = f"pick_module_{'' if chosen is None else _selection.module_text(chosen)}"
     names = [f"{rank}. {name}" for rank, name in zip(table["rank"], table["module"], strict=True)]
 
     def choose() -> None:
         if (line := st.session_state[key]) is not None:
-            _selection.choose_module(_selection.Module.of(table.iloc[line]))
+            _selection.choose_module(ModuleKey.of(table.iloc[line]))
 
     st.selectbox(
         "Choose a module", range(len(table)), place, format_func=names.__getitem__, key=key, on_change=choose,
@@ -163,7 +164,7 @@ def bump_click(table: pd.DataFrame) -> Callable[[], None]:
 
     def choose() -> None:
         for point in _linked.picked("plot_bump"):
-            _selection.choose_module(_selection.Module.of(table[table["line"] == point["curve_number"]].iloc[0]))
+            _selection.choose_module(ModuleKey.of(table[table["line"] == point["curve_number"]].iloc[0]))
 
     return choose
 

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import graph as graphs
@@ -73,7 +74,8 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
         chosen = f"typed:{written}"
     if kind == "row":
         last = int(table.source_rows.max())
-        start = min(int(rest), last) if rest.isdigit() else int(table.source_rows[order[0]])
+        named = _selection.whole_number(rest)
+        start = int(table.source_rows[order[0]]) if named is None else min(named, last)
         asked = int(right.number_input("Row of the file, from 0", 0, last, start, key=f"{key}_row", label_visibility="collapsed"))
         if asked not in table.source_rows:
             st.error(f"Row {asked} was refused when the file was read; choose another one.")
@@ -108,7 +110,7 @@ def follow(found: graphs.Graph, key: str) -> dict[str, Any]:
     if not now["elsewhere"]:
         _shared.keep(hop=None if now["stop"] == "0" else now["stop"])
         if len(lines) == 1:
-            _selection.choose_module(_selection.Module.of(run.modules.iloc[next(iter(lines))]), follow=False)
+            _selection.choose_module(ModuleKey.of(run.modules.iloc[next(iter(lines))]), follow=False)
     _graphs.told(key)
     return now
 
@@ -135,7 +137,7 @@ def one(chosen: _selection.Architecture) -> None:
         lines = found.at(node, stop)
         asked = _selection.module(run)
         shown = run.modules.iloc[next(iter(lines))] if lines else None
-        if asked is not None and asked.key in run.index and (shown is None or _selection.Module.of(shown) != asked):
+        if asked is not None and asked.texts in run.index and (shown is None or ModuleKey.of(shown) != asked):
             shown = elsewhere(asked)
             _module_panel.module(run, shown, lens, None)
         elif shown is None:
@@ -152,7 +154,7 @@ def measured(row: int) -> str:
     return f", not measured for {_shared.plain(run.task, 120)}" if run.task else ""
 
 
-def elsewhere(asked: _selection.Module) -> "pd.Series[Any]":
+def elsewhere(asked: ModuleKey) -> "pd.Series[Any]":
     """The module that was chosen on another page and is not in the architecture that is shown."""
     row = _selection.best_row_with(run, asked)
     st.info("The chosen module is not in this architecture; click a box to look at another one.")
@@ -161,7 +163,7 @@ def elsewhere(asked: _selection.Module) -> "pd.Series[Any]":
         for name in ("arch_kind", "arch_row", "arch_typed"):
             st.session_state.pop(name, None)
         st.rerun()
-    return run.modules.iloc[run.index[asked.key]]
+    return run.modules.iloc[run.index[asked.texts]]
 
 
 def pair(a: _selection.Architecture, b: _selection.Architecture) -> None:

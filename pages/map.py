@@ -5,7 +5,6 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from autobuild_core.architectures import module_table
 from autobuild_core.architectures.numbers import number
 from autobuild_core.figures import candidates, drawing, rankings, space
 from autobuild_core.scoring import space_map
@@ -78,7 +77,7 @@ def picture(
     chosen = found.iloc[0] if len(found) else None
     module, holding = _selection.module(run), None
     if module is not None:
-        holding = module_table.contains(run.table, module.positions, module.layers, module.whole_unit)[marks["row"].to_numpy(int)]
+        holding = module.contained_in(run.table)[marks["row"].to_numpy(int)]
     titles = space.axis_title(about, 0), space.axis_title(about, 1)
     scale = space.map_scale(points, run.quality["space_mean"], run.config.minimize, run.unit)
     figure = space.map_figure(

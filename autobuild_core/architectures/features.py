@@ -50,7 +50,7 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
     """The features of a space: its layers' attributes, the layer, the unit, the layer index, and (position, layer) jointly.
 
     The joint feature is ours: without it hop 0 is additive in features that do not know the position and cannot
-    say that a layer is good *here* (method.md, weakness 11). Features with one value say nothing and are left out.
+    say that a layer is good *here* (docs/method.md, weakness 11). Features with one value say nothing and are left out.
     Layers that are told by their attributes alone share the value MANY of the layer, and of (position, layer).
     States, such as the sums of a cell, are nodes behind the positions; all that describes a layer has the value SUM there.
 

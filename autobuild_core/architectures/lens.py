@@ -1,5 +1,6 @@
 """The lenses: the questions that a score answers, and an answer in words."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -7,30 +8,78 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.architectures.numbers import digits_for, signed, with_unit
+from autobuild_core.errors import ConfigError
 
-GOOD_SHARE = 0.1  # the best tenth of the space: interface.md, lens `good`
+GOOD_SHARE = 0.1  # of the space: its best tenth is what the lens `good` asks for
 
 
 class Lens(StrEnum):
-    """The question a score answers; the value is its column in the module table."""
+    """The question that a score answers; the value is its column in the table of modules."""
 
     SCORE = "score"
     GOOD = "good"
+    EQUAL_COST = "equal_cost"
     NORM = "embedding_norm"
+
+    @classmethod
+    def named(cls, text: str, among: Sequence["Lens"]) -> "Lens":
+        """The lens of a name that a user gave.
+
+        Raises:
+            ConfigError: it is none of those that can be asked here.
+        """
+        if text not in list(among):
+            raise ConfigError(f"lens: got '{text}', expected one of {', '.join(among)}.")
+        return cls(text)
 
     @property
     def label(self) -> str:
         """What a reader sees."""
-        return {"score": "Average", "good": "Among the best 10 %", "embedding_norm": "AutoBuild norm"}[self.value]
+        return {
+            Lens.SCORE: "Average",
+            Lens.GOOD: "Among the best 10 %",
+            Lens.EQUAL_COST: "At equal cost",
+            Lens.NORM: "AutoBuild norm",
+        }[self]
 
     @property
     def explained(self) -> str:
         """One sentence that says what it estimates."""
         return {
-            "score": "expected target of an architecture that contains the module, the rest left free",
-            "good": "probability that an architecture with the module is among the best 10 % of the space",
-            "embedding_norm": "the paper's own magnitude at the module's hop, standardised",
-        }[self.value]
+            Lens.SCORE: "expected target of an architecture that contains the module, the rest left free",
+            Lens.GOOD: "probability that an architecture with the module is among the best 10 % of the space",
+            Lens.EQUAL_COST: "expected target beyond what the architecture's cost lets expect",
+            Lens.NORM: "the paper's own magnitude at the module's hop, standardised",
+        }[self]
+
+    @property
+    def in_units(self) -> bool:
+        """Its values are in the target's units, so that their better side is the target's."""
+        return self in (Lens.SCORE, Lens.EQUAL_COST)
+
+    def direction(self, minimize: bool) -> int:
+        """1 where a larger value is better, -1 where a smaller one is, of a target that is minimised or not."""
+        return -1 if self.in_units and minimize else 1
+
+    def unit(self, of_target: str) -> str:
+        """Unit of its values, of a target with a unit that may be empty."""
+        return of_target if self.in_units else "probability" if self is Lens.GOOD else "standard deviations"
+
+    @property
+    def average(self) -> float:
+        """What the average architecture has, on the axis of `value_columns`."""
+        return GOOD_SHARE if self is Lens.GOOD else 0.0
+
+    @property
+    def value_columns(self) -> tuple[str, str, str]:
+        """Columns of value, low and high that claims speak of: of the average its effect; "" where there is no interval."""
+        if self is Lens.NORM:
+            return self.value, "", ""
+        name = "effect" if self is Lens.SCORE else self.value
+        return name, f"{name}_low", f"{name}_high"
+
+
+TRAINED = (Lens.SCORE, Lens.GOOD, Lens.NORM)  # the lenses that every training has; that of equal cost is asked for
 
 
 def score_words(row: "pd.Series[float]", lens: Lens, unit: str, total: int | None = None) -> str:

@@ -2,16 +2,16 @@
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated
 from autobuild_core.architectures.ranges import range_of, ranges_of, some_of, standing_tokens, tokens_of
-from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
+from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.architectures.topologies import topology_of
 
 SCORE_COLUMNS = (
@@ -24,17 +24,12 @@ COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
 RANGE = "range"  # column of a module table that has ranges: JSON [least, largest value], "" of other modules
 
 
-def orientation(lens: str, minimize: bool) -> int:
-    """1 where a larger value of the lens is better, -1 where a smaller one is: a lens in target units of a minimised target."""
-    return -1 if lens in ("score", "effect", "equal_cost") and minimize else 1
-
-
-def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
+def top_modules(modules: pd.DataFrame, lens: Lens = Lens.GOOD, minimize: bool = False) -> pd.DataFrame:
     """Whole-unit modules that have a score, ranked within their unit by a lens (ties by `score`).
 
     Args:
         modules: modules.parquet; what cannot be told from a context has no score.
-        lens: column to rank by: "score", "good" or "embedding_norm".
+        lens: ranks them.
         minimize: smaller targets are better.
 
     Returns:
@@ -43,11 +38,11 @@ def top_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = Fals
     return ranked_modules(modules[modules["score"].notna()], lens, minimize)
 
 
-def ranked_modules(modules: pd.DataFrame, lens: str = "good", minimize: bool = False) -> pd.DataFrame:
+def ranked_modules(modules: pd.DataFrame, lens: Lens = Lens.GOOD, minimize: bool = False) -> pd.DataFrame:
     """As `top_modules`, with those that have no score behind the others."""
     whole = modules[modules["whole_unit"]].copy()
-    whole["_lens"] = whole[lens] * orientation(lens, minimize)
-    whole["_score"] = whole["score"] * orientation("score", minimize)
+    whole["_lens"] = whole[lens] * lens.direction(minimize)
+    whole["_score"] = whole["score"] * Lens.SCORE.direction(minimize)
     whole = whole.sort_values(["unit_index", "_lens", "_score"], ascending=[True, False, False], kind="stable")
     whole["rank"] = whole.groupby("unit_index").cumcount() + 1
     return whole.drop(columns=["_lens", "_score"]).reset_index(drop=True)
@@ -141,20 +136,6 @@ def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -
             part[RANGE] = pd.Series(ends, dtype="str")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
-
-
-def contains(table: ArchTable, positions: Sequence[str], layers: Sequence[str], whole_unit: bool) -> NDArray[np.bool_]:
-    """(n,) which architectures have these tokens, or one of a range, at these positions of their encoding."""
-    spec = table.spec
-    columns = [spec.position_labels.index(label) for label in positions]
-    mask: NDArray[np.bool_] = np.ones(len(table), bool)
-    for column, layer in zip(columns, layers, strict=True):
-        mask &= np.isin(np.asarray(table.codes)[:, column], tokens_of(spec, layer))
-    unit = spec.units[spec.unit_of(columns[-1])]
-    beyond = [p for p in unit.positions if p > columns[-1]]
-    if whole_unit and beyond:
-        mask &= np.asarray(table.codes)[:, beyond[0]] < 0
-    return mask
 
 
 def rivals_of(modules: pd.DataFrame, node: "pd.Series[Any]") -> pd.DataFrame:

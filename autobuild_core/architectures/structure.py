@@ -1,7 +1,7 @@
 """What an architecture looks like as a whole: how many layers of each kind, how deep its units, how long its paths.
 
 Pooled node embeddings are means, so they see depth and reachability only through what nodes know of themselves; these
-numbers stand beside them in the predictor, never in the nodes, whose norms stay local (method.md, section 1).
+numbers stand beside them in the predictor, never in the nodes, whose norms stay local (docs/method.md, section 2).
 """
 
 import numpy as np

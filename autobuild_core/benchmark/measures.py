@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.architectures.topologies import topology_of
@@ -186,15 +187,15 @@ def measure_quality(options: Result) -> Result:
         return result
     ours = make_scorer("autobuild", predictor, table=table.take(rows))
 
-    def scores(scorer: Any, lens: str) -> Callable[[list[ModuleGroup]], list[Array]]:
-        turn = 1 if lens in ("good", "embedding_norm") else sign
+    def scores(scorer: Any, lens: Lens) -> Callable[[list[ModuleGroup]], list[Array]]:
+        turn = sign if lens.in_units else 1
         return lambda groups: [turn * frame[lens].to_numpy(float) for frame in scorer.score(groups)]
 
     for name, scorer in {"ours": ours, "ridge": ridge}.items():
-        result |= {f"{name} fidelity": truth.fidelity(scores(scorer, "score"))}
-        result |= {f"{name} good": truth.fidelity(scores(scorer, "good"), good=True)}
-        result |= {f"{name} product_rank": truth.product_rank(scores(scorer, "good"))}
-    result["ours norm_in_unit"] = truth.in_unit(scores(ours, "embedding_norm"))
+        result |= {f"{name} fidelity": truth.fidelity(scores(scorer, Lens.SCORE))}
+        result |= {f"{name} good": truth.fidelity(scores(scorer, Lens.GOOD), good=True)}
+        result |= {f"{name} product_rank": truth.product_rank(scores(scorer, Lens.GOOD))}
+    result["ours norm_in_unit"] = truth.in_unit(scores(ours, Lens.NORM))
     built = np.array([predictor.space.parse(arch) for arch in run.build(10)["arch"]], np.int16)
     return result | {"ours built_rank": truth.rank(built), "ours built_regret": truth.regret(built)}
 

@@ -2,9 +2,9 @@
 
 Source: Mills et al., CVPR 2024, sections 3.1 to 3.4, arXiv 2403.13293, with the settings of its published code: one model, 200
 epochs of batches of 128, AdamW at a fixed 1e-4 with weight decay 1e-5, gradient norm at most 5, width 32, four GATv2 hops,
-lambda 1, no validation. Each weakness that it keeps has its number in method.md, section 1. Assumed, because the paper leaves it
-open: features are the unit, the index in the unit and the layer's attributes, each embedded in three numbers; the loss goes
-backward once a step (the published code does so twice, which takes longer and adds the same gradient again).
+lambda 1, no validation. Each weakness that it keeps has its number in docs/method.md, section 8. Assumed, because the paper
+leaves it open: features are the unit, the index in the unit and the layer's attributes, each embedded in three numbers; the loss
+goes backward once a step (the published code does so twice, which takes longer and adds the same gradient again).
 """
 
 import itertools

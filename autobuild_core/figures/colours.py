@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core.architectures.lens import GOOD_SHARE, Lens, bounds
+from autobuild_core.architectures.lens import Lens, bounds
 
 ANCHORS = {
     "light": ((75, 58, 168), (155, 146, 216), (226, 227, 232), (242, 172, 102), (216, 96, 4)),
@@ -93,13 +93,12 @@ def scale_for(modules: pd.DataFrame, lens: Lens, mean: float, minimize: bool, un
     values = values[np.isfinite(values)]
     if lens is Lens.GOOD:
         top = float(np.quantile(values, 0.95)) if len(values) else 0.0
-        return Scale(lens, GOOD_SHARE, 0.0, max(top, 2 * GOOD_SHARE), "probability")
+        return Scale(lens, lens.average, 0.0, max(top, 2 * lens.average), lens.unit(unit))
     centre = mean if lens is Lens.SCORE else 0.0
     reach = float(np.quantile(np.abs(values - centre), 0.9)) if len(values) else 1.0
     reach = reach or 1.0
-    sign = -1 if minimize and lens is Lens.SCORE else 1
-    own = unit if lens is Lens.SCORE else "standard deviations"
-    return Scale(lens, centre, centre - sign * reach, centre + sign * reach, own)
+    sign = lens.direction(minimize)
+    return Scale(lens, centre, centre - sign * reach, centre + sign * reach, lens.unit(unit))
 
 
 def colour(place: float, theme: str = "light") -> str:

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.layout import GAP_X, GAP_Y, INPUT, NODE_HEIGHT, NODE_WIDTH, RADIUS
-from autobuild_core.architectures.lens import Lens, bounds, change_words, evidence, score_words, short_values
+from autobuild_core.architectures.lens import TRAINED, Lens, bounds, change_words, evidence, score_words, short_values
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import digits_for, signed, with_unit
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
@@ -291,9 +291,9 @@ class _Drawing:
             "folds": folds,
             "folded": num_nodes > FOLD_FROM,
             "stops": [{"id": stop, "name": stop_name(stop)} for stop in self.stops],
-            "lenses": [self._lens(lens) for lens in Lens],
-            "records": self._names(frame) | {"paint": {lens.value: self._painted(frame, lens) for lens in Lens}},
-            "changes": {lens.value: self._change_paint(frame, changes, lens) for lens in Lens},
+            "lenses": [self._lens(lens) for lens in TRAINED],
+            "records": self._names(frame) | {"paint": {lens.value: self._painted(frame, lens) for lens in TRAINED}},
+            "changes": {lens.value: self._change_paint(frame, changes, lens) for lens in TRAINED},
             "size": {
                 "width": NODE_WIDTH if len(self.sides) == 1 else PAIR_WIDTH,
                 "height": NODE_HEIGHT,

@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autobuild_core.architectures.lens import Lens, bounds, score_words
-from autobuild_core.architectures.module_table import orientation
 from autobuild_core.architectures.names import module_name
 from autobuild_core.figures.colours import INK, PAPER, Scale
 from autobuild_core.figures.template import QUIET, blank_figure
@@ -39,7 +38,7 @@ def bump_table(
         A line a module and hop: line (0 = best by the whole), module, hop, part (the layers seen), rank among the shown,
         value, low, high, words, positions, layers, whole_unit (of the whole module). A part that was not scored is NaN.
     """
-    ascending = orientation(lens.value, minimize) < 0
+    ascending = lens.direction(minimize) < 0
     best = whole.sort_values(lens.value, ascending=ascending, kind="stable").head(num)
     deepest = max((len(json.loads(text)) for text in best["layers"]), default=0)
     lines = []

@@ -10,7 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autobuild_core.architectures.lens import Lens, bounds, evidence, score_words
-from autobuild_core.architectures.module_table import contains, rivals_of
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.module_table import rivals_of
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import rounded, with_unit
 from autobuild_core.architectures.ranges import tokens_of
@@ -44,7 +45,7 @@ def ranking_table(
         num_worst: lines kept from the bottom.
         whole_up_to: a ranking of so many lines is kept whole.
     """
-    ascending = minimize and lens is Lens.SCORE
+    ascending = lens.direction(minimize) < 0
     ranked = modules.sort_values(lens.value, ascending=ascending, kind="stable").reset_index(drop=True)
     ranked["rank"] = ranked.index + 1
     if len(ranked) > max(num_best + num_worst, whole_up_to):
@@ -265,19 +266,15 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
     return figure
 
 
-def with_without_table(
-    table: ArchTable, targets: pd.DataFrame, positions: Sequence[str], layers: Sequence[str], whole_unit: bool
-) -> pd.DataFrame:
+def with_without_table(table: ArchTable, targets: pd.DataFrame, module: ModuleKey) -> pd.DataFrame:
     """The measured target of architectures with and without a module: one line a measured row.
 
     Args:
         table: the run's architectures.
         targets: the run's predictions: row (index in the table), source_row, target.
-        positions: labels of the module's positions, upstream first.
-        layers: its tokens.
-        whole_unit: the module is a whole unit: exactly these layers, no deeper.
+        module: what they have or lack.
     """
-    mask = contains(table, positions, layers, whole_unit)[targets["row"].to_numpy(int)]
+    mask = module.contained_in(table)[targets["row"].to_numpy(int)]
     group = np.where(mask, "with the module", "without it")
     return pd.DataFrame(
         {"source_row": targets["source_row"].to_numpy(), "target": targets["target"].to_numpy(float), "group": group}
@@ -339,7 +336,7 @@ def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_
         {"seen": evidence in words, "rank": its rank among the modules at the same place, in words}.
     """
     rivals, place = rivals_of(modules, node), "in its unit" if node["whole_unit"] else "at its place"
-    smaller_is_better = minimize and lens is Lens.SCORE
+    smaller_is_better = lens.direction(minimize) < 0
     value = node[lens.value]
     ahead = (rivals[lens.value] < value if smaller_is_better else rivals[lens.value] > value).sum()
     rank = f"Rank {ahead + 1:,} of {len(rivals):,} {place}."

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.architectures.lens import Lens, bounds, change_words, evidence
-from autobuild_core.architectures.module_table import orientation, rivals_of
+from autobuild_core.architectures.module_table import rivals_of
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.ranges import standing_tokens
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
@@ -32,7 +32,7 @@ def replacements_table(
         The columns of `modules`; module (name), change, change_low, change_high (against the module that stands there, as of two
         independent errors; NaN for the norm, which has no interval), words, seen.
     """
-    sign = orientation(lens.value, minimize)
+    sign = lens.direction(minimize)
     rivals = rivals_of(modules, node)
     better = rivals[sign * (rivals[lens.value] - node[lens.value]) > 0]
     better = better.sort_values(lens.value, ascending=sign < 0, kind="stable").head(num).reset_index(drop=True)

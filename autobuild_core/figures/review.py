@@ -14,23 +14,24 @@ from autobuild_core.figures.colours import Scale, ink_on
 from autobuild_core.figures.drawing import BOXES, PLAIN
 from autobuild_core.figures.rankings import axis_title
 from autobuild_core.figures.template import QUIET, blank_figure
+from autobuild_core.trust.claim import Effect
 
 THEMES = ("light", "dark")
 SVG_COLUMNS = ["label", "token", "unit", "text", "x", "y", "kind", "after", "loose", "value", "words", "at", "low", "high"]
 
 
-def claim_figure(rivals: pd.DataFrame, line: dict[str, Any], scale: Scale, theme: str = "light") -> go.Figure:
+def claim_figure(rivals: pd.DataFrame, effect: Effect, scale: Scale, theme: str = "light") -> go.Figure:
     """A claim among all modules that were looked at, on one axis: dots are modules, the large one is claimed.
 
     The thick bar is the claim's 90 % interval, the thin one that interval adjusted for all that were looked at.
 
     Args:
         rivals: from `record.rivals_table`: module, value, claimed.
-        line: the record's line of the lens: value, low, high, adjusted_low, adjusted_high, average, unit.
+        effect: the record's, through the lens.
         scale: of the lens.
         theme: "light" or "dark".
     """
-    figure, average = blank_figure(128), float(line["average"])
+    figure, average = blank_figure(128), effect.average
     shift = scale.centre - average if scale.lens is Lens.SCORE else 0.0  # an effect of the average lens counts from its centre
     others = rivals[~rivals["claimed"]]
     hover = "%{customdata}: %{x:.4g}<extra></extra>"
@@ -38,20 +39,20 @@ def claim_figure(rivals: pd.DataFrame, line: dict[str, Any], scale: Scale, theme
     figure.add_scatter(
         x=others["value"], y=[0] * len(others), mode="markers", marker=dots, customdata=others["module"], hovertemplate=hover
     )
-    strong = scale.line(line["value"] + shift, theme)
-    for first, last, width in (("adjusted_low", "adjusted_high", 2), ("low", "high", 7)):
-        if line[first] is not None and line[last] is not None:
+    strong = scale.line(effect.value + shift, theme)
+    for first, last, width in ((effect.adjusted_low, effect.adjusted_high, 2), (effect.low, effect.high, 7)):
+        if first is not None and last is not None:
             bar = {"color": strong, "width": width}
-            figure.add_scatter(x=[line[first], line[last]], y=[0, 0], mode="lines", line=bar, hoverinfo="skip")
-    low, high = (float(line["value"] if line[end] is None else line[end]) + shift for end in ("low", "high"))
-    fill = scale.fill(line["value"] + shift, low, high, theme)
+            figure.add_scatter(x=[first, last], y=[0, 0], mode="lines", line=bar, hoverinfo="skip")
+    low, high = ((effect.value if end is None else end) + shift for end in (effect.low, effect.high))
+    fill = scale.fill(effect.value + shift, low, high, theme)
     marker, name = {"size": 15, "color": fill, "line": {"width": 2, "color": strong}}, rivals.loc[rivals["claimed"], "module"]
-    figure.add_scatter(x=[line["value"]], y=[0], mode="markers", marker=marker, customdata=name, hovertemplate=hover)
+    figure.add_scatter(x=[effect.value], y=[0], mode="markers", marker=marker, customdata=name, hovertemplate=hover)
     figure.add_vline(x=average, line={"color": QUIET, "dash": "dash", "width": 1.5})
     note = {"text": "average architecture", "showarrow": False, "yref": "paper", "yanchor": "bottom", "font": {"size": 11}}
     figure.add_annotation(x=average, y=1, **note)
-    title = f"effect ({line['unit']})" if scale.lens is Lens.SCORE and line["unit"] else axis_title(scale)
-    title = "effect" if scale.lens is Lens.SCORE and not line["unit"] else title
+    title = f"effect ({effect.unit})" if scale.lens is Lens.SCORE and effect.unit else axis_title(scale)
+    title = "effect" if scale.lens is Lens.SCORE and not effect.unit else title
     figure.update_yaxes(visible=False, range=[-1, 1]).update_xaxes(title=title)
     return figure.update_layout(margin={"t": 22, "b": 42, "l": 12, "r": 12})
 

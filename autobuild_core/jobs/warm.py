@@ -18,10 +18,12 @@ from pathlib import Path
 
 from autobuild_core.registry import PACKAGE, ROOT
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 0.3  # every page asks, and waits so long
+SILENT_SECONDS = 60.0  # a supervisor that did not answer in time is left alone: runs start the slow way meanwhile
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 RETRY_SECONDS = 60.0  # a supervisor that cannot start is not tried at every page
 _started: dict[Path, tuple[float, subprocess.Popen[bytes]]] = {}
+_silent: dict[Path, float] = {}  # when a supervisor did not answer in time, by its address
 
 
 @functools.cache
@@ -51,17 +53,40 @@ def address(workspace: Path, threads: int) -> Path:
     return folder / name
 
 
+def is_silent(place: Path) -> bool:
+    """Whether the supervisor of an address did not answer in time a while ago, so that it is not to be waited for again."""
+    return time.monotonic() - _silent.get(place, -SILENT_SECONDS) < SILENT_SECONDS
+
+
 def ask(workspace: Path, threads: int, request: dict[str, object]) -> dict[str, object] | None:
-    """The supervisor's answer; None where none listens or it does not answer."""
+    """The supervisor's answer; None where none listens, or it does not answer in time or did not a while ago.
+
+    A worker that it starts too late, for whoever has gone on without, ends by itself: the run is another process's (queue.begin).
+    """
+    try:
+        place = address(workspace, threads)
+        return None if is_silent(place) else _asked(place, request)
+    except (OSError, ValueError):
+        return None
+
+
+def _asked(place: Path, request: dict[str, object]) -> dict[str, object]:
+    """What is answered at an address.
+
+    Raises:
+        OSError: nothing.
+        ValueError: nonsense.
+    """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(ANSWER_SECONDS)
-            line.connect(str(address(workspace, threads)))
+            line.connect(str(place))
             line.sendall(json.dumps(request).encode() + b"\n")
             with line.makefile("rb") as heard:
                 answer: dict[str, object] = json.loads(heard.readline())
-    except (OSError, ValueError):
-        return None
+    except (TimeoutError, BlockingIOError):  # BlockingIOError: so many wait there that no more are let in
+        _silent[place] = time.monotonic()
+        raise
     return answer
 
 
@@ -89,6 +114,8 @@ def keep_ready(workspace: Path, threads: int) -> bool:
     if ask(workspace, threads, {}) is not None:
         return True
     place, now = address(workspace, threads), time.monotonic()
+    if is_silent(place):
+        return False  # it holds its lock: another one would end at once
     if place in _started and now - _started[place][0] < RETRY_SECONDS:
         return False  # it is on its way
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

@@ -4,7 +4,7 @@ Few measured architectures leave the norms of a graph network undetermined, whil
 them. So the norms of the trained half learn, beside the measurements, the order that the solved half gives random architectures
 (not its predicted values: far from a search's log those are wrong in size, and its prediction is better without them, measured);
 and the norm at a module's sink, which credits a module for its neighbours as long as only means over whole graphs are ranked,
-learns the order of the modules of a unit (method.md, weakness 11).
+learns the order of the modules of a unit (docs/method.md, weakness 11).
 
 Source: learning from another model's predictions is Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; its use
 here, and the loss on modules, are ours.

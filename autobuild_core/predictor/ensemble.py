@@ -18,6 +18,7 @@ from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
 from autobuild_core.predictor.forward import Network
 from autobuild_core.spaces import load_space
+from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import TWO_SIDED_90, NormalScores
 
 Array = NDArray[np.float64]
@@ -79,6 +80,7 @@ class Predictor:
     ) -> None:
         self.network, self.spec, self.scaling, self.calibration = network, spec, scaling, calibration
         self.target_name, self.minimize = target, minimize
+        self.target = Target(target, minimize)
         self.space = load_space(spec)
         self.member_scalings, self.held = member_scalings, held
         self._grid, self._expected = scaling.expectation(calibration.residual)

@@ -62,7 +62,7 @@ def spearman(values: Tensor, target_ranks: Tensor, strength: float = STRENGTH) -
     """Differentiable Spearman correlation of each row.
 
     The strength is strength * sd / n, which makes it invariant to the scale of the values: with a fixed strength
-    the soft ranks of closely spaced values are an affine map of them, and the correlation is Pearson's (method.md,
+    the soft ranks of closely spaced values are an affine map of them, and the correlation is Pearson's (docs/method.md,
     weakness 2). The target enters by its ranks (weakness 1).
 
     Args:

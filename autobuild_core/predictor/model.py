@@ -120,7 +120,7 @@ class FeatureEmbedding(nn.Module):
     A category's one-hot enters by a table; a number by a slope and an offset a hidden unit.
 
     Source: AutoBuild, section 3.1. A category enters as one-hot, so the first layer is a table. Ours: softplus in
-    place of the absolute value, which keeps the order of the values and so the sign of an effect (method.md,
+    place of the absolute value, which keeps the order of the values and so the sign of an effect (docs/method.md,
     weakness 8).
 
     Shapes: categories (nodes, features) int64 -> (nodes, members, features).

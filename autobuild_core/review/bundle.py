@@ -24,16 +24,17 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core.architectures import names
-from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.lens import TRAINED, Lens
+from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.datasets import _mapping as mapping
 from autobuild_core.datasets import title_of
 from autobuild_core.errors import ReportError
 from autobuild_core.figures import colours, drawing, rankings, review, trust
 from autobuild_core.figures.quality import hop_srcc_table
-from autobuild_core.review import record
-from autobuild_core.review.record import Facts, plain
+from autobuild_core.review import record, words
+from autobuild_core.review.record import plain
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
@@ -50,34 +51,34 @@ BUNDLE = re.compile(r'<script type="application/json" id="bundle">(.*?)</script>
 Bundle = dict[str, Any]
 
 
-def make_bundle(folder: RunFolder, pins: list[Pin] | None = None, name: str = "", facts: Facts | None = None) -> Bundle:
+def make_bundle(folder: RunFolder, pins: list[Pin] | None = None, name: str = "", run: FinishedRun | None = None) -> Bundle:
     """The report of a finished run.
 
     Args:
         folder: the run.
         pins: the claims; None = those in the run's folder.
         name: what the run is called now; its own name unless given.
-        facts: of the run, where they are read already, or hold at a chosen context.
+        run: its tables, where they are read already, or hold at a chosen context.
 
     Raises:
         RunError: the run is not finished, or did not score a pinned module.
     """
-    facts = facts or Facts.load(folder)
+    run = run or FinishedRun.load(folder)
     pins = Pins(folder.path / "pins").all() if pins is None else pins
     about = folder.about
     made = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "autobuild_core": VERSION}
     made |= {"plotly": metadata.version("plotly"), "machine": platform.machine(), "processor": processor()}
-    run = {"name": name or facts.config.name, "created": about["created"], "versions": about["versions"]}
+    about_run = {"name": name or run.config.name, "created": about["created"], "versions": about["versions"]}
     bundle = {
         "kind": KIND,
         "schema": SCHEMA,
         "made": made,
-        "run": run | {"settings": asdict(facts.config) | {"id": ""}},
+        "run": about_run | {"settings": asdict(run.config) | {"id": ""}},
     }  # an id opens the run
-    if facts.predictor.held is not None:
-        bundle["context"] = facts.predictor.held.facts()
-    bundle |= {"data": data_facts(facts.table, facts.config.data_name), "pins": [asdict(pin) for pin in pins]}
-    found: Bundle = plain(bundle | {"results": results(folder, facts, pins)})
+    if run.predictor.held is not None:
+        bundle["context"] = run.predictor.held.facts()
+    bundle |= {"data": data_facts(run.table, run.config.data_name), "pins": [asdict(pin) for pin in pins]}
+    found: Bundle = plain(bundle | {"results": results(folder, run, pins)})
     return found
 
 
@@ -112,15 +113,15 @@ def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
     }
 
 
-def results(folder: RunFolder, facts: Facts, pins: list[Pin]) -> dict[str, Any]:
+def results(folder: RunFolder, run: FinishedRun, pins: list[Pin]) -> dict[str, Any]:
     """Everything of a report that follows from data, settings and claims."""
-    lenses = [lens for lens in Lens if lens.value in facts.modules]
-    config, mean = facts.config, facts.quality["space_mean"]
-    scales = {lens: colours.scale_for(facts.modules, lens, mean, config.minimize, facts.unit) for lens in lenses}
-    found: dict[str, Any] = {"quality": _without_times(facts.quality), "scales": {}, "tables": _tables(folder, facts)}
+    lenses = [lens for lens in TRAINED if lens.value in run.modules]
+    config, mean = run.config, run.quality["space_mean"]
+    scales = {lens: colours.scale_for(run.modules, lens, mean, config.minimize, run.unit) for lens in lenses}
+    found: dict[str, Any] = {"quality": _without_times(run.quality), "scales": {}, "tables": _tables(folder, run)}
     found["scales"] = {lens.value: asdict(scale) | {"lens": lens.value} for lens, scale in scales.items()}
-    found["architectures"] = _architectures(facts, scales[Lens.SCORE])
-    found["claims"] = [_claim(facts, pin, scales) for pin in pins]
+    found["architectures"] = _architectures(run, scales[Lens.SCORE])
+    found["claims"] = [_claim(run, pin, scales) for pin in pins]
     return found
 
 
@@ -141,76 +142,76 @@ def as_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _tables(folder: RunFolder, facts: Facts) -> dict[str, Any]:
+def _tables(folder: RunFolder, run: FinishedRun) -> dict[str, Any]:
     """The tables behind the figures; without those that an older version of the training did not write."""
-    modules, quality = facts.modules, facts.quality
-    found = {"ranking": _ranking(facts), "hop_srcc": hop_srcc_table(quality["hop_srcc"], quality["srcc"])}
-    total = int(quality.get("num_evidence", len(facts.predictions)))
-    found["heat"] = rankings.heat_table(modules, facts.table.spec, Lens.SCORE, total, facts.unit)
-    step = -(-len(facts.predictions) // MOST_POINTS)
-    found["predictions"] = facts.predictions.iloc[::step][["row", "source_row", "target", "predicted", "low", "high"]]
+    modules, quality = run.modules, run.quality
+    found = {"ranking": _ranking(run), "hop_srcc": hop_srcc_table(quality["hop_srcc"], quality["srcc"])}
+    total = run.num_evaluated
+    found["heat"] = rankings.heat_table(modules, run.table.spec, Lens.SCORE, total, run.unit)
+    step = -(-len(run.predictions) // MOST_POINTS)
+    found["predictions"] = run.predictions.iloc[::step][["row", "source_row", "target", "predicted", "low", "high"]]
     if "trust" in quality:
         found |= {"held_out": trust.srcc_table(quality["trust"]), "units": trust.evidence_table(quality["trust"])}
         found["contenders"] = trust.contenders_table(folder.read_frame("trust_best.parquet"), quality["trust"])
         found["calibration"] = folder.read_frame("trust_calibration.parquet")
-        found["next"] = _next(folder, facts)
+        found["next"] = _next(folder, run)
     return {name: as_columns(frame) for name, frame in found.items()}
 
 
-def _ranking(facts: Facts) -> pd.DataFrame:
+def _ranking(run: FinishedRun) -> pd.DataFrame:
     """The best and the worst whole-unit modules of every unit by the average lens."""
     parts, columns = [], ["rank", "module", "value", "low", "high", "words"]
-    total = int(facts.quality.get("num_evidence", len(facts.predictions)))
-    for index, unit in enumerate(facts.table.spec.units):
-        own = facts.modules[facts.modules["whole_unit"] & (facts.modules["unit_index"] == index)]
+    total = run.num_evaluated
+    for index, unit in enumerate(run.table.spec.units):
+        own = run.modules[run.modules["whole_unit"] & (run.modules["unit_index"] == index)]
         if len(own):
-            part = rankings.ranking_table(own, Lens.SCORE, facts.config.minimize, total, facts.unit, *RANKED)
+            part = rankings.ranking_table(own, Lens.SCORE, run.config.minimize, total, run.unit, *RANKED)
             parts.append(part[columns].assign(unit=unit.label))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "unit"])
 
 
-def _next(folder: RunFolder, facts: Facts) -> pd.DataFrame:
+def _next(folder: RunFolder, run: FinishedRun) -> pd.DataFrame:
     """What to evaluate next: arch, information, predicted, low, high; at a chosen context it is asked anew."""
-    predictor = facts.predictor
+    predictor = run.predictor
     if predictor.held is not None and predictor.held.chosen:
-        codes, table = suggest(predictor, facts.modules, facts.table.networks, NUM_NEXT)
-        return pd.DataFrame({"arch": [names.native_text(predictor.space.native(row)) for row in codes]}).join(table)
+        codes, table = suggest(predictor, run.modules, run.table.networks, NUM_NEXT)
+        return pd.DataFrame({"arch": [native_text(predictor.space.native(row)) for row in codes]}).join(table)
     table = folder.read_frame("next.parquet")
-    archs = [names.native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
+    archs = [native_text(json.loads(text)["arch"]) for text in table.get("record", [])]
     return pd.DataFrame({"arch": archs}).join(table.drop(columns="record", errors="ignore"))
 
 
-def _architectures(facts: Facts, scale: colours.Scale) -> list[dict[str, Any]]:
+def _architectures(run: FinishedRun, scale: colours.Scale) -> list[dict[str, Any]]:
     """The best measured architecture, drawn at every hop."""
-    sign = -1 if facts.config.minimize else 1
-    best = facts.predictions.iloc[int((sign * facts.predictions["target"]).to_numpy().argmax())]
+    sign = -1 if run.config.minimize else 1
+    best = run.predictions.iloc[int((sign * run.predictions["target"]).to_numpy().argmax())]
     row = int(best["row"])
-    deepest = min(int(facts.modules["hop"].max()), DEEPEST_HOP)
-    index = drawing.module_index(facts.modules)
-    drawn = [drawn_at(facts, facts.table.codes[row], hop, scale, index) for hop in range(deepest + 1)]
-    about = {"source_row": int(facts.table.source_rows[row]), "measured": float(best["target"])}
-    return [about | {"arch": facts.predictor.space.native(facts.table.codes[row]), "hops": drawn}]
+    deepest = min(int(run.modules["hop"].max()), DEEPEST_HOP)
+    index = drawing.module_index(run.modules)
+    drawn = [drawn_at(run, run.table.codes[row], hop, scale, index) for hop in range(deepest + 1)]
+    about = {"source_row": int(run.table.source_rows[row]), "measured": float(best["target"])}
+    return [about | {"arch": run.predictor.space.native(run.table.codes[row]), "hops": drawn}]
 
 
 def drawn_at(
-    facts: Facts, codes: Codes, hop: int, scale: colours.Scale, index: dict[tuple[str, str, bool], int]
+    run: FinishedRun, codes: Codes, hop: int, scale: colours.Scale, index: dict[tuple[str, str, bool], int]
 ) -> dict[str, list[Any]]:
     """An architecture laid out and scored at a hop: `review.svg_table`."""
-    spec = facts.table.spec
-    scores = drawing.node_scores(facts.modules, index, spec, codes, hop)
-    drawn = drawing.coloured(drawing.architecture_table(spec, codes), scores, scale, facts.unit)
+    spec = run.table.spec
+    scores = drawing.node_scores(run.modules, index, spec, codes, hop)
+    drawn = drawing.coloured(drawing.architecture_table(spec, codes), scores, scale, run.unit)
     return as_columns(review.svg_table(drawn, scale.lens))
 
 
-def _claim(facts: Facts, pin: Pin, scales: dict[Lens, colours.Scale]) -> dict[str, Any]:
+def _claim(run: FinishedRun, pin: Pin, scales: dict[Lens, colours.Scale]) -> dict[str, Any]:
     """The record of a pin with what its figures need: its sentence, its rivals, both examples drawn at the claim's hop."""
-    found = record.record(facts, pin.claim)
-    out: dict[str, Any] = {"sentence": record.sentence(found), "remarks": record.remarks(found, facts.config.label.title)}
-    out |= {"record": found, "rivals": as_columns(record.rivals_table(facts, pin.claim))}
-    index = drawing.module_index(facts.modules)
-    for name in ("with_it", "counter_example"):
-        codes = None if found[name] is None else facts.table.codes[found[name]["row"]]
-        out[name] = None if codes is None else drawn_at(facts, codes, found["hop"], scales[Lens.SCORE], index)
+    found = record.record(run, pin.claim)
+    out: dict[str, Any] = {"sentence": words.sentence(found), "remarks": words.remarks(found, run.config.label.title)}
+    out |= {"record": found.to_json(), "rivals": as_columns(record.rivals_table(run, pin.claim))}
+    index = drawing.module_index(run.modules)
+    for name, example in found.examples.items():
+        codes = None if example is None else run.table.codes[example.row]
+        out[name] = None if codes is None else drawn_at(run, codes, found.hop, scales[Lens.SCORE], index)
     return out
 
 

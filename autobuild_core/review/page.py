@@ -15,14 +15,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures import drawing, rankings, review, trust
 from autobuild_core.figures.colours import Scale
+from autobuild_core.figures.quality import hop_srcc_figure, predictions_figure
 from autobuild_core.review.bundle import Bundle, as_frame
-from autobuild_core.review.record import EXAMPLES, effect_of, effects_table, overturn_table, overturn_words
+from autobuild_core.review.words import EXAMPLES, effects_table, overturn_table, overturn_words
 from autobuild_core.targets.vocabulary import Label
+from autobuild_core.trust.claim import ClaimRecord
 
 HERE = Path(__file__).resolve().parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
@@ -197,28 +199,26 @@ def _claims(bundle: Bundle, figures: Figures) -> str:
 
 
 def _claim(bundle: Bundle, index: int, claim: dict[str, Any], pin: dict[str, Any], figures: Figures) -> str:
-    found, rivals = claim["record"], as_frame(claim["rivals"])
-    line = effect_of(found)
-    scale = _scale(bundle, line["lens"])
-    drawn = [review.claim_figure(rivals, line, scale, theme) for theme in review.THEMES]
+    found, rivals = ClaimRecord.from_json(claim["record"]), as_frame(claim["rivals"])
+    scale = _scale(bundle, found.effect().lens)
+    drawn = [review.claim_figure(rivals, found.effect(), scale, theme) for theme in review.THEMES]
     figure = _put(figures, f"claim{index}", drawn[0], drawn[1], claim["sentence"])
     remarks = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text[:1].upper() + text[1:])}</dd>" for name, text in claim["remarks"])
     graphs, average = [], _scale(bundle, "score")
-    for name, title in EXAMPLES.items():
-        if claim[name] is not None:
-            about = found[name]
-            text = f"{title}: row {about['source_row']}, {number(about['value'])}, rank {about['rank']:,} of {about['of']:,}"
+    for name, about in found.examples.items():
+        if about is not None:
+            text = f"{EXAMPLES[name]}: row {about.source_row}, {number(about.value)}, rank {about.rank:,} of {about.of:,}"
             marked = pin["claim"]["positions"] if name == "with_it" else ()
             svg = review.architecture_svg(as_frame(claim[name]), average, text, marked)
             graphs.append(f"<div><h4>{escape(text)}</h4>{svg}</div>")
     note = f"<blockquote>{escape(pin['note'])}</blockquote>" if pin["note"] else ""
-    table = _html_table(overturn_table(found))
+    table = _html_table(overturn_table(found.overturn))
     return (
         f'<section class="claim"><h3>{escape(claim["sentence"])}</h3>{note}'
         f'<div class="two"><div>{figure}{_html_table(effects_table(found))}</div><dl class="remarks">{remarks}</dl></div>'
         f'<div class="two" style="margin-top:12px">{"".join(graphs)}</div>'
         f"<details><summary>The five evaluations most likely to overturn it</summary>"
-        f'<p class="how">{escape(overturn_words(found))}</p>{table}'
+        f'<p class="how">{escape(overturn_words(found.overturn))}</p>{table}'
         f"</details></section>"
     )
 
@@ -232,7 +232,7 @@ def _best(bundle: Bundle) -> str:
         for hop, columns in enumerate(about["hops"]):
             name = "Hop 0: one layer" if hop == 0 else f"Hop {hop}: {hop + 1} layers"
             panes.append((name, review.architecture_svg(as_frame(columns), scale, f"{heading}, {name}")))
-        arch = escape(names.native_text(about["arch"]))
+        arch = escape(native_text(about["arch"]))
         parts.append(f"<h2>{escape(heading)}</h2>{_legend(scale)}{_panes('hop', panes)}<p><code>{arch}</code></p>")
     return "".join(parts)
 
@@ -261,9 +261,9 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
     def box(title: str, name: str, figure: go.Figure, alt: str) -> str:
         return f"<div><h4>{escape(title)} {_csv(name)}</h4>{_put(figures, name, figure, None, alt)}</div>"
 
-    predictions = quality.predictions_figure(as_frame(found["predictions"]), target)
+    predictions = predictions_figure(as_frame(found["predictions"]), target)
     boxes = [box("Held out: predicted against measured", "predictions", predictions, "Held-out predictions against measurements")]
-    bars = quality.hop_srcc_figure(as_frame(found["hop_srcc"]))
+    bars = hop_srcc_figure(as_frame(found["hop_srcc"]))
     boxes.append(box("How well each hop orders", "hop_srcc", bars, "Held-out rank correlation by hop"))
     words = ""
     if report := quality.get("trust"):

@@ -22,7 +22,7 @@ from autobuild_core.datasets import load_format, read_table, recognise
 from autobuild_core.errors import DataError, ReportError
 from autobuild_core.review.bundle import Bundle, data_facts, processor, read_bundle, results
 from autobuild_core.review.page import page, plotly_version
-from autobuild_core.review.record import Facts, plain
+from autobuild_core.review.record import plain
 from autobuild_core.spaces._declared import from_json
 from autobuild_core.store.pins import Pin
 from autobuild_core.store.run_folder import RunConfig, RunFolder, run_versions
@@ -31,6 +31,7 @@ from autobuild_core.version import VERSION
 EXACT = 1e-5
 SAME_SOFTWARE = ("python", "torch", "numpy", "pandas", "scipy")
 CHOICES = ("next", "overturn")  # parts that hold architectures chosen by the ensemble
+ENDS = ("low", "high", "adjusted_low", "adjusted_high")  # of the interval of a value through a lens, in the value's unit
 Path_ = tuple[str | int, ...]
 Progress = Callable[[dict[str, Any]], None]
 
@@ -72,7 +73,8 @@ def compare(reported: Any, found: Any, tolerance: float = 0.0) -> list[Check]:
 
     Args:
         reported: what a report says.
-        found: what was worked out, which decides the spread of a column: the leaves whose paths differ in numbers only.
+        found: what was worked out, which decides the spread of a column: the leaves whose paths differ in numbers only and that
+            are seen through one lens, as each lens has a unit of its own.
         tolerance: share of that spread by which numbers may differ; 0 = EXACT.
 
     Returns:
@@ -82,7 +84,7 @@ def compare(reported: Any, found: Any, tolerance: float = 0.0) -> list[Check]:
     columns: dict[Path_, list[float]] = defaultdict(list)
     for path, value in true.items():
         if _number(value):
-            columns[_column(path)].append(float(value))
+            columns[_column(path, found)].append(float(value))
     spreads = {column: _spread(values) for column, values in columns.items()}
     checks: dict[str, Check] = {}
     for path in dict.fromkeys([*true, *said]):
@@ -94,7 +96,7 @@ def compare(reported: Any, found: Any, tolerance: float = 0.0) -> list[Check]:
             check.wrong.append((place, said.get(path, "nothing"), true.get(path, "nothing")))
         elif _number(said[path]) and _number(true[path]):
             check.numbers += 1
-            off = abs(float(said[path]) - float(true[path])) / max(spreads[_column(path)], 1e-300)
+            off = abs(float(said[path]) - float(true[path])) / max(spreads[_column(path, found)], 1e-300)
             check.largest = max(check.largest, off)
             if not off <= (tolerance or EXACT):
                 check.wrong.append((place, said[path], true[path]))
@@ -111,9 +113,22 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _column(path: Path_) -> Path_:
-    """A path with its counting numbers left out."""
-    return tuple(name for name in path if not isinstance(name, int))
+def _column(path: Path_, value: Any) -> Path_:
+    """What tells a column of numbers from others: a path with its counting numbers left out, and the lens it is seen through.
+
+    Args:
+        path: of a leaf.
+        value: that it is in. A claim and an effect say their lens; a value stands in one column with the ends of its interval.
+    """
+    lens = ""
+    for name in path:
+        if isinstance(value, dict):
+            lens = value.get("lens") or (value.get("record") or {}).get("lens") or lens
+        value = value[name]
+    names = [name for name in path if not isinstance(name, int)]
+    if lens and names[-1] in ENDS:
+        names[-1] = "value"
+    return (lens, *names) if lens else tuple(names)
 
 
 def _spread(values: list[float]) -> float:
@@ -206,7 +221,7 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
     with tempfile.TemporaryDirectory(prefix="autobuild-verify-") as place:
         folder = train_again(table, config, Path(place) / "run", say)
         run = api.Run(folder.path, chosen)
-        found = plain(results(folder, Facts.of(run), pins))
+        found = plain(results(folder, run.finished(), pins))
         where = {} if run.predictor.held is None else {"context": plain(run.predictor.held.facts())}
     of_context = compare({"context": bundle["context"]}, where, tolerance) if "context" in bundle else []  # older have none
     return [*checks, *of_data, *of_context, *compare(said, found, tolerance)]

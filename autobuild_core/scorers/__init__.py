@@ -17,7 +17,6 @@ from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space
 from autobuild_core.targets.costs import CostModel
 
-LENSES = ("score", "good", "embedding_norm")
 DEFAULT_SCORER = "autobuild"
 DEFAULT_MAX_LENGTH = 4
 MODULE_LIMIT = 5_000  # windows of one length that are scored unasked

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.module_table import SCORE_COLUMNS
 from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
@@ -22,7 +23,6 @@ from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.population import (
-    GOOD_SHARE,
     NUM_CONTEXTS,
     NUM_DRAWS,
     Evaluated,
@@ -35,7 +35,6 @@ from autobuild_core.scoring.population import (
 from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.costs import CostModel
-from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
 MEMBERS = 5  # of a baseline: each holds out a fifth of the networks
@@ -94,7 +93,7 @@ class DataScorer(Scorer):
     def values(self) -> Array:
         """(rows,) targets of its table as they would be where the predictor holds, NaN where there is none."""
         assert self.table is not None
-        values = Target(self.predictor.target_name).values(self.table.metrics)
+        values = self.predictor.target.values(self.table.metrics)
         known = np.isfinite(values)
         values[known] = self.predictor.adjusted(self.table.take(known), values[known])
         return values

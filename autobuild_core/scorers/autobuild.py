@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from autobuild_core.architectures.graphs import make_graphs
+from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated, eligible_rows
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.architectures.structure import one_hot, told_by_attributes
@@ -17,7 +18,6 @@ from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.population import (
-    GOOD_SHARE,
     NUM_CONTEXTS,
     NUM_DRAWS,
     Evaluated,
@@ -29,7 +29,6 @@ from autobuild_core.scoring.population import (
 )
 from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.targets.costs import CostModel
-from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise
 from autobuild_core.targets.scaling import TWO_SIDED_90
 
@@ -83,8 +82,8 @@ class AutoBuildScorer(Scorer):
     """Scores by the trained ensemble.
 
     Source: the embedding norm is AutoBuild's (section 3.3), standardised over all modules at the same positions
-    (method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the architecture. Of a
-    space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
+    (docs/method.md, weakness 3). Ours: `score` and `good` are expectations of the predictor over the rest of the architecture. Of
+    a space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
     same NUM_CONTEXTS random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are
     put into contexts, and the others' expectations follow from their own hop embeddings by a regression whose leave-one-out
     error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error, or the
@@ -113,7 +112,7 @@ class AutoBuildScorer(Scorer):
             lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
             scores[:, lines] = predictor.scaling.to_scores(measured.values[known])
             self._targets[:, lines] = measured.values[known]
-            noise = label_noise(table, Target(predictor.target_name, predictor.minimize), predictor.scaling)["noise_sd"]
+            noise = label_noise(table, predictor.target, predictor.scaling)["noise_sd"]
             self._label_variance[lines] = (noise or 0.0) ** 2 / measured.counts[known] * np.bincount(known)[known]
         self._thresholds = self._good_thresholds(scores)
         self._good = self._good_of(scores)

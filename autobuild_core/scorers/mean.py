@@ -7,10 +7,10 @@ from typing import final
 import numpy as np
 import pandas as pd
 
+from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.modules import ModuleGroup, active_rows, group_keys, key_columns, module_keys
 from autobuild_core.architectures.records import Codes
 from autobuild_core.scorers._learned import Array, DataScorer, score_frame
-from autobuild_core.scoring.population import GOOD_SHARE
 from autobuild_core.targets.scaling import TWO_SIDED_90
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import top_modules
 
 KEYS = ["unit_index", "positions", "layers"]
@@ -23,7 +24,7 @@ def two_targets(first: pd.DataFrame, second: pd.DataFrame, first_minimized: bool
     values = ["rank", "score", "effect", "effect_low", "effect_high"]
     parts = []
     for name, modules, minimized in (("first", first, first_minimized), ("second", second, second_minimized)):
-        ranked = top_modules(modules, "score", minimized)
+        ranked = top_modules(modules, Lens.SCORE, minimized)
         parts.append(ranked[[*KEYS, "unit", *values]].rename(columns={v: f"{name}_{v}" for v in values}))
     both = parts[0].merge(parts[1].drop(columns="unit"), on=KEYS)
     both["change"] = both["first_rank"] - both["second_rank"]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import module_rows, top_modules
 from autobuild_core.architectures.ranges import range_of, shown_layer
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
@@ -91,7 +92,7 @@ def extreme_layers(place: Place, modules: pd.DataFrame, spec: SpaceSpec, most: i
 
 def unit_places(modules: pd.DataFrame, spec: SpaceSpec, minimize: bool, top: int = TOP_OF_UNIT) -> list[Place]:
     """Every unit with its best modules by the average lens."""
-    ranked = top_modules(modules, "score", minimize)
+    ranked = top_modules(modules, Lens.SCORE, minimize)
     ranked = ranked[ranked["rank"] <= top]
     rows, places = module_rows(ranked, spec), []
     for index, unit in enumerate(spec.units):

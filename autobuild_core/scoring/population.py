@@ -1,7 +1,7 @@
 """What scorers average over: the space's encodings, contexts for modules, and the measured architectures.
 
-Averages are uniform over encodings as written (interface.md): over every encoding of a space of up to 50,000, else over
-random ones.
+Averages are uniform over encodings as written (docs/method.md, section 5): over every encoding of a space of up to 50,000, else
+over random ones.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.modules import ModuleGroup, active_rows, group_keys, key_columns, module_keys
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.spaces import Space
@@ -18,7 +19,6 @@ from autobuild_core.targets.equation import Target
 Array = NDArray[np.float64]
 NUM_CONTEXTS = 16
 NUM_DRAWS = 4096
-GOOD_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,6 @@ from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Space
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.forward import Network
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.targets.equation import Target
 
 Array = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]  # left, right, bottom, top
@@ -194,6 +193,7 @@ class Brush:
     corners: tuple[tuple[float, float], ...]
 
     MOST_CORNERS = 48  # of a lasso: so much fits into a URL
+    FARTHEST = 1e9  # from the middle: no map is as wide
 
     @classmethod
     def of(cls, kind: str, x: list[float], y: list[float]) -> Self:
@@ -203,14 +203,15 @@ class Brush:
 
     @classmethod
     def parse(cls, text: str | None) -> "Brush | None":
-        """From the URL ("box:-1,0.5,2,3"; x and y in turn); None where it is no region."""
+        """From the URL ("box:-1,0.5,2,3"; x and y in turn); None where it is no region of a map."""
         kind, _, rest = (text or "").partition(":")
         try:
             numbers = [float(part) for part in rest.split(",")]
         except ValueError:
             return None
         whole = len(numbers) == 4 if kind == "box" else kind == "lasso" and len(numbers) >= 6 and len(numbers) % 2 == 0
-        return cls(kind, tuple(zip(numbers[::2], numbers[1::2], strict=True))) if whole and np.isfinite(numbers).all() else None
+        on_a_map = whole and bool(np.all(np.abs(numbers) < cls.FARTHEST))  # also no NaN
+        return cls(kind, tuple(zip(numbers[::2], numbers[1::2], strict=True))) if on_a_map else None
 
     @property
     def text(self) -> str:
@@ -283,7 +284,7 @@ def make_map(predictor: Predictor, table: ArchTable) -> dict[str, pd.DataFrame]:
     weights = member_weights(sample, network.members)
     axes = Axes.fit(sample * weights, scores.astype(float))
     random, predicted = axes.project(sample * weights), predictor.expected(scores)
-    values = Target(predictor.target_name, predictor.minimize).values(table.metrics)
+    values = predictor.target.values(table.metrics)
     rows = np.flatnonzero(np.isfinite(values))
     places = np.empty((len(rows), 2))
     for start in range(0, len(rows), ROWS_AT_ONCE):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import module_rows, top_modules
 from autobuild_core.architectures.ranges import by_range
 from autobuild_core.architectures.records import ABSENT, Codes
@@ -29,8 +30,8 @@ def contending_modules(modules: pd.DataFrame, minimize: bool, num: int = CONTEND
     Returns:
         At most `num` whole-unit lines a unit, best by the average first.
     """
-    by_score = top_modules(modules, "score", minimize)
-    by_good = top_modules(modules, "good", minimize)[["positions", "layers", "rank"]]
+    by_score = top_modules(modules, Lens.SCORE, minimize)
+    by_good = top_modules(modules, Lens.GOOD, minimize)[["positions", "layers", "rank"]]
     both = by_score.merge(by_good, on=["positions", "layers"], suffixes=("", "_good"))
     both["place"] = both[["rank", "rank_good"]].min(axis=1)
     both = both.sort_values(["unit_index", "place", "rank"], kind="stable")

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.module_table import module_rows, orientation, top_modules, with_room, with_values
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_table import module_rows, top_modules, with_room, with_values
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.ensemble import Predictor
@@ -32,7 +33,7 @@ class Built:
     frame: pd.DataFrame
 
 
-def reduce_space(modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: str = "good", minimize: bool = False) -> Space:
+def reduce_space(modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False) -> Space:
     """The space of the top K modules of each unit: a space like any other, whose codes are those of the whole one.
 
     Source: AutoBuild, section 4. Of a range of numbers all its values are kept; a unit that may have no layer may stay empty.
@@ -69,7 +70,7 @@ def read_reduced(text: str) -> Space:
 
 
 def reduced_space(
-    modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: str = "good", minimize: bool = False
+    modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False
 ) -> dict[str, Any]:
     """The product of the top K modules of each unit, ready for JSON; of a range of numbers all its values are kept.
 
@@ -91,15 +92,15 @@ def reduced_space(
         reduced = json.loads(reduce_space(modules, spec, top_k, lens, minimize).spec.to_json())
     except ConfigError:  # the whole product is empty, as its size says
         reduced = None
-    return {"space": spec.name, "lens": lens, "top_k": top_k} | sizes | {"units": units, "spec": reduced}
+    return {"space": spec.name, "lens": lens.value, "top_k": top_k} | sizes | {"units": units, "spec": reduced}
 
 
-def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: str, minimize: bool) -> Codes:
+def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: Lens, minimize: bool) -> Codes:
     """(n, num_positions) the combinations of the top modules of the units, at most PRODUCT_LIMIT; UNREDUCED_LIMIT without top_k.
 
     Where there are more, those with the largest sum of effects: unit by unit only so many best beginnings are kept, which is
-    exact for a sum, so the product is never materialised (method.md, weakness 9). A unit that may have no layer may stay empty
-    too; what breaks a rule of the space is left out. Of ranges of numbers as many values are combined as there is room for.
+    exact for a sum, so the product is never materialised (docs/method.md, weakness 9). A unit that may have no layer may stay
+    empty too; what breaks a rule of the space is left out. Of ranges of numbers as many values are combined as there is room for.
 
     Args:
         modules: modules.parquet.
@@ -114,7 +115,7 @@ def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, len
     for index, unit in enumerate(spec.units):
         part = kept[kept["unit_index"] == index]
         layers = module_rows(part, spec)[:, list(unit.positions)]
-        effects = part["effect"].to_numpy(float) * orientation("effect", minimize)
+        effects = part["effect"].to_numpy(float) * Lens.SCORE.direction(minimize)
         if 0 in unit.depths:
             layers = np.concatenate([layers, np.full((1, len(unit.positions)), ABSENT, np.int16)])
             effects = np.append(effects, 0.0)
@@ -153,7 +154,7 @@ def build(
     evaluated: NDArray[np.uint64],
     num: int,
     top_k: int | None = None,
-    lens: str = "good",
+    lens: Lens = Lens.GOOD,
     allow_evaluated: bool = False,
     seed: int = 0,
     report: Callable[[float], None] = lambda share: None,
@@ -164,7 +165,7 @@ def build(
 
     With `top_k`: within the product of the top K modules of each unit (AutoBuild's reduced space). Without: the
     whole space where it can be enumerated; else the product of the top modules and `start`, improved by local search over
-    the whole space with the predictor as judge (ours: unit scores ignore interaction, method.md, weakness 6).
+    the whole space with the predictor as judge (ours: unit scores ignore interaction, docs/method.md, weakness 6).
 
     Args:
         predictor: the run.

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.store import tables
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
@@ -20,25 +22,19 @@ MOST_PINS = 200
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What is claimed: that a module is worth what a lens says.
+class Claim(ModuleKey):
+    """A claim: that a module is worth what a lens says.
 
     Args:
-        positions: labels of its positions, upstream first.
-        layers: its tokens.
-        whole_unit: exactly these layers fill their unit, no deeper.
-        lens: column of the module table: "score", "good", "equal_cost" or "embedding_norm".
+        lens: the question that was asked.
     """
 
-    positions: tuple[str, ...]
-    layers: tuple[str, ...]
-    whole_unit: bool = False
-    lens: str = "score"
+    lens: Lens = Lens.SCORE
 
     @property
-    def key(self) -> tuple[str, str, bool]:
-        """(positions, layers, whole unit) as the module table has them."""
-        return json.dumps(list(self.positions)), json.dumps(list(self.layers)), self.whole_unit
+    def module(self) -> ModuleKey:
+        """The module alone."""
+        return ModuleKey(self.positions, self.layers, self.whole_unit)
 
 
 @dataclass(frozen=True)
@@ -69,8 +65,9 @@ class Pin:
         known = dict(raw)
         claim = dict(known.pop("claim"))  # type: ignore[call-overload]
         positions, layers = (tuple(str(part) for part in claim.pop(name)) for name in ("positions", "layers"))
-        pin = cls(Claim(positions, layers, **claim), **known)  # type: ignore[arg-type]
-        texts = (pin.note, pin.page, pin.created, pin.id, pin.claim.lens)
+        lens = Lens(claim.pop("lens", Lens.SCORE))
+        pin = cls(Claim(positions, layers, lens=lens, **claim), **known)  # type: ignore[arg-type]
+        texts = (pin.note, pin.page, pin.created, pin.id)
         if not all(isinstance(text, str) for text in texts) or len(positions) != len(layers):
             raise ValueError("fields of other types")
         return pin

@@ -10,6 +10,7 @@ import platform
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ import pandas as pd
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.store import tables
+from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label
 
 ACTIVE_STATES = ("queued", "running")
@@ -81,6 +83,15 @@ class RunConfig:
             value = getattr(self, setting)
             if value is not None and value < least:
                 raise ConfigError(f"{setting.removeprefix('num_')}: got {value}, expected at least {least}.")
+
+    @cached_property
+    def goal(self) -> Target:
+        """The target, parsed once.
+
+        Raises:
+            TargetError: its equation is not in the grammar.
+        """
+        return Target(self.target, self.minimize)
 
     @property
     def label(self) -> Label:

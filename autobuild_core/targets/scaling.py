@@ -16,7 +16,9 @@ REACH = 1.5  # how far, in standard deviations beyond the data, a prediction is 
 
 @dataclass(frozen=True, eq=False)
 class NormalScores:
-    """Ranks as quantiles of a normal distribution: a heavy-tailed target (100 ** acc) loses its tail (method.md, weakness 1).
+    """Ranks as quantiles of a normal distribution: a heavy-tailed target (100 ** acc) loses its tail.
+
+    Why: docs/method.md, weakness 1.
 
     Args:
         scores: (num_knots,) increasing.

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core import registry
-from autobuild_core.architectures.module_table import groups_of, orientation, top_modules
+from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_table import groups_of, top_modules
 from autobuild_core.architectures.modules import eligible_rows
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.predictor.ensemble import Predictor
@@ -31,7 +32,6 @@ from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.search.assembly import architecture_records
 from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.targets.equation import Target
 from autobuild_core.targets.noise import label_noise
 from autobuild_core.trust import statistics
 
@@ -70,7 +70,7 @@ class Trained:
     @property
     def whole(self) -> pd.DataFrame:
         """Whole-unit modules, best first by the average lens in each unit."""
-        return top_modules(self.modules, "score", self.predictor.minimize)
+        return top_modules(self.modules, Lens.SCORE, self.predictor.minimize)
 
 
 def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quality: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +84,6 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
     """
     start, predictor, rows = time.monotonic(), trained.predictor, trained.rows
     scorers = applicable_scorers(predictor, rows, trained.fold)
-    target = Target(predictor.target_name, predictor.minimize)
     oriented = predictor.scaling.sign * trained.values
     srcc = dict(zip(("value", "low", "high"), statistics.grouped_srcc(trained.scores, oriented, rows.networks), strict=True))
     data, positions = statistics.data_shape(rows.codes, predictor.space)
@@ -97,7 +96,7 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
         "srcc": srcc,
         "baselines": _baselines(trained, scorers),
         "cost": _cost(table, scorers),
-        "noise": label_noise(rows, target, predictor.scaling, None if predictor.held is None else trained.values),
+        "noise": label_noise(rows, predictor.target, predictor.scaling, None if predictor.held is None else trained.values),
         "data": data,
         "units": unit_lines(trained, best),
         "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
@@ -173,7 +172,7 @@ def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -
             scored.index = pd.Index(np.concatenate([lines for _, lines in groups]))
             parts.append(front.assign(scorer=name, title=scorer.title).join(scored[SCORER_COLUMNS]))
     table = pd.concat(parts, ignore_index=True)
-    oriented = table["score"] * orientation("score", trained.predictor.minimize)
+    oriented = table["score"] * Lens.SCORE.direction(trained.predictor.minimize)
     table["rank"] = oriented.groupby([table["scorer"], table["unit_index"]]).rank(ascending=False, method="first").astype(int)
     return table
 
@@ -196,7 +195,7 @@ def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
         where no random architecture could have it); the best, whatever cannot be told apart from it, and at least the first five.
     """
     predictor, parts = trained.predictor, []
-    sign, whole = orientation("score", predictor.minimize), trained.whole
+    sign, whole = Lens.SCORE.direction(predictor.minimize), trained.whole
     for _, unit in whole.groupby("unit_index", sort=False):
         top = unit.head(
             statistics.CONTENDERS if trained.scorer.population.exact else statistics.CONTENDERS_IN_CONTEXTS
@@ -224,7 +223,7 @@ def _bootstrap_share(trained: Trained, top: pd.DataFrame, bootstraps: Bootstraps
         if len(contexts):
             inside = bootstraps.target_moves(in_contexts(group, contexts, spec))
             moves[:, lines] = pooled(inside.reshape(len(moves), len(group), -1).mean(2), group)
-    scores = orientation("score", predictor.minimize) * (top["score"].to_numpy(float) + moves)
+    scores = Lens.SCORE.direction(predictor.minimize) * (top["score"].to_numpy(float) + moves)
     best = np.where(np.isnan(scores), -np.inf, scores).argmax(1)
     shares = np.bincount(best, minlength=len(top)) / len(scores)
     return pd.Series(np.where(np.isnan(moves[0]), np.nan, shares), top.index, name="bootstrap_share")

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.names import module_name
 from autobuild_core.figures import drawing, graph
 from autobuild_core.store.workspace import Workspace
-from pages._selection import Module
+from pages._selection import module_text
 from tests.app.workspaces import chosen, open_page, texts
 
 FINISHED = pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -68,23 +69,23 @@ def test_every_hop_and_lens_is_sent_at_once(in_state: Workspace) -> None:
 def test_a_linked_module_is_selected_where_it_stands(in_state: Workspace) -> None:
     run, codes = best_codes(in_state)
     spec = in_state.run(run).table().spec
-    wanted = Module(("L3", "L4"), tuple(spec.tokens[code] for code in codes[2:4]))
-    app = open_page("importance", module=wanted.text)
+    wanted = ModuleKey(("L3", "L4"), tuple(spec.tokens[code] for code in codes[2:4]))
+    app = open_page("importance", module=module_text(wanted))
     assert headings(app)[0] == wanted.name
     start = shown(app)["start"]
     assert (start["node"], start["stop"]) == ("L4", "1")
-    assert param(app, "module") == wanted.text
+    assert param(app, "module") == module_text(wanted)
 
 
 @FINISHED
 def test_a_linked_module_that_is_not_in_the_architecture_is_told_and_can_be_followed(in_state: Workspace) -> None:
     run, codes = best_codes(in_state)
     spec = in_state.run(run).table().spec
-    other = Module(("L5",), (spec.tokens[(int(codes[4]) + 1) % 3],))
-    app = open_page("importance", module=other.text)
+    other = ModuleKey(("L5",), (spec.tokens[(int(codes[4]) + 1) % 3],))
+    app = open_page("importance", module=module_text(other))
     assert headings(app)[0] == other.name
     assert "not in this architecture" in texts(app)
-    assert param(app, "module") == other.text  # still what was chosen
+    assert param(app, "module") == module_text(other)  # still what was chosen
     next(button for button in app.button if button.label.startswith("Show the best measured")).click().run()
     assert "not in this architecture" not in texts(app)
     assert headings(app)[0] == other.name and shown(app)["start"]["node"] == "L5"
@@ -147,7 +148,7 @@ def test_paths_and_sums_of_a_cell_are_found(in_state: Workspace, places: tuple[s
     run, codes = best_codes(in_state)
     spec = in_state.run(run).table().spec
     layers = tuple(spec.tokens[codes[spec.position_labels.index(place)]] for place in places)
-    app = open_page("importance", module=Module(places, layers, whole).text)
+    app = open_page("importance", module=module_text(ModuleKey(places, layers, whole)))
     assert headings(app)[0].startswith(name)
     assert "Circles are sums" in texts(app)
     assert shown(app)["start"]["node"] == (places[-1] if not whole else shown(app)["start"]["node"])
@@ -169,8 +170,7 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
     for stop in range(len(data["stops"]) - 1):
         lines = {position: line for position, line, _ in drawing.node_lines(modules, index, spec, codes, stop)}
         called = {
-            label: names.module_name(*modules.loc[lines[p], ["positions", "layers"]])
-            for p, label in enumerate(spec.position_labels)
+            label: module_name(*modules.loc[lines[p], ["positions", "layers"]]) for p, label in enumerate(spec.position_labels)
         }
         sent = {slot["id"]: data["records"]["name"][slot["nodes"][0]["of"][stop]] for slot in data["slots"]}
         assert sent == called

@@ -14,9 +14,11 @@ from autobuild_core.api import Run
 from autobuild_core.architectures.ranges import MOST_RANGES, ranges_of
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
-from autobuild_core.review.record import Facts, record
+from autobuild_core.review.record import record
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.pins import Claim
 from autobuild_core.store.workspace import Workspace
+from autobuild_core.trust.claim import Evidence
 from tests.app.test_importance import headings, shown
 from tests.app.workspaces import chosen, enter, open_page, texts, train
 
@@ -164,13 +166,13 @@ def test_the_builder_holds_exact_values(run: str, finished: tuple[Path, str]) ->
 
 
 def test_a_claim_about_a_range_counts_all_of_its_values(finished: tuple[Path, str]) -> None:
-    facts = Facts.load(of(finished).folder)
+    facts = FinishedRun.load(of(finished).folder)
     values = set(pd.read_csv(finished[0] / "numbers.csv")["design:dropout"])
     for line, one in enumerate(ranges_of(facts.table.spec)[0][2:4], 2):
         found = record(facts, Claim(("dropout",), (one.text,), True))
-        assert found["evidence"] == {"seen": int(facts.modules["num_evaluated"].iloc[line]), "of": NUM}
-        assert found["looked_at"] == MOST_RANGES and found["bootstrap"]["num_with"] > 1
-        evaluations = found["overturn"]["evaluations"]
-        assert evaluations and {evaluation["arch"]["dropout"] for evaluation in evaluations} <= values
-        inside = [float(one.ends[0]) <= evaluation["arch"]["dropout"] <= float(one.ends[1]) for evaluation in evaluations]
-        assert inside == [evaluation["contains"] for evaluation in evaluations]
+        assert found.evidence == Evidence(int(facts.modules["num_evaluated"].iloc[line]), NUM)
+        assert found.looked_at == MOST_RANGES and found.bootstrap is not None and found.bootstrap.num_with > 1
+        evaluations = found.overturn.evaluations
+        assert evaluations and {evaluation.arch["dropout"] for evaluation in evaluations} <= values
+        inside = [float(one.ends[0]) <= evaluation.arch["dropout"] <= float(one.ends[1]) for evaluation in evaluations]
+        assert inside == [evaluation.contains for evaluation in evaluations]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.store.pins import Claim, Pin, Pins
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import open_page, texts
@@ -29,7 +30,7 @@ def some_pin(workspace: Workspace, note: str = "", lens: str = "score") -> Pin:
     folder = workspace.run(run_of(workspace))
     modules = folder.read_frame("modules.parquet")
     line = modules[modules["whole_unit"]].sort_values("effect").iloc[-1]
-    claim = Claim(tuple(json.loads(line["positions"])), tuple(json.loads(line["layers"])), True, lens)
+    claim = Claim(tuple(json.loads(line["positions"])), tuple(json.loads(line["layers"])), True, Lens(lens))
     return Pins(folder.path / "pins").write(Pin(claim, note))
 
 
@@ -57,7 +58,7 @@ def test_the_chosen_module_can_be_pinned_everywhere(page: str, in_state: Workspa
     app = press(open_page(page, module="L1,L2=mb6_k5,mb6_k5!", lens="good"), "Pin this claim")
     assert not app.exception, [e.value for e in app.exception]
     kept = Pins.of(in_state, run_of(in_state)).all()
-    assert [(pin.page, pin.claim) for pin in kept] == [(page, Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True, "good"))]
+    assert [(pin.page, pin.claim) for pin in kept] == [(page, Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True, Lens.GOOD))]
 
 
 @ONE

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from autobuild_core.api import Run
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.review.bundle import make_bundle
 from autobuild_core.review.page import page as drawn
 from autobuild_core.store.pins import Claim, Pin
@@ -19,7 +20,7 @@ NOTE = "</script><script>document.title = 'taken over'</script>"
 @pytest.fixture(scope="module")
 def review(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "review.html"
-    pins = [Pin(Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True), NOTE), Pin(Claim(("L3",), ("identity",), False, "good"))]
+    pins = [Pin(Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True), NOTE), Pin(Claim(("L3",), ("identity",), False, Lens.GOOD))]
     path.write_text(drawn(make_bundle(trained.folder, pins, "A run")), encoding="utf-8")
     assert path.stat().st_size < 10_000_000
     return path

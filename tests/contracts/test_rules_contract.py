@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from autobuild_core import registry, spaces
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup, active_rows, eligible_rows
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.errors import ArchitectureError, ConfigError
@@ -193,7 +194,7 @@ class TestWhereModulesMeetContexts:
         assert np.isfinite(modules["score"]).all()
         built = build(predictor, modules, table.networks, 5)
         assert flat.valid(built.codes).all()
-        product = product_codes(modules, flat.spec, 3, "good", False)
+        product = product_codes(modules, flat.spec, 3, Lens.GOOD, False)
         assert len(product) and flat.valid(product).all()
         codes, _ = suggest(predictor, modules, table.networks, 4)
         assert flat.valid(codes).all()
@@ -269,7 +270,7 @@ class TestWhereModulesMeetContexts:
             good=0.0,
             effect=0.0,
         )
-        assert len(product_codes(modules, made.spec, 1, "good", False)) == 0
+        assert len(product_codes(modules, made.spec, 1, Lens.GOOD, False)) == 0
 
     def test_the_wrong_group_is_repaired_by_its_own_other_contexts(self) -> None:
         made = forbidden_space()
@@ -283,5 +284,5 @@ def test_the_limit_of_a_product_is_not_spent_on_what_is_not_valid(monkeypatch: p
     made = forbidden_space()
     predictor = random_predictor(made)
     modules = score_modules(AutoBuildScorer(predictor), unit_groups(made), table_of(made, predictor))
-    product = product_codes(modules, made.spec, 9, "good", False)
+    product = product_codes(modules, made.spec, 9, Lens.GOOD, False)
     assert len(product) == 6 and made.valid(product).all()

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 import re
 import shutil
 import signal
@@ -19,7 +20,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from autobuild_core.api import Run
-from autobuild_core.cli import main
+from autobuild_core.cli import READER_GONE, USER_ERROR, main
 from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import save_table
@@ -338,6 +339,26 @@ class TestRefused:
         few = ("--out", tmp_path / "run", "--members", 2, "--steps", 1, "--threads", 1)
         assert ask(capsys, "train", data, "--target", "mean_ac", *few)[0] == 2
         assert ask(capsys, "train", data, "--target", "mean_acc", *few)[0] == 0
+
+
+def without_reader(closed: str, *arguments: object) -> tuple[int, str]:
+    """(exit status, what the other stream says) of a command one of whose streams is a pipe that nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    other = "stderr" if closed == "stdout" else "stdout"
+    command = [sys.executable, "-m", "autobuild_core", *map(str, arguments)]
+    try:
+        done = subprocess.run(command, **{closed: writer, other: subprocess.PIPE}, text=True, timeout=200)
+    finally:
+        os.close(writer)
+    return done.returncode, getattr(done, other)
+
+
+def test_it_ends_quietly_when_nobody_reads_on(data: Path) -> None:
+    assert without_reader("stdout", "inspect", data) == (READER_GONE, "")
+    assert without_reader("stdout", "--help")[1] == ""
+    assert without_reader("stderr", "inspect", data.parent / "none") == (READER_GONE, "")
+    assert without_reader("stdout", "inspect", data.parent / "none")[0] == USER_ERROR  # nothing was to be read
 
 
 def test_interrupted_with_what_was_finished_kept(data: Path, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ class Topology(ABC):
         On a chain there is one, the module alone. In a cell the sink may hear operations that are not the module's (0>2,
         2>3 hears 1>2 too): one context for each combination of what may stand there, to be averaged over.
 
-        Source: method.md, section 1: elsewhere average over the free in-neighbours.
+        Source: docs/method.md, section 2: elsewhere average over the free in-neighbours.
 
         Returns:
             each (num_modules, num_positions), ABSENT elsewhere.

@@ -23,7 +23,7 @@ DOWN, UP, RISE = 102.0, 107.0, 36.0  # between rows; each row above the second l
 class Cell(Topology):
     """An operation hears those that enter the sum it reads; a state for each unit's sum hears the unit's operations.
 
-    Source: method.md, section 1: a state node per cell node is the sink of the operations entering it. That an
+    Source: docs/method.md, section 2: a state node per cell node is the sink of the operations entering it. That an
     operation hears operations and not the sum between them is ours: so two operations head to tail meet at hop 1.
     """
 

@@ -30,7 +30,6 @@ from autobuild_core.scoring.space_map import write_map
 from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
 from autobuild_core.store.run_folder import RunConfig, RunFolder
-from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import NormalScores
 from autobuild_core.trust.report import PROBES, Trained, write_report
 from autobuild_core.trust.statistics import layer_spread
@@ -63,7 +62,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
 
     start = time.monotonic()
     config, table = folder.config, folder.table()
-    target = Target(config.target, config.minimize)
+    target = config.goal
     target.check(list(table.metrics.columns))
     values = target.values(table.metrics)
     was_stopped = np.isfinite(table.censored) & ~np.isfinite(values)

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from autobuild_core import registry
-from autobuild_core.architectures import module_table, names
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.module_table import RANGE, describe_modules, groups_of, module_rows, with_room
 from autobuild_core.architectures.modules import ModuleGroup
+from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.ranges import (
     MOST_RANGES,
     by_range,
@@ -257,7 +258,7 @@ class TestShown:
     def test_what_contains_a_range_is_counted(self, scored: Scored) -> None:
         _, table, modules, _ = scored
         for line in modules.to_dict("records"):
-            inside = module_table.contains(table, json.loads(line["positions"]), json.loads(line["layers"]), line["whole_unit"])
+            inside = ModuleKey.of(line).contained_in(table)
             assert inside.sum() == line["num_evaluated"]
 
     def test_the_heat_map_is_in_the_order_of_the_number(self, scored: Scored) -> None:
@@ -268,7 +269,7 @@ class TestShown:
         shown = [note.text for note in figure.layout.annotations if note.x == 0]
         lowest = [one.text.removeprefix("dropout=").partition(" to ")[0] for one in ranges_of(space.spec)[0]]
         assert shown == [f"≥{low}" for low in lowest]
-        called = [names.module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
+        called = [module_name(p, m) for p, m in zip(modules["positions"], modules["layers"], strict=True)]
         assert called[0] == "dropout: " + ranges_of(space.spec)[0][0].text.removeprefix("dropout=")
 
     def test_architectures_get_exact_values(self, scored: Scored) -> None:
@@ -276,8 +277,8 @@ class TestShown:
         stands = set(standing_tokens(space.spec).values())
         rows = module_rows(modules, space.spec)
         assert set(rows[:MOST_RANGES, 0]) == stands
-        codes = product_codes(modules, space.spec, 2, "score", False)
-        reduced = reduced_space(modules, space.spec, 2, "score")
+        codes = product_codes(modules, space.spec, 2, Lens.SCORE, False)
+        reduced = reduced_space(modules, space.spec, 2, Lens.SCORE)
         kept = [{layer for (layer,) in unit["modules"]} for unit in reduced["units"]]
         assert len(codes) == reduced["size"] == len(kept[0]) * 4 and len(kept[0]) in (14, 15, 16) and space.valid(codes).all()
         assert reduced["full_size"] == NUM * 3 * 2

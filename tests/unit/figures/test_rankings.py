@@ -7,8 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from autobuild_core.architectures import module_table, names
 from autobuild_core.architectures.lens import Lens, change_words, evidence, score_words
+from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.names import layers_named, module_name
 from autobuild_core.architectures.numbers import amount, digits_for, number, rounded, signed
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ArchitectureError
@@ -288,16 +289,16 @@ class TestCells:
         assert sum(shape["type"] == "circle" for shape in figure.layout.shapes) == 4
 
     def test_modules_are_named_by_their_path_or_edges(self) -> None:
-        assert names.module_name('["0>1", "1>3"]', '["skip_connect", "none"]') == "0>1>3: skip connect, none"
-        assert names.module_name('["0>2", "1>2"]', '["skip_connect", "skip_connect"]') == "0>2, 1>2: 2 x skip connect"
+        assert module_name('["0>1", "1>3"]', '["skip_connect", "none"]') == "0>1>3: skip connect, none"
+        assert module_name('["0>2", "1>2"]', '["skip_connect", "skip_connect"]') == "0>2, 1>2: 2 x skip connect"
 
 
 # Charts
 
 
 def test_contains_asks_for_these_tokens_at_these_positions(table: ArchTable) -> None:
-    assert module_table.contains(table, ["L1"], ["mb6_k5"], False).tolist() == [True, True, False, False]
-    assert module_table.contains(table, ["L1", "L2"], ["mb6_k5", "mb3_k3"], True).tolist() == [False, True, False, False]
+    assert ModuleKey(("L1",), ("mb6_k5",)).contained_in(table).tolist() == [True, True, False, False]
+    assert ModuleKey(("L1", "L2"), ("mb6_k5", "mb3_k3"), True).contained_in(table).tolist() == [False, True, False, False]
 
 
 def test_a_whole_unit_is_no_deeper() -> None:
@@ -305,13 +306,13 @@ def test_a_whole_unit_is_no_deeper() -> None:
     unit = [["mbconv3_e3_k3"] * 2] * 4
     codes = np.array([space.parse([["mbconv3_e3_k3"] * depth, *unit]) for depth in (2, 3)], np.int16)
     two = ArchTable(space.spec, codes, space.hash_networks(codes), pd.DataFrame({"a": [1.0, 2.0]}), np.arange(2))
-    assert module_table.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, True).tolist() == [True, False]
-    assert module_table.contains(two, ["U1.L1", "U1.L2"], ["mbconv3_e3_k3"] * 2, False).tolist() == [True, True]
+    assert ModuleKey(("U1.L1", "U1.L2"), ("mbconv3_e3_k3",) * 2, True).contained_in(two).tolist() == [True, False]
+    assert ModuleKey(("U1.L1", "U1.L2"), ("mbconv3_e3_k3",) * 2).contained_in(two).tolist() == [True, True]
 
 
 def test_with_and_without(table: ArchTable) -> None:
     targets = pd.DataFrame({"row": [0, 1, 3], "source_row": [0, 2, 5], "target": [4.0, 3.0, 1.0]})
-    split = rankings.with_without_table(table, targets, ["L1"], ["mb6_k5"], False)
+    split = rankings.with_without_table(table, targets, ModuleKey(("L1",), ("mb6_k5",)))
     assert split["group"].tolist() == ["with the module", "with the module", "without it"]
     assert isinstance(rankings.with_without_figure(split, "acc"), go.Figure)
 
@@ -353,8 +354,8 @@ def test_a_whole_unit_is_ranked_among_whole_units_only(modules: pd.DataFrame) ->
 
 
 def test_module_names_are_short() -> None:
-    assert names.module_name('["U1.L1", "U1.L2"]', '["mbconv3_e3_k5", "mbconv3_e3_k5"]') == "U1.L1 to L2: 2 x e3 k5"
-    assert names.module_name('["L1", "L2"]', '["mb6_k5", "mb6_k3"]') == "L1 to L2: mb6 k5, mb6 k3"
+    assert module_name('["U1.L1", "U1.L2"]', '["mbconv3_e3_k5", "mbconv3_e3_k5"]') == "U1.L1 to L2: 2 x e3 k5"
+    assert module_name('["L1", "L2"]', '["mb6_k5", "mb6_k3"]') == "L1 to L2: mb6 k5, mb6 k3"
 
 
 def test_heat_map_is_in_the_order_of_the_space(table: ArchTable, modules: pd.DataFrame) -> None:
@@ -410,16 +411,16 @@ def test_built_files_are_what_build_writes() -> None:
 def test_layers_are_read_as_they_are_shown_and_as_they_are_written() -> None:
     tokens = ["identity", "mb3_k3", "mb6_k5"]
     for text in ("mb6 k5, mb6_k5", "2 x mb6 k5", "MB6  k5,mb6 k5,"):
-        assert names.layers_named(text, tokens) == ["mb6_k5", "mb6_k5"]
-    assert names.layers_named("3 x e6 k5, e3 k5", ["mbconv3_e6_k5", "mbconv3_e3_k5"]) == [
+        assert layers_named(text, tokens) == ["mb6_k5", "mb6_k5"]
+    assert layers_named("3 x e6 k5, e3 k5", ["mbconv3_e6_k5", "mbconv3_e3_k5"]) == [
         *["mbconv3_e6_k5"] * 3,
         "mbconv3_e3_k5",
     ]
-    assert names.layers_named("", tokens) == []
+    assert layers_named("", tokens) == []
     cell = ["nor_conv_3x3", "none"]
-    assert names.layers_named(names.module_name('["a", "b"]', json.dumps(cell), False), cell) == cell
+    assert layers_named(module_name('["a", "b"]', json.dumps(cell), False), cell) == cell
     with pytest.raises(ArchitectureError, match="got the layer 'mb9 k5', expected some of: identity, mb3 k3, mb6 k5"):
-        names.layers_named("mb6_k5, mb9 k5", tokens)
+        layers_named("mb6_k5, mb9 k5", tokens)
 
 
 def test_candidates_in_short() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.architectures import names
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.names import module_name
 from autobuild_core.figures import candidates, data, quality, rankings, space, template
 from autobuild_core.figures.colours import Scale
 from autobuild_core.scoring.space_map import DEPTH, PREDICTED, Brush
@@ -126,7 +126,7 @@ class TestCharts:
         assert shown["row"].tolist() == [3, 1]
         assert list(shown.columns[1:]) == [unit.label for unit in table.spec.units]
         tokens = [table.spec.tokens[code] for code in table.codes[2, :2]]
-        assert shown.iloc[0, 1] == names.module_name('["", ""]', str(tokens).replace("'", '"'), False)
+        assert shown.iloc[0, 1] == module_name('["", ""]', str(tokens).replace("'", '"'), False)
 
     def test_a_part_is_counted_in_the_bins_of_all(self) -> None:
         values = np.array([0.0, 1.0, 2.0, np.nan])

@@ -3,10 +3,13 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -113,6 +116,77 @@ def test_a_real_run_is_started_by_what_has_its_imports_done(workspace: Workspace
         for _, child in warm._started.values():
             child.kill()
             child.wait()
+
+
+class Hanging:
+    """A supervisor that takes every connection and never answers, as a stopped process does."""
+
+    def __init__(self, place: Path) -> None:
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(place))
+        self.listener.listen()
+        self.listener.setblocking(False)
+
+    def asked(self) -> int:
+        """How often it was asked since the last time."""
+        num = 0
+        with suppress(BlockingIOError):
+            while True:
+                self.listener.accept()[0].close()
+                num += 1
+        return num
+
+
+@pytest.fixture
+def hanging(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    """In place of the workspace's supervisor."""
+    monkeypatch.setattr(warm, "ANSWER_SECONDS", 0.05)
+    place = warm.address(workspace.path, 2)
+    one = Hanging(place)
+    yield one
+    one.listener.close()
+    place.unlink()
+
+
+def test_a_page_waits_so_short_that_it_is_hardly_noticed() -> None:
+    code = "from autobuild_core.jobs import warm; print(warm.ANSWER_SECONDS)"  # here it is another one, conftest.py
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) <= 0.3
+
+
+def test_a_hanging_supervisor_is_asked_once_and_then_left_alone_for_a_while(
+    workspace: Workspace, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", None)  # no other is started: it could not take the lock
+    executor = SubprocessExecutor(workspace, use_warm=True)
+    assert [executor.keep_warm() for _ in range(20)] == [False] * 20  # twenty pages
+    assert warm.spawn(workspace.path, 2, ["run"], workspace.path / "log.txt") is None
+    assert hanging.asked() == 1
+    later = time.monotonic() + warm.SILENT_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert not executor.keep_warm() and not executor.keep_warm()
+    assert hanging.asked() == 1
+
+
+def test_the_silence_of_one_does_not_count_for_another(workspace: Workspace, hanging: Hanging) -> None:
+    assert warm.ask(workspace.path, 2, {}) is None
+    assert warm.is_silent(warm.address(workspace.path, 2))
+    assert not warm.is_silent(warm.address(workspace.path, 1))
+
+
+def test_a_run_starts_all_the_same_while_its_supervisor_hangs(workspace: Workspace, run_id: str, hanging: Hanging) -> None:
+    FakeExecutor(workspace, use_warm=True).submit(run_id)
+    until(lambda: workspace.run(run_id).last_progress())
+    assert hanging.asked() == 1
+    end(workspace, run_id)
+
+
+def test_one_whose_queue_of_askers_is_full_is_left_alone_too(workspace: Workspace, hanging: Hanging) -> None:
+    hanging.listener.listen(0)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as first:
+        first.connect(str(warm.address(workspace.path, 2)))
+        assert warm.ask(workspace.path, 2, {}) is None
+    assert warm.is_silent(warm.address(workspace.path, 2))
 
 
 def test_importing_it_is_light() -> None:

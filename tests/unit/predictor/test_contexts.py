@@ -18,7 +18,8 @@ from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.review import bundle as report
 from autobuild_core.review import verifying
 from autobuild_core.review.page import page
-from autobuild_core.review.record import Facts, plain, record
+from autobuild_core.review.record import plain, record
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim, Pin
 from autobuild_core.targets.scaling import NormalScores
@@ -260,30 +261,30 @@ class TestRun:
         said = report.make_bundle(run.folder)
         assert said["data"]["contexts"] == {"d": "task", "lr": "setting"}
         again = verifying.train_again(run.table(), run.config, tmp_path / "again", lambda record: None)
-        checks = verifying.compare(said["results"], plain(report.results(again, Facts.load(again), [])))
+        checks = verifying.compare(said["results"], plain(report.results(again, FinishedRun.load(again), [])))
         assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]
 
     @pytest.mark.parametrize(("context", "scale"), [({"d": "small"}, 1), ({"d": "big", "lr": 0.1}, 10)])
     def test_claims_reports_and_interactions_hold_at_it(
         self, run: Run, context: dict[str, Any], scale: float, tmp_path: Path
     ) -> None:
-        here, average = run.at(**context), Facts.of(run)
-        facts = Facts.of(here)
+        here, average = run.at(**context), run.finished()
+        facts = here.finished()
         own = (facts.table.contexts["d"] == context["d"]).to_numpy()
         assert own[facts.predictions["row"]].all() and len(facts.predictions) == 70 and facts.quality["num_evidence"] == 70
         assert facts.quality["space_mean"] == pytest.approx(average.quality["space_mean"] / 5.5 * scale, rel=0.2)
         line = facts.modules.sort_values("score").iloc[-1]
         claim = Claim(tuple(json.loads(line["positions"])), tuple(json.loads(line["layers"])), bool(line["whole_unit"]))
         found = record(facts, claim)
-        assert found["effects"][0]["value"] == pytest.approx(line["effect"]) and found["with_it"]["value"] < 7.5 * scale
-        assert found["best"] is None and found["holds"] is None  # the training asked these of the average
-        said = report.make_bundle(run.folder, [Pin(claim)], facts=facts)
+        assert found.effects[0].value == pytest.approx(line["effect"]) and found.with_it.value < 7.5 * scale
+        assert found.best is None and found.holds is None  # the training asked these of the average
+        said = report.make_bundle(run.folder, [Pin(claim)], run=facts)
         assert said["context"]["chosen"] == context and here.predictor.held is not None
         assert f"<dd>{here.predictor.held.words}</dd>" in page(said) and "average over contexts, which the training" in page(said)
         ranks = said["results"]["tables"]["ranking"]["value"]
         assert set(ranks) <= set(facts.modules["score"]) and not set(ranks) & set(average.modules["score"])
         again = verifying.train_again(run.table(), run.config, tmp_path / "again", lambda record: None)
-        results = report.results(again, Facts.of(Run(again.path, said["context"]["chosen"])), [Pin(claim)])
+        results = report.results(again, Run(again.path, said["context"]["chosen"]).finished(), [Pin(claim)])
         checks = verifying.compare(said["results"], plain(results))
         assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]
         assert here.interactions()["value"].abs().max() != run.interactions()["value"].abs().max()

@@ -214,7 +214,7 @@ def test_node_norms_stand_at_their_positions_and_a_graph_norm_is_their_mean(spac
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_module_alone_has_the_norm_it_has_inside_any_architecture(name: str) -> None:
-    """At hop L - 1, at its last layer: what makes embedding norms scores of modules (method.md, section 1)."""
+    """At hop L - 1, at its last layer: what makes embedding norms scores of modules (docs/method.md, section 2)."""
     space, rng = SPACES[name], np.random.default_rng(4)
     network, codes = random_network(space.spec), space.sample(40, rng)
     for length in range(1, network.num_hops + 2):

@@ -15,6 +15,7 @@ from autobuild_core.errors import ReportError, RunError
 from autobuild_core.figures import colours, drawing, review
 from autobuild_core.review import bundle as report
 from autobuild_core.review.page import page
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim, Pin
 from autobuild_core.store.run_folder import RunFolder
@@ -25,7 +26,7 @@ NASTY = "</script><script>alert(1)</script> & <img src=x onerror=alert(1)> \u202
 @pytest.fixture(scope="module")
 def pins() -> list[Pin]:
     whole = Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True)
-    return [Pin(whole, NASTY, "importance"), Pin(Claim(("L3",), ("identity",), False, "embedding_norm"))]
+    return [Pin(whole, NASTY, "importance"), Pin(Claim(("L3",), ("identity",), False, Lens.NORM))]
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +76,15 @@ def test_everything_is_in_it(bundle: report.Bundle, text: str, trained: Run) -> 
 
 
 def test_the_id_of_a_run_is_not_given_away(trained: Run, tmp_path: Path) -> None:
-    facts = report.Facts.load(trained.folder)
+    facts = FinishedRun.load(trained.folder)
     known = replace(facts, config=replace(facts.config, id="c0ffee" * 5 + "00"))
-    assert "c0ffee" not in json.dumps(report.make_bundle(trained.folder, [], facts=known))
+    assert "c0ffee" not in json.dumps(report.make_bundle(trained.folder, [], run=known))
 
 
 def test_a_run_without_claims_or_trust_report_has_the_rest(trained: Run, tmp_path: Path) -> None:
-    facts = report.Facts.load(trained.folder)
+    facts = FinishedRun.load(trained.folder)
     old = replace(facts, quality={k: v for k, v in facts.quality.items() if k != "trust"}, best=facts.best.iloc[:0])
-    made = report.make_bundle(trained.folder, [], facts=old)
+    made = report.make_bundle(trained.folder, [], run=old)
     text = page(made)
     assert "No claim was pinned" in text and "Evaluate these next" not in text and "What matters" in text
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autobuild_core import api
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
 from autobuild_core.errors import DataError, ReportError
@@ -31,8 +32,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     few = {"num_members": 2, "num_steps": 4, "threads": 1, "max_length": 1}
     run = api.train(api.read(data), "100 - mean_acc", folder / "run", True, 3, data_name=data.name, **few)
     pins = Pins(folder / "run" / "pins")
-    pins.write(Pin(Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True, "good"), "a note"))
+    pins.write(Pin(Claim(("L1", "L2"), ("mb6_k5", "mb6_k5"), True, Lens.GOOD), "a note"))
     return data, report.make_bundle(run.folder)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> report.Bundle:
+    """The report of a run whose target is in millionths, with a claim through every lens."""
+    few = {"num_members": 2, "num_steps": 4, "threads": 1, "max_length": 1}
+    run = api.train(macro_data(40), "err / 1000000", tmp_path_factory.mktemp("tiny") / "run", True, 3, **few)
+    through = {Lens.SCORE: "identity", Lens.GOOD: "mb3_k3", Lens.NORM: "mb6_k5"}
+    pins = [Pin(Claim(("L3",), (layer,), False, lens.value), "") for lens, layer in through.items()]
+    return report.make_bundle(run.folder, pins)
 
 
 @pytest.fixture
@@ -124,6 +135,39 @@ def test_every_single_value_counts(made: Made) -> None:
     for name in found:
         assert wrong(compare({k: v for k, v in found.items() if k != name}, found))
     assert wrong(compare(found | {"more": 1}, found)) == ["more"]
+
+
+def test_a_number_in_millionths_counts_beside_probabilities(tiny: report.Bundle) -> None:
+    """Whatever its unit: each number made a hundred times as large is found, and found alone."""
+    found = tiny["results"]
+    numbers = [path for path, value in leaves(found) if isinstance(value, float) and value]
+    effects = [path for path in numbers if path[0] == "claims" and path[-1] in ("value", "low", "adjusted_high")]
+    rivals = [path for path in numbers if "rivals" in path]
+    assert len(effects) > 15 and len(rivals) > 6
+    for path in [*effects, *rivals, *numbers[:: max(len(numbers) // 100, 1)]]:
+        said: Any = copy.deepcopy(found)
+        parent = said
+        for name in path[:-1]:
+            parent = parent[name]
+        parent[path[-1]] *= 100
+        assert wrong(compare(said, found)) == [".".join(map(str, path))]
+
+
+def test_a_value_may_be_off_by_a_share_of_its_interval() -> None:
+    effect = {
+        "lens": "score",
+        "value": 1e-9,
+        "low": -1e-6,
+        "high": 1e-6,
+        "adjusted_low": -2e-6,
+        "adjusted_high": 2e-6,
+        "rank": 300,
+    }
+    found = {"claims": [{"record": {"lens": "score", "effects": [effect, effect | {"lens": "good", "value": 0.9}]}}]}
+    for lens, off, places in ((0, 1e-7, 0), (0, 1e-6, 1), (1, 0.01, 0)):
+        said: Any = copy.deepcopy(found)
+        said["claims"][0]["record"]["effects"][lens]["value"] += off
+        assert len(wrong(compare(said, found, 0.05))) == places
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import describe_modules, module_rows, top_modules
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
@@ -49,16 +50,16 @@ def by_hand(lens: list[float], score: list[float]) -> pd.DataFrame:
 
 class TestTopModules:
     def test_the_lens_decides_and_score_breaks_ties(self) -> None:
-        ranked = top_modules(by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0]), "good")
+        ranked = top_modules(by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0]), Lens.GOOD)
         assert ranked["layers"].tolist() == ['["mbconv2"]', '["mbconv1"]', '["mbconv0"]']  # the last row is no whole unit
         assert ranked["rank"].tolist() == [1, 2, 3]
 
     def test_a_smaller_target_is_better_when_minimised_but_a_larger_chance_stays_better(self) -> None:
         frame = by_hand([0.2, 0.5, 0.5, 0.9], [3.0, 1.0, 2.0, 9.0])
-        assert top_modules(frame, "score", minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
-        assert top_modules(frame, "score")["score"].tolist() == [3.0, 2.0, 1.0]
-        assert top_modules(frame, "good", minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
-        assert top_modules(frame, "embedding_norm", minimize=True)["embedding_norm"].tolist() == [3.0, 2.0, 1.0]
+        assert top_modules(frame, Lens.SCORE, minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
+        assert top_modules(frame, Lens.SCORE)["score"].tolist() == [3.0, 2.0, 1.0]
+        assert top_modules(frame, Lens.GOOD, minimize=True)["score"].tolist() == [1.0, 2.0, 3.0]
+        assert top_modules(frame, Lens.NORM, minimize=True)["embedding_norm"].tolist() == [3.0, 2.0, 1.0]
 
     def test_each_unit_has_its_own_ranks(self, modules: pd.DataFrame) -> None:
         ranked = top_modules(modules)
@@ -107,7 +108,7 @@ class TestReducedSpace:
         assert reduced_space(frame, space.spec, 2)["full_size"] == space.size == 5 * 8
 
     def test_the_product_is_every_combination(self, modules: pd.DataFrame) -> None:
-        codes = product_codes(modules, MACRO.spec, 2, "good", False)
+        codes = product_codes(modules, MACRO.spec, 2, Lens.GOOD, False)
         ranked = top_modules(modules)
         parts = [ranked[(ranked["unit_index"] == u) & (ranked["rank"] <= 2)]["layers"].map(json.loads) for u in range(3)]
         expected = {tuple(itertools.chain(*c)) for c in itertools.product(*parts)}
@@ -135,7 +136,7 @@ def check_sound(predictor: Predictor, built: Built, refused: np.ndarray) -> None
 
 def assert_k_best(start: Codes, frame: pd.DataFrame, spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit below the product's size, exactly the combinations with the largest sums of effects are made."""
-    ranked = top_modules(frame, "good", False)
+    ranked = top_modules(frame, Lens.GOOD, False)
     effect = {tuple(row): value for row, value in zip(module_rows(ranked, spec).tolist(), ranked["effect"], strict=True)}
 
     def total(row: NDArray[np.int16]) -> float:
@@ -148,7 +149,7 @@ def assert_k_best(start: Codes, frame: pd.DataFrame, spec: SpaceSpec, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(assembly, "PRODUCT_LIMIT", 10)
-        few = product_codes(frame, spec, 3, "good", False)
+        few = product_codes(frame, spec, 3, Lens.GOOD, False)
     assert [total(row) for row in few] == pytest.approx(sorted(map(total, start), reverse=True)[:10])
 
 
@@ -200,7 +201,7 @@ class TestBuild:
     def test_top_k_stays_within_the_product(self, modules: pd.DataFrame) -> None:
         built = build(PREDICTOR, modules, NOTHING, 1000, top_k=3)
         check_sound(PREDICTOR, built, NOTHING)
-        product = product_codes(modules, MACRO.spec, 3, "good", False)
+        product = product_codes(modules, MACRO.spec, 3, Lens.GOOD, False)
         assert set(MACRO.hash_networks(built.codes).tolist()) == set(MACRO.hash_networks(product).tolist())
 
     def test_a_large_space_is_searched_from_its_best_modules(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +217,7 @@ class TestBuild:
         monkeypatch.setattr(assembly, "PRODUCT_LIMIT", 300)
         monkeypatch.setattr(assembly, "UNREDUCED_LIMIT", 300)
         monkeypatch.setattr(assembly, "IMPROVE_ROUNDS", 4)
-        start = product_codes(frame, space.spec, 3, "good", False)
+        start = product_codes(frame, space.spec, 3, Lens.GOOD, False)
         assert len(start) == 3**5
         assert_k_best(start, frame, predictor.spec, monkeypatch)
         first = predictor.predict(start)["score"].sort_values(ascending=False)
@@ -293,7 +294,7 @@ class TestReducedAsASpace:
         space = reduce_space(modules, MACRO.spec, 3)
         codes = space.enumerate()
         assert codes is not None and len(codes) == space.size == 27
-        product = product_codes(modules, MACRO.spec, 3, "good", False)
+        product = product_codes(modules, MACRO.spec, 3, Lens.GOOD, False)
         assert {tuple(row) for row in codes.tolist()} == {tuple(row) for row in product.tolist()}
 
     def test_a_unit_may_stay_empty_where_it_could(self) -> None:
@@ -334,7 +335,7 @@ class TestReducedAsASpace:
         self, modules: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, limit: int
     ) -> None:
         space = reduce_space(modules, MACRO.spec, 5)
-        every = product_codes(modules, MACRO.spec, 5, "good", False)
+        every = product_codes(modules, MACRO.spec, 5, Lens.GOOD, False)
         expected = assembly._best(PREDICTOR, every, NOTHING, 5)
         monkeypatch.setattr("autobuild_core.spaces.ENUMERATION_LIMIT", limit)
         found = build(PREDICTOR, modules, NOTHING, 5, within=space, start=MACRO.sample(20, np.random.default_rng(0)))

@@ -7,26 +7,27 @@ from pathlib import Path
 
 import pytest
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.store import pins as pins_module
 from autobuild_core.store.pins import Claim, Pin, Pins
 from autobuild_core.store.workspace import Workspace
 
-CLAIM = Claim(("L1", "L2"), ("mb3_k3", "mb6_k5"), True, "good")
+CLAIM = Claim(("L1", "L2"), ("mb3_k3", "mb6_k5"), True, Lens.GOOD)
 
 
 def test_a_pin_comes_back_as_it_was_in_another_object(tmp_path: Path) -> None:
     pin = Pins(tmp_path / "pins").write(Pin(CLAIM, "ünïcode\n<b>", "hops"))
     again = Pins(tmp_path / "pins")
     assert again.all() == [pin]
-    assert again.find(CLAIM) == pin and again.find(replace(CLAIM, lens="score")) is None
-    assert CLAIM.key == ('["L1", "L2"]', '["mb3_k3", "mb6_k5"]', True)
+    assert again.find(CLAIM) == pin and again.find(replace(CLAIM, lens=Lens.SCORE)) is None
+    assert CLAIM.texts == ('["L1", "L2"]', '["mb3_k3", "mb6_k5"]', True)
 
 
 def test_notes_change_and_pins_go(tmp_path: Path) -> None:
     pins = Pins(tmp_path / "pins")
-    first, second = pins.write(Pin(CLAIM)), pins.write(Pin(replace(CLAIM, lens="score")))
+    first, second = pins.write(Pin(CLAIM)), pins.write(Pin(replace(CLAIM, lens=Lens.SCORE)))
     pins.write(replace(first, note="doubtful"))
     assert [p.note for p in pins.all()] == ["doubtful", ""]
     pins.delete(first.id)
