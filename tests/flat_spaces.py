@@ -1,5 +1,6 @@
 """Flat spaces by hand: loose units, chains beside them, conditions, nested ones, forbidden combinations, ties, numbers."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -120,6 +121,18 @@ def large_space() -> Space:
     first = columns.units[0].tokens
     forbidden = tuple(((a, columns.units[a].tokens[:1]), (a + 1, columns.units[a + 1].tokens[1:2])) for a in (1, 3, 7, 9))
     return columns.space((Condition(6, 0, first[:2]),), forbidden)
+
+
+def wide_space(sizes: Sequence[int] = (4, 5, 10, 3), num_positions: int = 4) -> Space:
+    """Units of one layer that is one of very many: all combinations of a few attributes, without ordered numbers."""
+    names = ("kernel", "expansion", "width", "groups")[: len(sizes)]
+    every = list(itertools.product(*(range(size) for size in sizes)))
+    tokens = tuple("_".join(f"{name}{value}" for name, value in zip(names, row, strict=True)) for row in every)
+    attributes = {name: tuple(str(row[place]) for row in every) for place, name in enumerate(names)}
+    labels = tuple(f"U{number + 1}" for number in range(num_positions))
+    units = tuple(UnitSpec(label, (place,), (1,), tuple(range(len(tokens)))) for place, label in enumerate(labels))
+    columns = [{"depth": None, "choices": [f"{label}_{n}" for n in names], "names": list(names)} for label in labels]
+    return load_space(SpaceSpec("flat", "Flat table of design choices", labels, tokens, units, attributes, {"columns": columns}))
 
 
 SPACES = {

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.padded import Graphs
 from autobuild_core.architectures.records import SpaceSpec
+from autobuild_core.architectures.structure import told_by_attributes
 from autobuild_core.architectures.topologies import topology_of
 
 JOINT = "position and layer"
 SUM = "sum"
+MANY = "one of many"  # in place of a layer's token where there are too many to have a value each
 BUILT_IN = ("layer", "unit", "layer index", JOINT)
 
 
@@ -49,6 +51,7 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
 
     The joint feature is ours: without it hop 0 is additive in features that do not know the position and cannot
     say that a layer is good *here* (docs/method.md, weakness 11). Features with one value say nothing and are left out.
+    Layers that are told by their attributes alone share the value MANY of the layer, and of (position, layer).
     States, such as the sums of a cell, are nodes behind the positions; all that describes a layer has the value SUM there.
 
     Units that stand apart have tokens of their own, so what cannot be is most of position x token: there only what can be is
@@ -66,11 +69,13 @@ def make_codebook(spec: SpaceSpec) -> Codebook:
         columns[own] = np.array((*by_token, SUM), object)[token]
         if name in spec.numbers:
             coordinates[own] = np.array((*spec.numbers[name], np.nan))[token]
-    columns["layer"] = np.array(tokens, object)[token]
+    wide = np.array([told_by_attributes(spec.units[unit], spec) for unit in units])
+    wide[num_layers:] = False  # a state has one token
+    columns["layer"] = np.where(wide[node], MANY, np.array(tokens, object)[token])
     columns["unit"] = np.array([spec.units[u].label for u in units], object)[node]
     columns["layer index"] = np.array(labels, object)[node]
     joint = [[f"{label}: {token}" for token in tokens] for label in labels]
-    columns[JOINT] = np.array(joint, object)[node, token]
+    columns[JOINT] = np.where(wide[node], MANY, np.array(joint, object)[node, token])
     apart = any(topology.apart(unit) for unit in range(len(spec.units)))
     possible = np.array([np.isin(np.arange(num_tokens), spec.units[u].tokens) for u in units]) if apart else token >= 0
     names: list[str] = []

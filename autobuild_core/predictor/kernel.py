@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.architectures.structure import structure_kinds
+from autobuild_core.architectures.structure import MOST_TOKENS, structure_kinds, told_by_attributes
 
 Array = NDArray[np.float64]
 BIAS_VARIANCE = 1e-2
@@ -36,7 +36,8 @@ NEGLIGIBLE = 1e-10  # variance of a group that is rounding
 class Layers:
     """The layers of a space as coordinates: at every position one-hot by token, and by attributes that group tokens otherwise.
 
-    Ordered numbers are coordinates themselves, one a position, from 0 to 1.
+    Where a position has more than MOST_TOKENS tokens with attributes, these alone tell them apart. Ordered numbers are
+    coordinates themselves, one a position, from 0 to 1.
 
     Args:
         spec: the space.
@@ -52,7 +53,9 @@ class Layers:
             absent = unit.positions.index(position) >= unit.depths[0]
             allowed = (*unit.tokens, *([ABSENT] if absent else []))
             if allowed not in seen:
-                seen[allowed] = _one_hot(kinds, np.array(allowed)) + _numbers(spec, len(kinds), unit.tokens)
+                seen[allowed] = _one_hot(kinds, np.array(allowed), told_by_attributes(unit, spec)) + _numbers(
+                    spec, len(kinds), unit.tokens
+                )
             self._tables.append(np.concatenate([nothing, *(table for _, table in seen[allowed])], 1))
             of += [(position, kind) for kind, table in seen[allowed] for _ in range(table.shape[1])]
         self.of = np.array(of, np.int64).reshape(-1, 2)
@@ -62,13 +65,20 @@ class Layers:
         return np.concatenate([table[codes[:, position]] for position, table in enumerate(self._tables)], 1)
 
 
-def _one_hot(kinds: list[NDArray[np.int64]], allowed: NDArray[np.int64]) -> list[tuple[int, NDArray[np.float32]]]:
-    """(kind, table from token to its coordinates) of each kind that tells some allowed tokens apart as none before it does."""
+def _one_hot(
+    kinds: list[NDArray[np.int64]], allowed: NDArray[np.int64], by_attributes: bool
+) -> list[tuple[int, NDArray[np.float32]]]:
+    """(kind, table from token to its coordinates) of each kind that tells some allowed tokens apart as none before it does.
+
+    Where attributes tell the layers apart, kinds of more than MOST_TOKENS values are left out: tokens, and many numbers.
+    """
     found, known = [], set()
     for number, kind in enumerate(kinds):
         values, group = np.unique(kind[allowed], return_inverse=True)
-        parts = frozenset(frozenset(allowed[group == g].tolist()) for g in range(len(values)))
-        values = values[values != ABSENT]
+        num, values = len(values), values[values != ABSENT]
+        if by_attributes and len(values) > MOST_TOKENS:
+            continue
+        parts = frozenset(frozenset(allowed[group == g].tolist()) for g in range(num))
         if len(parts) > 1 and parts not in known:
             known.add(parts)
             found.append((number, (0.5**0.5 * (kind[:, None] == values)).astype(np.float32)))

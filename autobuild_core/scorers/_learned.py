@@ -18,7 +18,7 @@ from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.module_table import SCORE_COLUMNS
 from autobuild_core.architectures.modules import ModuleGroup, eligible_rows
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
-from autobuild_core.architectures.structure import token_counts
+from autobuild_core.architectures.structure import counted, counted_attributes, token_counts
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
 from autobuild_core.scoring.intervals import jackknife_half_width
@@ -216,10 +216,10 @@ def _batches(groups: list[ModuleGroup]) -> Iterator[list[ModuleGroup]]:
 
 
 def count_features(codes: Codes, spec: SpaceSpec) -> Array:
-    """(n, tokens + attribute values + 1) how many layers have each token and attribute, and how many there are."""
+    """(n, columns) how many layers have each counted token and attribute value, and how many there are."""
     counts = token_counts(codes, spec)
-    parts = [counts, (codes != ABSENT).sum(1, keepdims=True).astype(float)]
-    for values in spec.attributes.values():
+    parts = [counted(counts, spec), (codes != ABSENT).sum(1, keepdims=True).astype(float)]
+    for values in counted_attributes(spec).values():
         distinct = sorted(set(values))
         member = np.array([[value == one for one in distinct] for value in values], float)  # (tokens, distinct)
         parts.append(counts @ member)

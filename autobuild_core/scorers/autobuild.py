@@ -12,6 +12,7 @@ from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.lens import GOOD_SHARE
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated, eligible_rows
 from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.architectures.structure import one_hot, told_by_attributes
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
@@ -275,10 +276,17 @@ class AutoBuildScorer(Scorer):
         return (out[0], out[1], out[2]), error
 
     def _module_features(self, group: ModuleGroup) -> Array:
-        """(members, num_modules, dim) what each member sees of a module alone: graph embeddings of all hops, layers one-hot."""
+        """(members, num_modules, dim) what each member sees of a module alone: graph embeddings of all hops, layers one-hot.
+
+        Layers that are told by their attributes are one-hot by these.
+        """
         network, spec = self.predictor.network, self.predictor.spec
         alone = topology_of(spec).contexts(group)[0]
-        hot = (group.codes[:, :, None] == np.arange(len(spec.tokens))).reshape(len(group), -1).astype(float)
+        if any(told_by_attributes(spec.units[spec.unit_of(p)], spec) for p in group.positions):
+            hot = one_hot(alone, spec)
+            hot = hot[:, hot.any(0)]
+        else:
+            hot = (group.codes[:, :, None] == np.arange(len(spec.tokens))).reshape(len(group), -1).astype(float)
         parts = network.by_chunks(lambda codes: np.concatenate(network.pooled(make_graphs(codes, spec)), -1), alone)
         return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (network.members, *hot.shape))], -1).astype(float)
 

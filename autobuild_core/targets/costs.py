@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.records import ArchTable, Codes
-from autobuild_core.architectures.structure import layer_pairs, one_hot
+from autobuild_core.architectures.records import ArchTable, Codes, SpaceSpec
+from autobuild_core.architectures.structure import layer_pairs, layer_tables, one_hot, told_by_attributes
 from autobuild_core.errors import ConfigError
 from autobuild_core.spaces import Space
 
@@ -25,7 +25,7 @@ class CostModel:
         metric: its name.
         space: the search space.
         as_written: on the encoding as the data have it, idle layers counted; else on the canonical one.
-        weights: (pairs,) contribution of each of the space's `structure.layer_pairs`, in the metric's unit.
+        weights: (columns,) contribution of each column of `structure.one_hot`, in the metric's unit.
         intercept: what the layers do not explain.
         explained: share of the metric's variance over the data that the fit explains.
     """
@@ -48,8 +48,7 @@ class CostModel:
         Where a position may be absent, that is the cheapest; NaN for tokens that may not stand there.
         """
         spec = self.space.spec
-        weights = np.zeros((spec.num_positions, len(spec.tokens)))
-        weights[layer_pairs(spec)] = self.weights
+        weights = self._by_layer(spec)
         added = np.full_like(weights, np.nan)
         for unit in spec.units:
             for layer, position in enumerate(unit.positions):
@@ -57,6 +56,18 @@ class CostModel:
                 least = 0.0 if layer >= min(unit.depths) else float(weights[position, allowed].min())
                 added[position, allowed] = np.maximum(weights[position, allowed] - least, 0.0)
         return added
+
+    def _by_layer(self, spec: SpaceSpec) -> Array:
+        """(num_positions, num_tokens) contribution of each layer."""
+        weights = np.zeros((spec.num_positions, len(spec.tokens)))
+        if not any(told_by_attributes(unit, spec) for unit in spec.units):
+            weights[layer_pairs(spec)] = self.weights
+            return weights
+        start = 0
+        for position, table in enumerate(layer_tables(spec)):
+            weights[position] = table[:-1] @ self.weights[start : start + table.shape[1]]
+            start += table.shape[1]
+        return weights
 
 
 def _one_hot(space: Space, codes: Codes, as_written: bool) -> Array:
