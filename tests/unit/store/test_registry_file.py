@@ -261,10 +261,14 @@ class TestDisk:
             connection.execute("PRAGMA max_page_count = 1")  # SQLite takes as many as there are, and then none
             return connection
 
+        def fill() -> None:
+            with full.connect(write=True) as connection:
+                insert = "INSERT INTO datasets (id, name, hash, created) VALUES (?, ?, '', 0)"
+                connection.executemany(insert, [(str(number), "x" * 999) for number in range(99)])
+
         monkeypatch.setattr(schema, "open_connection", tight)
-        with pytest.raises(RunError, match="the disk is full"), full.connect(write=True) as connection:
-            insert = "INSERT INTO datasets (id, name, hash, created) VALUES (?, ?, '', 0)"
-            connection.executemany(insert, ((str(number), "x" * 999) for number in range(99)))
+        with pytest.raises(RunError, match="the disk is full"):
+            fill()
         assert len(full.datasets()) == 2
 
     def test_a_state_is_kept_by_the_registry_where_its_file_cannot_be_written(
