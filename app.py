@@ -6,7 +6,7 @@ if __name__ == "__main__":
     from pages import _shared
 
     st.set_page_config(page_title="AutoBuild Studio", layout="wide", initial_sidebar_state="expanded")
-    _shared.navigation().run()
+    _shared.run_page(_shared.navigation())
 else:
     import sys
 

@@ -360,7 +360,7 @@ def train(
         StudioError: data, target or settings do not do.
         Cancelled: should_stop said so.
     """
-    from autobuild_core.jobs.kinds.train import train_run
+    from autobuild_core.jobs.kinds.train.pipeline import train_run
 
     if len(table) == 0:
         raise ConfigError("data: got no architecture that could be read, expected at least 10.")

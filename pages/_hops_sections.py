@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.errors import StudioError
 from autobuild_core.figures import hops, rankings, trust
 from autobuild_core.scoring import comparing
+from autobuild_core.store.states import RunState
 from pages import _linked, _selection, _shared, _trust
 
 KINDS = {"layers": "single layers", "units": "best modules of units"}
@@ -96,17 +96,10 @@ def _compared(first: str, second: str, task: str) -> pd.DataFrame:
 def rivals(run: _shared.FinishedRun) -> dict[str, str]:
     """Finished runs on the same data with another target: id -> what a reader sees."""
     frame = _shared.runs()
-    frame = frame[(frame["state"] == "finished") & (frame["id"] != run.id)]
-    found = {}
-    for _, line in frame.iterrows():
-        try:
-            config = _shared.workspace().run(str(line["id"])).config
-        except StudioError:
-            continue
-        other_target = (config.target, config.minimize) != (run.config.target, run.config.minimize)
-        if config.data_hash == run.config.data_hash and other_target:
-            found[str(line["id"])] = f"{line['name']}: {'minimise' if config.minimize else 'maximise'} {config.label.title}"
-    return found
+    of_these = frame["has_scores"] & (frame["data_hash"] == run.config.data_hash) & (frame["id"] != run.id)
+    same = (frame["target"] == run.config.target) & (frame["minimize"] == run.config.minimize)
+    others = frame[(frame["state"] == RunState.FINISHED) & of_these & ~same]
+    return {str(line["id"]): f"{line['name']}: {line['aim']}" for _, line in others.iterrows()}
 
 
 def two_targets(run: _shared.FinishedRun) -> None:

@@ -105,7 +105,7 @@ def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
         "space": table.spec.title,
         "num_rows": len(table),
         "num_duplicates": table.num_duplicates,
-        "num_rejected": len(table.rejected),
+        "num_rejected": table.num_rejected,
         "num_positions": table.spec.num_positions,
         "metrics": list(table.metrics.columns),
         "columns": as_columns(mapping.columns_table(table.columns)),

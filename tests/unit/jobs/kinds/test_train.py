@@ -15,8 +15,8 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import SCORE_COLUMNS, top_modules
 from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
-from autobuild_core.jobs.kinds import train as pipeline
-from autobuild_core.jobs.kinds.train import train_run
+from autobuild_core.jobs.kinds.train import pipeline
+from autobuild_core.jobs.kinds.train.pipeline import train_run
 from autobuild_core.predictor import gaussian_process, learning_curve
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.forward import SOLVED, Network
