@@ -97,7 +97,8 @@ def card(number: int, one: Pin) -> None:
             lens = Lens(line["lens"]) if line["lens"] in list(TRAINED) else Lens.SCORE
             figure = review.claim_figure(rivals, line, run.scale(lens), _shared.theme())
             _shared.show(figure, None, f"claim_{number}", record.sentence(found), key=f"plot_{one.id}")
-            st.table(record.effects_table(found).set_index("lens"), border="horizontal")
+            effects = record.effects_table(found).map(lambda cell: _shared.plain(cell, 200))  # its cells are Markdown
+            st.table(effects.set_index("lens"), border="horizontal")
         with right:
             key = f"review_note_{one.id}"
             st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))
