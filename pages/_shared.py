@@ -24,6 +24,7 @@ from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import RunError, StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Scale
+from autobuild_core.figures.template import without_markup
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds import JobKind, load_kind, noun_of
 from autobuild_core.predictor.ensemble import Predictor
@@ -37,6 +38,9 @@ from pages import _selection
 from pages._selection import keep as keep
 from pages._selection import kept, restore
 from pages._selection import recall as recall
+from pages._text import code as code
+from pages._text import plain as plain
+from pages._text import strong as strong
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
@@ -732,7 +736,7 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
             text = f"{plain(run['name'], 27)} :{badge[1]}-badge[{badge[0]}]"
-        _labelled(columns[2], "Run", text, help=quality.get("verdict_why"))
+        _labelled(columns[2], "Run", text, help=plain(quality.get("verdict_why") or "", 600) or None)
         step, label = NEXT_STEPS[name]
         scored = run is not None and run["state"] == RunState.FINISHED and bool(run["has_scores"])
         ready = step in ("data", "train") or scored
@@ -821,7 +825,7 @@ def show(
     if regions:
         config["modeBarButtonsToRemove"] = ["autoScale2d"]
         chosen["selection_mode"] = ("points", "box", "lasso")
-    st.plotly_chart(figure, config=config, key=key or f"plot_{name}", alt=alt, **chosen)
+    st.plotly_chart(without_markup(figure), config=config, key=key or f"plot_{name}", alt=alt, **chosen)
     if table is not None:
         csv_button(table, name)
 
@@ -853,23 +857,6 @@ def lens_select(key: str = "lens_widget") -> Lens:
     lens = st.selectbox("Score", lenses, index, format_func=lambda one: one.label, key=key, help=help_text)
     _selection.choose_lens(lens)
     return lens
-
-
-def plain(text: Any, longest: int = 60) -> str:
-    """A user's text so that Markdown shows it as it is, cut at a length."""
-    cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in cut)
-
-
-def strong(text: Any, longest: int = 60) -> str:
-    """A text in bold, so that Markdown shows it as it is."""
-    return f"**{plain(str(text).strip(), longest)}**"
-
-
-def code(text: Any, longest: int = 60) -> str:
-    """A user's equation in a code span, cut at a length."""
-    cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
-    return f"`{cut.replace('`', '')}`"
 
 
 def duration(seconds: float) -> str:

@@ -57,7 +57,7 @@ def of_the_average(run: _shared.FinishedRun) -> None:
 @st.fragment
 def _panel(run: _shared.FinishedRun, opened: bool) -> None:
     verdict = run.quality["verdict"]
-    badge = f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{verdict}]"
+    badge = f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{_shared.plain(verdict)}]"
     label = f"**Should I trust this?** {badge} {_shared.plain(trust.headline(run.quality), 260)}"
     folded = st.expander(label, opened, key="trust_panel", on_change="rerun")
     with folded:
@@ -103,7 +103,7 @@ def _inside(run: _shared.FinishedRun) -> None:
         st.caption(_shared.plain(trust.data_sentence(report), 500))
     st.markdown("##### Size, noise and chance")
     st.markdown(
-        f"- Size: {trust.cost_sentence(report)}\n"
+        f"- Size: {_shared.plain(trust.cost_sentence(report), 500)}\n"
         f"- Label noise: {_shared.plain(trust.noise_sentence(report, run.unit), 500)}\n"
         f"- Permuted labels: {_shared.plain(trust.permutation_sentence(report), 500)}"
     )

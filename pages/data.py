@@ -147,7 +147,14 @@ def aim(table: ArchTable, dataset_id: str) -> None:
             st.session_state.setdefault(box, value)
         text = st.text_input("Target, an equation over the metrics", key=boxes[0], max_chars=300)
         values, blocked = judged(text, table, dataset_id)
-        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(table, boxes))
+        st.pills(
+            "For example",
+            suggested,
+            format_func=lambda one: _shared.plain(one, 300),
+            key="suggested",
+            on_change=take_suggestion,
+            args=(table, boxes),
+        )
         way = st.segmented_control("Better is", WAYS, required=True, key=boxes[1])
         name, unit = called(text, boxes[2], boxes[3])
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")

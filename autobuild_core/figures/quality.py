@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from autobuild_core.figures.colours import INK, PAPER
-from autobuild_core.figures.template import ACCENT, HOP_COLOURS, QUIET, SECOND, blank_figure
+from autobuild_core.figures.template import ACCENT, HOP_COLOURS, QUIET, SECOND, blank_figure, literal
 from autobuild_core.trust.findings import Baseline
 
 
@@ -110,8 +110,8 @@ def predictions_figure(
         x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover,
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.6}},
     )  # fmt: skip
-    figure.update_xaxes(title=f"measured {target}")
-    return figure.update_yaxes(title=f"predicted, held out {target}")
+    figure.update_xaxes(title=f"measured {literal(target)}")
+    return figure.update_yaxes(title=f"predicted, held out {literal(target)}")
 
 
 def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:

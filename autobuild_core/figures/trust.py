@@ -11,7 +11,7 @@ from autobuild_core.architectures.lens import Lens, bounds
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures.colours import ANCHORS, colour
-from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal, literal_frame
 from autobuild_core.trust.findings import TrustReport, UnitFinding
 
 # Sentences
@@ -73,8 +73,8 @@ def cost_sentence(report: TrustReport) -> str:
     if cost.agreement is None:
         return f"Not known: {cost.why_not or 'no unit has modules of different cost'}."
     words = "mostly just size" if cost.agreement > 0.85 else "partly just size" if cost.agreement > 0.5 else "not just size"
-    name = cost.metric if cost.metric == "number of layers" else f"`{cost.metric}`"
-    return f"{words[:1].upper()}{words[1:]}: within units, scores agree at {cost.agreement:.2f} with those of {name} alone."
+    agree = f"scores agree at {cost.agreement:.2f} with those of {cost.metric} alone"
+    return f"{words[:1].upper()}{words[1:]}: within units, {agree}."
 
 
 def permutation_sentence(report: TrustReport) -> str:
@@ -158,7 +158,7 @@ def calibration_figure(table: pd.DataFrame, target: str) -> go.Figure:
         text=[f"{c:.0%}" for c in table["coverage"]], textposition="top left", textfont={"size": 11},
         customdata=table[["num", "coverage"]], hovertemplate=hover, cliponaxis=False,
     )  # fmt: skip
-    return figure.update_xaxes(title=f"predicted, held out: {target}").update_yaxes(title="measured, mean of the bin")
+    return figure.update_xaxes(title=f"predicted, held out: {literal(target)}").update_yaxes(title="measured, mean of the bin")
 
 
 def contenders_table(best: pd.DataFrame, report: TrustReport, num: int = 4) -> pd.DataFrame:
@@ -179,7 +179,7 @@ def contenders_table(best: pd.DataFrame, report: TrustReport, num: int = 4) -> p
 def contenders_figure(table: pd.DataFrame) -> go.Figure:
     """Probability of being the best of its unit, the likeliest modules of every unit; accented is each unit's likeliest."""
     figure = blank_figure(70 + 23 * len(table))
-    names = [f"{u}: {m}" for u, m in zip(table["unit"], table["module"], strict=True)]
+    names = [literal(f"{u}: {m}") for u, m in zip(table["unit"], table["module"], strict=True)]
     likeliest = table["unit"].ne(table["unit"].shift()).to_numpy(bool)
     left = np.where(table["cannot_be_told"].to_numpy(bool), "not ruled out", "ruled out")
     shares = [table[c].map("{:.0%}".format) for c in ("share_of_members", "bootstrap_share") if c in table]
@@ -227,6 +227,7 @@ def evidence_table(report: TrustReport) -> pd.DataFrame:
 def overlap_figure(positions: pd.DataFrame) -> go.Figure:
     """Effective number of layers evaluated at each position, against a uniform sample's."""
     figure = blank_figure(240)
+    positions = literal_frame(positions)
     custom = positions[["never_seen", "num_layers"]]
     hover = "%{x}: as varied as %{y:.1f} layers<br>%{customdata[0]} of %{customdata[1]} never evaluated<extra></extra>"
     figure.add_bar(
@@ -276,8 +277,9 @@ def interactions_heat_table(interactions: pd.DataFrame, kind: str) -> pd.DataFra
 
 def interactions_heat_figure(grid: pd.DataFrame, minimize: bool, unit: str, theme: str = "light") -> go.Figure:
     """The strongest second difference of every pair of places: orange where together is better than the sum, violet worse."""
-    figure = blank_figure(max(150 + 30 * len(grid), 260))
+    figure, unit = blank_figure(max(150 + 30 * len(grid), 260)), literal(unit)
     reach = float(np.nanmax(np.abs(grid.to_numpy()))) if np.isfinite(grid.to_numpy()).any() else 1.0
+    columns, rows = ([literal(name) for name in names] for names in (grid.columns, grid.index))
     steps = np.linspace(-1, 1, len(ANCHORS[theme]) * 4 + 1)
     scale = [[(s + 1) / 2, colour(-s if minimize else s, theme)] for s in steps]
     bar = {
@@ -285,7 +287,7 @@ def interactions_heat_figure(grid: pd.DataFrame, minimize: bool, unit: str, them
         "thickness": 12,
     }
     figure.add_heatmap(
-        z=grid.to_numpy(), x=list(grid.columns), y=list(grid.index), zmin=-reach, zmax=reach, colorscale=scale, xgap=2, ygap=2,
+        z=grid.to_numpy(), x=columns, y=rows, zmin=-reach, zmax=reach, colorscale=scale, xgap=2, ygap=2,
         colorbar=bar, hovertemplate="%{y} with %{x}: %{z:+.3g}<extra></extra>", hoverongaps=False,
     )  # fmt: skip
     return figure.update_yaxes(autorange="reversed", showgrid=False, type="category").update_xaxes(
@@ -295,7 +297,7 @@ def interactions_heat_figure(grid: pd.DataFrame, minimize: bool, unit: str, them
 
 def interactions_figure(table: pd.DataFrame, minimize: bool, unit: str, theme: str = "light") -> go.Figure:
     """The strongest pairs as dots with intervals; zero is no interaction."""
-    figure = blank_figure(80 + 26 * len(table))
+    table, unit, figure = literal_frame(table), literal(unit), blank_figure(80 + 26 * len(table))
     reach = max(float(table["value"].abs().max()), 1e-12)
     fills = [colour((-v if minimize else v) / reach, theme) for v in table["value"]]
     error = {
@@ -335,7 +337,7 @@ def slopes_shown(table: pd.DataFrame, unit_index: int, num: int = 8) -> pd.DataF
 
 def slopes_figure(table: pd.DataFrame, first: str, second: str) -> go.Figure:
     """Ranks under two targets, a line a module; what rises is accented, what falls is plain."""
-    figure = blank_figure(90 + 24 * len(table))
+    table, figure = literal_frame(table), blank_figure(90 + 24 * len(table))
     ranks = [table[name].rank(method="first") for name in ("first_rank", "second_rank")]
     for place, line in table.reset_index(drop=True).iterrows():
         gained = int(line["change"])
@@ -349,7 +351,7 @@ def slopes_figure(table: pd.DataFrame, first: str, second: str) -> go.Figure:
             text = f"{line['module']}  {rank}" if x == 0 else f"{rank}  {line['module']}"
             figure.add_annotation(x=x, y=end, text=text, showarrow=False, xanchor=anchor, xshift=-8 if x == 0 else 8)
     for x, name in ((0, first), (1, second)):
-        figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{name[:44]}</b>", showarrow=False)
+        figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{literal(name[:44])}</b>", showarrow=False)
     figure.update_xaxes(visible=False, range=[-0.95, 1.95], fixedrange=True)
     return figure.update_yaxes(visible=False, autorange="reversed").update_layout(margin={"t": 40, "b": 10, "l": 8, "r": 8})
 

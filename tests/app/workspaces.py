@@ -114,9 +114,10 @@ def train(
     max_length: int | None = None,
     num_steps: int = 30,
     executor: type[SubprocessExecutor] = SmallExecutor,
+    **called: str,
 ) -> str:
     """A finished run: trained by a worker, or the copy of one that was trained on the same before (tests/kept.py)."""
-    small = {"num_members": 2, "num_steps": num_steps, "threads": 1, "max_length": max_length}
+    small = {"num_members": 2, "num_steps": num_steps, "threads": 1, "max_length": max_length} | called
     run = workspace.add_run(dataset, target, name="First run", minimize=minimize, **small)
     folder = workspace.run(run).path
     data = [path.read_bytes() for path in sorted(folder.glob("table.*"))]
