@@ -15,7 +15,7 @@ from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.architectures.structure import structure_features, structure_scale
 from autobuild_core.predictor.ensemble import Calibration, Predictor
-from autobuild_core.predictor.forward import RANDOM, SOLVED, Network
+from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Network
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.nas_bench_201 import network_of
 from autobuild_core.targets.scaling import NormalScores
@@ -124,15 +124,15 @@ def random_member(space: Space, width: int = 6) -> Network:
     return Network(random_weights(space.spec, members=1, seed=3, width=width), make_codebook(space.spec), NUM_HOPS)
 
 
-def solved_network(random: Network, solved: dict[str, Any], members: int) -> Network:
-    """Predicts by the solved half alone."""
+def gaussian_network(random: Network, solved: dict[str, Any], members: int) -> Network:
+    """Predicts by the Gaussian process alone."""
     trained = random_weights(random.codebook.spec, members)
     weights = trained | {RANDOM + name: w for name, w in random.weights.items()} | solved
-    return Network(weights | {SOLVED + "share": np.array(1, np.float32)}, random.codebook, NUM_HOPS)
+    return Network(weights | {GAUSSIAN + "share": np.array(1, np.float32)}, random.codebook, NUM_HOPS)
 
 
 def random_network(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Network:
-    """An ensemble with random weights everywhere, without a solved half."""
+    """An ensemble with random weights everywhere, without a Gaussian process."""
     return Network(random_weights(spec, members, seed), make_codebook(spec), NUM_HOPS)
 
 

@@ -19,7 +19,7 @@ SMALL: dict[ModuleType, dict[str, int]] = {
     population: {"NUM_DRAWS": 512},
     space_map: {"NUM_RANDOM": 1024},
     acquisition: {"POOL": 200, "OVERTURN_POOL": 40},
-    distillation: {"NUM_TAUGHT": 128, "NUM_MODULES": 8},
+    distillation: {"NUM_DISTILLED": 128, "NUM_MODULES": 8},
     report: {"PROBES": 256, "MOST_SAMPLED": 300},
 }
 

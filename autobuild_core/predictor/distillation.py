@@ -1,7 +1,7 @@
-"""What the trained half learns from the solved one: architectures that nobody measured, and modules alone.
+"""What the GNN learns from the Gaussian process: architectures that nobody measured, and modules alone.
 
-Few measured architectures leave the norms of a graph network undetermined, while the solved half orders the whole space from
-them. So the norms of the trained half learn, beside the measurements, the order that the solved half gives random architectures
+Few measured architectures leave the norms of a graph network undetermined, while the Gaussian process orders the whole space from
+them. So the norms of the GNN learn, beside the measurements, the order that the Gaussian process gives random architectures
 (not its predicted values: far from a search's log those are wrong in size, and its prediction is better without them, measured);
 and the norm at a module's sink, which credits a module for its neighbours as long as only means over whole graphs are ranked,
 learns the order of the modules of a unit (docs/method.md, weakness 11).
@@ -23,17 +23,17 @@ from autobuild_core.spaces import Space
 from autobuild_core.spaces._in_contexts import in_contexts
 
 Array = NDArray[np.float64]
-NUM_TAUGHT = 1024  # random architectures
+NUM_DISTILLED = 1024  # random architectures
 NUM_MODULES, NUM_CONTEXTS = 48, 8  # modules of a unit and depth, at most, and architectures that each is averaged over
 DRAWS = 256  # random architectures among which contexts with a unit's depth are found
 
 
 @dataclass(frozen=True, eq=False)
-class TaughtModules:
+class DistilledModules:
     """Modules of one unit and depth.
 
     Args:
-        rows: (contexts, num_modules) their rows in `Taught.codes`, once for every context that their sink can tell apart.
+        rows: (contexts, num_modules) their rows in `Distilled.codes`, once for every context that their sink can tell apart.
         sink: node whose norm is the module's, in its padded graph.
         hop: at which.
         scores: (members, num_modules) mean normal score of architectures that contain each.
@@ -46,8 +46,8 @@ class TaughtModules:
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
-    """Architectures and modules with what the solved half says of them; member m is taught by what never saw fold m.
+class Distilled:
+    """Architectures and modules with what the Gaussian process says of them; member m learns from what never saw fold m.
 
     Args:
         codes: (n, num_positions) architectures, in canonical encodings, then modules alone.
@@ -57,20 +57,20 @@ class Taught:
 
     codes: Codes
     scores: Array
-    modules: tuple[TaughtModules, ...]
+    modules: tuple[DistilledModules, ...]
 
 
-def teach(space: Space, predict: Callable[[Codes], Array], num_hops: int, rng: np.random.Generator) -> Taught:
+def distil(space: Space, predict: Callable[[Codes], Array], num_hops: int, rng: np.random.Generator) -> Distilled:
     """Random architectures and modules of every unit of a space.
 
     Args:
         space: the space.
         predict: (n, num_positions) canonical encodings -> (members, n) normal scores.
-        num_hops: M; longer modules are taught at the last hop.
+        num_hops: M; longer modules are distilled at the last hop.
         rng: draws them.
     """
     topology = topology_of(space.spec)
-    architectures = space.canonical(space.sample(NUM_TAUGHT, rng))
+    architectures = space.canonical(space.sample(NUM_DISTILLED, rng))
     parts, modules, start = [architectures], [], len(architectures)
     drawn = space.sample(DRAWS, rng)
     for index in range(len(space.spec.units)):
@@ -87,5 +87,5 @@ def teach(space: Space, predict: Callable[[Codes], Array], num_hops: int, rng: n
             inside = predict(space.canonical(in_contexts(group, contexts, space.spec)))
             scores = inside.reshape(len(inside), len(group), len(contexts)).mean(2)
             hop = min(topology.sink(group)[1], num_hops)
-            modules.append(TaughtModules(rows, topology.sink_place(group), hop, scores))
-    return Taught(np.concatenate(parts), predict(architectures), tuple(modules))
+            modules.append(DistilledModules(rows, topology.sink_place(group), hop, scores))
+    return Distilled(np.concatenate(parts), predict(architectures), tuple(modules))

@@ -22,7 +22,7 @@ from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import TWO_SIDED_90, NormalScores
 
 Array = NDArray[np.float64]
-FORMAT = 2  # of a run's model; 2: the solved half is a Gaussian process
+FORMAT = 2  # of a run's model; 2: beside the GNN stands a Gaussian process, in 1 a linear readout
 SPREAD_DRAWS = 2048  # random architectures that tell the spread between members
 HELD = "held."  # prefix of the arrays of `Held`
 OWN_SCALING = (

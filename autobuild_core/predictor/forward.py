@@ -28,7 +28,7 @@ Mix = Callable[[Floats], NDArray[Any]]  # (points, members, n) normal scores at 
 CHUNK = 256  # graphs at a time: their node embeddings stay in the processor's cache
 # Of more positions, so many nodes at a time (60 columns: 0.44 s for 2,048 graphs, 0.65 s with twice that).
 WIDE, WIDE_NODES = 24, 3072
-RANDOM, SOLVED = "random.", "solved."  # prefixes of the weights of the solved half
+RANDOM, GAUSSIAN = "random.", "solved."  # prefixes of the weights of the Gaussian process
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +50,21 @@ def _shares(graphs: Graphs) -> Floats:
     return share
 
 
-class SolvedHalf:
+class GaussianProcess:
     """The Gaussian processes of an ensemble: how alike to the landmarks an architecture is, weighted.
 
     Args:
         random: the network with one random member whose graph embeddings are compared.
-        weights: what `gaussian_process.solve_readout` found, by its names.
+        weights: what `gaussian_process.fit_gaussian_process` found, by its names.
     """
 
     def __init__(self, random: "Network", weights: dict[str, Floats]) -> None:
         self._random = random
-        self._mean, self._weights, self._readout = (weights[SOLVED + name] for name in ("mean", "weights", "readout"))
-        squares = weights[SOLVED + "roots"] ** 2  # (members, columns)
+        self._mean, self._weights, self._readout = (weights[GAUSSIAN + name] for name in ("mean", "weights", "readout"))
+        squares = weights[GAUSSIAN + "roots"] ** 2  # (members, columns)
         self._squares = squares.T
-        self._marks = weights[SOLVED + "landmarks"].T * squares[:, :, None]  # (members, columns, landmarks)
-        self._norms = (weights[SOLVED + "landmarks"] ** 2 @ squares.T).T  # (members, landmarks)
+        self._marks = weights[GAUSSIAN + "landmarks"].T * squares[:, :, None]  # (members, columns, landmarks)
+        self._norms = (weights[GAUSSIAN + "landmarks"] ** 2 @ squares.T).T  # (members, landmarks)
 
     def predict(self, codes: Codes, graphs: Graphs, structure: Floats) -> Floats:
         """(members, graphs) predicted normal scores."""
@@ -114,7 +114,7 @@ class SolvedHalf:
 
 
 class Network:
-    """An ensemble of trained predictors, each mixed with the solved half of `gaussian_process.py` where there is one.
+    """An ensemble of trained predictors, each mixed with the Gaussian process of `gaussian_process.py` where there is one.
 
     Args:
         weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and scale of the
@@ -137,7 +137,7 @@ class Network:
         own = {name.removeprefix(RANDOM): w for name, w in weights.items() if name.startswith(RANDOM)}
         random_hops = sum(name.startswith("norms.") and name.endswith(".scale") for name in own)
         self.random = Network(own, codebook, random_hops, threads) if own else None
-        self.solved = SolvedHalf(self.random, weights) if self.random is not None else None
+        self.solved = GaussianProcess(self.random, weights) if self.random is not None else None
         self._folded = [self._fold(hop) for hop in range(num_hops)]
 
     def held_at(self, points: Floats, shares: NDArray[np.float64], mix: Mix | None = None) -> "Network":
@@ -266,7 +266,7 @@ class Network:
         outputs = self.forward(graphs, structure)
         if self.solved is None:
             return outputs
-        share = self.weights[SOLVED + "share"]
+        share = self.weights[GAUSSIAN + "share"]
         return Outputs((1 - share) * outputs.scores + share * self.solved.predict(codes, graphs, structure), outputs.graph_norms)
 
     def _outputs_in(self, codes: Codes, contexts: Floats) -> Outputs:
@@ -276,7 +276,7 @@ class Network:
         every = np.broadcast_to(contexts, (len(contexts), len(codes), contexts.shape[2]))
         scores = np.stack([self._read(pooled, np.concatenate([structure, own], 1)) for own in every])
         if self.solved is not None:
-            share = self.weights[SOLVED + "share"]
+            share = self.weights[GAUSSIAN + "share"]
             scores = (1 - share) * scores + share * self.solved.predict_in(codes, graphs, structure, contexts)
         return Outputs(scores, np.stack([g.sum(-1) for g in pooled], 1))
 

@@ -1,4 +1,4 @@
-"""The solved half of the ensemble: a Gaussian process over architectures, beside the graph networks that are trained.
+"""A Gaussian process over architectures, which stands beside the graph networks of the ensemble.
 
 Few architectures do not determine a message-passing network, but they do determine how alike architectures must be to be about as
 good (`kernel.py`), and with that every prediction in closed form. Each member has a kernel of its own, found without its fold.
@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import Codes
-from autobuild_core.predictor.forward import SOLVED, Floats, Network
+from autobuild_core.predictor.forward import GAUSSIAN, Floats, Network
 from autobuild_core.predictor.kernel import BIAS_VARIANCE, PARTS, Relevances, compare, similarity
 
 Array = NDArray[np.float64]
@@ -112,7 +112,7 @@ def find_kernel(columns: Array, scores: Array, relevances: Relevances) -> Kernel
     return Kernel(found.x, relevances)
 
 
-def solve_readout(
+def fit_gaussian_process(
     random: Network,
     codes: Codes,
     scores: Array,
@@ -134,10 +134,10 @@ def solve_readout(
         contexts: (n, dim) coordinates of each row's context, where there are contexts.
         groups: which context each of these is of.
     """
-    return solve_stopped(random, codes, scores, fold, members, seed, contexts, groups)[0]
+    return fit_with_stopped(random, codes, scores, fold, members, seed, contexts, groups)[0]
 
 
-def solve_stopped(
+def fit_with_stopped(
     random: Network,
     codes: Codes,
     scores: Array,
@@ -148,11 +148,11 @@ def solve_stopped(
     groups: Sequence[int] = (),
     bounds: Array | None = None,
 ) -> tuple[dict[str, Floats], Array]:
-    """As `solve_readout` where some trials were stopped, and (members, n) scores with what each member expects of those.
+    """As `fit_gaussian_process` where some trials were stopped, and (members, n) scores with what each member expects of those.
 
     Args:
-        random, codes, scores, fold, members, seed, contexts, groups: see `solve_readout`; scores of stopped trials are first
-            guesses.
+        random, codes, scores, fold, members, seed, contexts, groups: see `fit_gaussian_process`; scores of stopped trials are
+            first guesses.
         bounds: (n,) score below which a stopped trial is known to be; NaN of the others.
     """
     columns, relevances, raw, mean, size = standard_columns(random, codes, contexts, groups)
@@ -189,7 +189,7 @@ def solve_stopped(
     named = {"mean": mean, "landmarks": raw[marks] - mean, "readout": np.stack(readouts)}
     named |= {"roots": np.stack([k.roots / size for k in kernels]), "weights": np.stack([k.weights for k in kernels])}
     named |= {"every_roots": every.roots / size, "every_weights": every.weights, "every_noise": np.array([every.noise])}
-    return {SOLVED + name: value.astype(np.float32) for name, value in named.items()}, np.stack(targets)
+    return {GAUSSIAN + name: value.astype(np.float32) for name, value in named.items()}, np.stack(targets)
 
 
 def standard_columns(
@@ -287,19 +287,19 @@ def _root(between: Array) -> Array:
     return root
 
 
-class SolvedFeatures:
+class KernelFeatures:
     """Features of architectures whose inner products are the kernel of all rows.
 
     So its posterior means are those of a linear regression on them, with weights of prior variance one.
 
     Args:
-        network: an ensemble with a solved half.
+        network: an ensemble with a Gaussian process.
     """
 
     def __init__(self, network: Network) -> None:
         assert network.random is not None
         names = ("mean", "landmarks", "every_roots", "every_weights")
-        self._mean, marks, self._roots, self._weights = (network.weights[SOLVED + name].astype(float) for name in names)
+        self._mean, marks, self._roots, self._weights = (network.weights[GAUSSIAN + name].astype(float) for name in names)
         self._random, self._marks = network.random, marks * self._roots
         self._root = _root(compare(self._marks, self._marks, self._weights))
         self._points, self._shares = network.points, network.shares
@@ -324,8 +324,8 @@ def _coordinates(random: Network, codes: Codes) -> Floats:
     return np.concatenate(random.by_chunks(lambda c: random.coordinates(c, make_graphs(c, spec), random.structure(c)), codes))
 
 
-def share_of_solved(solved: Array, trained: Array, scores: Array) -> float:
-    """Share of the solved half with the least squared error, drawn to one half by EVEN.
+def gaussian_share(solved: Array, trained: Array, scores: Array) -> float:
+    """Share of the Gaussian process with the least squared error, drawn to one half by EVEN.
 
     Args:
         solved, trained: (n,) held-out predictions.

@@ -1,6 +1,6 @@
 """How many architectures are enough: samples that double until learning from more of them gains nothing worth its time.
 
-Ours: of a hundred thousand evaluated architectures a few thousand teach what all of them do; the curve that shows it is kept.
+Ours: of a hundred thousand evaluated architectures a few thousand say what all of them do; the curve that shows it is kept.
 """
 
 import time

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from autobuild_core.architectures.features import Codebook
 from autobuild_core.errors import Cancelled, ConfigError
-from autobuild_core.predictor.distillation import Taught
+from autobuild_core.predictor.distillation import Distilled
 from autobuild_core.predictor.loss import autobuild_loss, order_losses, spearman
 from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
 from autobuild_core.store.run_folder import MIN_NETWORKS
 
 FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
 REPORT_SECONDS = 1.0
-MAX_TAUGHT_MODULES = 32  # of a step
+MAX_DISTILLED_MODULES = 32  # of a step
 MAX_HELD_OUT_SHOWN, MAX_NODES_SHOWN = 500, 10_000  # held-out architectures, and nodes, that members are judged on in training
 Report = Callable[[dict[str, Any]], None]
 
@@ -36,8 +36,8 @@ class TrainConfig:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         spearman_weight: lambda of the loss.
-        taught_batch: architectures of a step whose order the solved half teaches; 0 leaves them and the modules out.
-        module_weight: of the order of the norms at the sinks of taught modules.
+        distilled_batch: architectures of a step whose order by the Gaussian process is learned; 0 leaves them and modules out.
+        module_weight: of the order of the norms at the sinks of distilled modules.
         clip: largest gradient norm, per member on average (one norm for all, times the root of their number).
         seed: of folds, batches and initialisation.
     """
@@ -48,7 +48,7 @@ class TrainConfig:
     learning_rate: float = 0.01
     weight_decay: float = 0.1
     spearman_weight: float = 1.0
-    taught_batch: int = 16
+    distilled_batch: int = 16
     module_weight: float = 0.2
     clip: float = 5.0
     seed: int = 0
@@ -125,20 +125,20 @@ def train_ensemble(
     config: TrainConfig,
     report: Report,
     should_stop: Callable[[], bool],
-    taught: Taught | None = None,
+    distilled: Distilled | None = None,
     order: NDArray[np.float64] | None = None,
 ) -> Predictor:
     """The trained ensemble, in evaluation mode.
 
     Args:
-        data: encoded architectures, and behind them those of `taught`.
+        data: encoded architectures, and behind them those of `distilled`.
         scores: (n,) the targets of the first n as normal scores; or (members, n), where members learn from different ones.
         fold: (n,) the member that does not learn from each.
         codebook: their features.
         config: settings.
         report: called about once a second with step, loss, held-out SRCC of the prediction and per hop, time left.
         should_stop: asked at every step.
-        taught: what the solved half teaches.
+        distilled: from the Gaussian process.
         order: (members, n) what the norms are to order; the scores unless given.
 
     Raises:
@@ -153,23 +153,23 @@ def train_ensemble(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
     rng = np.random.default_rng(config.seed)
     batches = FoldedBatches(fold, config.members, config.batch_size, rng)
-    lessons = None if taught is None or not config.taught_batch else _Lessons(taught, len(fold), config, rng)
+    distillation = None if distilled is None or not config.distilled_batch else _Distillation(distilled, len(fold), config, rng)
     seen = torch.from_numpy(batches.seen)
     start = reported = time.monotonic()
     for step in range(1, config.steps + 1):
         if should_stop():
             raise Cancelled
         own = batches.draw()
-        lesson = None if lessons is None else lessons.draw()
-        batch = data.batch(torch.from_numpy(own if lesson is None else np.concatenate([own, lesson.rows])))
+        drawn = None if distillation is None else distillation.draw()
+        batch = data.batch(torch.from_numpy(own if drawn is None else np.concatenate([own, drawn.rows])))
         predicted, norms, nodes = model(batch)
         target, num = np.take_along_axis(scores[:, own], batches.seen, 1), len(own)
         ranks = _ranks(np.take_along_axis(ordered[:, own], batches.seen, 1))
         mine = norms[:, :, :num].gather(2, seen[:, None].expand(-1, norms.shape[1], -1))
         wanted = torch.from_numpy(target).float()
         losses = autobuild_loss(predicted[:, :num].gather(1, seen), wanted, ranks, mine, config.spearman_weight)
-        if lesson is not None:
-            losses = losses + lesson.losses(norms[:, :, num:], nodes, batch.place[num:])
+        if drawn is not None:
+            losses = losses + drawn.losses(norms[:, :, num:], nodes, batch.place[num:])
         optimiser.zero_grad()
         losses.sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip * config.members**0.5)
@@ -185,34 +185,34 @@ def train_ensemble(
     return model.eval()
 
 
-class _Lessons:
-    """What the solved half teaches in a step: a few architectures, and modules of one unit and depth.
+class _Distillation:
+    """What of the Gaussian process is learned in a step: a few architectures, and modules of one unit and depth.
 
     Args:
-        taught: all of it.
+        distilled: all of it.
         start: row of its first architecture in the encoded data.
         config: settings.
-        rng: draws the steps' lessons.
+        rng: draws what a step distils.
     """
 
-    def __init__(self, taught: Taught, start: int, config: TrainConfig, rng: np.random.Generator) -> None:
-        self._taught, self._start, self._config, self._rng = taught, start, config, rng
+    def __init__(self, distilled: Distilled, start: int, config: TrainConfig, rng: np.random.Generator) -> None:
+        self._distilled, self._start, self._config, self._rng = distilled, start, config, rng
 
-    def draw(self) -> "_Lesson":
-        """The lesson of the next step."""
-        taught, rng = self._taught, self._rng
-        rows = rng.choice(taught.scores.shape[1], min(self._config.taught_batch, taught.scores.shape[1]), replace=False)
+    def draw(self) -> "_DistilledStep":
+        """The drawn of the next step."""
+        distilled, rng = self._distilled, self._rng
+        rows = rng.choice(distilled.scores.shape[1], min(self._config.distilled_batch, distilled.scores.shape[1]), replace=False)
         parts, modules = [rows], None
-        if taught.modules:
-            group = taught.modules[rng.integers(len(taught.modules))]
-            chosen = rng.permutation(group.rows.shape[1])[:MAX_TAUGHT_MODULES]
+        if distilled.modules:
+            group = distilled.modules[rng.integers(len(distilled.modules))]
+            chosen = rng.permutation(group.rows.shape[1])[:MAX_DISTILLED_MODULES]
             parts.append(group.rows[rng.integers(len(group.rows)), chosen])
             modules = group.hop, group.sink, group.scores[:, chosen]
-        return _Lesson(np.concatenate(parts) + self._start, taught.scores[:, rows], modules, self._config)
+        return _DistilledStep(np.concatenate(parts) + self._start, distilled.scores[:, rows], modules, self._config)
 
 
 @dataclass(frozen=True, eq=False)
-class _Lesson:
+class _DistilledStep:
     """Rows of the encoded data, architectures then modules; what they should give, (members, n) each; (hop, sink, scores)."""
 
     rows: NDArray[np.int64]

@@ -1,7 +1,7 @@
 """Bootstraps of the networks: would another sample of the same size have named the same module the best?
 
-The solved half is refitted on every bootstrap sample; the kernel, found on all data, stays. The trained half is not trained
-again: it is taught by the solved one and taken to move along with it. All refits are one block of conjugate gradients,
+The Gaussian process is refitted on every bootstrap sample; the kernel, found on all data, stays. The GNN is not trained
+again: it learned from the Gaussian process and is taken to move along with it. All refits are one block of conjugate gradients,
 preconditioned with the fit to all data, because a hundred factorisations would cost half a minute at 3,000 architectures.
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993; preconditioning a system by a nearby one as in Golub
@@ -16,8 +16,8 @@ from scipy.linalg import cho_factor, cho_solve
 
 from autobuild_core.architectures.records import Codes
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.predictor.forward import SOLVED
-from autobuild_core.predictor.gaussian_process import SolvedFeatures
+from autobuild_core.predictor.forward import GAUSSIAN
+from autobuild_core.predictor.gaussian_process import KernelFeatures
 
 Array = NDArray[np.float64]
 BOOTSTRAPS = 100
@@ -65,19 +65,19 @@ class Bootstraps:
 
     Args:
         predictor: the ensemble.
-        moves: (dim, num) readout of the solved half in each bootstrap sample less their mean: with a third of the networks
+        moves: (dim, num) readout of the Gaussian process in each bootstrap sample less their mean: with a third of the networks
             missing from each, all are drawn to the mean of the data, which another sample of the full size would not be.
     """
 
     def __init__(self, predictor: Predictor, moves: NDArray[np.float32]) -> None:
         self.predictor, self.moves = predictor, moves
-        self._features = SolvedFeatures(predictor.network)
+        self._features = KernelFeatures(predictor.network)
 
     @classmethod
     def draw(
         cls, predictor: Predictor, codes: Codes, scores: Array, networks: NDArray[np.uint64], num: int = BOOTSTRAPS, seed: int = 0
     ) -> Self:
-        """Bootstraps of an ensemble with a solved half.
+        """Bootstraps of an ensemble with a Gaussian process.
 
         Args:
             predictor: the ensemble.
@@ -87,9 +87,9 @@ class Bootstraps:
             num: bootstrap samples.
             seed: draws them.
         """
-        features = SolvedFeatures(predictor.network)(codes)
+        features = KernelFeatures(predictor.network)(codes)
         counts = bootstrap_counts(networks, num, np.random.default_rng(seed))
-        noise = float(predictor.network.weights[SOLVED + "every_noise"][0])
+        noise = float(predictor.network.weights[GAUSSIAN + "every_noise"][0])
         readouts = refit_readouts(features, scores, counts.astype(float), noise)
         return cls(predictor, (readouts - readouts.mean(1, keepdims=True)).astype(np.float32))
 

@@ -10,7 +10,7 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.modules import ModuleGroup, active_rows, eligible_rows
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.errors import ArchitectureError, ConfigError
-from autobuild_core.predictor.distillation import teach
+from autobuild_core.predictor.distillation import distil
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import default_groups, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers._learned import LearnedScorer
@@ -213,7 +213,7 @@ class TestWhereModulesMeetContexts:
             seen.append(flat.valid(codes).all())
             return codes.sum(1)[None].astype(float)
 
-        teach(flat, predict, 4, np.random.default_rng(0))
+        distil(flat, predict, 4, np.random.default_rng(0))
         assert len(seen) > 1 and all(seen)
 
     @pytest.mark.parametrize("name", [name for name in registry.names("scorers") if name != "autobuild"])

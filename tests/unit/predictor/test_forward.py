@@ -13,7 +13,7 @@ from autobuild_core.architectures.records import ABSENT
 from autobuild_core.architectures.structure import structure_features
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor import forward as network_file
-from autobuild_core.predictor.forward import RANDOM, SOLVED, Network
+from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Network
 from autobuild_core.predictor.kernel import similarity
 from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
 from autobuild_core.spaces import Space, space_named
@@ -112,7 +112,7 @@ def test_contexts_stand_beside_the_structure_and_the_nodes_are_computed_once() -
     np.testing.assert_allclose(largest, each.max(0), rtol=1e-5, atol=1e-5)
 
 
-class TestSolvedHalf:
+class TestGaussianProcess:
     """Of NAS-Bench-Macro: 8 positions, 3 tokens."""
 
     def setup_method(self) -> None:
@@ -122,12 +122,12 @@ class TestSolvedHalf:
         self.trained = random_weights(spec, members=3, seed=6)
         columns = 8 * 5 + self.num_structure + 4 * 6
         drawn = {"mean": columns, "roots": (3, columns), "weights": (3, 3), "landmarks": (7, columns), "readout": (3, 7)}
-        self.solved = {SOLVED + name: np.abs(rng.normal(0, 0.2, size)).astype(np.float32) for name, size in drawn.items()}
+        self.solved = {GAUSSIAN + name: np.abs(rng.normal(0, 0.2, size)).astype(np.float32) for name, size in drawn.items()}
         self.codes = self.space.sample(20, rng)
 
     def network(self, share: float) -> Network:
         random = {RANDOM + name: w for name, w in self.own.items()}
-        weights = self.trained | random | self.solved | {SOLVED + "share": np.array(share, np.float32)}
+        weights = self.trained | random | self.solved | {GAUSSIAN + "share": np.array(share, np.float32)}
         return Network(weights, make_codebook(self.space.spec), NUM_HOPS)
 
     def coordinates(self) -> Any:
@@ -152,7 +152,7 @@ class TestSolvedHalf:
 
     def test_both_halves_keep_to_the_threads(self) -> None:
         random = {RANDOM + name: w for name, w in self.own.items()}
-        weights = self.trained | random | self.solved | {SOLVED + "share": np.array(1, np.float32)}
+        weights = self.trained | random | self.solved | {GAUSSIAN + "share": np.array(1, np.float32)}
         network = Network(weights, make_codebook(self.space.spec), NUM_HOPS, threads=1)
         assert network.random is not None and network.random.threads == 1
 
@@ -160,11 +160,11 @@ class TestSolvedHalf:
         solved, trained, mixed = (self.network(share).predict(self.codes) for share in (1, 0, 0.3))
         alone = Network(self.trained, make_codebook(self.space.spec), NUM_HOPS).predict(self.codes)
         assert (trained.scores == alone.scores).all()
-        assert (mixed.graph_norms == alone.graph_norms).all()  # norms are the trained half's
+        assert (mixed.graph_norms == alone.graph_norms).all()  # norms are the GNN's
         np.testing.assert_allclose(mixed.scores, 0.3 * solved.scores + 0.7 * trained.scores, rtol=1e-5, atol=1e-6)
 
     def test_its_predictions_are_likenesses_to_the_landmarks_weighted(self) -> None:
-        found, s = self.network(1).predict(self.codes).scores, {n.removeprefix(SOLVED): w for n, w in self.solved.items()}
+        found, s = self.network(1).predict(self.codes).scores, {n.removeprefix(GAUSSIAN): w for n, w in self.solved.items()}
         for member in range(3):
             a, b = (self.coordinates() - s["mean"]) * s["roots"][member], s["landmarks"] * s["roots"][member]
             norms = (a * a).sum(1), (b * b).sum(1)

@@ -1,4 +1,4 @@
-"""The solved half: evidence, the Gaussian process that it is, and that a member never sees its fold."""
+"""The Gaussian process: evidence, the Gaussian process that it is, and that a member never sees its fold."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,22 +11,22 @@ from scipy.stats import multivariate_normal, spearmanr
 
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.predictor import gaussian_process
-from autobuild_core.predictor.forward import SOLVED, Network, SolvedHalf
+from autobuild_core.predictor.forward import GAUSSIAN, GaussianProcess, Network
 from autobuild_core.predictor.gaussian_process import (
     LOG_NOISE,
     PRIOR_NOISE,
     PRIOR_SPREAD,
     PRIOR_WEIGHTS,
     Kernel,
-    SolvedFeatures,
+    KernelFeatures,
     find_kernel,
-    share_of_solved,
-    solve_readout,
+    fit_gaussian_process,
+    gaussian_share,
 )
 from autobuild_core.predictor.kernel import BIAS_VARIANCE, Relevances
 from autobuild_core.spaces import load_space, space_named
 from tests.flat_spaces import Columns
-from tests.learning import flat_space, random_member, solved_network
+from tests.learning import flat_space, gaussian_network, random_member
 
 SPACES = {"macro": space_named("nas_bench_macro"), "flat": flat_space(3), "cell": space_named("nas_bench_201")}
 NOISE = 0.2
@@ -97,9 +97,9 @@ def kernels_of(random: Network, solved: dict[str, Any], codes: np.ndarray, other
     parts = []
     for rows in (codes, others):
         raw = random.coordinates(rows, make_graphs(rows, random.codebook.spec), random.structure(rows)).astype(float)
-        parts.append(raw - solved[SOLVED + "mean"])
+        parts.append(raw - solved[GAUSSIAN + "mean"])
     found = []
-    for roots, weights in zip(solved[SOLVED + "roots"].astype(float), solved[SOLVED + "weights"].astype(float), strict=True):
+    for roots, weights in zip(solved[GAUSSIAN + "roots"].astype(float), solved[GAUSSIAN + "weights"].astype(float), strict=True):
         a, b = parts[0] * roots, parts[1] * roots
         apart = ((a[:, None] - b) ** 2).sum(2)
         found.append(weights[0] * np.exp(-apart) + weights[1] * (a @ b.T) + weights[2] * (a @ b.T) ** 2 + BIAS_VARIANCE)
@@ -131,8 +131,8 @@ def test_predictions_are_the_posterior_mean_of_a_gaussian_process(name: str, mon
     random = random_member(space)
     codes, unseen = space.sample(40, rng), space.sample(25, rng)
     scores, fold = planted(codes, rng), np.arange(40) % 3
-    solved = solve_readout(random, codes, scores, fold, 3, 0)
-    predicted = solved_network(random, solved, 3).predict(unseen).scores
+    solved = fit_gaussian_process(random, codes, scores, fold, 3, 0)
+    predicted = gaussian_network(random, solved, 3).predict(unseen).scores
     own, across = kernels_of(random, solved, codes, codes), kernels_of(random, solved, unseen, codes)
     for member in range(3):
         seen = fold != member
@@ -150,15 +150,15 @@ class TestManyArchitectures:
         space, rng = SPACES["flat"], np.random.default_rng(0)
         random, codes, probes = random_member(space), space.sample(120, rng), space.sample(40, rng)
         scores, fold = planted(codes, rng), np.arange(120) % 2
-        solved = solve_readout(random, codes, scores, fold, 2, 0)
-        return random, codes, probes, scores, fold, solved, solved_network(random, solved, 2).predict(probes).scores
+        solved = fit_gaussian_process(random, codes, scores, fold, 2, 0)
+        return random, codes, probes, scores, fold, solved, gaussian_network(random, solved, 2).predict(probes).scores
 
     def test_predictions_are_those_of_a_regression_on_the_landmarks(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Subset of regressors: the Gaussian process whose kernel is k(x, L) K(L, L)^-1 k(L, y)."""
         fix_noise(monkeypatch)
         random, codes, probes, scores, fold, solved, predicted = self.solve(30, monkeypatch)
         raw = random.coordinates(codes, make_graphs(codes, random.codebook.spec), random.structure(codes))
-        away = np.square(raw - solved[SOLVED + "mean"] - solved[SOLVED + "landmarks"][:, None]).sum(2)
+        away = np.square(raw - solved[GAUSSIAN + "mean"] - solved[GAUSSIAN + "landmarks"][:, None]).sum(2)
         marks = away.argmin(1)  # twins are alike
         assert len(marks) == 30 and away.min(1).max() < 1e-9
         among, across, inside = (kernels_of(random, solved, rows, codes[marks]) for rows in (codes, probes, codes[marks]))
@@ -179,20 +179,20 @@ class TestManyArchitectures:
 def test_features_have_the_kernel_of_all_rows_as_inner_products(name: str) -> None:
     space, rng = SPACES[name], np.random.default_rng(3)
     random, codes = random_member(space), space.sample(50, rng)
-    solved = solve_readout(random, codes, planted(codes, rng), np.arange(50) % 3, 3, 0)
-    features = SolvedFeatures(solved_network(random, solved, 3))(codes)
-    every = {SOLVED + "mean": solved[SOLVED + "mean"], SOLVED + "roots": solved[SOLVED + "every_roots"][None]}
-    kernel = kernels_of(random, every | {SOLVED + "weights": solved[SOLVED + "every_weights"][None]}, codes, codes)[0]
+    solved = fit_gaussian_process(random, codes, planted(codes, rng), np.arange(50) % 3, 3, 0)
+    features = KernelFeatures(gaussian_network(random, solved, 3))(codes)
+    every = {GAUSSIAN + "mean": solved[GAUSSIAN + "mean"], GAUSSIAN + "roots": solved[GAUSSIAN + "every_roots"][None]}
+    kernel = kernels_of(random, every | {GAUSSIAN + "weights": solved[GAUSSIAN + "every_weights"][None]}, codes, codes)[0]
     assert features @ features.T == pytest.approx(kernel, abs=2e-3 * np.diag(kernel).mean())
 
 
 def test_its_own_predictions_are_those_of_the_network_that_mixes_it() -> None:
     space, rng = SPACES["cell"], np.random.default_rng(0)
     random, codes = random_member(space), space.sample(50, rng)
-    solved = solve_readout(random, codes, rng.normal(size=50), np.arange(50) % 3, 3, 0)
+    solved = fit_gaussian_process(random, codes, rng.normal(size=50), np.arange(50) % 3, 3, 0)
     probes = space.sample(300, rng)  # two chunks
-    alone = SolvedHalf(random, solved).scores(probes)
-    assert alone == pytest.approx(solved_network(random, solved, 3).predict(probes).scores, abs=1e-4)
+    alone = GaussianProcess(random, solved).scores(probes)
+    assert alone == pytest.approx(gaussian_network(random, solved, 3).predict(probes).scores, abs=1e-4)
 
 
 class TestFolds:
@@ -201,14 +201,14 @@ class TestFolds:
     def solve(self, scores: Any, fold: Any) -> dict[str, Any]:
         space = SPACES["macro"]
         codes = space.sample(len(scores), np.random.default_rng(7))
-        return solve_readout(random_member(space), codes, scores, fold, 3, 0)
+        return fit_gaussian_process(random_member(space), codes, scores, fold, 3, 0)
 
     def test_a_members_kernel_and_readout_do_not_depend_on_its_folds_labels(self) -> None:
         rng, fold = np.random.default_rng(8), np.arange(60) % 3
         scores = rng.normal(size=60)
         changed = np.where(fold == 0, rng.normal(size=60), scores)
         first, other = (self.solve(s, fold) for s in (scores, changed))
-        for name in (SOLVED + "roots", SOLVED + "weights", SOLVED + "readout"):
+        for name in (GAUSSIAN + "roots", GAUSSIAN + "weights", GAUSSIAN + "readout"):
             assert np.array_equal(first[name][0], other[name][0])
             assert not np.array_equal(first[name][1], other[name][1])
 
@@ -216,7 +216,7 @@ class TestFolds:
         rng, fold = np.random.default_rng(9), np.arange(90) % 3
         scores = np.where(fold == 0, 50.0, rng.normal(size=90))
         space = SPACES["macro"]
-        network = solved_network(random_member(space), self.solve(scores, fold), 3)
+        network = gaussian_network(random_member(space), self.solve(scores, fold), 3)
         predicted = network.predict(space.sample(90, np.random.default_rng(7))).scores
         assert np.abs(predicted[0, fold == 0]).max() < 5 < predicted[1:, fold == 0].min()
 
@@ -232,7 +232,7 @@ def test_the_same_seed_gives_the_same_readout_bitwise() -> None:
     space, rng = SPACES["flat"], np.random.default_rng(0)
     codes = space.sample(30, rng)
     scores, fold = rng.normal(size=30), np.arange(30) % 2
-    first, again = (solve_readout(random_member(space), codes, scores, fold, 2, 5) for _ in range(2))
+    first, again = (fit_gaussian_process(random_member(space), codes, scores, fold, 2, 5) for _ in range(2))
     assert all(np.array_equal(first[name], again[name]) for name in first)
 
 
@@ -245,7 +245,7 @@ def test_random_labels_are_not_predicted() -> None:
     real = (real - real.mean()) / real.std()
 
     def held_out(scores: NDArray[np.float64]) -> float:
-        predicted = solved_network(random, solve_readout(random, codes, scores, fold, 3, 0), 3).predict(codes).scores
+        predicted = gaussian_network(random, fit_gaussian_process(random, codes, scores, fold, 3, 0), 3).predict(codes).scores
         return float(np.corrcoef(predicted[fold, np.arange(len(codes))], scores)[0, 1])
 
     assert held_out(real) > 0.9
@@ -258,15 +258,15 @@ class TestShare:
     error = np.random.default_rng(1).normal(size=50)
 
     def test_the_only_good_half_gets_all_but_the_prior(self) -> None:
-        assert share_of_solved(self.truth, self.error, self.truth) == pytest.approx(0.875)  # 0.75 * 1 + 0.25 / 2
-        assert share_of_solved(self.error, self.truth, self.truth) == pytest.approx(0.125)
+        assert gaussian_share(self.truth, self.error, self.truth) == pytest.approx(0.875)  # 0.75 * 1 + 0.25 / 2
+        assert gaussian_share(self.error, self.truth, self.truth) == pytest.approx(0.125)
 
     def test_opposite_errors_cancel_at_one_half(self) -> None:
-        assert share_of_solved(self.truth + self.error, self.truth - self.error, self.truth) == pytest.approx(0.5)
+        assert gaussian_share(self.truth + self.error, self.truth - self.error, self.truth) == pytest.approx(0.5)
 
     def test_the_least_error_by_hand(self) -> None:
         """Errors +1 and -3 of the halves: share s leaves s - 3 (1 - s) = 4 s - 3, which is 0 at 0.75."""
-        share = share_of_solved(self.truth + 1, self.truth - 3, self.truth)
+        share = gaussian_share(self.truth + 1, self.truth - 3, self.truth)
         assert share == pytest.approx(0.75 * 0.75 + 0.125)
 
 
@@ -285,8 +285,8 @@ def test_ordered_numbers_are_learned_from_few_rows_as_numbers() -> None:
         found = []
         for spec in (space.spec, replace(space.spec, numbers={})):
             random = random_member(load_space(spec))
-            solved = solve_readout(random, codes, scores, fold, 2, 0)
-            found.append(spearmanr(SolvedHalf(random, solved).scores(others).mean(0), wanted).statistic)
+            solved = fit_gaussian_process(random, codes, scores, fold, 2, 0)
+            found.append(spearmanr(GaussianProcess(random, solved).scores(others).mean(0), wanted).statistic)
         gains.append(found[0] - found[1])
     assert min(gains) > 0.004 and np.mean(gains) > 0.01
 
@@ -297,8 +297,8 @@ def test_contexts_are_coordinates_and_a_score_at_points_is_the_mean_there() -> N
     scores = (codes == 2).sum(1) * 0.4 + own[:, 0]
     scores = (scores - scores.mean()) / scores.std()
     random = random_member(space)
-    solved = solve_readout(random, codes, scores, np.arange(60) % 3, 3, 0, own, (0, 1))
-    half, probes = SolvedHalf(random, solved), space.canonical(space.sample(300, rng))
+    solved = fit_gaussian_process(random, codes, scores, np.arange(60) % 3, 3, 0, own, (0, 1))
+    half, probes = GaussianProcess(random, solved), space.canonical(space.sample(300, rng))
     points = np.array([[2.0, 3.0], [4.0, 3.0], [4.0, 5.0]], np.float32)
     each = np.stack([half.scores(probes, point[None, None]) for point in points])
     assert (each[1] - each[0]).mean() > 0.5 and np.abs(each[2] - each[1]).mean() < 0.2  # only the first context matters

@@ -1,4 +1,4 @@
-"""The kernel of the solved half: what it compares, which relevance scales what, and the formula by hand."""
+"""The kernel of the Gaussian process: what it compares, which relevance scales what, and the formula by hand."""
 
 import numpy as np
 import pandas as pd

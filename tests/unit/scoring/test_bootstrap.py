@@ -7,11 +7,11 @@ from scipy.linalg import solve
 
 from autobuild_core.architectures.records import Codes
 from autobuild_core.predictor.ensemble import Calibration, Predictor
-from autobuild_core.predictor.gaussian_process import solve_readout
+from autobuild_core.predictor.gaussian_process import fit_gaussian_process
 from autobuild_core.scoring.bootstrap import Bootstraps, bootstrap_counts, refit_readouts
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.scaling import NormalScores
-from tests.learning import random_member, solved_network
+from tests.learning import gaussian_network, random_member
 
 MACRO = space_named("nas_bench_macro")
 
@@ -41,10 +41,10 @@ def test_refits_are_the_direct_solutions_of_the_weighted_samples(shape: tuple[in
     assert error < 0.1 * np.sqrt(np.var(direct, axis=0).mean())
 
 
-def solved_predictor(codes: Codes, scores: NDArray[np.float64]) -> Predictor:
+def gaussian_predictor(codes: Codes, scores: NDArray[np.float64]) -> Predictor:
     """An ensemble on NAS-Bench-Macro that predicts by its solved half alone."""
     random = random_member(MACRO)
-    network = solved_network(random, solve_readout(random, codes, scores, np.arange(len(codes)) % 3, 3, 0), 3)
+    network = gaussian_network(random, fit_gaussian_process(random, codes, scores, np.arange(len(codes)) % 3, 3, 0), 3)
     return Predictor(network, MACRO.spec, NormalScores.fit(scores, False), Calibration(0.1, 0.1), "acc", False)
 
 
@@ -55,7 +55,7 @@ class TestBootstraps:
         codes = MACRO.canonical(MACRO.sample(num, rng))
         truth = np.array([0.0, 0.1, 1.0])[codes[:, 0]]
         scores = (truth - truth.mean()) / truth.std() + rng.normal(0, noise, num)
-        return solved_predictor(codes, scores), codes, scores
+        return gaussian_predictor(codes, scores), codes, scores
 
     def shares(self, position: int, noise: float) -> NDArray[np.float64]:
         predictor, codes, scores = self.learned(120, noise)
@@ -85,7 +85,7 @@ class TestBootstraps:
         rare = np.flatnonzero(codes[:, 0] == 2)
         kept = np.setdiff1d(np.arange(len(codes)), rare[2:])
         codes, scores = codes[kept], scores[kept]
-        bootstraps = Bootstraps.draw(solved_predictor(codes, scores), codes, scores, MACRO.hash_networks(codes), num=60)
+        bootstraps = Bootstraps.draw(gaussian_predictor(codes, scores), codes, scores, MACRO.hash_networks(codes), num=60)
         contexts = np.repeat(MACRO.sample(30, np.random.default_rng(5)), 3, axis=0)
         contexts[:, 0] = np.tile(np.arange(3), 30)
         seldom = bootstraps.target_moves(contexts).reshape(60, 30, 3).mean(1).std(0)

@@ -18,9 +18,9 @@ from autobuild_core.architectures.structure import structure_features, structure
 from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.predictor import gaussian_process, stopped
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
-from autobuild_core.predictor.distillation import teach
+from autobuild_core.predictor.distillation import distil
 from autobuild_core.predictor.ensemble import Calibration, Predictor, as_held, member_spread
-from autobuild_core.predictor.forward import RANDOM, SOLVED, Network, SolvedHalf
+from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, GaussianProcess, Network
 from autobuild_core.predictor.learning_curve import learn_enough
 from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
@@ -280,49 +280,51 @@ def _ensemble(
     should_stop: Callable[[], bool],
     beside: Beside = Beside(),
 ) -> dict[str, NDArray[np.float32]]:
-    """The weights of an ensemble for (n, num_positions) canonical codes: the solved half, and the trained one that it teaches.
+    """The weights of an ensemble for (n, num_positions) canonical codes: Gaussian process, and GNN that learns from it too.
 
-    Norms never see a context: they are to order the rows as they would be at the context points, as far from the solved half's
-    prediction there as they are from it in their own context.
+    Norms never see a context: they are to order the rows as they would be at the context points, as far from the Gaussian
+    process's prediction there as they are from it in their own context.
     """
     from autobuild_core.predictor import model, training
 
     space, num_hops, own = load_space(codebook.spec), settings.model.num_hops, beside.own
     random, scale = _random_network(codes, codebook, settings, threads)
     where = own, beside.groups, beside.bounds
-    solved, learned_scores = gaussian_process.solve_stopped(random, codes, scores, fold, settings.members, settings.seed, *where)
-    half, order, points = SolvedHalf(random, solved), None, None if beside.points is None else beside.points[:, None]
+    solved, learned_scores = gaussian_process.fit_with_stopped(
+        random, codes, scores, fold, settings.members, settings.seed, *where
+    )
+    half, order, points = GaussianProcess(random, solved), None, None if beside.points is None else beside.points[:, None]
 
     def predict(asked: Codes) -> NDArray[np.float64]:
         return half.scores(asked, points, beside.shares)
 
     if own is not None:
         order = learned_scores + predict(codes) - half.scores(codes, own[None])
-    taught = None
-    if settings.taught_batch:
-        taught = teach(space, predict, num_hops, np.random.default_rng(settings.seed))
-    learned = codes if taught is None else np.concatenate([codes, taught.codes])
+    distilled = None
+    if settings.distilled_batch:
+        distilled = distil(space, predict, num_hops, np.random.default_rng(settings.seed))
+    learned = codes if distilled is None else np.concatenate([codes, distilled.codes])
     structure = (structure_features(learned, codebook.spec) - scale[0]) / scale[1]
-    if own is not None:  # lessons are on norms, which see none of it
+    if own is not None:  # what is distilled is on norms, which see none of it
         contexts = np.concatenate([own, np.zeros((len(learned) - len(codes), own.shape[1]))])
         structure = np.concatenate([structure, contexts], 1)
     data = model.Encoded.of(make_graphs(learned, codebook.spec), codebook, structure)
-    trained = training.train_ensemble(data, learned_scores, fold, codebook, settings, report, should_stop, taught, order)
+    trained = training.train_ensemble(data, learned_scores, fold, codebook, settings, report, should_stop, distilled, order)
     weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
     both = weights | solved | {RANDOM + name: w for name, w in random.weights.items()}
     measured = np.ones(len(codes), bool) if beside.bounds is None else np.isnan(beside.bounds)
     alone, without = (
-        held_out(Network(both | {SOLVED + "share": np.array(s, np.float32)}, codebook, num_hops, threads), codes, fold, own)[
+        held_out(Network(both | {GAUSSIAN + "share": np.array(s, np.float32)}, codebook, num_hops, threads), codes, fold, own)[
             "score"
         ]
         for s in (1, 0)
     )
-    share = gaussian_process.share_of_solved(alone[measured], without[measured], scores[measured])
-    return both | {SOLVED + "share": np.array(share, np.float32)}
+    share = gaussian_process.gaussian_share(alone[measured], without[measured], scores[measured])
+    return both | {GAUSSIAN + "share": np.array(share, np.float32)}
 
 
 def _random_network(codes: Codes, codebook: Codebook, settings: Any, threads: int) -> tuple[Network, NDArray[np.float32]]:
-    """One random member, whose graph embeddings the solved half compares, and the scale of the structure features."""
+    """One random member, whose graph embeddings the Gaussian process compares, and the scale of the structure features."""
     from autobuild_core.predictor import model
 
     scale = structure_scale(codes, codebook.spec)
@@ -401,7 +403,8 @@ def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: ND
 def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: int) -> dict[str, Any]:
     """What quality.json says of stopped trials: how many, and what leaving them out would change; {} where there are none.
 
-    Without them the solved half is found anew, alone; compared are the mean predictions of random architectures with each layer.
+    Without them the Gaussian process is found anew, alone; compared are the mean predictions of random architectures with each
+    layer.
 
     Returns:
         {"num_censored", "stopped": {"dropped", "correlation" and "slope" of the layers' effects without them by those with them,
@@ -417,9 +420,9 @@ def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: in
     random, _ = _random_network(codes[lines], predictor.network.codebook, learned.settings, predictor.network.threads)
     beside, nobody = left.beside(np.arange(len(lines))), np.full(len(lines), -1)
     where = beside.own, beside.groups
-    solved = gaussian_process.solve_readout(random, codes[lines], left.scores, nobody, 1, learned.settings.seed, *where)
+    solved = gaussian_process.fit_gaussian_process(random, codes[lines], left.scores, nobody, 1, learned.settings.seed, *where)
     probes = predictor.space.sample(PROBES, np.random.default_rng(1))
-    half, canonical = SolvedHalf(random, solved), predictor.space.canonical(probes)
+    half, canonical = GaussianProcess(random, solved), predictor.space.canonical(probes)
     if beside.points is None or beside.shares is None or predictor.held is None:
         alone = left.scalings[0].to_target(half.scores(canonical)[0])
     else:

@@ -19,7 +19,7 @@ from autobuild_core.jobs.kinds.train import pipeline
 from autobuild_core.jobs.kinds.train.pipeline import train_run
 from autobuild_core.predictor import gaussian_process, learning_curve
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.predictor.forward import SOLVED, Network
+from autobuild_core.predictor.forward import GAUSSIAN, Network
 from autobuild_core.predictor.model import ModelConfig
 from autobuild_core.predictor.training import TrainConfig, split_folds
 from autobuild_core.scorers import make_scorer, score_modules, unit_groups
@@ -211,11 +211,11 @@ class TestHeldOut:
         scores = np.random.default_rng(0).normal(size=60)
         first, again = self.learn(scores)[0], self.learn(scores)[0]
         assert first.keys() == again.keys() and all(np.array_equal(first[name], again[name]) for name in first)
-        assert any(name.startswith(SOLVED) for name in first)
+        assert any(name.startswith(GAUSSIAN) for name in first)
 
     def test_labels_of_its_fold_change_nothing_that_a_member_predicts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The share of the halves is one number, chosen on all folds: it is held fixed here."""
-        monkeypatch.setattr(gaussian_process, "share_of_solved", lambda solved, trained, scores: 0.5)
+        monkeypatch.setattr(gaussian_process, "gaussian_share", lambda solved, trained, scores: 0.5)
         rng = np.random.default_rng(1)
         scores = rng.normal(size=60)
         weights, fold, codes = self.learn(scores)
@@ -235,7 +235,7 @@ class TestHeldOut:
             table = replace(table, metrics=shuffled)
             run = train(table, "acc", tmp_path / str(seed), num_members=4, num_steps=60, max_length=1, threads=1)
             network = run.predictor.network
-            assert network.random is not None and network.weights[SOLVED + "share"] > 0.1  # the readout takes part
+            assert network.random is not None and network.weights[GAUSSIAN + "share"] > 0.1  # the readout takes part
             modules = run.modules()
             effects = modules[modules["hop"] == 0]["effect"]
             surely = (modules["effect_low"] > 0) | (modules["effect_high"] < 0)
