@@ -57,7 +57,7 @@ def block_slot(label: str, columns: Sequence[str], seen: Mapping[str, Sequence[s
 
 def _depths(column: str, values: Sequence[str]) -> tuple[int, ...]:
     """The values of a depth column as whole numbers."""
-    if not all(v.isdigit() and int(v) <= MAX_DEPTH for v in values):
+    if not all(v.isascii() and v.isdigit() and int(v) <= MAX_DEPTH for v in values):
         raise DataError(
             f"column {column}: got {', '.join(in_order(values)[:5])}, expected numbers of layers from 0 to {MAX_DEPTH}."
         )
