@@ -4,10 +4,11 @@
 # make times  how long pages take to open and clicks to answer, beside what is wanted; of an idle machine
 # make lint   format, lint, strict types, the order of the rooms
 # make check  lint and test
+# make wheel  dist/autobuild_studio-*.whl, the app in it
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test lint format check pictures times venv chromium clean
+.PHONY: run test lint format check pictures times wheel venv chromium clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -42,6 +43,11 @@ pictures: $(VENV)/.stamp-requirements-dev chromium
 times: $(VENV)/.stamp-requirements-dev chromium
 	$(BIN)/python -m pytest -q -s tests/browser/times.py $(ARGS)
 
+# Without what an earlier build left, which setuptools would pack too.
+wheel: $(VENV)/.stamp-requirements-dev
+	rm -rf build
+	$(BIN)/python -m pip wheel . --no-deps --no-build-isolation --wheel-dir dist
+
 venv: $(VENV)/.stamp-requirements-dev
 
 $(BIN)/python:
@@ -68,4 +74,4 @@ chromium:
 		'**************************************************************************' ''
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
