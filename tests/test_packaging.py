@@ -28,6 +28,7 @@ NEEDED_BY = {"networkx": "pyvis"}  # what nothing imports itself is there for an
 TOOLS = {
     "import-linter": ("Makefile", "$(BIN)/lint-imports"),
     "mypy": ("Makefile", "$(BIN)/mypy"),
+    "pytest-cov": ("Makefile", "--cov"),
     "pytest-playwright": ("tests/conftest.py", "browser_type_launch_args"),
     "pytest-timeout": ("pyproject.toml", "\ntimeout = "),
     "pytest-xdist": ("Makefile", "--dist"),
