@@ -1,5 +1,7 @@
 # make run    the app, on 127.0.0.1; makes .venv and installs requirements.txt first where that is not done yet
 # make test   all tests, after the same set-up and Chromium for the browser tests
+# make quick  tests of what needs neither a browser nor a training: under a minute
+# make coverage   the tests without a browser, and the share of the code that they run; fails below what stands
 # make pictures   takes the pictures of all pages anew, which the browser tests compare with
 # make times  how long pages take to open and clicks to answer, beside what is wanted; of an idle machine
 # make lint   format, lint, strict types, the order of the rooms
@@ -8,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test lint format check pictures times wheel venv chromium clean
+.PHONY: run test quick coverage lint format check pictures times wheel venv chromium clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -17,6 +19,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PORT ?= 8501
 WORKERS ?= 2
 ARGS ?=
+QUICK := tests/test_habits.py tests/property tests/contracts/test_datasets_contract.py tests/contracts/test_spaces_contract.py \
+	$(addprefix tests/unit/,test_errors.py test_registry.py architectures spaces store targets datasets figures)
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 run: $(VENV)/.stamp-requirements
@@ -24,6 +28,13 @@ run: $(VENV)/.stamp-requirements
 
 test: $(VENV)/.stamp-requirements-dev chromium
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+quick: $(VENV)/.stamp-requirements-dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not browser and not training and not slow" \
+		$(QUICK) $(ARGS)
+
+coverage: $(VENV)/.stamp-requirements-dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser" --cov --cov-report term $(ARGS)
 
 lint: $(VENV)/.stamp-requirements-dev
 	$(BIN)/ruff format --check .
