@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import streamlit as st
 
-from pages._selection import NAMES, Module
+from pages._selection import NAMES, parse_module
 from tests.app.workspaces import ROOT, open_page, texts
 
 LINKS = re.findall(r"\]\((http://127\.0\.0\.1:8501/[^)]*)\)", (ROOT / "docs" / "demo.md").read_text(encoding="utf-8"))
@@ -24,7 +24,7 @@ def test_a_link_opens_its_view(link: str) -> None:
     assert "Sample: MBConv" in texts(app)
     places = {value for name, value in query.items() if name == "at"}
     assert places <= {heading.proto.anchor for heading in app.subheader}
-    modules = [Module.parse(value) for name, value in query.items() if name == "module"]
+    modules = [parse_module(value) for name, value in query.items() if name == "module"]
     assert all(module is not None and module.whole_unit for module in modules)
 
 
