@@ -1,13 +1,16 @@
 # make run    the app, on 127.0.0.1; makes .venv and installs requirements.txt first where that is not done yet
 # make test   all tests, after the same set-up and Chromium for the browser tests
+# make quick  tests of what needs neither a browser nor a training: under a minute
+# make coverage   the tests without a browser, and the share of the code that they run; fails below what stands
 # make pictures   takes the pictures of all pages anew, which the browser tests compare with
 # make times  how long pages take to open and clicks to answer, beside what is wanted; of an idle machine
 # make lint   format, lint, strict types, the order of the rooms
 # make check  lint and test
+# make wheel  dist/autobuild_studio-*.whl, the app in it
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test lint format check pictures times venv chromium clean
+.PHONY: run test quick coverage lint format check pictures times wheel venv chromium clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -16,6 +19,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PORT ?= 8501
 WORKERS ?= 2
 ARGS ?=
+QUICK := tests/test_habits.py tests/property tests/contracts/test_datasets_contract.py tests/contracts/test_spaces_contract.py \
+	$(addprefix tests/unit/,test_errors.py test_registry.py architectures spaces store targets datasets figures)
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 run: $(VENV)/.stamp-requirements
@@ -23,6 +28,13 @@ run: $(VENV)/.stamp-requirements
 
 test: $(VENV)/.stamp-requirements-dev chromium
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+quick: $(VENV)/.stamp-requirements-dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not browser and not training and not slow" \
+		$(QUICK) $(ARGS)
+
+coverage: $(VENV)/.stamp-requirements-dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser" --cov --cov-report term $(ARGS)
 
 lint: $(VENV)/.stamp-requirements-dev
 	$(BIN)/ruff format --check .
@@ -41,6 +53,11 @@ pictures: $(VENV)/.stamp-requirements-dev chromium
 
 times: $(VENV)/.stamp-requirements-dev chromium
 	$(BIN)/python -m pytest -q -s tests/browser/times.py $(ARGS)
+
+# Without what an earlier build left, which setuptools would pack too.
+wheel: $(VENV)/.stamp-requirements-dev
+	rm -rf build
+	$(BIN)/python -m pip wheel . --no-deps --no-build-isolation --wheel-dir dist
 
 venv: $(VENV)/.stamp-requirements-dev
 
@@ -68,4 +85,4 @@ chromium:
 		'**************************************************************************' ''
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

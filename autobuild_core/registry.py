@@ -17,6 +17,8 @@ from autobuild_core.errors import ConfigError
 T = TypeVar("T")
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # a process that is started here imports the package
+_PACKED = PACKAGE / "_app"  # a wheel holds the app there (setup.py)
+APP = _PACKED if _PACKED.is_dir() else ROOT  # where app.py, pages/ and sample_data/ are
 EXTENSIONS = "AUTOBUILD_EXTENSIONS"
 
 

@@ -1,6 +1,10 @@
 """What all tests share: small tables, a workspace of their own, Chromium, and a loud word when it is missing."""
 
 import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # as `make test` sets it: workers of two cores share them, arrays are small
+
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.spaces import space_named
 from autobuild_core.store.workspace import Workspace
-from tests import kept
+from tests import kept, leftovers
 
 CHROMIUM = os.environ.get("AUTOBUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMIUM_ARGUMENTS = [
@@ -26,10 +31,18 @@ CHROMIUM_ARGUMENTS = [
     "--disable-dev-shm-usage",
 ]
 _left_out: list[str] = []
+_left_behind: list[str] = []
+leftovers.mark()
+# No example fails for want of time: what else runs on the machine decides that.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests need Chromium: without it they are skipped, or fail where AUTOBUILD_REQUIRE_BROWSER is set."""
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker("training")
     if CHROMIUM is not None:
         return
     for item in items:
@@ -40,8 +53,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             _left_out.append(item.nodeid)
 
 
+@pytest.hookimpl(trylast=True)  # xdist ends its workers before
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A session that leaves a process behind has failed, and the process is ended."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _left_behind.extend(leftovers.end())
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED if _left_behind else session.exitstatus
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The last thing seen when browser tests were left out."""
+    """The last thing seen when browser tests were left out, or processes left behind."""
+    for line in _left_behind:
+        terminalreporter.write_line(f"LEFT BEHIND, now ended: {line}", red=True, bold=True)
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "Chromium is missing" in str(r.longrepr)]
     if skipped or _left_out:
         terminalreporter.write_sep("*", "THE BROWSER TESTS DID NOT RUN: Chromium is missing", red=True, bold=True)

@@ -28,7 +28,7 @@ import pandas as pd
 
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
-from autobuild_core.registry import ROOT
+from autobuild_core.registry import APP
 from autobuild_core.store import listing, schema, tables
 from autobuild_core.store.entries import DatasetEntry, RunEntry, RunRow, folder_bytes, write_entry
 from autobuild_core.store.run_folder import TRAIN, JobSettings, RunConfig, RunFolder, StateRecord
@@ -48,7 +48,7 @@ __all__ = [
 
 KINDS = {"datasets": "data set", "runs": "run", "uploads": "upload"}
 SAMPLE_ID = "sample"
-SAMPLE_RUN = ROOT / "sample_data" / "run"
+SAMPLE_RUN = APP / "sample_data" / "run"
 DEFAULT_CAP_GB = 5.0
 LONGEST_NAME = 120
 UPLOAD_SECONDS = 86_400.0

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import streamlit as st
 
-from pages._selection import NAMES, Module
+from pages._selection import NAMES, parse_module
 from tests.app.workspaces import ROOT, open_page, texts
 
 LINKS = re.findall(r"\]\((http://127\.0\.0\.1:8501/[^)]*)\)", (ROOT / "docs" / "demo.md").read_text(encoding="utf-8"))
@@ -22,13 +22,13 @@ def test_a_link_opens_its_view(link: str) -> None:
     assert not app.exception, [e.value for e in app.exception]
     assert not app.error, [e.value for e in app.error]
     assert "Sample: MBConv" in texts(app)
-    if "at" in query:
-        assert query["at"] in [heading.proto.anchor for heading in app.subheader]
-    if "module" in query:
-        module = Module.parse(query["module"])
-        assert module is not None and module.whole_unit
+    places = {value for name, value in query.items() if name == "at"}
+    assert places <= {heading.proto.anchor for heading in app.subheader}
+    modules = [parse_module(value) for name, value in query.items() if name == "module"]
+    assert all(module is not None and module.whole_unit for module in modules)
 
 
 def test_the_story_goes_through_all_pages_that_show_results() -> None:
     assert {urlsplit(link).path.strip("/") for link in LINKS} == {"", "importance", "hops", "builder", "review"}
     assert len(LINKS) >= 8
+    assert any("&at=" in link for link in LINKS) and any("&module=" in link for link in LINKS)

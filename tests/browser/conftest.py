@@ -64,7 +64,8 @@ MIN_CONTRAST = 4.5
 NOT_OURS = ("GPU stall due to ReadPixels", "Automatic fallback to software WebGL")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -74,12 +75,29 @@ def _free_port() -> int:
 @contextmanager
 def serving(workspace: Workspace) -> Iterator[str]:
     """A server of its own for a workspace: its address."""
-    folder = workspace.path.parent
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    environment = {**os.environ, "AUTOBUILD_WORKSPACE": str(workspace.path), "AUTOBUILD_WARM": "0"}
+    with started(command, port, ROOT, workspace.path.parent, AUTOBUILD_WORKSPACE=str(workspace.path)) as address:
+        yield address
+
+
+@contextmanager
+def started(command: list[str], port: int, cwd: Path, folder: Path, **variables: str) -> Iterator[str]:
+    """A server until it is not needed any more.
+
+    Args:
+        command: what starts it.
+        port: that it will listen at.
+        cwd: where it is started.
+        folder: of its log.
+        variables: of its environment, beside ours.
+
+    Yields:
+        Its address, when it answers.
+    """
+    environment = {**os.environ, "AUTOBUILD_WARM": "0", **variables}
     with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_healthy(address, process, folder / "server.log")

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import deep_file, train
-from tests.browser.conftest import GRAPH, RECOLOUR, Watch
+from tests.browser.conftest import GRAPH, RECOLOUR, Watch, wait_until_still
 
 pytestmark = pytest.mark.browser
 LUMINANCE = """(colour) => { const [r, g, b] = colour.match(/\\d+/g).map(Number).map((c) => c / 255)
@@ -51,6 +51,13 @@ def places(page: Page) -> dict[str, object]:
     return found
 
 
+def middle(place: Locator) -> tuple[float, float]:
+    """The middle of what is on the screen."""
+    box = place.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def test_a_click_opens_the_module(opened: Page) -> None:
     opened.get_by_role("option", name="stage2.L2: ").click()
     expect(heading(opened)).to_contain_text("stage2.L2")
@@ -69,12 +76,12 @@ def test_leaving_in_the_middle_of_a_choice_opens_the_next_page(opened: Page, way
         opened.keyboard.press("ArrowRight")
         step.click()
     else:
-        box = opened.get_by_role("option", name="stage2.L2: ").bounding_box()
-        assert box is not None
+        left, top = middle(opened.get_by_role("option", name="stage2.L2: "))
         (opened.get_by_role("link", name="Hops") if way.startswith("sidebar") else step).click()
-        opened.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        opened.mouse.click(left, top)
     expect(opened).to_have_url(re.compile("/hops"))
-    opened.wait_for_timeout(1500)  # what comes too late has come
+    expect(opened.get_by_text("What a feature is worth")).to_be_visible()
+    wait_until_still(opened)  # what comes too late has come
     expect(opened.get_by_text("What a feature is worth")).to_be_visible()
     if way == "choice first":
         expect(opened).to_have_url(re.compile("module=stage1.L2"))

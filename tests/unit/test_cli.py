@@ -60,11 +60,10 @@ def ask(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, An
     except SystemExit as stop:  # argparse
         status = int(stop.code or 0)
     out, errors = capsys.readouterr()
-    if status:
-        assert out == "" and "Traceback" not in errors
-        return status, None, errors
-    assert out.endswith("\n") and out.count("\n") == 1
-    return status, json.loads(out), errors
+    said = out.splitlines(keepends=True)
+    assert len(said) == (status == 0) and all(line.endswith("\n") for line in said)
+    assert "Traceback" not in errors
+    return status, json.loads(out) if said else None, errors
 
 
 class TestInspect:

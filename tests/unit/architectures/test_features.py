@@ -51,9 +51,8 @@ def test_every_layer_at_every_position_is_told_apart_and_described_by_its_own_va
     assert len(np.unique(joint)) == spec.num_positions * len(spec.tokens)
     for feature, name in enumerate(book.names):
         assert set(book.feature_of[book.table[feature].ravel()].tolist()) == {feature}
-        if name in spec.attributes:
-            for token, value in enumerate(spec.attributes[name]):
-                assert {book.values[c][1] for c in book.table[feature, :, token]} == {value}
+        for token, value in enumerate(spec.attributes.get(name, ())):
+            assert {book.values[c][1] for c in book.table[feature, :, token]} == {value}
     for position, label in enumerate(spec.position_labels):
         shown = {book.values[c][1] for c in book.table[book.names.index("layer index"), position]}
         assert shown == {label}

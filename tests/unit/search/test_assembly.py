@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -230,9 +232,10 @@ class TestBuild:
         again = build(predictor, frame, refused, 12)
         assert (again.codes == built.codes).all()
 
-    @pytest.mark.parametrize("measured", [False, True])
-    def test_a_large_space_is_searched_around_where_it_begins(self, measured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What stands on the screen is offered or bettered, and its neighbours are tried where it is measured."""
+    def search_around(
+        self, measured: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> tuple[Callable[..., Built], Codes, float, Built, Built]:
+        """How to build, a good architecture of a large space and its score, what is built around it, and without it."""
         space = space_named("ofa_mbv3")
         predictor, rng = random_predictor(space, members=2), np.random.default_rng(0)
         groups = [ModuleGroup(u.positions[:2], np.zeros((1, 2), np.int16), i) for i, u in enumerate(space.spec.units)]
@@ -246,14 +249,22 @@ class TestBuild:
         check_sound(predictor, near, evaluated)
         far = build(predictor, frame, evaluated, 5)
         assert far.frame["score"][0] < score - 0.3  # two rounds from the product alone do not come there
-        if measured:
-            moved = [(row[list(u.positions)] != good[0, list(u.positions)]).any() for row in near.codes for u in space.spec.units]
-            assert np.reshape(moved, (len(near.codes), -1)).sum(1).min() == 1
-            assert near.frame["score"][0] > far.frame["score"][0] + 0.2
-        else:
-            assert near.frame["score"][0] >= score - 1e-5
-            monkeypatch.setattr(assembly, "IMPROVE_ROUNDS", 0)
-            assert build(predictor, frame, evaluated, 5, start=good).codes[0].tolist() == good[0].tolist()
+        return partial(build, predictor, frame, evaluated, 5), good, score, near, far
+
+    def test_a_large_space_is_searched_around_where_it_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What stands on the screen is offered or bettered."""
+        again, good, score, near, _ = self.search_around(False, monkeypatch)
+        assert near.frame["score"][0] >= score - 1e-5
+        monkeypatch.setattr(assembly, "IMPROVE_ROUNDS", 0)
+        assert again(start=good).codes[0].tolist() == good[0].tolist()
+
+    def test_a_large_space_is_searched_around_what_is_measured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The neighbours of what stands on the screen are tried."""
+        _, good, _, near, far = self.search_around(True, monkeypatch)
+        units = space_named("ofa_mbv3").spec.units
+        moved = [(row[list(u.positions)] != good[0, list(u.positions)]).any() for row in near.codes for u in units]
+        assert np.reshape(moved, (len(near.codes), -1)).sum(1).min() == 1
+        assert near.frame["score"][0] > far.frame["score"][0] + 0.2
 
     def test_with_top_k_what_it_begins_from_is_not_added(self, modules: pd.DataFrame) -> None:
         outside = top_modules(modules).query("rank == 9").drop_duplicates("unit_index")

@@ -87,10 +87,14 @@ class TestTrained:
         assert (frame["low"] <= frame["high"]).all()
         table = trained.table()
         assert (frame["target"] == table.metrics["acc"][frame["row"]].to_numpy()).all()
+
+    def test_one_member_judges_all_encodings_of_a_network(self, tmp_path: Path) -> None:
+        table = macro_data(80, seed=5)
         twins = pd.Series(table.networks).duplicated(keep=False).to_numpy()
-        if twins.any():  # one member judges all encodings of a network
-            per_network = frame[twins].groupby(table.networks[twins])["predicted"].nunique()
-            assert (per_network == 1).all()
+        run = train(table, "acc", tmp_path / "run", num_members=2, num_steps=5, max_length=1, threads=1)
+        frame = run.folder.read_frame("predictions.parquet")
+        assert twins.sum() == 6 and frame["row"].tolist() == list(range(80))
+        assert (frame[twins].groupby(table.networks[twins])["predicted"].nunique() == 1).all()
 
     def test_scores_recover_the_planted_effects(self, trained: Run) -> None:
         modules, codes = trained.modules(), MACRO.enumerate()
