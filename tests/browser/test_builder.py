@@ -26,6 +26,7 @@ def ids(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -
     about = one.about
     about["config"] |= {"target_name": "accuracy for cost", "target_unit": "% per digit"}
     one.write_json("config.json", about)
+    server_workspace.read_again(found["named"])
     grid = server_workspace.add_dataset(read_table(grid_file(folder / "grid.csv")), "Grid")
     return found | {"grid": train(server_workspace, grid, "acc", False)}
 
