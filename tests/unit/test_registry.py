@@ -63,5 +63,5 @@ def test_what_is_registered_is_found_by_its_name_until_it_is_taken_away() -> Non
 
 
 def test_a_folder_below_a_room_holds_extensions_too() -> None:
-    assert set(registry.names(FOLDER)) == {"cell", "chain", "set"}
+    assert set(registry.names(FOLDER)) == {"cell", "chain", "loose_set"}
     assert registry.load(FOLDER, "cell", Topology).__name__ == "Cell"  # type: ignore[type-abstract]
