@@ -6,7 +6,7 @@ if __name__ == "__main__":
     from pages import _shared
 
     st.set_page_config(page_title="AutoBuild Studio", layout="wide", initial_sidebar_state="expanded")
-    _shared.navigation().run()
+    _shared.run_page(_shared.navigation())
 else:
     import sys
 
@@ -15,10 +15,12 @@ else:
     from autobuild_core.errors import ConfigError
     from pages._hosts import TrustedHosts, trusted_hosts
     from pages._serving import BaseAddress, opening
+    from pages._uploads import keep_answers
 
     try:
         hosts = trusted_hosts()
     except ConfigError as error:
         sys.exit(str(error))
+    keep_answers()
     around = [Middleware(TrustedHosts, names=hosts), Middleware(BaseAddress)]
     app = st.App(__file__, lifespan=opening, middleware=around)

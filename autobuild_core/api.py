@@ -39,6 +39,7 @@ from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.costs import fit_cost
+from autobuild_core.trust.findings import TrustReport
 
 WINDOW_LIMIT = 500_000
 Progress = Callable[[dict[str, Any]], None]
@@ -218,13 +219,13 @@ class Run:
         return {} if self.predictor.held is None else {"context": self.predictor.held.words}
 
     @property
-    def trust(self) -> dict[str, Any]:
+    def trust(self) -> TrustReport:
         """The report behind the verdict (trust/report.py): held-out order, baselines, cost, noise, data, units, permutation.
 
         Raises:
             RunError: the run was trained before there was such a report.
         """
-        report: dict[str, Any] | None = self.quality.get("trust")
+        report = TrustReport.of(self.quality)
         if report is None:
             raise RunError(f"{self.folder.path}: got a run without a trust report, expected one; train it anew.")
         return report
@@ -359,7 +360,7 @@ def train(
         StudioError: data, target or settings do not do.
         Cancelled: should_stop said so.
     """
-    from autobuild_core.jobs.kinds.train import train_run
+    from autobuild_core.jobs.kinds.train.pipeline import train_run
 
     if len(table) == 0:
         raise ConfigError("data: got no architecture that could be read, expected at least 10.")

@@ -1,9 +1,12 @@
 """File name = extension name: lists an extension folder without importing it, loads a file on demand.
 
-An extension is one file with one final class, the only subclass of the folder's base that it defines.
+An extension is one file with one final class, the only subclass of the folder's base that it defines. Where one grows, a folder
+of its name with an __init__.py does as well. The environment variable AUTOBUILD_EXTENSIONS names further places, laid out as this
+package is: PLACE/jobs/kinds/mine.py is a kind of job.
 """
 
 import importlib
+import os
 import pkgutil
 from functools import cache
 from pathlib import Path
@@ -14,39 +17,30 @@ from autobuild_core.errors import ConfigError
 T = TypeVar("T")
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # a process that is started here imports the package
+EXTENSIONS = "AUTOBUILD_EXTENSIONS"
 
 
-_registered: dict[tuple[str, str], type] = {}  # extensions that are no file of the package, by folder and name
+def own_places() -> tuple[Path, ...]:
+    """Folders of a user's own extensions."""
+    return tuple(Path(place).resolve() for place in os.environ.get(EXTENSIONS, "").split(os.pathsep) if place)
 
 
-def register(folder: str, name: str, extension: type | None) -> None:
-    """Makes an extension known that is no file of the package, to this process; None takes it away again.
-
-    Args:
-        folder: of the extensions of its kind, e.g. "spaces".
-        name: by which it is found, before a file of that name.
-        extension: its class.
-    """
-    if extension is None:
-        _registered.pop((folder, name), None)
-    else:
-        _registered[folder, name] = extension
-    names.cache_clear()
+def names(folder: str) -> tuple[str, ...]:
+    """Names of the extensions in a folder of the package ("spaces", "jobs/kinds", ...), sorted; imports nothing."""
+    return _names(tuple(str(place / folder) for place in (PACKAGE, *own_places())))
 
 
 @cache
-def names(folder: str) -> tuple[str, ...]:
-    """Names of the extensions in a folder of the package ("spaces", "jobs/kinds", ...), sorted; imports nothing."""
-    found = pkgutil.iter_modules([str(PACKAGE / folder)])
-    files = {m.name for m in found if not m.name.startswith("_")}
-    return tuple(sorted(files | {name for place, name in _registered if place == folder}))
+def _names(folders: tuple[str, ...]) -> tuple[str, ...]:
+    found = pkgutil.iter_modules(folders)
+    return tuple(sorted({m.name for m in found if not m.name.startswith("_")}))
 
 
 def load(folder: str, name: str, base: type[T]) -> type[T]:
     """The extension class of a file.
 
     Args:
-        folder: folder below autobuild_core, e.g. "spaces" or "architectures/topologies".
+        folder: folder below autobuild_core, e.g. "spaces" or "jobs/kinds".
         name: file name without suffix.
         base: the abstract base that the class derives from.
 
@@ -55,10 +49,10 @@ def load(folder: str, name: str, base: type[T]) -> type[T]:
     """
     if name not in names(folder):
         raise ConfigError(f"{folder}: got '{name}', expected one of {', '.join(names(folder))}.")
-    known = _registered.get((folder, name))
-    if known is not None:
-        return known
-    module = importlib.import_module(f"autobuild_core.{folder.replace('/', '.')}.{name}")
+    package = f"autobuild_core.{folder.replace('/', '.')}"
+    searched = importlib.import_module(package).__path__
+    searched.extend(place for place in (str(own / folder) for own in own_places()) if place not in searched)
+    module = importlib.import_module(f"{package}.{name}")
     classes = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, base)]
     own = [c for c in classes if c.__module__ == module.__name__]
     if len(own) != 1:

@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.errors import StudioError
 from autobuild_core.figures import hops, rankings, trust
 from autobuild_core.scoring import comparing
+from autobuild_core.store.states import RunState
 from pages import _linked, _selection, _shared, _trust
 
 KINDS = {"layers": "single layers", "units": "best modules of units"}
@@ -40,10 +40,10 @@ def scorers(run: _shared.FinishedRun) -> None:
     (st.warning if sentence else st.success)(
         _shared.plain(sentence or "All scorers name the same best module in every unit.", 600)
     )
-    explained = {line["scorer"]: line for line in (run.trust or {}).get("scorers", [])}
+    explained = {line.scorer: line for line in (run.trust.scorers if run.trust else ())}
     st.dataframe(trust.scorers_table(best, labels), hide_index=True, height="content")
     _shared.csv_button(table, "scorers")
-    missing = [f"{line['title']}: {line['why_not']}" for line in explained.values() if line["why_not"]]
+    missing = [f"{line.title}: {line.why_not}" for line in explained.values() if line.why_not]
     not_applicable = f"Not applicable. {'; '.join(missing)}" if missing else ""
     st.caption(_shared.plain(f"Best module of each unit, by scorer. {not_applicable}", 600))
     one, two, _ = st.columns([1, 1, 2])
@@ -51,7 +51,7 @@ def scorers(run: _shared.FinishedRun) -> None:
     chosen = one.selectbox("Scorer", list(titles), format_func=titles.__getitem__, key="scorer_widget")
     index = two.selectbox("Unit", list(labels), format_func=labels.__getitem__, key="scorer_unit")
     if chosen in explained:
-        st.caption(_shared.plain(explained[chosen]["explained"], 300))
+        st.caption(_shared.plain(explained[chosen].explained, 300))
     ranking = trust.scorer_ranking(table, chosen, index)
     ranking["whole_unit"] = True
     figure = rankings.ranking_figure(ranking, run.scale(Lens.SCORE), _shared.theme(), _linked.chosen_line_of(run, ranking))
@@ -96,17 +96,10 @@ def _compared(first: str, second: str, task: str) -> pd.DataFrame:
 def rivals(run: _shared.FinishedRun) -> dict[str, str]:
     """Finished runs on the same data with another target: id -> what a reader sees."""
     frame = _shared.runs()
-    frame = frame[(frame["state"] == "finished") & (frame["id"] != run.id)]
-    found = {}
-    for _, line in frame.iterrows():
-        try:
-            config = _shared.workspace().run(str(line["id"])).config
-        except StudioError:
-            continue
-        other_target = (config.target, config.minimize) != (run.config.target, run.config.minimize)
-        if config.data_hash == run.config.data_hash and other_target:
-            found[str(line["id"])] = f"{line['name']}: {'minimise' if config.minimize else 'maximise'} {config.label.title}"
-    return found
+    of_these = frame["has_scores"] & (frame["data_hash"] == run.config.data_hash) & (frame["id"] != run.id)
+    same = (frame["target"] == run.config.target) & (frame["minimize"] == run.config.minimize)
+    others = frame[(frame["state"] == RunState.FINISHED) & of_these & ~same]
+    return {str(line["id"]): f"{line['name']}: {line['aim']}" for _, line in others.iterrows()}
 
 
 def two_targets(run: _shared.FinishedRun) -> None:

@@ -21,19 +21,26 @@ from autobuild_core.api import Run
 from autobuild_core.architectures import numbers
 from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.records import ArchTable, Codes
-from autobuild_core.errors import StudioError
+from autobuild_core.errors import RunError, StudioError
 from autobuild_core.figures import colours, drawing
 from autobuild_core.figures.colours import Scale
+from autobuild_core.figures.template import without_markup
 from autobuild_core.jobs.executor import SubprocessExecutor
+from autobuild_core.jobs.kinds import JobKind, load_kind, noun_of
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
-from autobuild_core.store.run_folder import ACTIVE_STATES, RunConfig
+from autobuild_core.store.run_folder import RunConfig
+from autobuild_core.store.states import ACTIVE_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
 from autobuild_core.targets.vocabulary import Label
+from autobuild_core.trust.findings import TrustReport
 from pages import _selection
 from pages._selection import keep as keep
 from pages._selection import kept, restore
 from pages._selection import recall as recall
+from pages._text import code as code
+from pages._text import plain as plain
+from pages._text import strong as strong
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FILE = ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
@@ -81,7 +88,15 @@ NEXT_STEPS = {
     "review": ("data", "Add new measurements"),
 }
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}
-STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "failed": "red", "cancelled": "gray", "lost": "red"}
+STATE_COLOURS: dict[str, str] = {
+    RunState.QUEUED: "gray",
+    RunState.RUNNING: "blue",
+    RunState.FINISHED: "green",
+    RunState.FAILED: "red",
+    RunState.CANCELLED: "gray",
+    RunState.LOST: "red",
+    RunState.DAMAGED: "red",
+}
 NOTHING_SAID: dict[str, Any] = {"roles": {}, "like": "", "declared": "", "declared_name": "", "turn": 0}
 LONGEST_IN_BAR = 30  # characters of a name
 OF_MODULES = ("trust_best", "claims")  # tables that the training wrote about modules at the average over contexts
@@ -101,6 +116,18 @@ def navigation() -> Any:
     return st.navigation([page(name) for name in PAGES])
 
 
+def run_page(chosen: Any) -> None:
+    """Runs the chosen page; what it did not expect of the disk and the settings is one sentence, no traceback.
+
+    Args:
+        chosen: what `navigation` returned.
+    """
+    try:
+        chosen.run()
+    except StudioError as error:
+        st.error(plain(error, 600))
+
+
 def enter(name: str) -> None:
     """The first line of every page: repairs the navigation where app.py did not run, moves the queue on, draws the bar.
 
@@ -114,19 +141,34 @@ def enter(name: str) -> None:
         _forget_fragments()
         st.session_state["visit"] = {"from": st.session_state.get("page_shown")}
         st.session_state["page_shown"] = name
-    executor().poll()
-    executor().keep_warm()
     st.html(STYLE)
+    move_the_queue_on()
     restore(same_page)
     if "heard" in visit():  # Streamlit drops the callback of a choice where the next click comes before it is done
         visit()["heard"]()
     wanted = recall("run")
     run = current_run(fall_back_to_sample=name != "home")
+    if run is not None and workspace().check_run(str(run["id"])) and run["state"] != RunState.DAMAGED:
+        run = current_run(fall_back_to_sample=name != "home")  # its folder was found damaged this moment
     if wanted is not None and not (runs()["id"] == wanted).any():
         visit()["instead"] = None if run is None else run["id"]
     if run is not None or name != "home" or not workspace().datasets().empty:
         _top_bar(name, run)
     _say_what_is_gone(run)
+
+
+def move_the_queue_on(is_said: bool = True) -> None:
+    """Starts what waits; where the disk refuses it, goes on: what is finished can still be read.
+
+    Args:
+        is_said: what is refused is said, once a page.
+    """
+    try:
+        executor().poll()
+        executor().keep_warm()
+    except StudioError as error:
+        if is_said:
+            st.warning(plain(error, 600))
 
 
 @dataclass(frozen=True)
@@ -184,7 +226,7 @@ def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
     if "instead" in visit() and visit()["instead"] == (None if run is None else run["id"]):
         other = "" if run is None else f'; shown is "{plain(run["name"])}"'
         st.warning(f"The run in this link does not exist any more{other}.")
-    if run is None or run["state"] != "finished":
+    if run is None or run["state"] != RunState.FINISHED or not run["has_scores"]:
         return
     row = visit().get("row") if recall("arch") is None else None  # Importance has already put the best in its place
     if named := _selection.named_rows():
@@ -252,8 +294,15 @@ def _workspace(path: str) -> Workspace:
 
 
 def workspace() -> Workspace:
-    """The workspace that all readers share: of the environment variable AUTOBUILD_WORKSPACE, else ./workspace."""
-    return _workspace(os.environ.get("AUTOBUILD_WORKSPACE") or "workspace")
+    """The workspace that all readers share: of the environment variable AUTOBUILD_WORKSPACE, else ./workspace.
+
+    Where it cannot be opened (a setting, the disk), the page stops with a sentence.
+    """
+    try:
+        return _workspace(os.environ.get("AUTOBUILD_WORKSPACE") or "workspace")
+    except StudioError as error:
+        st.error(plain(error, 600))
+        st.stop()
 
 
 def executor() -> SubprocessExecutor:
@@ -309,9 +358,10 @@ def _one(frame: pd.DataFrame) -> "pd.Series[Any] | None":
 
 
 def _most_useful(frame: pd.DataFrame) -> "pd.Series[Any] | None":
-    """The newest run that lives or is finished, else the newest; an own one before the sample."""
+    """The newest training that lives or is finished, else the newest; an own one before the sample, a training before a job."""
+    frame = frame[frame["has_scores"]] if frame["has_scores"].any() else frame
     own = frame[frame["id"] != SAMPLE_ID]
-    useful = own[own["state"].isin([*ACTIVE_STATES, "finished"])]
+    useful = own[own["state"].isin([*ACTIVE_STATES, RunState.FINISHED])]
     found = _one(useful) if len(useful) else _one(own)
     return _one(frame) if found is None else found
 
@@ -425,10 +475,9 @@ class FinishedRun:
         return {task_text(line["context"]): line["context"] for line in self.quality.get("tasks", [])}
 
     @property
-    def trust(self) -> dict[str, Any] | None:
+    def trust(self) -> TrustReport | None:
         """The report behind the verdict; None where an older version trained the run."""
-        report: dict[str, Any] | None = self.quality.get("trust")
-        return report
+        return TrustReport.of(self.quality)
 
     def extra(self, name: str) -> pd.DataFrame:
         """A table that came with the trust report, e.g. "scorers"; without lines where an older version trained the run.
@@ -510,10 +559,16 @@ def task_text(context: dict[str, str]) -> str:
 def _read_run(path: str, run_id: str, changed: float, task: str) -> FinishedRun:
     folder = workspace().run(run_id)
     context = _read_run(path, run_id, changed, "").tasks[task] if task else {}
-    facts = Run(folder.path, dict(context)).finished()
-    features, index = folder.read_frame("features.parquet"), drawing.module_index(facts.modules)
-    tables = facts.table, facts.quality, facts.predictions, facts.modules, features
-    return FinishedRun(run_id, facts.config, *tables, facts.predictor, index, task)
+    try:
+        facts = Run(folder.path, dict(context)).finished()
+        if not isinstance(facts.quality, dict):
+            raise TypeError("quality.json is no object")
+        features, index = folder.read_frame("features.parquet"), drawing.module_index(facts.modules)
+        tables = facts.table, facts.quality, facts.predictions, facts.modules, features
+        return FinishedRun(run_id, facts.config, *tables, facts.predictor, index, task)
+    except (LookupError, TypeError, AttributeError) as error:  # a file is whole, but not what a training writes
+        said = f"{type(error).__name__}: {error}"[:200]
+        raise RunError(f"{folder.path}: got a damaged file ({said}), expected a training's; repeat or delete it.") from error
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -555,7 +610,7 @@ def chosen_run() -> FinishedRun:
     assert run is not None
     if run["state"] in ACTIVE_STATES:
         _still_running(str(run["id"]))
-    if run["state"] != "finished":
+    if run["state"] != RunState.FINISHED or not run["has_scores"]:
         ended_badly(run)
         if st.button("Open this run on Train", type="primary"):
             go_to("train", run=run["id"])
@@ -567,13 +622,27 @@ def chosen_run() -> FinishedRun:
         st.stop()
 
 
+def kind_of(run: "pd.Series[Any]") -> JobKind[Any] | None:
+    """The kind of job of a run; None where the file of that kind is gone, or faulty."""
+    try:
+        return load_kind(str(run["kind"]))
+    except Exception:  # the file is a user's
+        return None
+
+
 def ended_badly(run: "pd.Series[Any]") -> None:
-    """One clear sentence for a failed, cancelled or lost run."""
+    """One clear sentence for a failed, cancelled, lost or damaged run, and for one without scores."""
     sentence, name = plain(run["error"] or "", 600), plain(run["name"], 120)
-    if run["state"] == "failed":
+    if run["state"] == RunState.FAILED:
         st.error(f'The run "{name}" failed. {sentence}')
-    elif run["state"] == "lost":
-        st.warning(f'The run "{name}" was lost: its process ended without a word. {sentence} Repeat it on Train.')
+    elif run["state"] == RunState.LOST:
+        kind = kind_of(run)
+        again = "Resume" if kind is not None and kind.resumes else "Repeat"
+        st.warning(f'The run "{name}" was lost: its process ended without a word. {sentence} {again} it on Train.')
+    elif run["state"] == RunState.DAMAGED:
+        st.error(f'The run "{name}" is damaged and can only be deleted, on Train. {sentence}')
+    elif run["state"] == RunState.FINISHED:
+        st.info(f'The run "{name}" is a {noun_of(str(run["kind"]))}: it has no scores of modules; its result is on Train.')
     else:
         st.info(f'The run "{name}" was cancelled before it finished; its progress is kept on Train.')
 
@@ -595,7 +664,7 @@ def _still_running(run_id: str) -> NoReturn:
 
     @st.fragment(run_every=1.0)
     def watch() -> None:
-        executor().poll()
+        move_the_queue_on(is_said=False)
         frame = runs()
         run = frame[frame["id"] == run_id]
         if run.empty or run.iloc[0]["state"] not in ACTIVE_STATES:
@@ -610,22 +679,16 @@ def _still_running(run_id: str) -> NoReturn:
 
 def progress_line(run: "pd.Series[Any]") -> None:
     """How far a live run has come: a bar and a sentence."""
-    if run["state"] == "queued":
+    if run["state"] == RunState.QUEUED:
         st.progress(0.0, "Waiting in the queue: one run at a time.")
         return
-    last = workspace().run(str(run["id"])).last_progress()
-    if not last:
-        st.progress(0.0, "Starting: reading the data and loading the libraries.")
+    kind = kind_of(run)
+    if kind is None:
+        st.progress(0.0, str(run["words"]) or "Running")
         return
-    left = f", about {duration(last['seconds_left'])} left" if last.get("seconds_left") is not None else ""
-    if last.get("phase") == "scoring":
-        st.progress(float(np.clip(last.get("share", 0), 0, 1)), f"Scoring modules{left}")
-        return
-    if last.get("phase") == "checking":
-        st.progress(1.0, "Checking how far the scores can be trusted")
-        return
-    step, total = int(last["step"]), max(int(last["num_steps"]), 1)
-    st.progress(min(step / total, 1.0), f"Training, step {step:,} of {total:,}{left}")
+    come = kind.progress(workspace().run(str(run["id"])).last_progress())
+    left = f", about {duration(come.seconds_left)} left" if come.seconds_left is not None else ""
+    st.progress(float(np.clip(come.share, 0, 1)), f"{come.words}{left}")
 
 
 # The bar at the top
@@ -673,9 +736,10 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
             text = f"{plain(run['name'], 27)} :{badge[1]}-badge[{badge[0]}]"
-        _labelled(columns[2], "Run", text, help=quality.get("verdict_why"))
+        _labelled(columns[2], "Run", text, help=plain(quality.get("verdict_why") or "", 600) or None)
         step, label = NEXT_STEPS[name]
-        ready = step in ("data", "train") or (run is not None and run["state"] == "finished")
+        scored = run is not None and run["state"] == RunState.FINISHED and bool(run["has_scores"])
+        ready = step in ("data", "train") or scored
         blocked = _blocked(name)
         if blocked is not None or drop is not None or (name == "data" and workspace().datasets().empty):
             ready = False
@@ -693,16 +757,19 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
 
 
 def _quality(run: "pd.Series[Any] | None") -> dict[str, Any]:
-    if run is None or run["state"] != "finished":
+    if run is None or run["state"] != RunState.FINISHED:
         return {}
     try:
-        return dict(workspace().run(str(run["id"])).read_json("quality.json"))
+        quality = workspace().run(str(run["id"])).read_json("quality.json")
     except StudioError:
         return {}
+    return quality if isinstance(quality, dict) else {}
 
 
 def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str, str | None]:
     """Data set, target in words, equation of a named target: of the run, or as Data's fields say and before the first run."""
+    if run is not None and not run["has_scores"]:
+        return plain(run["data_name"] or "none", 30), plain(run["aim"] or "none", LONGEST_IN_BAR), None
     if run is not None and (name != "data" or current_dataset() is None):
         return plain(run["data_name"], 30), Aim.of(run).words, Aim.of(run).equation
     chosen, blocked, target = current_dataset(), _blocked(name), recall("target")
@@ -758,7 +825,7 @@ def show(
     if regions:
         config["modeBarButtonsToRemove"] = ["autoScale2d"]
         chosen["selection_mode"] = ("points", "box", "lasso")
-    st.plotly_chart(figure, config=config, key=key or f"plot_{name}", alt=alt, **chosen)
+    st.plotly_chart(without_markup(figure), config=config, key=key or f"plot_{name}", alt=alt, **chosen)
     if table is not None:
         csv_button(table, name)
 
@@ -790,23 +857,6 @@ def lens_select(key: str = "lens_widget") -> Lens:
     lens = st.selectbox("Score", lenses, index, format_func=lambda one: one.label, key=key, help=help_text)
     _selection.choose_lens(lens)
     return lens
-
-
-def plain(text: Any, longest: int = 60) -> str:
-    """A user's text so that Markdown shows it as it is, cut at a length."""
-    cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in cut)
-
-
-def strong(text: Any, longest: int = 60) -> str:
-    """A text in bold, so that Markdown shows it as it is."""
-    return f"**{plain(str(text).strip(), longest)}**"
-
-
-def code(text: Any, longest: int = 60) -> str:
-    """A user's equation in a code span, cut at a length."""
-    cut = str(text) if len(str(text)) <= longest else str(text)[: longest - 1] + "…"
-    return f"`{cut.replace('`', '')}`"
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from autobuild_core.architectures.names import module_name, native_text
 from autobuild_core.figures import trust
+from autobuild_core.trust.findings import TrustReport
 from pages import _linked, _shared
 
 DOUBT = "doubt removed so far"
@@ -56,7 +57,7 @@ def of_the_average(run: _shared.FinishedRun) -> None:
 @st.fragment
 def _panel(run: _shared.FinishedRun, opened: bool) -> None:
     verdict = run.quality["verdict"]
-    badge = f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{verdict}]"
+    badge = f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{_shared.plain(verdict)}]"
     label = f"**Should I trust this?** {badge} {_shared.plain(trust.headline(run.quality), 260)}"
     folded = st.expander(label, opened, key="trust_panel", on_change="rerun")
     with folded:
@@ -71,11 +72,11 @@ def _inside(run: _shared.FinishedRun) -> None:
         return
     of_the_average(run)
     st.markdown(_shared.plain(trust.meaning(report), 600))
-    for reason in report["reasons"][1:]:
+    for reason in report.reasons[1:]:
         st.markdown(f"- {_shared.plain(reason[:1].upper() + reason[1:], 300)}")
     left, right = st.columns(2, gap="large")
     with left:
-        _order(run)
+        _order(report)
     with right:
         _calibration(run)
     st.markdown("##### Is the best module really the best?")
@@ -102,15 +103,15 @@ def _inside(run: _shared.FinishedRun) -> None:
         st.caption(_shared.plain(trust.data_sentence(report), 500))
     st.markdown("##### Size, noise and chance")
     st.markdown(
-        f"- Size: {trust.cost_sentence(report)}\n"
+        f"- Size: {_shared.plain(trust.cost_sentence(report), 500)}\n"
         f"- Label noise: {_shared.plain(trust.noise_sentence(report, run.unit), 500)}\n"
         f"- Permuted labels: {_shared.plain(trust.permutation_sentence(report), 500)}"
     )
 
 
-def _order(run: _shared.FinishedRun) -> None:
+def _order(report: TrustReport) -> None:
     st.markdown("##### Does it order networks it never saw?")
-    table = trust.srcc_table(run.trust or {})
+    table = trust.srcc_table(report)
     st.caption("Rank correlation with the measurement, held out by network, with the 90 % interval; baselines on the same folds.")
     _shared.show(trust.srcc_figure(table), table, "held_out", "Held-out rank correlation beside the baselines")
 
@@ -133,12 +134,10 @@ def best_note(run: _shared.FinishedRun, positions: str, layers: str) -> str:
 
 def unit_note(run: _shared.FinishedRun, unit_index: int) -> str:
     """The selection-adjusted statement on a unit's best module; "" without a report."""
-    units = [unit for unit in (run.trust or {}).get("units", []) if unit["unit_index"] == unit_index]
-    if not units or run.task:
+    unit = next((unit for unit in (run.trust.units if run.trust else ()) if unit.unit_index == unit_index), None)
+    if unit is None or run.task:
         return ""
-    unit = units[0]
-    name = module_name(unit["positions"], unit["layers"], False)
-    return f"{unit['unit']}: {name} is {trust.best_sentence(unit)}."
+    return f"{unit.unit}: {module_name(unit.positions, unit.layers, False)} is {trust.best_sentence(unit)}."
 
 
 @st.fragment

@@ -42,7 +42,10 @@ def choose() -> "pd.Series[str] | None":
         return None
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     ids = frame["id"].tolist()
-    names = {row["id"]: f"{row['name']}, {counted(row['num_rows'], 'architecture')}" for _, row in frame.iterrows()}
+    sizes = [
+        "damaged" if error else counted(num, "architecture") for num, error in zip(frame["num_rows"], frame["error"], strict=True)
+    ]
+    names = {one: f"{name}, {size}" for one, name, size in zip(ids, frame["name"], sizes, strict=True)}
     at = None if current is None else ids.index(current["id"])
     chosen = left.selectbox("Data set", ids, at, format_func=names.__getitem__, placeholder="Choose another one")
     if chosen is not None and (current is None or chosen != current["id"]):
@@ -106,7 +109,7 @@ def report(table: ArchTable) -> None:
         "Format": title_of(table.format),
         "Space": table.spec.title,
         "Accepted": f"{len(table):,} of {table.num_read:,}",
-        "Refused": f"{len(table.rejected):,}",
+        "Refused": f"{table.num_rejected:,}",
         "Duplicates": f"{table.num_duplicates:,}",
         "Metrics": f"{table.metrics.shape[1]}",
     }
@@ -144,7 +147,14 @@ def aim(table: ArchTable, dataset_id: str) -> None:
             st.session_state.setdefault(box, value)
         text = st.text_input("Target, an equation over the metrics", key=boxes[0], max_chars=300)
         values, blocked = judged(text, table, dataset_id)
-        st.pills("For example", suggested, key="suggested", on_change=take_suggestion, args=(table, boxes))
+        st.pills(
+            "For example",
+            suggested,
+            format_func=lambda one: _shared.plain(one, 300),
+            key="suggested",
+            on_change=take_suggestion,
+            args=(table, boxes),
+        )
         way = st.segmented_control("Better is", WAYS, required=True, key=boxes[1])
         name, unit = called(text, boxes[2], boxes[3])
         st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
@@ -224,7 +234,7 @@ def details(table: ArchTable) -> None:
     parts = {
         "Metrics": metrics,
         "Metrics against each other": metrics_against_each_other,
-        f"Refused rows ({len(table.rejected):,})": refused,
+        f"Refused rows ({table.num_rejected:,})": refused,
         f"Duplicates ({table.num_duplicates:,})": duplicates,
         "Architectures": architectures,
         "How the columns were read": _mapping.how_read,
@@ -247,6 +257,8 @@ def metrics(table: ArchTable) -> None:
 def refused(table: ArchTable) -> None:
     """Rows that are no architecture of the space, and why."""
     frame = pd.DataFrame([(r.row, r.reason) for r in table.rejected], columns=["row", "reason"])
+    if table.num_more_rejected:
+        st.caption(f"Kept are the first {len(frame):,} of {table.num_rejected:,} refused rows.")
     _shared.table(frame, "refused_rows", "No row was refused.")
 
 

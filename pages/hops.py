@@ -176,7 +176,7 @@ def body() -> None:
     left, right = st.columns([1, 1.8], gap="large")
     with left:
         st.subheader("How well each hop orders", anchor=False)
-        baselines = (run.trust or {}).get("baselines", [])
+        baselines = run.trust.baselines if run.trust else ()
         bars = quality.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
         alt = f"Held-out SRCC by hop, of the prediction ({run.quality['srcc']:.3f}) and of the baselines"
         _shared.show(quality.hop_srcc_figure(bars), bars, "hop_srcc", alt)

@@ -101,7 +101,8 @@ def card(number: int, one: Pin) -> None:
             lens = effect.lens if effect.lens in TRAINED else Lens.SCORE
             figure = review.claim_figure(rivals, effect, run.scale(lens), _shared.theme())
             _shared.show(figure, None, f"claim_{number}", words.sentence(found), key=f"plot_{one.id}")
-            st.table(words.effects_table(found).set_index("lens"), border="horizontal")
+            effects = words.effects_table(found).map(lambda cell: _shared.plain(cell, 200))  # its cells are Markdown
+            st.table(effects.set_index("lens"), border="horizontal")
         with right:
             key = f"review_note_{one.id}"
             st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))

@@ -1,4 +1,6 @@
-"""Train: the form that starts a run, the table of runs, the chosen run live."""
+"""Train: the form that starts a training, the table of runs of any kind of job, the chosen run live."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,8 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import quality
-from autobuild_core.store.run_folder import ACTIVE_STATES
+from autobuild_core.jobs import kinds
+from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import suggest_targets
@@ -54,7 +57,11 @@ def form() -> None:
         if st.button("Go to Data", type="primary"):
             _shared.go_to("data")
         return
-    data = _shared.read_dataset(str(store.path), str(dataset["id"]))
+    try:
+        data = _shared.read_dataset(str(store.path), str(dataset["id"]))
+    except StudioError as problem:
+        st.error(f"These data cannot be read; delete them on Data, or choose others there. {_shared.plain(problem, 600)}")
+        return
     metrics = [str(m) for m in data.metrics.columns]
     if not metrics:
         st.info(
@@ -119,6 +126,10 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
             "Age": [_shared.age(moment) for moment in frame["created"]],
         }
     )
+    if not frame["has_scores"].all():  # jobs of other kinds among the trainings
+        shown.insert(2, "Kind", frame["kind"])
+        shown["Target"] = shown["Target"].where(frame["has_scores"], frame["aim"])
+        shown.insert(shown.columns.get_loc("Age"), "Result", frame["result"].where(frame["result"] != "", frame["words"]))
     config = {"Run": st.column_config.TextColumn(width="medium"), "Shown": st.column_config.TextColumn(width="small")}
     picked = st.dataframe(
         shown,
@@ -148,7 +159,7 @@ def live(run_id: str) -> None:
     @st.fragment(run_every=1.0 if alive else None)
     def curves() -> None:
         if alive:
-            _shared.executor().poll()
+            _shared.move_the_queue_on(is_said=False)
             rows = store.runs()
             now = rows[rows["id"] == run_id]
             if now.empty or now.iloc[0]["state"] != found.iloc[0]["state"]:
@@ -156,7 +167,7 @@ def live(run_id: str) -> None:
             _shared.progress_line(now.iloc[0])
         progress = store.run(run_id).progress()
         if progress.empty or "loss" not in progress:
-            if not alive:
+            if not alive and found["has_scores"].all():
                 st.caption("This run left no curve: it ended before its first step.")
             return
         left, right = st.columns(2, gap="large")
@@ -177,17 +188,17 @@ def live(run_id: str) -> None:
     curves()
 
 
-def actions(run: "pd.Series[str]") -> None:
-    """Cancel, repeat, rename, delete."""
+def actions(run: "pd.Series[str]", kind: kinds.JobKind[Any] | None) -> None:
+    """Cancel, resume, repeat, rename, delete."""
     run_id, own = str(run["id"]), run["id"] != SAMPLE_ID
     with st.container(horizontal=True):
         if run["state"] in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:"):
             _shared.guarded(lambda: cancel(run_id))
-        with st.popover("Repeat"):
-            seed = st.number_input("Seed of the repetition", 0, 2**31 - 1, int(run["seed"]) + 1, key=f"seed_{run_id}")
-            if st.button("Start", type="primary", key=f"repeat_{run_id}"):
-                _shared.guarded(lambda: repeat(run_id, int(seed)))
-        if own:
+        if run["state"] in STOPPED_STATES and kind and kind.resumes and st.button("Resume", icon=":material/play_circle:"):
+            _shared.guarded(lambda: resume(run_id))
+        if run["state"] != RunState.DAMAGED and kind:
+            repetition(run)
+        if own and run["state"] != RunState.DAMAGED:
             with st.popover("Rename"):
                 name = st.text_input("New name", str(run["name"]), key=f"rename_{run_id}")
                 if st.button("Rename", key=f"do_rename_{run_id}"):
@@ -200,6 +211,34 @@ def actions(run: "pd.Series[str]") -> None:
                     _shared.guarded(lambda: store.delete_run(run_id))
                     _shared.keep(run=None)
                     st.rerun()
+
+
+def repetition(run: "pd.Series[str]") -> None:
+    """Another run like this one: of a training with another seed, of any other job with the same settings."""
+    run_id = str(run["id"])
+    with st.popover("Repeat"):
+        if run["has_scores"]:
+            seed = st.number_input("Seed of the repetition", 0, 2**31 - 1, int(run["seed"]) + 1, key=f"seed_{run_id}")
+        else:
+            st.write("A new run with the same settings, from the start.")
+        if st.button("Start", type="primary", key=f"repeat_{run_id}"):
+            _shared.guarded(lambda: repeat(run_id, int(seed)) if run["has_scores"] else again(run_id, str(run["kind"])))
+
+
+def again(run_id: str, kind: str) -> None:
+    """A job of another kind than training from the start, on its own copy of the data where it has any."""
+    folder = store.run(run_id)
+    data = folder.table() if (folder.path / "table.json").exists() else None
+    new = kinds.add(store, kind, data, **(folder.job.settings | {"name": store.run_name(run_id)}))
+    _shared.executor().submit(new)
+    _shared.choose_run(new)
+    st.rerun()
+
+
+def resume(run_id: str) -> None:
+    """Goes on with a run that was stopped, from what it wrote."""
+    _shared.executor().resume(run_id)
+    st.rerun()
 
 
 def cancel(run_id: str) -> None:
@@ -234,7 +273,7 @@ def judged(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
         click = _linked.row_click("plot_predictions", run)
         _shared.show(figure, run.predictions, "predictions", alt, on_pick=click)
     with right:
-        others = frame[(frame["state"] == "finished") & (frame["id"] != run.id)]
+        others = frame[(frame["state"] == RunState.FINISHED) & frame["has_scores"] & (frame["id"] != run.id)]
         names = {row["id"]: str(row["name"]) for _, row in others.iterrows()}
         other = st.selectbox(
             "Compare with", list(names), None, format_func=names.__getitem__, placeholder="another finished run", key="compare"
@@ -249,20 +288,36 @@ def judged(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
         _shared.csv_button(table, "comparison")
 
 
+def asked(run: "pd.Series[str]") -> str:
+    """The aim of a run in Markdown, with its seed where it has one."""
+    aim = _shared.Aim.of(run)
+    words = _shared.plain(run["aim"], 200)
+    if run["has_scores"]:
+        words = f"{aim.words} ({aim.equation})" if aim.name else f"{aim.direction} {_shared.code(aim.target)}"
+    return words if pd.isna(run["seed"]) else f"{words}, seed {run['seed']:.0f}"
+
+
 def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
     """The chosen run."""
     state = str(run["state"])
     st.subheader(_shared.plain(run["name"], 100), anchor=False)
-    badge, aim = f":{_shared.STATE_COLOURS[state]}-badge[{state}]", _shared.Aim.of(run)
-    words = f"{aim.words} ({aim.equation})" if aim.name else f"{aim.direction} {_shared.code(aim.target)}"
-    st.markdown(f"{badge} {_shared.age(run['created'])}, {words}, seed {run['seed']:.0f}")
-    if state in ("failed", "lost", "cancelled"):
+    badge = f":{_shared.STATE_COLOURS[state]}-badge[{state}]"
+    st.markdown(f"{badge} {_shared.age(run['created'])}, {asked(run)}")
+    if state in (*STOPPED_STATES, RunState.DAMAGED):
         _shared.ended_badly(run)
-    actions(run)
+    kind = _shared.kind_of(run)
+    if kind is None:
+        st.warning(f"There is no kind of job called {_shared.code(run['kind'])} here any more; the run can still be deleted.")
+    actions(run, kind)
+    if state == RunState.DAMAGED:
+        return
     live(str(run["id"]))
-    if state == "finished":
+    if state == RunState.FINISHED and run["has_scores"]:
         judged(_shared.read_run(str(run["id"])), frame)
-    with st.expander("Log", expanded=state == "failed"):
+    elif state == RunState.FINISHED and kind:
+        result = kind.result(store.run(str(run["id"])))
+        _shared.table(result, str(run["kind"]), str(run["result"]))
+    with st.expander("Log", expanded=state == RunState.FAILED):
         st.code(store.run(str(run["id"])).log_text()[-20_000:] or "The log is empty so far.", language=None, height=260)
 
 

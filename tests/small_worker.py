@@ -4,7 +4,7 @@ import sys
 from types import ModuleType
 
 from autobuild_core.jobs import worker
-from autobuild_core.jobs.kinds import train
+from autobuild_core.jobs.kinds.train import pipeline
 from autobuild_core.predictor import distillation, learning_curve
 from autobuild_core.scorers import autobuild
 from autobuild_core.scoring import interactions, population, space_map
@@ -15,7 +15,7 @@ SMALL: dict[ModuleType, dict[str, int]] = {
     autobuild: {"NUM_CONTEXTS": 4},
     learning_curve: {"FIRST_SIZE": 250, "LAST_SIZE": 500},
     interactions: {"CONTEXTS": 4, "MOST_ROWS": 500},
-    train: {"SPREAD_DRAWS": 256},
+    pipeline: {"SPREAD_DRAWS": 256},
     population: {"NUM_DRAWS": 512},
     space_map: {"NUM_RANDOM": 1024},
     acquisition: {"POOL": 200, "OVERTURN_POOL": 40},

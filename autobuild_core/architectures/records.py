@@ -215,6 +215,7 @@ class ArchTable:
         columns: how the file's columns were read; empty where the format gives every field its role.
         warnings: what should be looked at before training, each with its remedy.
         declared: the space was declared by a reader, not inferred from the rows.
+        num_more_rejected: rows refused beside `rejected`, whose reasons were not kept.
     """
 
     spec: SpaceSpec
@@ -232,6 +233,7 @@ class ArchTable:
     columns: tuple[ColumnRole, ...] = ()
     warnings: tuple[str, ...] = ()
     declared: bool = False
+    num_more_rejected: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.censored):
@@ -246,6 +248,11 @@ class ArchTable:
     def num_duplicates(self) -> int:
         """Rows whose network an earlier row has already in the same context."""
         return len(self) - len(np.unique(self.evaluations))
+
+    @property
+    def num_rejected(self) -> int:
+        """All refused rows, also those whose reasons were not kept."""
+        return len(self.rejected) + self.num_more_rejected
 
     @property
     def num_censored(self) -> int:

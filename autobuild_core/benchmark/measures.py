@@ -111,7 +111,7 @@ def measure_train(options: Result) -> Result:
     With "columns" the data are `columns_table`.
     """
     from autobuild_core import api
-    from autobuild_core.jobs.kinds import train
+    from autobuild_core.jobs.kinds.train import pipeline as train
     from autobuild_core.predictor import loss, training
 
     assert loss and train and training  # imported before the clock starts

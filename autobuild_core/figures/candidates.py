@@ -13,7 +13,7 @@ from autobuild_core.architectures.names import module_name, native_text
 from autobuild_core.architectures.numbers import number
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.figures.data import histogram_figure, histogram_table
-from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal
 
 
 def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def candidates_figure(built: pd.DataFrame, best_measured: float, target: str, on
     figure.add_annotation(x=on_screen, y=1, text=f"on the screen {on_screen:.4g}", **note)
     figure.update_layout(margin={"t": 46}, height=98 + 24 * len(built))
     figure.update_yaxes(autorange="reversed")
-    return figure.update_xaxes(title=f"predicted {target}")
+    return figure.update_xaxes(title=f"predicted {literal(target)}")
 
 
 def built_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.figures.template import ACCENT, QUIET, SECOND, TEMPLATE, blank_figure
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, TEMPLATE, blank_figure, literal, literal_frame
 from autobuild_core.spaces import Space
 from autobuild_core.targets.vocabulary import by_use
 
@@ -62,7 +62,7 @@ def histogram_figure(
         right = chosen[0] > (float(table["low"].iloc[0]) + float(table["high"].iloc[-1])) / 2
         figure.add_annotation(x=chosen[0], y=1, xanchor="right" if right else "left", **note)
         figure.update_layout(margin={"t": 26}, legend={"y": 1.12})
-    figure.update_xaxes(title=str(table["metric"].iloc[0])).update_yaxes(title="architectures")
+    figure.update_xaxes(title=literal(table["metric"].iloc[0])).update_yaxes(title="architectures")
     return figure
 
 
@@ -75,6 +75,7 @@ def metrics_figure(table: pd.DataFrame, columns: int = 3) -> go.Figure:
     """Small multiples of the metrics' distributions, each on its own axis."""
     from plotly.subplots import make_subplots
 
+    table = literal_frame(table)
     names = list(dict.fromkeys(table["metric"]))
     num_rows = -(-len(names) // columns)
     figure = make_subplots(
@@ -130,7 +131,7 @@ def scatter_matrix_figure(
     order = np.argsort((place == chosen) * 2 + accented, kind="stable")  # what matters is drawn last
     marker = {"size": np.where(place == chosen, 13, 5)[order].tolist(), "color": shades[order].tolist(), "opacity": 0.8}
     marker["line"] = {"width": 0}
-    dimensions = [{"label": name, "values": table[name].to_numpy(float)[order]} for name in names]
+    dimensions = [{"label": literal(name), "values": table[name].to_numpy(float)[order]} for name in names]
     figure.add_splom(
         dimensions=dimensions, marker=marker, diagonal={"visible": False}, showupperhalf=False,
         text=np.asarray(source_rows)[place[order]],

@@ -21,7 +21,7 @@ from autobuild_core.architectures.ranges import range_of, shown_layer
 from autobuild_core.architectures.records import Codes, SpaceSpec
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.figures.colours import Scale, ink_on
-from autobuild_core.figures.template import blank_figure
+from autobuild_core.figures.template import blank_figure, literal, literal_frame
 
 LONGEST_NAME = 14  # letters of a name over a card
 BOXES = ("layer", "operation")  # kinds of nodes that are boxes; others are circles
@@ -158,7 +158,7 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
         if not frame["loose"]:
             drawn = {"type": "rect", "line": {"width": 1, "color": outline}, "opacity": 0.55, "layer": "below"}
             shapes.append(drawn | frame["box"])
-        note = {"x": frame["x"], "y": frame["box"]["y0"], "text": frame["label"], "yanchor": "bottom", "yshift": 1}
+        note = {"x": frame["x"], "y": frame["box"]["y0"], "text": literal(frame["label"]), "yanchor": "bottom", "yshift": 1}
         notes.append(note | {"showarrow": False})
     nodes = drawn_nodes(table)
     by_label = {str(node["label"]): node for node in nodes}
@@ -170,10 +170,11 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
         own = node.get("fill", fill)
         line = {"color": node.get("outline", outline), "width": 1.5}
         shapes.append({"type": "rect" if node["kind"] in BOXES else "circle", "fillcolor": own, "line": line} | _box(node))
-        text = node["text"] + (f"<br><b>{node['value']}</b>" if "value" in node else "")
+        text = literal(node["text"]) + (f"<br><b>{literal(node['value'])}</b>" if "value" in node else "")
         font = {"color": ink_on(own), "size": 11}
         notes.append({"x": node["x"], "y": node["y"], "text": text, "showarrow": False, "font": font})
-    hover = table["label"] + ": " + table["token"] + ("<br>" + table["words"] if "words" in table else "")
+    said = literal_frame(table[[name for name in ("label", "token", "words") if name in table]])
+    hover = said["label"] + ": " + said["token"] + ("<br>" + said["words"] if "words" in said else "")
     marker = {"size": 34, "opacity": 0}
     figure.add_scatter(x=table["x"], y=table["y"], mode="markers", marker=marker, text=hover, hoverinfo="text")
     height = table["y"].max() - table["y"].min() + NODE_HEIGHT + 60

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from autobuild_core.architectures.lens import Lens, bounds, score_words
 from autobuild_core.architectures.names import module_name
 from autobuild_core.figures.colours import INK, PAPER, Scale
-from autobuild_core.figures.template import QUIET, blank_figure
+from autobuild_core.figures.template import QUIET, blank_figure, literal, literal_frame
 
 LABEL = 25  # characters of a line beside a bump chart
 Index = dict[tuple[str, str, bool], int]
@@ -87,7 +87,7 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(known["value"], known["low"], known["high"], strict=True)]
         edges = [ink if marked else scale.line(v, theme) for v in known["value"]]
         figure.add_scatter(
-            x=known["hop"], y=known["rank"], mode="lines+markers", customdata=known[["part", "words"]],
+            x=known["hop"], y=known["rank"], mode="lines+markers", customdata=literal_frame(known[["part", "words"]]),
             line={"color": ink if marked else QUIET, "width": 4 if marked else 1.8, "shape": "spline", "smoothing": 0.6},
             marker={"size": 16 if marked else 13, "color": fills, "line": {"color": edges, "width": 2 if marked else 1.4}},
             hovertemplate="hop %{x}, rank %{y}: %{customdata[0]}<br>%{customdata[1]}<extra></extra>",
@@ -112,7 +112,8 @@ def bump_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
 
 def _wrapped(name: str) -> str:
     """A long name in lines of LABEL characters, broken between words."""
-    return "<br>".join(textwrap.wrap(name, LABEL, break_long_words=False, break_on_hyphens=False)) or name
+    lines = textwrap.wrap(name, LABEL, break_long_words=False, break_on_hyphens=False) or [name]
+    return "<br>".join(map(literal, lines))
 
 
 def _short(positions: str, layers: str) -> str:

@@ -1,7 +1,6 @@
 """How well a training learned: its loss, its order hop by hop, its held-out predictions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from autobuild_core.figures.colours import INK, PAPER
-from autobuild_core.figures.template import ACCENT, HOP_COLOURS, QUIET, SECOND, blank_figure
+from autobuild_core.figures.template import ACCENT, HOP_COLOURS, QUIET, SECOND, blank_figure, literal
+from autobuild_core.trust.findings import Baseline
 
 
 def loss_figure(progress: pd.DataFrame) -> go.Figure:
@@ -49,7 +49,7 @@ def _floor(table: pd.DataFrame) -> float:
     return float(lowest) if np.isfinite(lowest) else 0.0
 
 
-def hop_srcc_table(hop_srcc: Sequence[float], srcc: float, baselines: Sequence[dict[str, Any]] = ()) -> pd.DataFrame:
+def hop_srcc_table(hop_srcc: Sequence[float], srcc: float, baselines: Sequence[Baseline] = ()) -> pd.DataFrame:
     """Held-out rank correlation of each hop's norm, of the prediction, and of baselines: what, srcc, kind.
 
     Args:
@@ -58,7 +58,7 @@ def hop_srcc_table(hop_srcc: Sequence[float], srcc: float, baselines: Sequence[d
         baselines: title and srcc of each, on the same folds.
     """
     lines = [(f"hop {h}", value, "hop") for h, value in enumerate(hop_srcc)] + [("prediction", srcc, "prediction")]
-    lines += [(b["title"], b["srcc"], "baseline") for b in sorted(baselines, key=lambda b: -float(b["srcc"]))]
+    lines += [(b.title, b.srcc, "baseline") for b in sorted(baselines, key=lambda b: -float(b.srcc))]
     return pd.DataFrame(lines, columns=["what", "srcc", "kind"])
 
 
@@ -110,8 +110,8 @@ def predictions_figure(
         x=part["target"], y=part["predicted"], mode="markers", marker=marker, customdata=custom, hovertemplate=hover,
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.6}},
     )  # fmt: skip
-    figure.update_xaxes(title=f"measured {target}")
-    return figure.update_yaxes(title=f"predicted, held out {target}")
+    figure.update_xaxes(title=f"measured {literal(target)}")
+    return figure.update_yaxes(title=f"predicted, held out {literal(target)}")
 
 
 def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from autobuild_core.architectures.numbers import rounded, with_unit
 from autobuild_core.architectures.ranges import tokens_of
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.figures.colours import INK, PAGE, PAPER, Scale, ink_on
-from autobuild_core.figures.template import ACCENT, QUIET, TEMPLATE, blank_figure
+from autobuild_core.figures.template import ACCENT, QUIET, TEMPLATE, blank_figure, literal, literal_frame
 
 NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
 NAMED_COLUMNS, NAMED_LETTERS = 10, 8  # a heat map of so many loose columns has values in its cells, cut to so many letters
@@ -77,7 +77,7 @@ def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chos
         theme: "light" or "dark".
         chosen: line of the table that is marked.
     """
-    figure = blank_figure(90 + 24 * len(table))
+    table, figure = literal_frame(table), blank_figure(90 + 24 * len(table))
     names = [f"{r}. {m}" for r, m in zip(table["rank"], table["module"], strict=True)]
     bars = [
         {
@@ -119,7 +119,7 @@ def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chos
 
 def axis_title(scale: Scale) -> str:
     """What an axis of this lens says."""
-    return f"{scale.lens.label} ({scale.unit})" if scale.unit else scale.lens.label
+    return f"{scale.lens.label} ({literal(scale.unit)})" if scale.unit else scale.lens.label
 
 
 def heat_table(modules: pd.DataFrame, spec: SpaceSpec, lens: Lens, total: int, unit: str) -> pd.DataFrame:
@@ -157,6 +157,7 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
     With a column `marked` (share of some architectures that have the layer there) each cell has a ring of that size. Where every
     position has layers of its own, as loose columns have, a line holds their first, second, ... values.
     """
+    table = literal_frame(table)
     own = all(layer.startswith(f"{position}=") for position, layer in zip(table["position"], table["layer"], strict=True))
     table = table.assign(line=table.groupby("position").cumcount().add(1).astype(str) if own else table["layer"])
     positions, layers = list(dict.fromkeys(table["position"])), sorted(set(table["line"]), key=int) if own else []
@@ -224,6 +225,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
     """
     from plotly.subplots import make_subplots
 
+    features, unit = literal_frame(features), literal(scale.unit)
     names = list(dict.fromkeys(features["feature"]))
     num_rows = -(-len(names) // columns)
     longest = int(features["value"].astype(str).str.len().max()) if len(features) else 0
@@ -248,7 +250,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
         }
         error["arrayminus"] = part["effect"] - part["effect_low"]
         marker = {"color": fills, "line": {"width": 1, "color": [scale.line(v, theme) for v in at]}}
-        hover = f"{name} %{{x}}: {with_unit('%{y:+.3g}', scale.unit)}<br>%{{customdata}} layers<extra></extra>"
+        hover = f"{name} %{{x}}: {with_unit('%{y:+.3g}', unit)}<br>%{{customdata}} layers<extra></extra>"
         custom = part["num_nodes"]
         figure.add_bar(
             x=part["value"].astype(str),
@@ -262,7 +264,7 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
         )
     figure.update_layout(template=TEMPLATE, height=70 + a_row * num_rows, showlegend=False)
     figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1, exponentformat="none")
-    figure.update_yaxes(title=f"effect ({scale.unit})" if scale.unit else "effect", col=1)
+    figure.update_yaxes(title=f"effect ({unit})" if unit else "effect", col=1)
     return figure
 
 
@@ -319,7 +321,8 @@ def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bi
         figure.add_scatter(x=(edges[:-1] + edges[1:]) / 2, y=share, hovertemplate=hover, **trace)
         figure.add_vline(x=float(values.median()), line={"color": fill, "dash": "dash", "width": 2})
     figure.update_layout(showlegend=True, margin={"t": 32, "b": 44})
-    return figure.update_xaxes(title=f"measured {target}").update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title="share", tickformat=".0%", rangemode="tozero")
+    return figure.update_xaxes(title=f"measured {literal(target)}")
 
 
 def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_evaluated: int, minimize: bool) -> dict[str, str]:

@@ -13,7 +13,7 @@ from autobuild_core.figures import drawing
 from autobuild_core.figures.colours import Scale, ink_on
 from autobuild_core.figures.drawing import BOXES, PLAIN
 from autobuild_core.figures.rankings import axis_title
-from autobuild_core.figures.template import QUIET, blank_figure
+from autobuild_core.figures.template import QUIET, blank_figure, literal, literal_frame
 from autobuild_core.trust.claim import Effect
 
 THEMES = ("light", "dark")
@@ -33,6 +33,7 @@ def claim_figure(rivals: pd.DataFrame, effect: Effect, scale: Scale, theme: str 
     """
     figure, average = blank_figure(128), effect.average
     shift = scale.centre - average if scale.lens is Lens.SCORE else 0.0  # an effect of the average lens counts from its centre
+    rivals, unit = literal_frame(rivals), literal(effect.unit)
     others = rivals[~rivals["claimed"]]
     hover = "%{customdata}: %{x:.4g}<extra></extra>"
     dots = {"size": 8, "color": QUIET, "opacity": 0.55}
@@ -51,8 +52,8 @@ def claim_figure(rivals: pd.DataFrame, effect: Effect, scale: Scale, theme: str 
     figure.add_vline(x=average, line={"color": QUIET, "dash": "dash", "width": 1.5})
     note = {"text": "average architecture", "showarrow": False, "yref": "paper", "yanchor": "bottom", "font": {"size": 11}}
     figure.add_annotation(x=average, y=1, **note)
-    title = f"effect ({effect.unit})" if scale.lens is Lens.SCORE and effect.unit else axis_title(scale)
-    title = "effect" if scale.lens is Lens.SCORE and not effect.unit else title
+    title = f"effect ({unit})" if scale.lens is Lens.SCORE and unit else axis_title(scale)
+    title = "effect" if scale.lens is Lens.SCORE and not unit else title
     figure.update_yaxes(visible=False, range=[-1, 1]).update_xaxes(title=title)
     return figure.update_layout(margin={"t": 22, "b": 42, "l": 12, "r": 12})
 

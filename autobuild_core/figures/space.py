@@ -11,7 +11,7 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.names import block_name
 from autobuild_core.architectures.numbers import number, with_unit
 from autobuild_core.figures.colours import INK, PAGE, PAPER, Scale
-from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal, literal_frame
 from autobuild_core.scoring.space_map import DEPTH, PREDICTED, Bounds, Brush, aggregate, around
 
 MOST_POINTS = 4000  # drawn one by one; more are gathered in cells
@@ -102,7 +102,7 @@ def map_figure(
         figure.add_scattergl(
             x=marks["x"][inside].round(5), y=marks["y"][inside].round(5), mode="markers", marker=marker, name=name,
             customdata=np.stack([names[inside], many[inside], rows[inside]], 1), unselected={"marker": {"opacity": 0.22}},
-            hovertemplate=f"{what}measured {with_unit('%{marker.color:.4g}', scale.unit)}<extra></extra>",
+            hovertemplate=f"{what}measured {with_unit('%{marker.color:.4g}', literal(scale.unit))}<extra></extra>",
         )  # fmt: skip
     if chosen is not None:
         ring = {"symbol": "circle-open", "size": 19, "color": ink, "line": {"width": 3}}
@@ -138,7 +138,7 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
 def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
     """What turns targets into colours, and the bar that says how."""
     low, high = scale.ends
-    title, ink = f"measured {scale.unit or 'target'}", INK if theme == "light" else PAPER
+    title, ink = f"measured {literal(scale.unit) or 'target'}", INK if theme == "light" else PAPER
     bar = {
         "title": {"text": title, "side": "right", "font": {"color": ink}},
         "tickfont": {"color": ink},
@@ -171,7 +171,7 @@ def _region(brush: Brush, ink: str) -> dict[str, Any]:
 def axis_title(about: pd.DataFrame, axis: int) -> str:
     """The title of an axis: its share of the variance, and the two things that explain most of it; upright, in two lines."""
     own = about[about["axis"] == axis]
-    named = "; ".join(_named(own)) or "no single choice explains it"
+    named = literal("; ".join(_named(own))) or "no single choice explains it"
     return f"{('first', 'second')[axis]} axis: {float(own['share'].iloc[0]):.0%} of the variance{(' ', '<br>')[axis]}({named})"
 
 
@@ -206,7 +206,7 @@ def in_common_figure(table: pd.DataFrame, who: str = "the marked", num: int = 12
         who: whose layers these are.
         num: lines shown.
     """
-    top = table.head(num)
+    top = literal_frame(table.head(num))
     figure = blank_figure(100 + 25 * len(top))
     block = block_name(top["layer"].tolist()) if len(top) else ""
     names = [f"{p}: {m.removeprefix(block).replace('_', ' ')}" for p, m in zip(top["position"], top["layer"], strict=True)]
@@ -244,5 +244,5 @@ def with_marked_shares(heat: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame
     """
     shares = common.set_index(["position", "layer"])[["share", "share_of_all"]]
     own = shares.reindex(pd.MultiIndex.from_frame(heat[["position", "layer"]])).fillna(0.0)
-    said = [f"<br>in {a:.0%} of the marked, {b:.0%} of all" for a, b in zip(own["share"], own["share_of_all"], strict=True)]
+    said = [f"; in {a:.0%} of the marked, {b:.0%} of all" for a, b in zip(own["share"], own["share_of_all"], strict=True)]
     return heat.assign(marked=own["share"].to_numpy(), words=heat["words"] + said)

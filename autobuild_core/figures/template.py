@@ -1,9 +1,19 @@
-"""What all charts share: the template and its colours."""
+"""What all charts share: the template, its colours, and that text from outside stays text.
 
+Plotly takes some HTML in every text for markup, links among it. Figures use the tags in OWN_TAGS; all else is shown as written.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 ACCENT, QUIET, SECOND = "#0f8a7e", "#8b92a0", "#b4508c"
 HOP_COLOURS = ("#8b92a0", "#4f7fb8", "#0f8a7e", "#a8861d", "#b4508c")
+OWN_TAGS = "br", "b", "extra"
+FOREIGN = re.compile(rf"<(?!/?(?:{'|'.join(OWN_TAGS)})>)")
 TEMPLATE = go.layout.Template(
     layout={
         "font": {"size": 13},
@@ -23,3 +33,34 @@ TEMPLATE = go.layout.Template(
 def blank_figure(height: int = 300) -> go.Figure:
     """A figure in the project's template."""
     return go.Figure(layout={"template": TEMPLATE, "height": height, "showlegend": False})
+
+
+def literal(text: Any) -> str:
+    """A text from outside for a place where a figure puts markup around it, or for a template of what a pointer shows."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace("%{", "%&#123;")
+
+
+def literal_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table all of whose texts are `literal`."""
+    return frame.map(lambda value: literal(value) if isinstance(value, str) else value)
+
+
+def without_markup(figure: go.Figure) -> go.Figure:
+    """A figure none of whose texts has any markup but OWN_TAGS; itself where that is so already."""
+    raw = figure.to_plotly_json()
+    shown = as_written(raw)
+    return figure if shown is raw else go.Figure(shown)
+
+
+def as_written(value: Any) -> Any:
+    """A figure's JSON with every tag but OWN_TAGS written out; itself where it has none."""
+    if isinstance(value, str):
+        return FOREIGN.sub("&lt;", value) if "<" in value else value
+    if isinstance(value, dict):
+        parts = {name: as_written(part) for name, part in value.items()}
+        return parts if any(parts[name] is not value[name] for name in value) else value
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
+        known = list(value)
+        shown = [as_written(part) for part in known]
+        return shown if any(a is not b for a, b in zip(shown, known, strict=True)) else value
+    return value

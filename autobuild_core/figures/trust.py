@@ -11,7 +11,8 @@ from autobuild_core.architectures.lens import Lens, bounds
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures.colours import ANCHORS, colour
-from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal, literal_frame
+from autobuild_core.trust.findings import TrustReport, UnitFinding
 
 # Sentences
 
@@ -21,27 +22,27 @@ def headline(quality: dict[str, Any]) -> str:
     return str(quality["verdict_why"])[:1].upper() + str(quality["verdict_why"])[1:]
 
 
-def meaning(trust: dict[str, Any]) -> str:
+def meaning(report: TrustReport) -> str:
     """Average effects or associations: what the scores are, given where the data come from."""
-    data = trust["data"]
-    if data["kind"] == "search log":
+    data = report.data
+    if data.kind == "search log":
         return (
             "Associations: the data look like the log of a search, which keeps near what was good. A module's score is what goes "
             "with it in the architectures that were visited; how it would do anywhere else in the space is extrapolated."
         )
-    of = "hold the whole space" if data["kind"] == "whole space" else "look like a uniform sample of the space"
+    of = "hold the whole space" if data.kind == "whole space" else "look like a uniform sample of the space"
     return f"Average effects: the data {of}, so a module's score is what it does on average, whatever the rest is."
 
 
-def best_sentence(unit: dict[str, Any]) -> str:
+def best_sentence(unit: UnitFinding) -> str:
     """How sure the best module of a unit is: its probability, and how many others a joint test leaves in.
 
     The probability is a share of draws, the test holds for all differences to the best at once (`trust.best_of`), which is more
     cautious: a module may be unlikely to be the best and yet not be ruled out. The words say which is which.
     """
-    left, of = unit["num_alike"] - 1, unit["num_modules"]
+    left, of = unit.num_alike - 1, unit.num_modules
     rest = "rules out all others" if left == 0 else f"does not rule out {left} {'other' if left == 1 else 'others'}"
-    return f"the best of {of:,} with probability {unit['prob_best']:.0%}; a joint test of all {of:,} at 90 % {rest}"
+    return f"the best of {of:,} with probability {unit.prob_best:.0%}; a joint test of all {of:,} at 90 % {rest}"
 
 
 def module_sentence(best: pd.DataFrame, positions: str, layers: str) -> str:
@@ -53,61 +54,61 @@ def module_sentence(best: pd.DataFrame, positions: str, layers: str) -> str:
     return f"by the average the best of its unit with probability {line['prob_best']:.0%}"
 
 
-def noise_sentence(trust: dict[str, Any], unit: str) -> str:
+def noise_sentence(report: TrustReport, unit: str) -> str:
     """Label noise and its ceiling in words."""
-    noise = trust["noise"]
-    if not noise["source"]:
+    noise = report.noise
+    if noise.noise_sd is None or noise.ceiling is None:
         return "Not known: no architecture was measured twice. A second seed for a few architectures would tell."
-    spread = amount(noise["noise_sd"], unit)
+    spread = amount(noise.noise_sd, unit)
     return (
-        f"From {noise['source']} of {noise['num']:,} networks: a label is off by {spread} (standard deviation). Even a perfect "
-        f"predictor would reach a rank correlation of about {noise['ceiling']:.2f} with such labels; "
-        f"this one has {trust['srcc']['value']:.2f}."
+        f"From {noise.source} of {noise.num:,} networks: a label is off by {spread} (standard deviation). Even a perfect "
+        f"predictor would reach a rank correlation of about {noise.ceiling:.2f} with such labels; "
+        f"this one has {report.srcc.value:.2f}."
     )
 
 
-def cost_sentence(trust: dict[str, Any]) -> str:
+def cost_sentence(report: TrustReport) -> str:
     """How much of the importance is just size."""
-    cost = trust["cost"]
-    if cost["agreement"] is None:
-        return f"Not known: {cost['why_not'] or 'no unit has modules of different cost'}."
-    words = "mostly just size" if cost["agreement"] > 0.85 else "partly just size" if cost["agreement"] > 0.5 else "not just size"
-    name = cost["metric"] if cost["metric"] == "number of layers" else f"`{cost['metric']}`"
-    return f"{words[:1].upper()}{words[1:]}: within units, scores agree at {cost['agreement']:.2f} with those of {name} alone."
+    cost = report.cost
+    if cost.agreement is None:
+        return f"Not known: {cost.why_not or 'no unit has modules of different cost'}."
+    words = "mostly just size" if cost.agreement > 0.85 else "partly just size" if cost.agreement > 0.5 else "not just size"
+    agree = f"scores agree at {cost.agreement:.2f} with those of {cost.metric} alone"
+    return f"{words[:1].upper()}{words[1:]}: within units, {agree}."
 
 
-def permutation_sentence(trust: dict[str, Any]) -> str:
+def permutation_sentence(report: TrustReport) -> str:
     """The label-permutation check in words."""
-    check = trust["permutation"]
+    check = report.permutation
     if not check:
         return "Not made."
-    left = check["spread"] / max(check["real_spread"], 1e-12)
-    outcome = "Passed" if check["passed"] else "Failed"
+    left = check.spread / max(check.real_spread, 1e-12)
+    outcome = "Passed" if check.passed else "Failed"
     return (
-        f"{outcome}: trained on permuted labels of {check['num_networks']:,} networks, the held-out rank correlation is "
-        f"{check['srcc']:+.2f} (chance stays below {check['limit']:.2f}) and the spread of scores {left:.0%} of the real one."
+        f"{outcome}: trained on permuted labels of {check.num_networks:,} networks, the held-out rank correlation is "
+        f"{check.srcc:+.2f} (chance stays below {check.limit:.2f}) and the spread of scores {left:.0%} of the real one."
     )
 
 
-def data_sentence(trust: dict[str, Any]) -> str:
+def data_sentence(report: TrustReport) -> str:
     """Where the data lie in the space, in numbers."""
-    data = trust["data"]
+    data = report.data
     return (
-        f"The data look like a {data['kind']}: layers are chosen {data['effective_share']:.0%} as variedly as uniformly, "
-        f"{data['never_seen']:.0%} of the layer choices were never evaluated, and a random architecture differs from the nearest "
-        f"evaluated one at {data['distance']:.0%} of the positions "
-        f"({data['uniform_distance']:.0%} for a uniform sample as large)."
+        f"The data look like a {data.kind}: layers are chosen {data.effective_share:.0%} as variedly as uniformly, "
+        f"{data.never_seen:.0%} of the layer choices were never evaluated, and a random architecture differs from the nearest "
+        f"evaluated one at {data.distance:.0%} of the positions "
+        f"({data.uniform_distance:.0%} for a uniform sample as large)."
     )
 
 
 # Held-out order
 
 
-def srcc_table(trust: dict[str, Any]) -> pd.DataFrame:
+def srcc_table(report: TrustReport) -> pd.DataFrame:
     """Held-out SRCC of AutoBuild and of the baselines on the same folds: what, srcc, low, high, ceiling."""
-    lines = [{"what": "AutoBuild", "srcc": trust["srcc"]["value"], "low": trust["srcc"]["low"], "high": trust["srcc"]["high"]}]
-    lines += [{"what": b["title"], "srcc": b["srcc"], "low": b["low"], "high": b["high"]} for b in trust["baselines"]]
-    ceiling = trust["noise"]["ceiling"]
+    lines = [{"what": "AutoBuild", "srcc": report.srcc.value, "low": report.srcc.low, "high": report.srcc.high}]
+    lines += [{"what": b.title, "srcc": b.srcc, "low": b.low, "high": b.high} for b in report.baselines]
+    ceiling = report.noise.ceiling
     return pd.DataFrame(lines).assign(ceiling=np.nan if ceiling is None else float(ceiling))
 
 
@@ -157,17 +158,17 @@ def calibration_figure(table: pd.DataFrame, target: str) -> go.Figure:
         text=[f"{c:.0%}" for c in table["coverage"]], textposition="top left", textfont={"size": 11},
         customdata=table[["num", "coverage"]], hovertemplate=hover, cliponaxis=False,
     )  # fmt: skip
-    return figure.update_xaxes(title=f"predicted, held out: {target}").update_yaxes(title="measured, mean of the bin")
+    return figure.update_xaxes(title=f"predicted, held out: {literal(target)}").update_yaxes(title="measured, mean of the bin")
 
 
-def contenders_table(best: pd.DataFrame, trust: dict[str, Any], num: int = 4) -> pd.DataFrame:
+def contenders_table(best: pd.DataFrame, report: TrustReport, num: int = 4) -> pd.DataFrame:
     """The most likely best modules of each unit.
 
     Returns:
         unit, module, rank (by the average), prob_best, share_of_members, bootstrap_share (where the run has it), cannot_be_told
         (from the first by the average), num_evaluated.
     """
-    labels = {unit["unit_index"]: unit["unit"] for unit in trust["units"]}
+    labels = {unit.unit_index: unit.unit for unit in report.units}
     top = best.sort_values(["unit_index", "prob_best"], ascending=[True, False], kind="stable").groupby("unit_index").head(num)
     out = pd.DataFrame({"unit": top["unit_index"].map(labels)})
     out["module"] = [module_name(p, m, False) for p, m in zip(top["positions"], top["layers"], strict=True)]
@@ -178,7 +179,7 @@ def contenders_table(best: pd.DataFrame, trust: dict[str, Any], num: int = 4) ->
 def contenders_figure(table: pd.DataFrame) -> go.Figure:
     """Probability of being the best of its unit, the likeliest modules of every unit; accented is each unit's likeliest."""
     figure = blank_figure(70 + 23 * len(table))
-    names = [f"{u}: {m}" for u, m in zip(table["unit"], table["module"], strict=True)]
+    names = [literal(f"{u}: {m}") for u, m in zip(table["unit"], table["module"], strict=True)]
     likeliest = table["unit"].ne(table["unit"].shift()).to_numpy(bool)
     left = np.where(table["cannot_be_told"].to_numpy(bool), "not ruled out", "ruled out")
     shares = [table[c].map("{:.0%}".format) for c in ("share_of_members", "bootstrap_share") if c in table]
@@ -208,17 +209,17 @@ def _divider(y: float) -> dict[str, Any]:
     }
 
 
-def evidence_table(trust: dict[str, Any]) -> pd.DataFrame:
+def evidence_table(report: TrustReport) -> pd.DataFrame:
     """A line a unit: its best module, how sure, and how much of it was evaluated."""
     lines = []
-    for unit in trust["units"]:
-        line = {"unit": unit["unit"], "best module": module_name(unit["positions"], unit["layers"], False)}
-        line |= {"probability": f"{unit['prob_best']:.0%}", "first with members": f"{unit['share_of_members']:.0%}"}
-        line["first in bootstraps"] = f"{unit['bootstrap_share']:.0%}" if "bootstrap_share" in unit else "not known"
-        line |= {"not ruled out": unit["num_alike"], "modules": unit["num_modules"]}
+    for unit in report.units:
+        share = unit.bootstrap_share
+        line: dict[str, Any] = {"unit": unit.unit, "best module": module_name(unit.positions, unit.layers, False)}
+        line |= {"probability": f"{unit.prob_best:.0%}", "first with members": f"{unit.share_of_members:.0%}"}
+        line["first in bootstraps"] = "not known" if share is None or np.isnan(share) else f"{share:.0%}"
+        line |= {"not ruled out": unit.num_alike, "modules": unit.num_modules}
         lines.append(
-            line
-            | {"ever evaluated": f"{unit['num_seen'] / max(unit['num_modules'], 1):.0%}", "best seen in": unit["num_evaluated"]}
+            line | {"ever evaluated": f"{unit.num_seen / max(unit.num_modules, 1):.0%}", "best seen in": unit.num_evaluated}
         )
     return pd.DataFrame(lines)
 
@@ -226,6 +227,7 @@ def evidence_table(trust: dict[str, Any]) -> pd.DataFrame:
 def overlap_figure(positions: pd.DataFrame) -> go.Figure:
     """Effective number of layers evaluated at each position, against a uniform sample's."""
     figure = blank_figure(240)
+    positions = literal_frame(positions)
     custom = positions[["never_seen", "num_layers"]]
     hover = "%{x}: as varied as %{y:.1f} layers<br>%{customdata[0]} of %{customdata[1]} never evaluated<extra></extra>"
     figure.add_bar(
@@ -275,8 +277,9 @@ def interactions_heat_table(interactions: pd.DataFrame, kind: str) -> pd.DataFra
 
 def interactions_heat_figure(grid: pd.DataFrame, minimize: bool, unit: str, theme: str = "light") -> go.Figure:
     """The strongest second difference of every pair of places: orange where together is better than the sum, violet worse."""
-    figure = blank_figure(max(150 + 30 * len(grid), 260))
+    figure, unit = blank_figure(max(150 + 30 * len(grid), 260)), literal(unit)
     reach = float(np.nanmax(np.abs(grid.to_numpy()))) if np.isfinite(grid.to_numpy()).any() else 1.0
+    columns, rows = ([literal(name) for name in names] for names in (grid.columns, grid.index))
     steps = np.linspace(-1, 1, len(ANCHORS[theme]) * 4 + 1)
     scale = [[(s + 1) / 2, colour(-s if minimize else s, theme)] for s in steps]
     bar = {
@@ -284,7 +287,7 @@ def interactions_heat_figure(grid: pd.DataFrame, minimize: bool, unit: str, them
         "thickness": 12,
     }
     figure.add_heatmap(
-        z=grid.to_numpy(), x=list(grid.columns), y=list(grid.index), zmin=-reach, zmax=reach, colorscale=scale, xgap=2, ygap=2,
+        z=grid.to_numpy(), x=columns, y=rows, zmin=-reach, zmax=reach, colorscale=scale, xgap=2, ygap=2,
         colorbar=bar, hovertemplate="%{y} with %{x}: %{z:+.3g}<extra></extra>", hoverongaps=False,
     )  # fmt: skip
     return figure.update_yaxes(autorange="reversed", showgrid=False, type="category").update_xaxes(
@@ -294,7 +297,7 @@ def interactions_heat_figure(grid: pd.DataFrame, minimize: bool, unit: str, them
 
 def interactions_figure(table: pd.DataFrame, minimize: bool, unit: str, theme: str = "light") -> go.Figure:
     """The strongest pairs as dots with intervals; zero is no interaction."""
-    figure = blank_figure(80 + 26 * len(table))
+    table, unit, figure = literal_frame(table), literal(unit), blank_figure(80 + 26 * len(table))
     reach = max(float(table["value"].abs().max()), 1e-12)
     fills = [colour((-v if minimize else v) / reach, theme) for v in table["value"]]
     error = {
@@ -334,7 +337,7 @@ def slopes_shown(table: pd.DataFrame, unit_index: int, num: int = 8) -> pd.DataF
 
 def slopes_figure(table: pd.DataFrame, first: str, second: str) -> go.Figure:
     """Ranks under two targets, a line a module; what rises is accented, what falls is plain."""
-    figure = blank_figure(90 + 24 * len(table))
+    table, figure = literal_frame(table), blank_figure(90 + 24 * len(table))
     ranks = [table[name].rank(method="first") for name in ("first_rank", "second_rank")]
     for place, line in table.reset_index(drop=True).iterrows():
         gained = int(line["change"])
@@ -348,7 +351,7 @@ def slopes_figure(table: pd.DataFrame, first: str, second: str) -> go.Figure:
             text = f"{line['module']}  {rank}" if x == 0 else f"{rank}  {line['module']}"
             figure.add_annotation(x=x, y=end, text=text, showarrow=False, xanchor=anchor, xshift=-8 if x == 0 else 8)
     for x, name in ((0, first), (1, second)):
-        figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{name[:44]}</b>", showarrow=False)
+        figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{literal(name[:44])}</b>", showarrow=False)
     figure.update_xaxes(visible=False, range=[-0.95, 1.95], fixedrange=True)
     return figure.update_yaxes(visible=False, autorange="reversed").update_layout(margin={"t": 40, "b": 10, "l": 8, "r": 8})
 

@@ -1,7 +1,7 @@
 """Background jobs: a queue in the workspace's registry, and an executor that gives each run a process of its own.
 
-    queued -> running -> finished | failed | cancelled
-                      -> lost (its process is gone, or was silent for 30 s; it becomes running again when it speaks again)
+The states are those of store/states.py: a run is lost when its process is gone, or was silent for 30 s; it becomes running again
+when it speaks again. One that was stopped is queued again where its kind of job resumes.
 
 All decisions are made while holding the registry's write lock, so any number of servers, browsers and workers may call `poll`
 at once. Nothing here needs to keep running: a worker polls at its own end, so the queue moves without a browser, and a new
@@ -21,18 +21,21 @@ from typing import Protocol
 
 import psutil
 
-from autobuild_core.errors import ConfigError, RunError
+from autobuild_core.errors import ConfigError, RunError, StudioError
 from autobuild_core.jobs import warm
+from autobuild_core.jobs.kinds import load_kind, noun_of
 from autobuild_core.registry import ROOT
-from autobuild_core.store.run_folder import ENDED_STATES, RunFolder
+from autobuild_core.store import queue, schema
+from autobuild_core.store.run_folder import RunFolder
+from autobuild_core.store.states import ENDED_STATES, STOPPED_STATES, RunState
 from autobuild_core.store.workspace import Workspace
 
 SILENT_SECONDS = 30.0
 CANCEL_SECONDS = 3.0
 BEAT_SECONDS = 2.0
 START_TOLERANCE = 5.0  # s; the start of a process is derived from the clock, which may be set meanwhile
-SILENT = f"The training was not heard of for {SILENT_SECONDS:.0f} s; its last state is kept."
-GONE = "The training's process ended without a word (killed, out of memory, or the machine restarted); its last state is kept."
+SILENT = f"The {{}} was not heard of for {SILENT_SECONDS:.0f} s; its last state is kept."
+GONE = "The {}'s process ended without a word (killed, out of memory, or the machine restarted); its last state is kept."
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _children_lock = threading.Lock()
@@ -42,13 +45,16 @@ class Executor(Protocol):
     """Who runs queued runs. Implementations are light objects; all that lasts is in the workspace."""
 
     def submit(self, run_id: str) -> None:
-        """Puts a run that was made with `Workspace.add_run` at the end of the queue."""
+        """Puts a run that was made with `kinds.add` or `Workspace.add_run` at the end of the queue."""
 
     def poll(self) -> int:
         """Notices what ended, starts what may start; returns how many runs are queued or running."""
 
     def cancel(self, run_id: str) -> None:
         """Asks a run to end; returns at once."""
+
+    def resume(self, run_id: str) -> None:
+        """Puts a run that was stopped at the end of the queue again, to go on from what it wrote."""
 
 
 def process_started(pid: int) -> float | None:
@@ -107,9 +113,9 @@ class SubprocessExecutor:
         """
         self.workspace.run_name(run_id)
         with self.workspace.connect(write=True) as connection:
-            query = "UPDATE runs SET submitted = ? WHERE id = ? AND state = 'queued' AND submitted IS NULL"
-            if connection.execute(query, (time.time(), run_id)).rowcount != 1:
-                raise RunError(f"run {run_id[:8]}: got a second request to train it, expected one; make a new run.")
+            query = "UPDATE runs SET submitted = ? WHERE id = ? AND state = ? AND submitted IS NULL"
+            if connection.execute(query, (time.time(), run_id, RunState.QUEUED)).rowcount != 1:
+                raise RunError(f"run {run_id[:8]}: got a second request to start it, expected one; make a new run.")
         self.poll()
 
     def poll(self) -> int:
@@ -141,13 +147,34 @@ class SubprocessExecutor:
         with self.workspace.connect(write=True) as connection:
             entry = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
             state = entry["state"] if entry else "deleted"
-            if state == "queued":
-                self._set(connection, run_id, "cancelled")
-            elif state == "running":
+            if state == RunState.QUEUED:
+                self._set(connection, run_id, RunState.CANCELLED)
+            elif state == RunState.RUNNING:
                 connection.execute("UPDATE runs SET cancel = coalesce(cancel, ?) WHERE id = ?", (time.time(), run_id))
-            elif state == "lost" and is_alive(entry["pid"], entry["pid_started"]):
+            elif state == RunState.LOST and is_alive(entry["pid"], entry["pid_started"]):
                 kill_group(entry["pid"])
-                self._set(connection, run_id, "cancelled")
+                self._set(connection, run_id, RunState.CANCELLED)
+        self.poll()
+
+    def resume(self, run_id: str) -> None:
+        """Puts a run that failed, was cancelled or lost at the end of the queue again, to go on from what it wrote.
+
+        Raises:
+            RunError: there is no such run, its kind of job does not resume, or it was not stopped.
+        """
+        self.workspace.run_name(run_id)
+        with self.workspace.connect(write=True) as connection:
+            entry = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+            what = f"run {run_id[:8]}: got a request to resume it"
+            if entry is None or entry["state"] not in STOPPED_STATES:
+                raise RunError(f"{what}, expected one that failed, was cancelled or lost.")
+            if not load_kind(entry["kind"]).resumes:
+                raise RunError(f"{what}, but a {noun_of(entry['kind'])} cannot go on where it stopped; repeat it.")
+            if entry["state"] == RunState.LOST and is_alive(entry["pid"], entry["pid_started"]):
+                raise RunError(f"{what} while its old process lives, expected that to be gone; cancel it first.")
+            update = "UPDATE runs SET submitted = ?, pid = NULL, pid_started = NULL, cancel = NULL WHERE id = ?"
+            connection.execute(update, (time.time(), run_id))
+            self._set(connection, run_id, RunState.QUEUED)
         self.poll()
 
     def command(self, folder: RunFolder) -> list[str]:
@@ -163,30 +190,29 @@ class SubprocessExecutor:
         """Settles a run that the registry holds for running: gone, silent, or cancelled and still there."""
         run_id, now = entry["id"], time.time()
         if not is_alive(entry["pid"], entry["pid_started"]):
-            written = self._written_state(run_id)
-            if written in ENDED_STATES:
-                connection.execute("UPDATE runs SET state = ? WHERE id = ?", (written, run_id))
-            elif entry["cancel"] is not None:
-                self._set(connection, run_id, "cancelled")
+            if self._ended_in_its_folder(connection, entry):
+                return
+            if entry["cancel"] is not None:
+                self._set(connection, run_id, RunState.CANCELLED)
             else:
-                self._set(connection, run_id, "lost", GONE)
+                self._set(connection, run_id, RunState.LOST, GONE.format(noun_of(entry["kind"])))
         elif entry["cancel"] is not None and now - entry["cancel"] > CANCEL_SECONDS:
             kill_group(entry["pid"])
-            self._set(connection, run_id, "cancelled")
+            self._set(connection, run_id, RunState.CANCELLED)
         elif now - entry["heartbeat"] > SILENT_SECONDS:
-            self._set(connection, run_id, "lost", SILENT)
+            self._set(connection, run_id, RunState.LOST, SILENT.format(noun_of(entry["kind"])))
 
     def _start_queued(self, connection: sqlite3.Connection) -> None:
         """Starts queued runs, first come first served, up to the limit."""
         running = connection.execute("SELECT count(*) FROM runs WHERE state = 'running'").fetchone()[0]
-        query = "SELECT id FROM runs WHERE state = 'queued' AND submitted IS NOT NULL ORDER BY submitted, rowid LIMIT ?"
-        for (run_id,) in connection.execute(query, (max(0, self.max_running - running),)).fetchall():
+        query = "SELECT id, kind FROM runs WHERE state = 'queued' AND submitted IS NOT NULL ORDER BY submitted, rowid LIMIT ?"
+        for run_id, kind in connection.execute(query, (max(0, self.max_running - running),)).fetchall():
             try:
                 pid = self._spawn(run_id)
             except (OSError, RunError) as error:
-                self._set(connection, run_id, "failed", f"The training could not be started: {error}")
+                self._set(connection, run_id, RunState.FAILED, f"The {noun_of(kind)} could not be started: {error}")
                 continue
-            update = "UPDATE runs SET state = 'running', pid = ?, pid_started = ?, heartbeat = ? WHERE id = ?"
+            update = "UPDATE runs SET state = 'running', pid = ?, pid_started = ?, heartbeat = ?, share = NULL WHERE id = ?"
             connection.execute(update, (pid, process_started(pid), time.time(), run_id))
 
     def _spawn(self, run_id: str) -> int:
@@ -196,7 +222,7 @@ class SubprocessExecutor:
             RunError: the run's folder is damaged.
         """
         folder = self.workspace.run(run_id)
-        threads, log_path = max(1, min(folder.config.threads, self.threads)), folder.path / "log.txt"
+        threads, log_path = min(folder.job.threads, self.threads), folder.path / "log.txt"
         if self.use_warm and (pid := warm.spawn(self.workspace.path, threads, self.arguments(folder), log_path)):
             return pid
         search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -210,20 +236,26 @@ class SubprocessExecutor:
             _children[child.pid] = child
         return child.pid
 
-    def _written_state(self, run_id: str) -> str:
-        """The state that the worker wrote last, "" when nothing can be read."""
+    def _ended_in_its_folder(self, connection: sqlite3.Connection, entry: sqlite3.Row) -> bool:
+        """A worker died after its last word to the folder: the folder is believed, and lists show what it says."""
         try:
-            return str(self.workspace.run(run_id).state["state"])
+            folder = self.workspace.run(entry["id"])
+            record = folder.state
+            if record["state"] not in ENDED_STATES:
+                return False
         except RunError:
-            return ""
+            return False
+        schema.set_state(connection, entry["id"], record)
+        try:
+            kind = load_kind(entry["kind"])
+            queue.set_row(self.workspace, connection, entry["id"], kind.row(folder, kind.settings_of(folder)))
+        except StudioError:
+            pass  # the row of before does
+        return True
 
-    def _set(self, connection: sqlite3.Connection, run_id: str, state: str, error: str = "") -> None:
-        """Ends a run in the registry and in its folder."""
-        connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
-        try:
-            self.workspace.run(run_id).set_state(state, error)
-        except RunError:
-            return  # its folder was deleted by hand: the registry alone knows it
+    def _set(self, connection: sqlite3.Connection, run_id: str, state: RunState, error: str = "") -> None:
+        """Moves a run in the registry and in its folder."""
+        queue.move(self.workspace, connection, run_id, state, error)
 
 
 def reap() -> None:

@@ -19,13 +19,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from autobuild_core import registry
 from autobuild_core.jobs import warm, worker
+from autobuild_core.jobs.kinds import FOLDER, load_kind
 from autobuild_core.jobs.memory import wait_briefly
 
 IDLE_SECONDS = 1800.0
 LOOK_SECONDS = 5.0
-PRELOADED = ("autobuild_core.jobs.kinds.train", "autobuild_core.predictor.training")
 Main = Callable[[list[str]], int]
+
+
+def preloaded_by_kinds() -> list[str]:
+    """Modules that the kinds of jobs want to be loaded; a kind that is faulty says so when it is asked for."""
+    found: list[str] = []
+    for name in registry.names(FOLDER):
+        try:
+            found += load_kind(name).preloaded
+        except Exception as error:
+            print(f"kind of job {name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    return found
 
 
 class Supervisor:
@@ -35,7 +47,7 @@ class Supervisor:
         workspace: its folder.
         threads: that every worker may use.
         main: what a worker runs with its arguments.
-        preloaded: modules that workers will need.
+        preloaded: modules that workers will need; None = those that the kinds of jobs name.
         idle_seconds: ends after so long without a word.
     """
 
@@ -44,7 +56,7 @@ class Supervisor:
         workspace: Path,
         threads: int,
         main: Main = worker.main,
-        preloaded: Sequence[str] = PRELOADED,
+        preloaded: Sequence[str] | None = None,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.workspace, self.threads, self.main = workspace, threads, main
@@ -59,7 +71,7 @@ class Supervisor:
         except BlockingIOError:
             return 1
         wait_briefly()
-        for name in self.preloaded:
+        for name in preloaded_by_kinds() if self.preloaded is None else self.preloaded:
             importlib.import_module(name)
         gc.freeze()  # what is loaded stays shared with the workers
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers are no zombies

@@ -40,6 +40,7 @@ from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
 from autobuild_core.store.pins import Pin, Pins
 from autobuild_core.store.run_folder import RunFolder
+from autobuild_core.trust.findings import TrustReport
 from autobuild_core.version import VERSION
 
 KIND, SCHEMA = "autobuild-review", 1
@@ -104,7 +105,7 @@ def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
         "space": table.spec.title,
         "num_rows": len(table),
         "num_duplicates": table.num_duplicates,
-        "num_rejected": len(table.rejected),
+        "num_rejected": table.num_rejected,
         "num_positions": table.spec.num_positions,
         "metrics": list(table.metrics.columns),
         "columns": as_columns(mapping.columns_table(table.columns)),
@@ -150,9 +151,9 @@ def _tables(folder: RunFolder, run: FinishedRun) -> dict[str, Any]:
     found["heat"] = rankings.heat_table(modules, run.table.spec, Lens.SCORE, total, run.unit)
     step = -(-len(run.predictions) // MOST_POINTS)
     found["predictions"] = run.predictions.iloc[::step][["row", "source_row", "target", "predicted", "low", "high"]]
-    if "trust" in quality:
-        found |= {"held_out": trust.srcc_table(quality["trust"]), "units": trust.evidence_table(quality["trust"])}
-        found["contenders"] = trust.contenders_table(folder.read_frame("trust_best.parquet"), quality["trust"])
+    if (report := TrustReport.of(quality)) is not None:
+        found |= {"held_out": trust.srcc_table(report), "units": trust.evidence_table(report)}
+        found["contenders"] = trust.contenders_table(folder.read_frame("trust_best.parquet"), report)
         found["calibration"] = folder.read_frame("trust_calibration.parquet")
         found["next"] = _next(folder, run)
     return {name: as_columns(frame) for name, frame in found.items()}

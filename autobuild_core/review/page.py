@@ -21,10 +21,12 @@ from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures import drawing, rankings, review, trust
 from autobuild_core.figures.colours import Scale
 from autobuild_core.figures.quality import hop_srcc_figure, predictions_figure
+from autobuild_core.figures.template import as_written
 from autobuild_core.review.bundle import Bundle, as_frame
 from autobuild_core.review.words import EXAMPLES, effects_table, overturn_table, overturn_words
 from autobuild_core.targets.vocabulary import Label
 from autobuild_core.trust.claim import ClaimRecord
+from autobuild_core.trust.findings import TrustReport
 
 HERE = Path(__file__).resolve().parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
@@ -91,7 +93,7 @@ def _put(figures: Figures, name: str, light: go.Figure, dark: go.Figure | None, 
         figure = go.Figure(figure).update_layout(font_color=INK[theme], font_family="system-ui, sans-serif")
         figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8b92a0", "activecolor": INK[theme]})
         figure.update_xaxes(gridcolor=GRID[theme], linecolor=GRID[theme]).update_yaxes(gridcolor=GRID[theme])
-        raw = json.loads(figure.to_json())
+        raw = as_written(json.loads(figure.to_json()))
         figures[name][theme] = {"data": raw["data"], "layout": raw["layout"]}
     height = int(light.layout.height or 300)
     return f'<div class="figure" data-figure="{name}" role="img" aria-label="{escape(alt)}" style="height:{height}px"></div>'
@@ -266,7 +268,7 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
     bars = hop_srcc_figure(as_frame(found["hop_srcc"]))
     boxes.append(box("How well each hop orders", "hop_srcc", bars, "Held-out rank correlation by hop"))
     words = ""
-    if report := quality.get("trust"):
+    if report := TrustReport.of(quality):
         held = trust.srcc_figure(as_frame(found["held_out"]).astype({"ceiling": float}))
         boxes.append(box("Order of unseen networks", "held_out", held, "Rank correlation beside the baselines"))
         bins = trust.calibration_figure(as_frame(found["calibration"]), target)
@@ -278,7 +280,7 @@ def _trust(bundle: Bundle, figures: Figures) -> str:
         said += (f"Label noise: {trust.noise_sentence(report, unit)}", f"Permuted labels: {trust.permutation_sentence(report)}")
         if bundle.get("context", {}).get("chosen"):
             said.insert(0, "All in this section is of the average over contexts, which the training judged.")
-        words = "".join(f"<p>{escape(text.replace('`', ''))}</p>" for text in said)
+        words = "".join(f"<p>{escape(text)}</p>" for text in said)
         units = f"<h4>The best module of each unit {_csv('units')}</h4>{_html_table(as_frame(found['units']))}"
         boxes.append(f'<div class="whole">{units}</div>')
     return f'<h2>Should I trust this?</h2>{words}<div class="two">{"".join(boxes)}</div>'

@@ -112,7 +112,7 @@ class AutoBuildScorer(Scorer):
             lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
             scores[:, lines] = predictor.scaling.to_scores(measured.values[known])
             self._targets[:, lines] = measured.values[known]
-            noise = label_noise(table, predictor.target, predictor.scaling)["noise_sd"]
+            noise = label_noise(table, predictor.target, predictor.scaling).noise_sd
             self._label_variance[lines] = (noise or 0.0) ** 2 / measured.counts[known] * np.bincount(known)[known]
         self._thresholds = self._good_thresholds(scores)
         self._good = self._good_of(scores)

@@ -1,37 +1,91 @@
-"""A run folder: all that one training reads and writes, in files that any tool can open.
+"""A run folder: all that one job reads and writes, in files that any tool can open.
 
-From the start: config.json (settings, versions, schema version), table.parquet + table.json (a copy of the data), state.json,
-progress.jsonl, log.txt. What the pipeline adds (quality.json, modules.parquet, model.safetensors, ...) is its own matter. A run
-folder needs no workspace: the command line writes one wherever it is told to.
+From the start: config.json (kind of job, settings, versions, schema version), table.parquet + table.json (a copy of the data,
+where the job has any), state.json, progress.jsonl, log.txt; in a workspace entry.json too, its line of the registry. What a
+kind of job adds (of a training quality.json, modules.parquet, model.safetensors, ...) is its own matter. A run folder needs no
+workspace: the command line writes one wherever it is told to.
 """
 
 import json
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NotRequired, Self, TypedDict
 
 import pandas as pd
 
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.store import tables
+from autobuild_core.store.states import ENDED_STATES, RunState
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label
 
-ACTIVE_STATES = ("queued", "running")
-ENDED_STATES = ("finished", "failed", "cancelled", "lost")
-STATES = ACTIVE_STATES + ENDED_STATES
 MIN_NETWORKS = 10  # distinct ones with a target; of fewer nothing is learned
 RECORDED_VERSIONS = ("torch", "numpy", "pandas", "scipy")
+TRAIN = "train"  # the kind of every run of before there were kinds
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class JobSettings:
+    """Settings that every kind of job has; a kind derives its own from them.
+
+    Args:
+        id: 32 hex digits, or "" outside a workspace.
+        name: what a reader sees.
+        threads: threads that the job may use.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    id: str = ""
+    name: str = ""
+    threads: int = field(default=2, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ConfigError(f"threads: got {self.threads}, expected at least 1.")
+
+
+class StateRecord(TypedDict):
+    """state.json: times in seconds since 1970; pid and pid_started of the worker while it runs in a workspace."""
+
+    state: str
+    error: str
+    started: float | None
+    ended: float | None
+    pid: NotRequired[int]
+    pid_started: NotRequired[float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What config.json asks for: the kind of job, and its settings as JSON has them.
+
+    Args:
+        kind: name of a file in jobs/kinds.
+        settings: fields of the kind's settings.
+        created: seconds since 1970.
+    """
+
+    kind: str
+    settings: dict[str, Any]
+    created: float
+
+    @property
+    def threads(self) -> int:
+        """Threads that the job may use."""
+        wished = self.settings.get("threads")
+        return wished if isinstance(wished, int) and wished > 0 else 1
+
+
+@dataclass(frozen=True)
+class RunConfig(JobSettings):
     """What a training is asked to do.
 
     Args:
@@ -51,17 +105,14 @@ class RunConfig:
         drop_stopped: stopped trials are left out, not learned as worse than their bound.
     """
 
-    id: str
-    name: str
-    data_name: str
-    data_hash: str
-    target: str
+    data_name: str = ""
+    data_hash: str = ""
+    target: str = ""
     minimize: bool = False
     seed: int = 0
     num_members: int | None = None
     num_steps: int | None = None
     max_length: int | None = None
-    threads: int = 2
     target_name: str = ""
     target_unit: str = ""
     drop_stopped: bool = False
@@ -120,72 +171,138 @@ class RunFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
 
-    def create(self, config: RunConfig, table: ArchTable) -> Self:
+    def create(self, settings: JobSettings, table: ArchTable | None, kind: str = TRAIN) -> Self:
         """Makes the folder with its settings and a copy of the data, in state "queued".
+
+        Args:
+            settings: those of the kind of job.
+            table: the data; None for a job without any.
+            kind: of the job.
 
         Raises:
             RunError: the folder holds a run already.
         """
         if (self.path / "config.json").exists():
             raise RunError(f"{self.path}: got a folder that holds a run already, expected a new one.")
-        tables.save_table(table, self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        if table is not None:
+            tables.save_table(table, self.path)
         about = {
             "schema_version": tables.SCHEMA_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": run_versions(),
-            "config": asdict(config),
+            "kind": kind,
+            "config": asdict(settings),
         }
-        self.set_state("queued")
+        self.set_state(RunState.QUEUED)
         self.write_json("config.json", about)
         return self
 
     @property
     def about(self) -> dict[str, Any]:
-        """config.json: "schema_version", "created", "versions" and "config".
+        """config.json: "schema_version", "created", "versions", "kind" (of runs of before: none) and "config".
 
         Raises:
             RunError: there is no run, or another version wrote it.
         """
         if not (self.path / "config.json").is_file():
             raise RunError(f"{self.path}: got no config.json, expected the folder of a run.")
-        about: dict[str, Any] = self.read_json("config.json")
+        about = self._object("config.json")
         version = about.get("schema_version")
         if version != tables.SCHEMA_VERSION:
             raise RunError(f"{self.path}: got schema version {version}, expected {tables.SCHEMA_VERSION}; train the run anew.")
         return about
 
     @property
-    def config(self) -> RunConfig:
-        """The settings.
+    def job(self) -> Job:
+        """The kind of job and its settings.
 
         Raises:
             RunError: there is no run, another version wrote it, or config.json is damaged.
         """
+        about = self.about
         try:
-            return RunConfig(**self.about["config"])
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{self.path}/config.json: got damaged settings ({error}), expected those of a run.") from error
+            created = datetime.fromisoformat(about["created"]).timestamp()
+            return Job(str(about.get("kind", TRAIN)), dict(about["config"]), created)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("config.json", error) from error
 
     @property
-    def state(self) -> dict[str, Any]:
-        """{"state", "error"} and, as seconds since 1970 or None, "started" and "ended".
+    def config(self) -> RunConfig:
+        """The settings of a training.
 
         Raises:
-            RunError: there is no run.
+            RunError: there is no run, another version wrote it, it is another kind of job, or config.json is damaged.
         """
-        state: dict[str, Any] = self.read_json("state.json")
-        return state
+        job = self.job
+        if job.kind != TRAIN:
+            raise RunError(f"{self.path}: got a job of the kind '{job.kind}', expected a training.")
+        try:
+            return RunConfig(**job.settings)
+        except TypeError as error:
+            raise self._damaged("config.json", error) from error
 
-    def set_state(self, state: str, error: str = "") -> None:
-        """Moves to a state of STATES; `error` is the one clear sentence that a reader sees."""
-        assert state in STATES, state
-        old = self.state if (self.path / "state.json").exists() else {}
-        started, ended, now = old.get("started"), old.get("ended"), time.time()
-        if state == "running":
-            started, ended = (started if old.get("state") == "lost" else now), None
+    @property
+    def state(self) -> StateRecord:
+        """The state, its error, and when the run started and ended.
+
+        Raises:
+            RunError: there is no run, or state.json is damaged.
+        """
+        state = self._object("state.json")
+        if str(state.get("state")) not in set(RunState):
+            raise self._damaged("state.json", f"state {state.get('state')!r}")
+        whole: StateRecord = {"state": "", "error": "", "started": None, "ended": None}
+        whole.update(state)  # type: ignore[typeddict-item]
+        return whole
+
+    def set_state(self, state: str, error: str = "", worker: tuple[int, float] | None = None) -> StateRecord:
+        """Moves to a state of RunState.
+
+        Args:
+            state: the new one.
+            error: the one clear sentence that a reader sees.
+            worker: (pid, when it started) of who runs it now, so that a registry can be made anew under a running job.
+
+        Returns:
+            What was written.
+        """
+        assert state in set(RunState), state
+        old, now = self._old_state(), time.time()
+        started, ended = old.get("started"), old.get("ended")
+        if state == RunState.RUNNING:
+            started, ended = (started if old.get("state") == RunState.LOST else now), None
+        elif state == RunState.QUEUED:
+            started, ended = None, None
         elif state in ENDED_STATES:
             ended = now
-        self.write_json("state.json", {"state": state, "error": error, "started": started, "ended": ended})
+        new: StateRecord = {"state": str(state), "error": error, "started": started, "ended": ended}
+        if worker is not None:
+            new["pid"], new["pid_started"] = worker
+        self.write_json("state.json", new)
+        return new
+
+    def _old_state(self) -> dict[str, Any]:
+        """state.json as it is, {} where it is missing or damaged: a new state mends it."""
+        try:
+            return dict(self.state)
+        except RunError:
+            return {}
+
+    def _object(self, name: str) -> dict[str, Any]:
+        """A JSON file that holds an object.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        value = self.read_json(name)
+        if not isinstance(value, dict):
+            raise self._damaged(name, f"a {type(value).__name__}")
+        return value
+
+    def _damaged(self, name: str, found: object) -> RunError:
+        """The error of a file that is not what was written."""
+        return RunError(f"{self.path / name}: got a damaged file ({found}), expected that of a run; delete the run.")
 
     def append_progress(self, record: dict[str, Any]) -> None:
         """Adds one line to progress.jsonl."""

@@ -2,7 +2,8 @@
 
 A saved table is a folder: table.parquet holds what has a value a row (codes "c0", "c1", ..., "network", "source_row", each metric
 as "m:<name>", each context as "x:<name>", "censored" where trials were stopped), table.json the space, how columns were read,
-what was refused, and the content hash. Parquet and JSON only, never pickle.
+how many rows were refused, and the content hash, refused.parquet the refused rows with their reasons. Parquet and JSON only,
+never pickle.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ from autobuild_core.architectures.records import ArchTable, ColumnRole, Rejectio
 from autobuild_core.errors import DataError
 
 SCHEMA_VERSION = 1
+MOST_REFUSED = 10_000  # refused rows kept with their reasons; beyond, only their number is
 
 
 @contextmanager
@@ -126,7 +128,7 @@ def save_table(table: ArchTable, folder: Path) -> None:
         "metrics": list(table.metrics.columns),
         "format": table.format,
         "num_read": table.num_read,
-        "rejected": [asdict(r) for r in table.rejected],
+        "num_rejected": table.num_rejected,
         "notes": list(table.notes),
         "contexts": table.context_kinds,
         "num_censored": table.num_censored,
@@ -135,11 +137,22 @@ def save_table(table: ArchTable, folder: Path) -> None:
         "declared": table.declared,
         "hash": content_hash(table),
     }
+    kept = table.rejected[:MOST_REFUSED]
+    write_frame(folder / "refused.parquet", pd.DataFrame([(r.row, r.reason) for r in kept], columns=["row", "reason"]))
     write_json(folder / "table.json", about)
 
 
+def _refused(folder: Path, facts: dict[str, Any]) -> tuple[tuple[Rejection, ...], int]:
+    """(the refused rows that are kept, how many more there were); tables of before have all of them in table.json."""
+    if "rejected" in facts:
+        return tuple(Rejection(r["row"], r["reason"]) for r in facts["rejected"]), 0
+    frame = read_frame(folder / "refused.parquet")
+    kept = tuple(Rejection(row, reason) for row, reason in zip(frame["row"].tolist(), frame["reason"].tolist(), strict=True))
+    return kept, facts["num_rejected"] - len(kept)
+
+
 def table_facts(folder: Path) -> dict[str, Any]:
-    """table.json of a saved table: the space, the report and the content hash, without its rows.
+    """The content of table.json: the space, the report and the content hash, without the rows.
 
     Raises:
         DataError: the file is missing, damaged, or of another schema version.
@@ -149,6 +162,8 @@ def table_facts(folder: Path) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: got no readable file ({type(error).__name__}), expected a saved table.") from error
+    if not isinstance(facts, dict):
+        raise DataError(f"{path}: got a {type(facts).__name__}, expected a saved table; delete it and upload the file again.")
     version = facts.get("schema_version")
     if version != SCHEMA_VERSION:
         raise DataError(f"{path}: got schema version {version}, expected {SCHEMA_VERSION}.")
@@ -161,25 +176,44 @@ def load_table(folder: Path) -> ArchTable:
     Raises:
         DataError: a file is missing, damaged, or of another schema version.
     """
-    facts = table_facts(folder)
-    spec = SpaceSpec.from_json(json.dumps(facts["spec"]))
-    path = folder / "table.parquet"
+    facts, path = table_facts(folder), folder / "table.parquet"
     try:
-        arrow = pq.read_table(path, memory_map=True)
-        columns = {name: arrow.column(name).to_numpy() for name in arrow.column_names}
-        codes = np.empty((arrow.num_rows, spec.num_positions), np.int16)
-        for position in range(spec.num_positions):
-            codes[:, position] = columns[f"c{position}"]
-        metrics = pd.DataFrame({name: columns[f"m:{name}"] for name in facts["metrics"]}, index=range(arrow.num_rows))
-        contexts = pd.DataFrame({name: _context(columns[f"x:{name}"]) for name in facts.get("contexts", {})}, index=metrics.index)
-        networks, source_rows = columns["network"].astype(np.uint64), columns["source_row"].astype(np.int64)
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise DataError(f"{path}: got a damaged or missing file ({error}), expected a saved table.") from error
-    rejected = tuple(Rejection(r["row"], r["reason"]) for r in facts["rejected"])
-    roles = tuple(column_role(raw) for raw in facts.get("columns", ()))
-    censored, warnings = columns.get("censored", np.zeros(0)), tuple(facts.get("warnings", ()))
-    read = (spec, codes, networks, metrics, source_rows, facts["format"], facts["num_read"], rejected, tuple(facts["notes"]))
-    return ArchTable(*read, contexts, facts.get("contexts", {}), censored, roles, warnings, facts.get("declared", False))
+        return _table(folder, facts)
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise DataError(f"{path}: got a damaged or missing file ({said}), expected a saved table.") from error
+
+
+def _table(folder: Path, facts: dict[str, Any]) -> ArchTable:
+    """The table of a folder whose table.json is read; raises whatever a damaged file causes."""
+    spec = SpaceSpec.from_json(json.dumps(facts["spec"]))
+    arrow = pq.read_table(folder / "table.parquet", memory_map=True)
+    columns = {name: arrow.column(name).to_numpy() for name in arrow.column_names}
+    codes = np.empty((arrow.num_rows, spec.num_positions), np.int16)
+    for position in range(spec.num_positions):
+        codes[:, position] = columns[f"c{position}"]
+    metrics = pd.DataFrame({name: columns[f"m:{name}"] for name in facts["metrics"]}, index=range(arrow.num_rows))
+    kinds = facts.get("contexts", {})
+    contexts = pd.DataFrame({name: _context(columns[f"x:{name}"]) for name in kinds}, index=metrics.index)
+    rejected, more = _refused(folder, facts)
+    return ArchTable(
+        spec,
+        codes,
+        columns["network"].astype(np.uint64),
+        metrics,
+        columns["source_row"].astype(np.int64),
+        facts["format"],
+        facts["num_read"],
+        rejected,
+        tuple(facts["notes"]),
+        contexts,
+        kinds,
+        columns.get("censored", np.zeros(0)),
+        tuple(column_role(raw) for raw in facts.get("columns", ())),
+        tuple(facts.get("warnings", ())),
+        facts.get("declared", False),
+        more,
+    )
 
 
 def column_role(raw: dict[str, Any]) -> ColumnRole:

@@ -1,10 +1,10 @@
-"""The workspace: data sets, runs and uploads in folders, and an SQLite registry of what they are called and how they stand.
+"""The workspace: data sets, runs and uploads in folders, and an SQLite registry that every list is read from.
 
     datasets/<id>/   a saved table (tables.py)
     runs/<id>/       a run folder (run_folder.py)
     uploads/<id>/    a file whose columns are being looked at, and mapping.json: what was said of them so far
     mappings/<key>.json  what was said of the columns of files with one header (mapping.header_key)
-    registry.sqlite  names, states and the job queue; WAL, a busy timeout, a short connection a call
+    registry.sqlite  what lists show of data sets and runs, and the job queue (schema.py)
 
 Ids are 128 random bits in hex: knowing one is the right to open it. The run that ships in sample_data/run is offered too, as a
 read-only run of id "sample".
@@ -17,26 +17,27 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.errors import ConfigError, DataError, RunError, StudioError
+from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.registry import ROOT
-from autobuild_core.store import tables
-from autobuild_core.store.run_folder import ACTIVE_STATES, ENDED_STATES, STATES, RunConfig, RunFolder
+from autobuild_core.store import listing, schema, tables
+from autobuild_core.store.entries import DatasetEntry, RunEntry, RunRow, folder_bytes, write_entry
+from autobuild_core.store.run_folder import TRAIN, JobSettings, RunConfig, RunFolder, StateRecord
+from autobuild_core.store.states import ACTIVE_STATES, RunState
 from autobuild_core.store.tables import SCHEMA_VERSION, content_hash, load_table, save_table
 
 __all__ = [
-    "ACTIVE_STATES",
-    "ENDED_STATES",
     "SAMPLE_ID",
     "SCHEMA_VERSION",
-    "STATES",
     "RunConfig",
     "RunFolder",
     "Workspace",
@@ -50,38 +51,12 @@ SAMPLE_ID = "sample"
 SAMPLE_RUN = ROOT / "sample_data" / "run"
 DEFAULT_CAP_GB = 5.0
 LONGEST_NAME = 120
-BUSY_SECONDS = 20.0
 UPLOAD_SECONDS = 86_400.0
 LONGEST_FILE_NAME = 200  # bytes
-TEXTS = ("id", "name", "state", "data_name", "data_hash", "target", "target_name", "target_unit", "verdict", "phase", "error")
-TIMES = ("created", "started", "finished")
-NUMBERS = ("seed", "threads", "seconds", "srcc", "kendall", "mae", "step", "num_steps", "loss", "seconds_left")
-FLAGS = ("minimize", "read_only")
-RUN_COLUMNS = TEXTS + TIMES + NUMBERS + FLAGS
-DATASET_COLUMNS = ("id", "name", "format", "space", "num_rows", "num_metrics", "num_rejected", "hash", "created", "size_mb")
-TABLES = """
-CREATE TABLE IF NOT EXISTS datasets (id TEXT PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, created REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS runs (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL,
-    submitted REAL, pid INTEGER, pid_started REAL, heartbeat REAL, cancel REAL
-);
-"""
 
 
 def _new_id() -> str:
     return secrets.token_hex(16)
-
-
-def _folder_bytes(folder: Path) -> int:
-    """Size of the files below a folder; what vanishes meanwhile counts nothing."""
-    total = 0
-    for root, _, files in os.walk(folder):
-        for name in files:
-            try:
-                total += os.stat(os.path.join(root, name)).st_size
-            except OSError:
-                continue
-    return total
 
 
 def _clean_name(name: str, what: str) -> str:
@@ -102,9 +77,11 @@ def _file_name(name: str) -> str:
     return safe.encode()[-LONGEST_FILE_NAME:].decode(errors="ignore") or "file"
 
 
-def _moment(seconds: Any) -> Any:
-    """Seconds since 1970 as a UTC timestamp, None as NaT."""
-    return pd.NaT if seconds is None else pd.Timestamp(seconds, unit="s", tz="UTC").floor("s")
+@lru_cache(maxsize=4)
+def _sample_line(folder: Path, changed: int) -> tuple[RunEntry, StateRecord]:
+    """The line of the run that ships, read again when it changed."""
+    entry, state = RunEntry.of_folder(RunFolder(folder))
+    return replace(entry, id=SAMPLE_ID), state
 
 
 class Workspace:
@@ -118,30 +95,47 @@ class Workspace:
     def __init__(self, path: Path | str, cap_gb: float | None = None) -> None:
         self.path = Path(path).resolve()
         self.cap_gb = _cap_setting() if cap_gb is None else cap_gb
-        for name in (*KINDS, "mappings"):
-            (self.path / name).mkdir(parents=True, exist_ok=True)
-        with self.connect() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA_VERSION):
-                raise RunError(f"workspace {self.path}: got version {version}, expected {SCHEMA_VERSION}; choose another folder.")
-            if version == 0:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(TABLES + f"PRAGMA user_version = {SCHEMA_VERSION};")
+        try:
+            for name in (*KINDS, "mappings"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"workspace {self.path}: {schema.disk_words(error)}") from error
+        schema.prepare(self.path)
 
     @contextmanager
     def connect(self, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """A short connection; with `write` one transaction that holds the write lock from its start."""
-        connection = sqlite3.connect(self.path / "registry.sqlite", timeout=BUSY_SECONDS, isolation_level=None)
-        connection.row_factory = sqlite3.Row
+        """A short connection; with `write` one transaction that holds the write lock from its start.
+
+        Raises:
+            RunError: the disk does not do, or the registry was damaged and has been made anew (`schema.MadeAnewError`).
+        """
+        connection = schema.open_connection(self.path)
         try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != schema.VERSION:  # deleted or emptied by hand
+                schema.prepare(self.path)
             connection.execute("PRAGMA synchronous = NORMAL")
             if write:
                 connection.execute("BEGIN IMMEDIATE")
             yield connection
             if write:
                 connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if (said := schema.explained(self.path, error)) is None:
+                raise
+            raise said from error
         finally:
             connection.close()  # an open transaction is rolled back
+
+    def _lines(self, table: str) -> list[sqlite3.Row]:
+        """The registry's lines of a table, newest first."""
+        query = f"SELECT * FROM {table} ORDER BY created DESC, rowid DESC"
+        try:
+            with self.connect() as connection:
+                return connection.execute(query).fetchall()
+        except schema.MadeAnewError:
+            with self.connect() as connection:
+                return connection.execute(query).fetchall()
 
     # Data sets
 
@@ -159,41 +153,37 @@ class Workspace:
         with self.connect() as connection:
             known = [str(entry["id"]) for entry in connection.execute(query, (digest, name)).fetchall()]
         for dataset_id in known:
-            if self.dataset(dataset_id).columns == table.columns:
-                return dataset_id
+            with suppress(DataError):  # a damaged one is no reason to refuse a sound one
+                if self.dataset(dataset_id).columns == table.columns:
+                    return dataset_id
         dataset_id = _new_id()
-        with self._new_folder("datasets", dataset_id) as folder:
+
+        def listed(connection: sqlite3.Connection, folder: Path) -> None:
+            entry = DatasetEntry.of_table(dataset_id, name, time.time(), table, folder)
+            schema.put_dataset(connection, folder, entry)
+
+        with self._new_folder("datasets", dataset_id, listed) as folder:
             save_table(table, folder)
-        with self.connect(write=True) as connection:
-            connection.execute("INSERT INTO datasets VALUES (?, ?, ?, ?)", (dataset_id, name, digest, time.time()))
         return dataset_id
 
     def datasets(self) -> pd.DataFrame:
-        """One row a data set, newest first, with DATASET_COLUMNS; `created` in UTC."""
-        with self.connect() as connection:
-            entries = connection.execute("SELECT * FROM datasets ORDER BY created DESC, rowid DESC").fetchall()
-        rows = []
-        for entry in entries:
-            folder = self.path / "datasets" / entry["id"]
-            try:
-                facts = tables.table_facts(folder)
-            except DataError:
-                continue  # deleted this moment, or by hand
-            size_mb = _folder_bytes(folder) / 1e6
-            counts = (facts["num_rows"], len(facts["metrics"]), len(facts["rejected"]))
-            space = facts["spec"]["title"]
-            created = _moment(entry["created"])
-            rows.append((entry["id"], entry["name"], facts["format"], space, *counts, entry["hash"], created, size_mb))
-        return pd.DataFrame(rows, columns=list(DATASET_COLUMNS))
+        """One line a data set, newest first, with DATASET_COLUMNS; `created` in UTC, `error` says why one cannot be read."""
+        return listing.dataset_frame(self._lines("datasets"))
 
     def dataset(self, dataset_id: str) -> ArchTable:
         """The table of a data set.
 
         Raises:
             RunError: there is none of that id.
-            DataError: its files are damaged.
+            DataError: its files are damaged; from then on it is listed so.
         """
-        return load_table(self._folder("datasets", dataset_id))
+        folder = self._folder("datasets", dataset_id)
+        try:
+            return load_table(folder)
+        except DataError as error:
+            with self.connect(write=True) as connection:
+                connection.execute("UPDATE datasets SET error = ? WHERE id = ?", (str(error), dataset_id))
+            raise
 
     def dataset_name(self, dataset_id: str) -> str:
         """What a data set is called.
@@ -235,33 +225,80 @@ class Workspace:
             ConfigError: the name is too long, a setting is unknown, or the disk cap would be passed.
         """
         table, data_name = self.dataset(dataset_id), self.dataset_name(dataset_id)
-        name = _clean_name(name or f"{data_name}: {settings.get('target_name') or target}"[:LONGEST_NAME], "run")
-        run_id, digest = _new_id(), content_hash(table)
+        name = name or f"{data_name}: {settings.get('target_name') or target}"[:LONGEST_NAME]
         try:
-            config = RunConfig(run_id, name, data_name, digest, target, minimize, **settings)
+            config = RunConfig("", name, data_name, content_hash(table), target, minimize, **settings)
         except TypeError as error:
             raise ConfigError(f"settings of a run: got {', '.join(settings)}, expected fields of RunConfig ({error}).") from error
-        with self._new_folder("runs", run_id) as folder:
-            RunFolder(folder).create(config, table)
-        with self.connect(write=True) as connection:
-            query = "INSERT INTO runs (id, name, state, created) VALUES (?, ?, 'queued', ?)"
-            connection.execute(query, (run_id, name, time.time()))
+        return self.add_job(TRAIN, config, RunRow.of_training(config, {}), table)
+
+    def add_job(self, kind: str, settings: JobSettings, row: RunRow, table: ArchTable | None = None) -> str:
+        """Makes the folder of a run of any kind in state "queued"; `executor.Executor.submit` then puts it in the queue.
+
+        Args:
+            kind: name of a file in jobs/kinds.
+            settings: the kind's; the id is given here.
+            row: what lists show of it until it has ended.
+            table: data that the job reads; the run keeps its own copy.
+
+        Returns:
+            The id of the run.
+
+        Raises:
+            ConfigError: the name is empty or too long, or the disk cap would be passed.
+        """
+        run_id, name = _new_id(), _clean_name(settings.name, "run")
+
+        def listed(connection: sqlite3.Connection, folder: Path) -> None:
+            schema.put_run(connection, RunFolder(folder), is_submitted=False)
+
+        with self._new_folder("runs", run_id, listed) as folder:
+            RunFolder(folder).create(replace(settings, id=run_id, name=name), table, kind)
+            write_entry(folder, RunEntry(run_id, kind, name, time.time(), row))
         return run_id
 
     def runs(self) -> pd.DataFrame:
-        """One row a run, newest first, with RUN_COLUMNS: times in UTC, "", NaT and NaN where there is nothing yet."""
-        with self.connect() as connection:
-            entries = connection.execute("SELECT * FROM runs ORDER BY created DESC, rowid DESC").fetchall()
-        rows = []
-        for entry in entries:
-            try:
-                rows.append(_run_row(self.run(entry["id"]), dict(entry)))
-            except RunError as error:
-                if (self.path / "runs" / entry["id"]).exists():
-                    rows.append({"id": entry["id"], "name": entry["name"], "state": "lost", "error": str(error)})
-        if (SAMPLE_RUN / "config.json").exists():
-            rows.append(_run_row(RunFolder(SAMPLE_RUN), {"id": SAMPLE_ID, "read_only": True}))
-        return _run_frame(rows)
+        """One line a run, newest first, with RUN_COLUMNS: times in UTC, "", NaT and NaN where there is nothing yet."""
+        rows = [listing.run_line(line) for line in self._lines("runs")]
+        with suppress(FileNotFoundError):
+            changed = sum((SAMPLE_RUN / name).stat().st_mtime_ns for name in ("config.json", "state.json"))
+            rows.append(listing.sample_line(*_sample_line(SAMPLE_RUN, changed)))
+        return listing.run_frame(rows)
+
+    def read_again(self, run_id: str) -> None:
+        """Takes what lists show of a run from its folder, where somebody else than its worker changed it.
+
+        Raises:
+            RunError: there is none of that id.
+        """
+        folder = RunFolder(self._folder("runs", run_id))
+        with self.connect(write=True) as connection:
+            schema.put_run(connection, folder, self._entry("runs", run_id)["name"])
+
+    def check_run(self, run_id: str) -> str:
+        """Lists a run as damaged where its folder cannot be read, and as it is where it can be read again.
+
+        Returns:
+            Why it is damaged; "" of a sound one, and of one that waits or runs, whose worker says how it ends.
+        """
+        if run_id == SAMPLE_ID:
+            return ""
+        entry, error = self._entry("runs", run_id), ""
+        if entry["state"] in ACTIVE_STATES:
+            return ""
+        try:
+            folder = self.run(run_id)
+            folder.state  # noqa: B018
+            _ = folder.config if entry["kind"] == TRAIN else folder.job
+        except RunError as damage:
+            error = str(damage)
+        if error != (entry["error"] if entry["state"] == RunState.DAMAGED else ""):
+            with self.connect(write=True) as connection:
+                query = "UPDATE runs SET state = ?, error = ? WHERE id = ?"
+                connection.execute(query, (RunState.DAMAGED.value, error, run_id))
+                if not error:
+                    schema.put_run(connection, folder, entry["name"])
+        return error
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a run, or of the sample.
@@ -290,8 +327,10 @@ class Workspace:
         """
         self._refuse_sample(run_id)
         self._entry("runs", run_id)
+        name = _clean_name(name, "run")
         with self.connect(write=True) as connection:
-            connection.execute("UPDATE runs SET name = ? WHERE id = ?", (_clean_name(name, "run"), run_id))
+            connection.execute("UPDATE runs SET name = ? WHERE id = ?", (name, run_id))
+            schema.put_run(connection, RunFolder(self._folder("runs", run_id)), name)
 
     def delete_run(self, run_id: str) -> None:
         """Deletes a run that is not running. Its folder leaves its place in one step, then its files go.
@@ -304,7 +343,7 @@ class Workspace:
         with self.connect(write=True) as connection:
             query = "SELECT state FROM runs WHERE id = ?"
             entry = connection.execute(query, (run_id,)).fetchone()
-            if entry and entry["state"] == "running":
+            if entry and entry["state"] == RunState.RUNNING:
                 raise RunError(f"run {run_id[:8]}: got a request to delete it while it is running, expected it cancelled first.")
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
             trash = self._to_trash("runs", run_id)
@@ -331,7 +370,7 @@ class Workspace:
                 if time.time() - folder.stat().st_mtime > UPLOAD_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
         upload_id = _new_id()
-        with self._new_folder("uploads", upload_id) as folder:
+        with self._new_folder("uploads", upload_id, lambda connection, folder: None) as folder:
             (folder / "file").mkdir(parents=True)
             (folder / "file" / _file_name(name)).write_bytes(content)
             tables.write_json(folder / "mapping.json", mapping | {"name": Path(name).name})
@@ -389,21 +428,34 @@ class Workspace:
 
     def size_gb(self) -> float:
         """What data sets, runs and uploads take now, in GB (10^9 bytes)."""
-        return sum(_folder_bytes(self.path / name) for name in KINDS) / 1e9
+        return sum(folder_bytes(self.path / name) for name in KINDS) / 1e9
 
     @contextmanager
-    def _new_folder(self, kind: str, new_id: str) -> Iterator[Path]:
-        """A hidden folder to fill; it takes its place in one step when the block ends well and the disk cap allows it."""
-        hidden = self.path / kind / f".{new_id}.part"
+    def _new_folder(self, kind: str, new_id: str, listed: Callable[[sqlite3.Connection, Path], None]) -> Iterator[Path]:
+        """A hidden folder to fill; it takes its place in one step when the block ends well and the disk cap allows it.
+
+        Args:
+            kind: of KINDS.
+            new_id: its name.
+            listed: writes its line into the registry, in the transaction in which it takes its place.
+
+        Raises:
+            ConfigError: the disk cap would be passed, or the disk is full.
+        """
+        hidden, place = self.path / kind / f".{new_id}.part", self.path / kind / new_id
         try:
             yield hidden
-            used, new = self.size_gb(), _folder_bytes(hidden) / 1e9
+            used, new = self.size_gb(), folder_bytes(hidden) / 1e9
             if used > self.cap_gb:
                 raise ConfigError(
                     f"workspace {self.path}: got {new:.3f} GB on top of {used - new:.3f} GB, expected at most {self.cap_gb:g} GB "
                     "in all; delete runs or data sets, or raise AUTOBUILD_DISK_CAP_GB."
                 )
-            hidden.rename(self.path / kind / new_id)
+            with self.connect(write=True) as connection:
+                hidden.rename(place)
+                listed(connection, place)
+        except OSError as error:
+            raise ConfigError(f"workspace {self.path}: {schema.disk_words(error)}") from error
         finally:
             shutil.rmtree(hidden, ignore_errors=True)
 
@@ -423,13 +475,27 @@ class Workspace:
         Raises:
             RunError: there is none.
         """
-        what = KINDS[kind]
-        if not re.fullmatch(r"[0-9a-f]{32}", some_id):
-            raise RunError(f"{what}: got the id '{some_id[:40]}', expected 32 hex digits.")
-        folder = self.path / kind / some_id
+        folder = self.path / kind / self._checked_id(kind, some_id)
         if not folder.is_dir():
-            raise RunError(f"{what} {some_id[:8]}: got an id that is not in this workspace, expected one that was not deleted.")
+            raise self._unknown(kind, some_id)
         return folder
+
+    @staticmethod
+    def _checked_id(kind: str, some_id: str) -> str:
+        """An id of ours.
+
+        Raises:
+            RunError: it is none.
+        """
+        if not re.fullmatch(r"[0-9a-f]{32}", some_id):
+            raise RunError(f"{KINDS[kind]}: got the id '{some_id[:40]}', expected 32 hex digits.")
+        return some_id
+
+    @staticmethod
+    def _unknown(kind: str, some_id: str) -> RunError:
+        """The error of an id that was deleted, or never was."""
+        what = f"{KINDS[kind]} {some_id[:8]}"
+        return RunError(f"{what}: got an id that is not in this workspace, expected one that was not deleted.")
 
     def _entry(self, kind: str, some_id: str) -> sqlite3.Row:
         """The registry's row of an id.
@@ -437,11 +503,11 @@ class Workspace:
         Raises:
             RunError: there is none.
         """
-        self._folder(kind, some_id)
+        self._checked_id(kind, some_id)
         with self.connect() as connection:
             entry: sqlite3.Row | None = connection.execute(f"SELECT * FROM {kind} WHERE id = ?", (some_id,)).fetchone()
         if entry is None:
-            raise RunError(f"{kind}: got the id {some_id[:8]}, which the registry does not list, expected one it lists.")
+            raise self._unknown(kind, some_id)
         return entry
 
     @staticmethod
@@ -465,41 +531,3 @@ def _cap_setting() -> float:
     if not cap > 0:
         raise ConfigError(f"AUTOBUILD_DISK_CAP_GB: got '{text}', expected a positive number of gigabytes.")
     return cap
-
-
-def _run_row(folder: RunFolder, entry: dict[str, Any]) -> dict[str, Any]:
-    """One row of `Workspace.runs`: what the registry, the folder and its newest progress say.
-
-    Raises:
-        RunError: the folder is missing, damaged, or of another version.
-    """
-    config, state, progress = folder.config, folder.state, folder.last_progress()
-    try:
-        quality = folder.read_json("quality.json")
-    except StudioError:
-        quality = {}
-    started, ended = state.get("started"), state.get("ended")
-    created = pd.Timestamp(folder.about["created"]).timestamp()
-    row: dict[str, Any] = {name: getattr(config, name) for name in ("name", "data_name", "data_hash")}
-    row |= {name: getattr(config, name) for name in ("target", "target_name", "target_unit", "minimize", "seed", "threads")}
-    row |= {name: progress.get(name) for name in ("step", "num_steps", "loss", "phase", "seconds_left")}
-    row |= {name: quality.get(name) for name in ("srcc", "kendall", "mae", "verdict")}
-    row |= {"id": entry["id"], "name": entry.get("name", config.name), "state": state["state"], "error": state["error"]}
-    row |= {"created": _moment(created), "started": _moment(started), "finished": _moment(ended)}
-    row["seconds"] = (ended or time.time()) - started if started else None
-    row["read_only"] = entry.get("read_only", False)
-    return row
-
-
-def _run_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows with the same column types whatever they hold."""
-    frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
-    for name in TEXTS:
-        frame[name] = frame[name].astype(object).where(frame[name].notna(), "").astype("str")
-    for name in TIMES:
-        frame[name] = pd.to_datetime(frame[name], utc=True)
-    for name in NUMBERS:
-        frame[name] = pd.to_numeric(frame[name]).astype("float64")
-    for name in FLAGS:
-        frame[name] = frame[name].eq(True)
-    return frame

@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,26 @@ def repeats_of(metrics: pd.DataFrame, name: str) -> tuple[list[str], int]:
     return [], 1
 
 
-def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values: Array | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class LabelNoise:
+    """The noise of labels, from repeated trainings.
+
+    Args:
+        source: where it is known from, "" where there are no repeats.
+        num: networks with repeats.
+        noise_sd: standard deviation of a label, in target units; None without repeats, as the next two.
+        reliability: share of the labels' variance on the scale of normal scores that is no noise.
+        ceiling: rank correlation that a perfect predictor would reach with such labels.
+    """
+
+    source: str = ""
+    num: int = 0
+    noise_sd: float | None = None
+    reliability: float | None = None
+    ceiling: float | None = None
+
+
+def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values: Array | None = None) -> LabelNoise:
     """What the target's own noise is, from repeated trainings, and the ceiling that it sets on the SRCC of any predictor.
 
     Repeats are columns of the file (several seeds), else rows of the same network, else a column of standard deviations. The
@@ -49,10 +68,6 @@ def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values:
         target: over its metrics.
         scaling: of the targets.
         values: (n,) in the place of the targets where contexts vary, as they would be in one context: then only rows tell.
-
-    Returns:
-        {"source" ("" where there are no repeats), "num" networks with repeats, "noise_sd" (target units), "reliability",
-        "ceiling" (None without repeats)}.
     """
     if values is not None:
         found = _repeated_rows(table, values)
@@ -60,12 +75,12 @@ def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values:
         found = _repeated_columns(table, target) or _repeated_rows(table, target.values(table.metrics))
         found = found or _deviation_column(table, target)
     if found is None:
-        return {"source": "", "num": 0, "noise_sd": None, "reliability": None, "ceiling": None}
+        return LabelNoise()
     source, first, second, averaged, num = found
     raw = float(np.sqrt(np.mean((first - second) ** 2) / 2 / averaged))
     noise = float(np.mean((scaling.to_scores(first) - scaling.to_scores(second)) ** 2) / 2 / averaged)
     reliability = float(np.clip(1 - noise, 0, 1))
-    return {"source": source, "num": num, "noise_sd": raw, "reliability": reliability, "ceiling": srcc_ceiling(reliability)}
+    return LabelNoise(source, num, raw, reliability, srcc_ceiling(reliability))
 
 
 def srcc_ceiling(reliability: float) -> float:

@@ -1,4 +1,4 @@
-"""Writes the report of `trust.py` for a trained run: every scorer's scores, the figures of the panel, what to evaluate next.
+"""Writes the trust report of a trained run: every scorer's scores, the figures of the panel, what to evaluate next.
 
 Files: scorers.parquet, trust_calibration.parquet, trust_best.parquet, trust_positions.parquet, interactions.parquet,
 next.parquet, claims.parquet; and the dictionary that becomes quality.json["trust"].
@@ -6,8 +6,8 @@ next.parquet, claims.parquet; and the dictionary that becomes quality.json["trus
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.noise import label_noise
 from autobuild_core.trust import statistics
+from autobuild_core.trust.findings import Baseline, CostShare, HeldOut, PermutationCheck, ScorerLine, TrustReport, UnitFinding
+from autobuild_core.trust.permutation import layer_spread, permutation_check
 
 Array = NDArray[np.float64]
 MOST_EXACT, MOST_SAMPLED = 20_000, 3_000  # whole-unit modules that every scorer scores: by table look-up, by contexts
@@ -85,43 +87,44 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
     start, predictor, rows = time.monotonic(), trained.predictor, trained.rows
     scorers = applicable_scorers(predictor, rows, trained.fold)
     oriented = predictor.scaling.sign * trained.values
-    srcc = dict(zip(("value", "low", "high"), statistics.grouped_srcc(trained.scores, oriented, rows.networks), strict=True))
     data, positions = statistics.data_shape(rows.codes, predictor.space)
     table = scorer_table(trained, scorers)
     bootstraps = Bootstraps.draw(
         predictor, predictor.space.canonical(rows.codes), predictor.scaling.to_scores(trained.values), rows.networks
     )
     best = best_table(trained, bootstraps)
-    report: dict[str, Any] = {
-        "srcc": srcc,
-        "baselines": _baselines(trained, scorers),
-        "cost": _cost(table, scorers),
-        "noise": label_noise(rows, predictor.target, predictor.scaling, None if predictor.held is None else trained.values),
-        "data": data,
-        "units": unit_lines(trained, best),
-        "scorers": [{"scorer": n, "title": s.title, "explained": s.explained, "why_not": w} for n, (s, w) in scorers.items()],
-        "permutation": None,
-    }
-    folder.write_frame(
-        effect_bootstrap.FILE,
-        effect_bootstrap.holding_table(trained.scorer.population, predictor.spec, bootstraps, trained.modules),
-    )
+    holding = effect_bootstrap.holding_table(trained.scorer.population, predictor.spec, bootstraps, trained.modules)
+    folder.write_frame(effect_bootstrap.FILE, holding)
     folder.write_frame("scorers.parquet", table)
     folder.write_frame("trust_best.parquet", best)
     folder.write_frame("trust_positions.parquet", positions)
     folder.write_frame("trust_calibration.parquet", statistics.calibration_table(trained.predictions))
     folder.write_frame("interactions.parquet", interactions(predictor, trained.modules, predictor.minimize))
     folder.write_frame("next.parquet", next_table(trained))
-    report["seconds"] = time.monotonic() - start
-    if refit is not None:
-        probes = predictor.space.sample(PROBES, np.random.default_rng(1))
-        real = statistics.layer_spread(predictor.member_scores(probes).mean(0).astype(float), probes, len(predictor.spec.tokens))
-        scores = predictor.scaling.to_scores(trained.values)
-        report["permutation"] = statistics.permutation_check(refit, scores, rows.networks, real)
-        report["permutation"]["seconds"] = time.monotonic() - start - report["seconds"]
-    said = statistics.verdict(quality["srcc"], quality["num_networks"], report)
-    report["reasons"] = said.pop("reasons")
-    return {"trust": report} | said
+    report = TrustReport(
+        srcc=HeldOut(*statistics.grouped_srcc(trained.scores, oriented, rows.networks)),
+        baselines=tuple(_baselines(trained, scorers)),
+        cost=_cost(table, scorers),
+        noise=label_noise(rows, predictor.target, predictor.scaling, None if predictor.held is None else trained.values),
+        data=data,
+        units=tuple(unit_findings(trained, best)),
+        scorers=tuple(ScorerLine(n, s.title, s.explained, w) for n, (s, w) in scorers.items()),
+        seconds=time.monotonic() - start,
+    )
+    check = None if refit is None else _permuted(trained, refit)
+    said = statistics.verdict(quality["srcc"], quality["num_networks"], report.baselines, report.noise, report.data, check)
+    report = replace(report, permutation=check, reasons=said.reasons)
+    return {"trust": report.to_json(), "verdict": said.word, "verdict_why": said.why}
+
+
+def _permuted(trained: Trained, refit: Refit) -> PermutationCheck:
+    """The check on permuted labels of a training."""
+    start, predictor = time.monotonic(), trained.predictor
+    probes = predictor.space.sample(PROBES, np.random.default_rng(1))
+    real = layer_spread(predictor.member_scores(probes).mean(0).astype(float), probes, len(predictor.spec.tokens))
+    scores = predictor.scaling.to_scores(trained.values)
+    found = permutation_check(refit, scores, trained.rows.networks, real)
+    return replace(found, seconds=time.monotonic() - start)
 
 
 def applicable_scorers(predictor: Predictor, rows: ArchTable, fold: NDArray[np.int64]) -> dict[str, tuple[Any, str | None]]:
@@ -138,7 +141,7 @@ def applicable_scorers(predictor: Predictor, rows: ArchTable, fold: NDArray[np.i
     return out
 
 
-def _baselines(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -> list[dict[str, Any]]:
+def _baselines(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -> list[Baseline]:
     """Held-out SRCC of the scorers that predict, beside the ensemble's on the same networks and folds."""
     networks, first = np.unique(trained.rows.networks, return_index=True)
     sign = trained.predictor.scaling.sign
@@ -147,7 +150,7 @@ def _baselines(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -> 
         return []
     measured = next(iter(s for s, why_not in scorers.values() if why_not is None)).evaluated.values
     lines = statistics.against_baselines(trained.scores[first], held, sign * measured, networks)
-    return [line | {"title": scorers[line["scorer"]][0].title} for line in lines]
+    return [replace(line, title=scorers[line.scorer][0].title) for line in lines]
 
 
 def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -> pd.DataFrame:
@@ -177,13 +180,13 @@ def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -
     return table
 
 
-def _cost(table: pd.DataFrame, scorers: dict[str, tuple[Any, str | None]]) -> dict[str, Any]:
-    """{"metric", "agreement" (None where not known), "why_not"}: how much of the importance is just size."""
+def _cost(table: pd.DataFrame, scorers: dict[str, tuple[Any, str | None]]) -> CostShare:
+    """How much of the importance is just size."""
     scorer, why_not = scorers["cost"]
     if why_not is not None:
-        return {"metric": "", "agreement": None, "why_not": why_not}
+        return CostShare("", None, why_not)
     ours, theirs = (table[table["scorer"] == name] for name in (DEFAULT_SCORER, "cost"))
-    return {"metric": scorer.metric, "agreement": statistics.agreement(ours, theirs), "why_not": None}
+    return CostShare(scorer.metric, statistics.agreement(ours, theirs), None)
 
 
 def best_table(trained: Trained, bootstraps: Bootstraps) -> pd.DataFrame:
@@ -246,32 +249,28 @@ def _members(trained: Trained, top: pd.DataFrame) -> Array:
     return moved  # the ensemble's mean is that of the module table
 
 
-def unit_lines(trained: Trained, best: pd.DataFrame) -> list[dict[str, Any]]:
-    """One dictionary a unit: its best module, how sure that is, and the evidence."""
-    whole, out = trained.whole, []
+def unit_findings(trained: Trained, best: pd.DataFrame) -> Iterator[UnitFinding]:
+    """The best module of every unit that has modules."""
+    whole = trained.whole
     for index, unit in enumerate(trained.predictor.spec.units):
         own, contenders = whole[whole["unit_index"] == index], best[best["unit_index"] == index]
         if contenders.empty:
             continue
-        first = contenders.iloc[0]
-        likeliest = contenders.loc[contenders["prob_best"].idxmax()]
-        out.append(
-            {
-                "unit": unit.label,
-                "unit_index": index,
-                "positions": first["positions"],
-                "layers": first["layers"],
-                "prob_best": float(first["prob_best"]),
-                "share_of_members": float(first["share_of_members"]),
-                "bootstrap_share": float(first["bootstrap_share"]),
-                "likeliest": likeliest["layers"],
-                "num_alike": int(contenders["cannot_be_told"].sum()),
-                "num_modules": len(own),
-                "num_seen": int((own["num_evaluated"] > 0).sum()),
-                "num_evaluated": int(first["num_evaluated"]),
-            }
+        first, likeliest = contenders.iloc[0], contenders.loc[contenders["prob_best"].idxmax()]
+        yield UnitFinding(
+            unit=unit.label,
+            unit_index=index,
+            positions=first["positions"],
+            layers=first["layers"],
+            prob_best=float(first["prob_best"]),
+            share_of_members=float(first["share_of_members"]),
+            bootstrap_share=float(first["bootstrap_share"]),
+            likeliest=likeliest["layers"],
+            num_alike=int(contenders["cannot_be_told"].sum()),
+            num_modules=len(own),
+            num_seen=int((own["num_evaluated"] > 0).sum()),
+            num_evaluated=int(first["num_evaluated"]),
         )
-    return out
 
 
 def next_table(trained: Trained, num: int = NUM_NEXT) -> pd.DataFrame:

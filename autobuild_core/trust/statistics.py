@@ -4,7 +4,7 @@ Statistics on arrays; the ensemble comes in as predictions, training anew (the l
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
-from autobuild_core.architectures.records import ABSENT, Codes
+from autobuild_core.architectures.records import Codes
 from autobuild_core.spaces import Space
+from autobuild_core.targets.noise import LabelNoise
 from autobuild_core.targets.scaling import TWO_SIDED_90
+from autobuild_core.trust.findings import Baseline, DataShape, PermutationCheck, Verdict
 
 Array = NDArray[np.float64]
 BOOTSTRAPS = 200
 DRAWS = 2000
 CONTENDERS, CONTENDERS_IN_CONTEXTS = 200, 40  # modules of a unit, the best by their mean, among which the best is sought
-PERMUTED_NETWORKS = 300
 UNIFORM_SETS, PROBES, NEIGHBOURS = 24, 256, 1500
 
 # Thresholds of the verdict; measured on NAS-Bench-Macro's random samples and evolution logs (docs/decisions.md).
@@ -70,18 +71,15 @@ def _srcc_draws(predictions: list[Array], measured: Array, networks: NDArray[Any
 
 def against_baselines(
     ours: Array, baselines: dict[str, Array], measured: Array, networks: NDArray[Any], seed: int = 0
-) -> list[dict[str, Any]]:
-    """Each baseline's held-out SRCC beside ours, on the same networks: srcc, low, high, and `ahead`.
-
-    `ahead` is the share of bootstraps (the same networks for both) in which ours orders better.
-    """
+) -> list[Baseline]:
+    """Each baseline's held-out SRCC beside ours, on the same networks and bootstraps of them."""
     draws = _srcc_draws([ours, *baselines.values()], measured, networks, seed)
     out = []
     for name, predicted, drawn in zip(baselines, baselines.values(), draws[1:], strict=True):
         low, high = np.quantile(drawn, [0.05, 0.95])
         value = float(spearmanr(predicted, measured).statistic) if np.ptp(predicted) > 0 else 0.0
         ahead = float((draws[0] > drawn).mean())
-        out.append({"scorer": name, "srcc": value, "low": float(low), "high": float(high), "ahead": ahead})
+        out.append(Baseline(name, value, float(low), float(high), ahead))
     return out
 
 
@@ -185,7 +183,7 @@ def _nearest(probes: Codes, codes: Codes) -> float:
     return float(np.mean([(codes != probe).mean(1).min() for probe in probes]))
 
 
-def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any], pd.DataFrame]:
+def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[DataShape, pd.DataFrame]:
     """How far the evaluated architectures are from a uniform sample of the space, and what of it they never saw.
 
     Args:
@@ -194,9 +192,7 @@ def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any
         seed: of the uniform samples they are compared with.
 
     Returns:
-        ({"kind": "whole space" | "uniform sample" | "search log", "departure", "never_seen", "seldom_seen", "effective_share",
-        "distance", "uniform_distance", "enough"}, a line a position: position, num_layers, effective_layers, uniform_layers,
-        never_seen, departure).
+        (where they lie, a line a position: position, num_layers, effective_layers, uniform_layers, never_seen, departure).
     """
     spec, rng, num = space.spec, np.random.default_rng(seed), len(codes)
     tokens = len(spec.tokens)
@@ -217,17 +213,13 @@ def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any
     everything_there = space.enumerate() if space.size <= 10 * num else None
     there = 0 if everything_there is None else len(np.unique(space.hash_networks(everything_there)))
     whole = 0 < 0.99 * there <= len(np.unique(space.hash_networks(codes)))
-    facts: dict[str, Any] = {
-        "kind": "whole space" if whole else "search log" if log else "uniform sample",
-        "departure": beyond,
-        "never_seen": float(never.sum() / max(allowed[:, :-1].sum(), 1)),
-        "seldom_seen": float(seldom.sum() / max(allowed[:, :-1].sum(), 1)),
-        "effective_share": float((effective / np.maximum(possible, 1)).mean()),
-        "distance": distance,
-        "uniform_distance": usual,
-    }
+    num_pairs = max(allowed[:, :-1].sum(), 1)
+    never_share, seldom_share = float(never.sum() / num_pairs), float(seldom.sum() / num_pairs)
+    variety = float((effective / np.maximum(possible, 1)).mean())
     far = distance > FAR * max(usual, 1e-9) and distance - usual > 0.5 / spec.num_positions
-    facts["enough"] = not (log and (facts["seldom_seen"] > SELDOM_SEEN or facts["effective_share"] < FEW_LAYERS or far))
+    enough = not (log and (seldom_share > SELDOM_SEEN or variety < FEW_LAYERS or far))
+    kind = "whole space" if whole else "search log" if log else "uniform sample"
+    shape = DataShape(kind, beyond, never_share, seldom_share, variety, distance, usual, bool(enough))
     positions = pd.DataFrame(
         {
             "position": list(spec.position_labels),
@@ -238,61 +230,10 @@ def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[dict[str, Any
             "departure": departure,
         }
     )
-    return facts, positions
+    return shape, positions
 
 
 # Permuted labels
-
-
-def layer_spread(scores: Array, codes: Codes, num_tokens: int) -> float:
-    """Standard deviation, over layers at positions, of the mean of (n,) scores of codes that have the layer there."""
-    means = []
-    for column in codes.T:
-        there = column != ABSENT
-        counts = np.bincount(column[there], minlength=num_tokens)
-        sums = np.bincount(column[there], scores[there], num_tokens)
-        means.append((sums / np.maximum(counts, 1))[counts > 0] - scores[there].mean())
-    return float(np.concatenate(means).std())
-
-
-def permutation_check(
-    train: Callable[[NDArray[np.intp], Array], tuple[Array, float]],
-    scores: Array,
-    networks: NDArray[Any],
-    real: float,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Trains on permuted labels: the held-out order must be lost, and module scores must shrink to noise.
-
-    Labels are permuted between networks, so that twins keep one label. What is left must be chance: a correlation beyond three
-    standard errors means that held-out labels leak into the training.
-
-    Args:
-        train: (row numbers, their new scores) -> (held-out predictions of these rows, spread of the layers' scores).
-        scores: (n,) normal scores of the labels.
-        networks: (n,) hashes.
-        real: spread of the layers' scores of the real ensemble.
-        seed: of the permutation.
-
-    Returns:
-        {"srcc", "limit", "passed", "spread", "real_spread", "num_networks"}.
-    """
-    rng, (_, first, group) = np.random.default_rng(seed), np.unique(networks, return_index=True, return_inverse=True)
-    chosen = rng.permutation(len(first))[:PERMUTED_NETWORKS]
-    label = np.full(len(first), np.nan)
-    label[chosen] = scores[first[chosen]][rng.permutation(len(chosen))]
-    rows = np.flatnonzero(np.isfinite(label[group]))
-    held, spread = train(rows, label[group][rows])
-    srcc = float(np.nan_to_num(spearmanr(held, label[group][rows]).statistic))
-    limit = 3 / math.sqrt(max(len(chosen) - 1, 1))
-    return {
-        "srcc": srcc,
-        "limit": limit,
-        "passed": srcc <= limit,
-        "spread": spread,
-        "real_spread": real,
-        "num_networks": len(chosen),
-    }
 
 
 # Just size?
@@ -317,46 +258,54 @@ def agreement(modules: pd.DataFrame, others: pd.DataFrame) -> float | None:
 # The verdict
 
 
-def verdict(srcc: float, num_networks: int, report: dict[str, Any] | None = None) -> dict[str, Any]:
-    """{"verdict", "verdict_why", "reasons"}: whether the scores are to be trusted, in words.
+def verdict(
+    srcc: float,
+    num_networks: int,
+    baselines: Sequence[Baseline] = (),
+    noise: LabelNoise | None = None,
+    data: DataShape | None = None,
+    permutation: PermutationCheck | None = None,
+) -> Verdict:
+    """Whether the scores are to be trusted, in words.
 
     Args:
         srcc: held-out rank correlation.
         num_networks: distinct networks learned from.
-        report: the other parts of the report, where there are any: "srcc", "baselines", "permutation", "data", "noise".
+        baselines: on the same folds.
+        noise: of the labels, where it is known.
+        data: where they lie in the space, where that is known.
+        permutation: the check on permuted labels, where it was made.
     """
-    report = report or {}
     what = f"held-out rank correlation {srcc:.3f} from {num_networks:,} networks"
-    doubts = _doubts(srcc, num_networks, report)
-    permutation, data = report.get("permutation"), report.get("data")
-    if permutation and not permutation["passed"]:
-        word, why = "not trustworthy", f"labels without meaning are still predicted ({permutation['srcc']:.2f}): something leaks."
+    doubts = _doubts(srcc, num_networks, baselines, noise or LabelNoise(), data)
+    if permutation and not permutation.passed:
+        word, why = "not trustworthy", f"labels without meaning are still predicted ({permutation.srcc:.2f}): something leaks."
     elif not srcc >= USABLE_SRCC:
         word, why = "not trustworthy", f"{what}: unseen architectures are hardly ordered; evaluate more."
-    elif data and not data["enough"]:
-        seen = f"{data['seldom_seen']:.0%} of its layer choices were evaluated less than {SELDOM} times"
+    elif data and not data.enough:
+        seen = f"{data.seldom_seen:.0%} of its layer choices were evaluated less than {SELDOM} times"
         word, why = "not enough", f"{what}, but the data are a search log that covers too little of the space: {seen}."
     elif doubts:
         word, why = "thin", f"{what}: {doubts[0]}"
     else:
         word, why = "trustworthy", f"{what}: the order of unseen architectures is predicted well."
-    return {"verdict": word, "verdict_why": why, "reasons": doubts}
+    return Verdict(word, why, tuple(doubts))
 
 
-def _doubts(srcc: float, num_networks: int, report: dict[str, Any]) -> list[str]:
+def _doubts(
+    srcc: float, num_networks: int, baselines: Sequence[Baseline], noise: LabelNoise, data: DataShape | None
+) -> list[str]:
     """What speaks against trust without forbidding it, the weightiest first."""
     doubts = []
     if srcc < TRUSTED_SRCC:
-        ceiling = (report.get("noise") or {}).get("ceiling")
-        near = ceiling is not None and srcc > ceiling - 0.05
-        rest = f" (label noise sets a ceiling of {ceiling:.2f}, so more repeats help most)" if near else ""
+        near = noise.ceiling is not None and srcc > noise.ceiling - 0.05
+        rest = f" (label noise sets a ceiling of {noise.ceiling:.2f}, so more repeats help most)" if near else ""
         doubts.append(f"the strongest effects hold, small differences do not{rest}.")
     if num_networks < TRUSTED_NETWORKS:
         doubts.append(f"{num_networks} networks are few; below {TRUSTED_NETWORKS} the intervals themselves are uncertain.")
-    for baseline in report.get("baselines", []):
-        if baseline["ahead"] < 0.05 and baseline["srcc"] > srcc + BETTER_BY:
-            doubts.append(f"{baseline['title']} orders unseen networks better ({baseline['srcc']:.3f}).")
-    data = report.get("data")
-    if data and data["kind"] == "search log" and data["enough"]:
+    for baseline in baselines:
+        if baseline.ahead < 0.05 and baseline.srcc > srcc + BETTER_BY:
+            doubts.append(f"{baseline.title} orders unseen networks better ({baseline.srcc:.3f}).")
+    if data and data.kind == "search log" and data.enough:
         doubts.append("the data are a search log: scores are associations within what the search visited.")
     return doubts

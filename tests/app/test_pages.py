@@ -463,6 +463,7 @@ def called(workspace: Workspace, **changes: str) -> None:
     about = folder.about
     about["config"] |= changes
     folder.write_json("config.json", about)
+    workspace.read_again(folder.path.name)
 
 
 @pytest.mark.parametrize("page", PAGES)

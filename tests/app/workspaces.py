@@ -114,18 +114,20 @@ def train(
     max_length: int | None = None,
     num_steps: int = 30,
     executor: type[SubprocessExecutor] = SmallExecutor,
+    **called: str,
 ) -> str:
     """A finished run: trained by a worker, or the copy of one that was trained on the same before (tests/kept.py)."""
-    small = {"num_members": 2, "num_steps": num_steps, "threads": 1, "max_length": max_length}
+    small = {"num_members": 2, "num_steps": num_steps, "threads": 1, "max_length": max_length} | called
     run = workspace.add_run(dataset, target, name="First run", minimize=minimize, **small)
     folder = workspace.run(run).path
     data = [path.read_bytes() for path in sorted(folder.glob("table.*"))]
     about = data, target, minimize, small, executor.__name__
     finished = kept.once(about, lambda place: shutil.copytree(_trained(executor(workspace), run), place))
     if workspace.run(run).state["state"] == "queued":  # trained before, for another workspace
-        shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("config.json"), dirs_exist_ok=True)
+        shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("config.json", "entry.json"), dirs_exist_ok=True)
         with workspace.connect(write=True) as connection:
-            connection.execute("UPDATE runs SET state = 'finished', submitted = created WHERE id = ?", (run,))
+            connection.execute("UPDATE runs SET submitted = created WHERE id = ?", (run,))
+        workspace.read_again(run)
     return run
 
 
@@ -174,9 +176,10 @@ def set_state(workspace: Workspace, run: str, state: str, error: str = "") -> No
     workspace.run(run).set_state(state, error)
     now = time.time()
     mine = (os.getpid(), psutil.Process().create_time(), now) if state == "running" else (None, None, None)
+    workspace.read_again(run)
     with workspace.connect(write=True) as connection:
-        query = "UPDATE runs SET state = ?, submitted = ?, pid = ?, pid_started = ?, heartbeat = ? WHERE id = ?"
-        connection.execute(query, (state, now, *mine, run))
+        query = "UPDATE runs SET submitted = ?, pid = ?, pid_started = ?, heartbeat = ? WHERE id = ?"
+        connection.execute(query, (now, *mine, run))
 
 
 def enter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import builtins
 import itertools
 import json
-from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,11 @@ from autobuild_core.errors import ConfigError
 from autobuild_core.figures import drawing, graph, review
 from autobuild_core.figures.colours import Scale
 from autobuild_core.scorers import make_scorer, score_modules, unit_groups
-from autobuild_core.spaces import Space, load_space, space_named
+from autobuild_core.spaces import Space, space_named
 from tests.flat_spaces import loose_space, mixed_space
 from tests.learning import chain_space, random_network, random_predictor
-from tests.small_dag import TOKENS, known
 
+EXTENSIONS = Path(__file__).resolve().parents[1] / "extensions"
 MADE = {
     "chain": lambda: space_named("nas_bench_macro"),
     "chain of variable depth": chain_space,
@@ -40,19 +40,24 @@ SCALES = {
 }
 
 
-@pytest.fixture(params=[*MADE, "dag"])
-def space(request: pytest.FixtureRequest) -> Iterator[Space]:
-    with known() as dag:
-        yield dag if request.param == "dag" else MADE[request.param]()
+@pytest.fixture(autouse=True)
+def _extensions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph's topology and space are two files in a folder of a user's own."""
+    monkeypatch.setenv(registry.EXTENSIONS, str(EXTENSIONS))
 
 
 @pytest.fixture
-def dag() -> Iterator[Space]:
-    with known() as space:
-        yield space
+def dag(_extensions: None) -> Space:
+    return space_named("small_dag")
 
 
-def test_every_topology_of_the_product_is_tested_here() -> None:
+@pytest.fixture(params=[*MADE, "dag"])
+def space(request: pytest.FixtureRequest, dag: Space) -> Space:
+    return dag if request.param == "dag" else MADE[request.param]()
+
+
+def test_every_topology_of_the_product_is_tested_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(registry.EXTENSIONS)
     assert {name.split()[0] for name in MADE} == set(registry.names(FOLDER))
 
 
@@ -226,7 +231,7 @@ class TestDag:
         at_d = modules[(modules["positions"] == '["d"]')].set_index("layers")["score"]
         assert at_d.idxmax() == '["k5"]' and at_d.idxmin() == '["pool"]'
         assert {'["b", "c"]', '["d", "e"]'} <= set(modules[modules["whole_unit"]]["positions"])
-        assert len(run.build(5)) == 5 and run.build(1)["arch"].iloc[0][3] == TOKENS[1]
+        assert len(run.build(5)) == 5 and run.build(1)["arch"].iloc[0][3] == run.predictor.spec.tokens[1]
 
 
 @pytest.mark.parametrize("name", registry.names("scorers"))
@@ -238,7 +243,3 @@ def test_every_scorer_scores_the_modules_of_a_graph(name: str, dag: Space) -> No
         pytest.skip(why)
     frame = score_modules(scorer, dag.windows(2)[:2] + dag.unit_modules(1), table)
     assert len(frame) == 3 * 9
-
-
-def test_the_loaded_space_is_the_registered_one(dag: Space) -> None:
-    assert type(load_space(dag.spec)) is type(dag)

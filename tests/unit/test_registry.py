@@ -49,19 +49,6 @@ def test_a_file_without_exactly_one_extension_is_refused(
         registry.load("spaces", name, Space)  # type: ignore[type-abstract]
 
 
-def test_what_is_registered_is_found_by_its_name_until_it_is_taken_away() -> None:
-    class Mars:
-        pass
-
-    registry.register("spaces", "mars", Mars)
-    try:
-        assert "mars" in registry.names("spaces") and "mars" not in registry.names("datasets")
-        assert registry.load("spaces", "mars", Mars) is Mars
-    finally:
-        registry.register("spaces", "mars", None)
-    assert "mars" not in registry.names("spaces")
-
-
 def test_a_folder_below_a_room_holds_extensions_too() -> None:
     assert set(registry.names(FOLDER)) == {"cell", "chain", "loose_set"}
     assert registry.load(FOLDER, "cell", Topology).__name__ == "Cell"  # type: ignore[type-abstract]

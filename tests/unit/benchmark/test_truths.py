@@ -5,7 +5,7 @@ import pytest
 
 from autobuild_core.benchmark.truths import TRUTHS, World, confounded, depth, markdown, measure, study
 from autobuild_core.errors import ConfigError
-from autobuild_core.jobs.kinds import train as pipeline
+from autobuild_core.jobs.kinds.train import pipeline
 
 WORLD = World.made()
 FEW = {"num_members": 3, "num_steps": 60, "threads": 1}

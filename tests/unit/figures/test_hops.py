@@ -9,6 +9,7 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.figures import drawing, hops, quality, rankings
 from autobuild_core.figures.colours import Scale
 from autobuild_core.scoring import comparing
+from autobuild_core.trust.findings import Baseline
 
 SCALE = Scale(Lens.SCORE, 0.0, -2.0, 2.0, "points")
 
@@ -100,7 +101,7 @@ def test_what_changes_between_two_targets(modules: pd.DataFrame) -> None:
 
 
 def test_baselines_stand_beside_the_hops() -> None:
-    baselines = [{"title": "Cost", "srcc": 0.5}, {"title": "Ridge", "srcc": 0.9}]
+    baselines = [Baseline("cost", 0.5, 0.4, 0.6, 0.9, "Cost"), Baseline("ridge", 0.9, 0.8, 0.95, 0.6, "Ridge")]
     table = quality.hop_srcc_table([0.7, 0.8], 0.95, baselines)
     assert table["what"].tolist() == ["hop 0", "hop 1", "prediction", "Ridge", "Cost"]
     figure = quality.hop_srcc_figure(table)

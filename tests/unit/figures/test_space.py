@@ -114,7 +114,7 @@ def test_marked_shares_stand_in_the_heat_map_as_rings() -> None:
     common = pd.DataFrame({"position": ["L1", "L2"], "layer": ["a", "a"], "share": [1.0, 0.25], "share_of_all": [0.5, 0.5]})
     table = space.with_marked_shares(heat.assign(words="w"), common)
     assert table["marked"].tolist() == [1.0, 0.0, 0.25]
-    assert table["words"].tolist()[1:] == ["w<br>in 0% of the marked, 0% of all", "w<br>in 25% of the marked, 50% of all"]
+    assert table["words"].tolist()[1:] == ["w; in 0% of the marked, 0% of all", "w; in 25% of the marked, 50% of all"]
     rings = rankings.heat_figure(table, Scale(Lens.SCORE, 0.0, -1.0, 1.0, "")).data[3]
     assert list(zip(rings.x, rings.y, rings.marker.size, strict=True)) == [("L1", "a", 25.0), ("L2", "a", 8.5)]
 

@@ -1,5 +1,6 @@
 """Sentences and tables of the trust panel say what the report holds; every figure draws."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,19 @@ from autobuild_core.api import Run
 from autobuild_core.figures import trust
 from autobuild_core.figures.template import ACCENT, QUIET
 from autobuild_core.scoring import comparing
+from autobuild_core.targets.noise import LabelNoise
+from autobuild_core.trust.findings import CostShare, DataShape, HeldOut, PermutationCheck, TrustReport, UnitFinding
 
 
-def report(**other: Any) -> dict[str, Any]:
-    data = {"kind": "uniform sample", "never_seen": 0.1, "effective_share": 0.9, "distance": 0.3, "uniform_distance": 0.2}
-    base = {"srcc": {"value": 0.8, "low": 0.7, "high": 0.9}, "baselines": [], "data": data, "permutation": None}
-    base |= {
-        "noise": {"source": "", "num": 0, "noise_sd": None, "ceiling": None},
-        "cost": {"metric": "", "agreement": None, "why_not": "x"},
-    }
-    return base | other
+def report(**other: Any) -> TrustReport:
+    data = DataShape("uniform sample", 0.0, 0.1, 0.2, 0.9, 0.3, 0.2)
+    base = TrustReport(HeldOut(0.8, 0.7, 0.9), (), CostShare("", None, "x"), LabelNoise(), data, (), ())
+    return replace(base, **other)
 
 
 def test_average_effects_or_associations() -> None:
     assert trust.meaning(report()).startswith("Average effects")
-    log = report(data=report()["data"] | {"kind": "search log"})
+    log = report(data=replace(report().data, kind="search log"))
     assert trust.meaning(log).startswith("Associations")
 
 
@@ -33,18 +32,18 @@ def test_average_effects_or_associations() -> None:
     [(1, "rules out all others"), (2, "does not rule out 1 other"), (12, "test of all 27 at 90 % does not rule out 11 others")],
 )
 def test_the_best_comes_with_its_probability(alike: int, said: str) -> None:
-    sentence = trust.best_sentence({"num_modules": 27, "prob_best": 0.61, "num_alike": alike})
+    sentence = trust.best_sentence(UnitFinding("U1", 0, "[]", "[]", 0.61, 0.5, 0.4, "[]", alike, 27, 20, 3))
     assert "of 27 with probability 61%" in sentence and said in sentence
 
 
 def test_sentences_of_what_is_known_and_what_is_not() -> None:
     assert trust.noise_sentence(report(), "points").startswith("Not known")
-    noise = {"source": "repeated trainings (a, b)", "num": 40, "noise_sd": 0.15, "ceiling": 0.93}
+    noise = LabelNoise("repeated trainings (a, b)", 40, 0.15, 0.9, 0.93)
     assert "0.93" in trust.noise_sentence(report(noise=noise), "points")
     assert trust.cost_sentence(report()) == "Not known: x."
-    cost = {"metric": "madds_m", "agreement": 0.9, "why_not": None}
+    cost = CostShare("madds_m", 0.9, None)
     assert trust.cost_sentence(report(cost=cost)).startswith("Mostly just size")
-    check = {"srcc": 0.6, "limit": 0.2, "passed": False, "spread": 0.5, "real_spread": 1.0, "num_networks": 80}
+    check = PermutationCheck(0.6, 0.2, False, 0.5, 1.0, 80)
     assert trust.permutation_sentence(report(permutation=check)).startswith("Failed")
     assert "50% of the real one" in trust.permutation_sentence(report(permutation=check))
 

@@ -47,6 +47,20 @@ def pid(workspace: Workspace, run_id: str) -> int:
         return int(connection.execute("SELECT pid FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
 
 
+def suspend(worker: psutil.Process) -> None:
+    """Stops a worker where it holds no connection to the registry: a stopped process keeps its locks from all others."""
+
+    def stopped_outside() -> bool:
+        worker.suspend()
+        until(lambda: worker.status() == psutil.STATUS_STOPPED)
+        if not any("registry.sqlite" in file.path for file in worker.open_files()):
+            return True
+        worker.resume()
+        return False
+
+    until(stopped_outside)
+
+
 def edit(workspace: Workspace, run_id: str, column: str, value: float) -> None:
     """Changes the registry behind everybody's back."""
     with workspace.connect(write=True) as connection:
@@ -174,7 +188,7 @@ def test_silent_run_is_lost_and_comes_back_when_it_speaks(workspace: Workspace, 
     executor.submit(run_id)
     until(lambda: state(workspace, run_id) == "running")
     worker = psutil.Process(pid(workspace, run_id))
-    worker.suspend()
+    suspend(worker)
     edit(workspace, run_id, "heartbeat", time.time() - 31)
     executor.poll()
     assert state(workspace, run_id) == "lost"
@@ -190,7 +204,7 @@ def test_lost_run_that_lives_on_can_be_cancelled_or_deleted(workspace: Workspace
     executor.submit(run_id)
     until(lambda: state(workspace, run_id) == "running")
     number = pid(workspace, run_id)
-    psutil.Process(number).suspend()
+    suspend(psutil.Process(number))
     edit(workspace, run_id, "heartbeat", 0)
     executor.poll()
     executor.cancel(run_id)
@@ -203,7 +217,7 @@ def test_deleted_under_a_lost_worker_that_wakes(workspace: Workspace, add: Add, 
     executor.submit(run_id)
     until(lambda: workspace.run(run_id).last_progress())
     worker = psutil.Process(pid(workspace, run_id))
-    worker.suspend()
+    suspend(worker)
     edit(workspace, run_id, "heartbeat", 0)
     executor.poll()
     workspace.delete_run(run_id)
@@ -299,7 +313,7 @@ def test_refusals(workspace: Workspace, add: Add, executor: FakeExecutor) -> Non
     with pytest.raises(RunError, match="not in this workspace"):
         executor.submit("0" * 32)
     executor.submit(run_id)
-    with pytest.raises(RunError, match="got a second request to train it"):
+    with pytest.raises(RunError, match="got a second request to start it"):
         executor.submit(run_id)
     with pytest.raises(ConfigError, match="got max_running 0 and threads 2"):
         SubprocessExecutor(workspace, 0)

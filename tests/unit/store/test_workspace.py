@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.architectures.records import ArchTable
+from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.store import tables
 from autobuild_core.store import workspace as workspace_file
@@ -75,6 +75,34 @@ class TestTables:
         facts = json.loads((tmp_path / "table.json").read_text())
         (tmp_path / "table.json").write_text(json.dumps(facts | {"schema_version": 99}))
         with pytest.raises(DataError, match="got schema version 99, expected 1"):
+            load_table(tmp_path)
+
+    def test_of_many_refused_rows_some_are_kept_and_all_are_counted(
+        self, table: ArchTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tables, "MOST_REFUSED", 3)
+        refused = tuple(Rejection(row, f"row {row}: got 1 field, expected 9.") for row in range(5))
+        save_table(replace(table, rejected=refused), tmp_path)
+        back = load_table(tmp_path)
+        assert (back.rejected, back.num_rejected) == (refused[:3], 5)
+        assert "got 1 field" not in (tmp_path / "table.json").read_text()  # lists and pages read it whole
+        save_table(back, tmp_path / "again")
+        assert load_table(tmp_path / "again").num_rejected == back.take(np.arange(4)).num_rejected == 5
+
+    def test_refused_rows_of_a_table_of_before_are_in_its_json(self, table: ArchTable, tmp_path: Path) -> None:
+        save_table(table, tmp_path)
+        (tmp_path / "refused.parquet").unlink()
+        facts = tables.table_facts(tmp_path)
+        del facts["num_rejected"]
+        tables.write_json(tmp_path / "table.json", facts | {"rejected": [{"row": 0, "reason": "why"}]})
+        back = load_table(tmp_path)
+        assert (back.rejected, back.num_rejected) == ((Rejection(0, "why"),), 1)
+
+    @pytest.mark.parametrize("damage", ["[]", "", "{", '{"schema_version": 1}', '{"schema_version": 1, "spec": []}'])
+    def test_any_damage_of_the_json_is_a_sentence(self, table: ArchTable, tmp_path: Path, damage: str) -> None:
+        save_table(table, tmp_path)
+        (tmp_path / "table.json").write_text(damage)
+        with pytest.raises(DataError, match="expected a saved table"):
             load_table(tmp_path)
 
     def test_failed_write_leaves_the_old_file(self, tmp_path: Path) -> None:
@@ -209,11 +237,12 @@ class TestWorkspace:
         config = workspace.run(run_id).config
         assert (config.id, config.data_hash, config.seed, config.num_members) == (run_id, content_hash(table), 5, 2)
         folder = workspace.run(run_id)
-        folder.append_progress({"step": 3, "num_steps": 10, "loss": 0.5, "seconds_left": 4.0})
         folder.write_json("quality.json", {"srcc": 0.9})
+        assert np.isnan(workspace.runs()["srcc"][0])  # lists read no file of a run
+        workspace.read_again(run_id)
         row = workspace.runs().iloc[0]
         assert (row["state"], row["name"], row["minimize"], row["read_only"]) == ("queued", "macro: -flops", True, False)
-        assert (row["step"], row["srcc"]) == (3, 0.9)
+        assert (row["srcc"], row["aim"], row["kind"]) == (0.9, "minimise -flops", "train")
         workspace.rename_run(run_id, "mine")
         assert workspace.runs()["name"].tolist()[0] == workspace.run_name(run_id) == "mine"
 
@@ -291,14 +320,17 @@ class TestWorkspace:
     def test_other_version(self, workspace: Workspace) -> None:
         with workspace.connect() as connection:
             connection.execute("PRAGMA user_version = 7")
-        with pytest.raises(RunError, match="got version 7, expected 1"):
+        with pytest.raises(RunError, match="got version 7, expected 2"):
             Workspace(workspace.path)
 
     def test_damaged_run_is_listed_with_its_reason(self, workspace: Workspace, table: ArchTable) -> None:
         run_id = workspace.add_run(workspace.add_dataset(table, "macro"), "acc")
+        with workspace.connect(write=True) as connection:
+            connection.execute("UPDATE runs SET state = 'finished'")
         (workspace.path / "runs" / run_id / "config.json").write_text("{")
+        assert "damaged" in workspace.check_run(run_id)
         row = workspace.runs().iloc[0]
-        assert row["state"] == "lost"
+        assert row["state"] == "damaged"
         assert "damaged" in row["error"]
 
     def test_many_processes_open_a_new_workspace_at_once(self, tmp_path: Path) -> None:

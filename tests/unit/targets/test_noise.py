@@ -30,10 +30,10 @@ def test_the_ceiling_is_what_the_truth_itself_reaches() -> None:
     scaling = NormalScores.fit(metrics["acc"].to_numpy(), False)
     noise = label_noise(table_of(codes, metrics), Target("acc"), scaling)
     reached = pd.Series(truth).corr(metrics["acc"], method="spearman")
-    assert noise["ceiling"] == pytest.approx(reached, abs=0.02)
-    assert noise["noise_sd"] == pytest.approx(0.6 / math.sqrt(2), rel=0.05)
+    assert noise.ceiling == pytest.approx(reached, abs=0.02)
+    assert noise.noise_sd == pytest.approx(0.6 / math.sqrt(2), rel=0.05)
     single = label_noise(table_of(codes, metrics), Target("acc_seed0"), scaling)
-    assert single["noise_sd"] == pytest.approx(0.6, rel=0.05)
+    assert single.noise_sd == pytest.approx(0.6, rel=0.05)
 
 
 def test_twins_are_repeats() -> None:
@@ -42,7 +42,7 @@ def test_twins_are_repeats() -> None:
     acc = macro_truth(codes) + rng.normal(0, 0.2, 400)
     scaling = NormalScores.fit(acc, False)
     noise = label_noise(table_of(codes, pd.DataFrame({"acc": acc})), Target("acc"), scaling)
-    assert noise["source"] == "rows of the same network" and noise["noise_sd"] == pytest.approx(0.2, rel=0.15)
+    assert noise.source == "rows of the same network" and noise.noise_sd == pytest.approx(0.2, rel=0.15)
 
 
 def test_a_mean_of_another_name_and_a_column_of_deviations() -> None:
@@ -54,13 +54,13 @@ def test_a_mean_of_another_name_and_a_column_of_deviations() -> None:
     assert codes is not None
     codes, scaling = codes[::100][:50], NormalScores.fit(metrics["mean_acc"].to_numpy(), False)
     noise = label_noise(table_of(codes, metrics), Target("mean_acc"), scaling)
-    assert noise["noise_sd"] == pytest.approx(0.1 / math.sqrt(3), rel=0.25)
+    assert noise.noise_sd == pytest.approx(0.1 / math.sqrt(3), rel=0.25)
     spread = metrics.assign(std=0.3)[["mean_acc", "std"]]
     noise = label_noise(table_of(codes, spread), Target("mean_acc"), scaling)
-    assert noise["source"] == "column std" and noise["noise_sd"] == pytest.approx(0.3)
+    assert noise.source == "column std" and noise.noise_sd == pytest.approx(0.3)
 
 
 def test_nothing_measured_twice() -> None:
     table = macro_data(12)
     scaling = NormalScores.fit(table.metrics["acc"].to_numpy(), False)
-    assert label_noise(table, Target("acc"), scaling)["ceiling"] is None
+    assert label_noise(table, Target("acc"), scaling).ceiling is None

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core.spaces import space_named
-from autobuild_core.trust import statistics
+from autobuild_core.trust import permutation, statistics
+from autobuild_core.trust.findings import Baseline, DataShape
 from tests.learning import macro_truth
 
 MACRO = space_named("nas_bench_macro")
@@ -51,8 +52,8 @@ class TestOrder:
         truth = rng.normal(size=200)
         good, bad = truth + rng.normal(0, 0.3, 200), truth + rng.normal(0, 2, 200)
         lines = statistics.against_baselines(good, {"bad": bad, "same": good}, truth, np.arange(200))
-        assert lines[0]["ahead"] == 1.0 and lines[1]["ahead"] == 0.0  # the same is never ahead of itself
-        assert lines[0]["low"] <= lines[0]["srcc"] <= lines[0]["high"]
+        assert lines[0].ahead == 1.0 and lines[1].ahead == 0.0  # the same is never ahead of itself
+        assert lines[0].low <= lines[0].srcc <= lines[0].high
 
     def test_calibration_bins_by_hand(self) -> None:
         predicted = np.repeat([0.0, 1.0], 8)
@@ -108,30 +109,30 @@ class TestDataShape:
     def test_a_uniform_sample_is_called_one(self, num: int) -> None:
         for seed in range(3):
             facts, positions = statistics.data_shape(MACRO.sample(num, np.random.default_rng(seed)), MACRO)
-            assert facts["kind"] == "uniform sample" and facts["enough"]
-            assert facts["distance"] == pytest.approx(facts["uniform_distance"], rel=0.15)
+            assert facts.kind == "uniform sample" and facts.enough
+            assert facts.distance == pytest.approx(facts.uniform_distance, rel=0.15)
             assert len(positions) == 8
 
     @pytest.mark.parametrize("num", [60, 300])
     def test_an_evolution_log_is_called_one(self, num: int) -> None:
         for seed in range(3):
             facts, _ = statistics.data_shape(evolution_log(num, seed), MACRO)
-            assert facts["kind"] == "search log"
-            assert facts["effective_share"] < 0.95 and facts["distance"] > facts["uniform_distance"]
+            assert facts.kind == "search log"
+            assert facts.effective_share < 0.95 and facts.distance > facts.uniform_distance
 
     def test_a_log_that_saw_one_corner_is_not_enough(self) -> None:
         codes = MACRO.sample(80, np.random.default_rng(0))
         codes[:, 2:] = 2
         facts, positions = statistics.data_shape(codes, MACRO)
-        assert facts["kind"] == "search log" and not facts["enough"]
-        assert facts["never_seen"] == pytest.approx(12 / 24)  # two of three layers at six of eight positions
+        assert facts.kind == "search log" and not facts.enough
+        assert facts.never_seen == pytest.approx(12 / 24)  # two of three layers at six of eight positions
         assert positions["never_seen"].tolist() == [0, 0, 2, 2, 2, 2, 2, 2]
         assert positions["effective_layers"].iloc[5] == pytest.approx(1)
 
     def test_the_whole_space(self) -> None:
         codes = MACRO.enumerate()
         assert codes is not None
-        assert statistics.data_shape(codes, MACRO)[0]["kind"] == "whole space"
+        assert statistics.data_shape(codes, MACRO)[0].kind == "whole space"
 
     def test_effective_number_by_hand(self) -> None:
         assert statistics.effective_number(np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]])) == pytest.approx(
@@ -145,18 +146,18 @@ class TestPermutation:
 
     def test_honest_training_passes(self) -> None:
         rng = np.random.default_rng(1)
-        check = statistics.permutation_check(
+        check = permutation.permutation_check(
             lambda rows, new: (rng.normal(size=len(rows)), 0.01), self.scores, self.networks, 1.0
         )
-        assert check["passed"] and abs(check["srcc"]) < check["limit"]
-        assert check["num_networks"] == 100
+        assert check.passed and abs(check.srcc) < check.limit
+        assert check.num_networks == 100
 
     def test_a_leak_is_found(self) -> None:
         leak = lambda rows, new: (new + np.random.default_rng(2).normal(size=len(new)), 0.9)  # noqa: E731
-        check = statistics.permutation_check(leak, self.scores, self.networks, 1.0)
-        assert not check["passed"] and check["srcc"] > 0.5
-        said = statistics.verdict(0.99, 400, {"permutation": check})
-        assert said["verdict"] == "not trustworthy" and "leaks" in said["verdict_why"]
+        check = permutation.permutation_check(leak, self.scores, self.networks, 1.0)
+        assert not check.passed and check.srcc > 0.5
+        said = statistics.verdict(0.99, 400, permutation=check)
+        assert said.word == "not trustworthy" and "leaks" in said.why
 
     def test_labels_move_between_networks_and_twins_stay_alike(self) -> None:
         seen = {}
@@ -165,7 +166,7 @@ class TestPermutation:
             seen.update(rows=rows, new=new)
             return new * 0 + np.arange(len(new)), 0.0
 
-        statistics.permutation_check(remember, np.repeat(self.scores[:100], 2), self.networks, 1.0)
+        permutation.permutation_check(remember, np.repeat(self.scores[:100], 2), self.networks, 1.0)
         assert (seen["new"][0::2] == seen["new"][1::2]).all()
         assert sorted(seen["new"][0::2]) == pytest.approx(sorted(self.scores[:100]))
         assert abs(np.corrcoef(seen["new"][0::2], self.scores[:100])[0, 1]) < 0.3
@@ -173,26 +174,26 @@ class TestPermutation:
     def test_layer_spread_by_hand(self) -> None:
         codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.int16)
         scores = np.array([0.0, 0.0, 2.0, 2.0])  # the first position decides: means -1, +1; the second 0, 0
-        assert statistics.layer_spread(scores, codes, 2) == pytest.approx(math.sqrt(0.5))
+        assert permutation.layer_spread(scores, codes, 2) == pytest.approx(math.sqrt(0.5))
 
 
 class TestVerdict:
     def test_words(self) -> None:
-        assert statistics.verdict(0.95, 200)["verdict"] == "trustworthy"
-        assert statistics.verdict(0.95, 40)["verdict"] == "thin"
-        assert statistics.verdict(0.7, 400)["verdict"] == "thin"
-        assert statistics.verdict(0.3, 400)["verdict"] == "not trustworthy"
-        assert statistics.verdict(float("nan"), 400)["verdict"] == "not trustworthy"
+        assert statistics.verdict(0.95, 200).word == "trustworthy"
+        assert statistics.verdict(0.95, 40).word == "thin"
+        assert statistics.verdict(0.7, 400).word == "thin"
+        assert statistics.verdict(0.3, 400).word == "not trustworthy"
+        assert statistics.verdict(float("nan"), 400).word == "not trustworthy"
 
     def test_a_log_without_overlap_is_not_enough(self) -> None:
-        data = {"enough": False, "kind": "search log", "seldom_seen": 0.4}
-        said = statistics.verdict(0.95, 200, {"data": data})
-        assert said["verdict"] == "not enough" and "40%" in said["verdict_why"]
+        data = DataShape("search log", 0.2, 0.1, 0.4, 0.6, 0.5, 0.3, enough=False)
+        said = statistics.verdict(0.95, 200, data=data)
+        assert said.word == "not enough" and "40%" in said.why
 
     def test_a_better_baseline_is_a_doubt_unless_by_a_hair(self) -> None:
-        better = {"title": "Ridge on ranks", "srcc": 0.97, "ahead": 0.0}
-        assert statistics.verdict(0.93, 200, {"baselines": [better]})["verdict"] == "thin"
-        assert statistics.verdict(0.965, 200, {"baselines": [better]})["verdict"] == "trustworthy"
+        better = Baseline("ridge", 0.97, 0.96, 0.98, 0.0, "Ridge on ranks")
+        assert statistics.verdict(0.93, 200, [better]).word == "thin"
+        assert statistics.verdict(0.965, 200, [better]).word == "trustworthy"
 
 
 def test_agreement_by_hand() -> None:

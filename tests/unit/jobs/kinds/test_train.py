@@ -11,11 +11,12 @@ from scipy.stats import kendalltau, spearmanr
 
 from autobuild_core.api import Run, train
 from autobuild_core.architectures.features import JOINT, make_codebook
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import SCORE_COLUMNS, top_modules
 from autobuild_core.architectures.records import ABSENT, ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
-from autobuild_core.jobs.kinds import train as pipeline
-from autobuild_core.jobs.kinds.train import train_run
+from autobuild_core.jobs.kinds.train import pipeline
+from autobuild_core.jobs.kinds.train.pipeline import train_run
 from autobuild_core.predictor import gaussian_process, learning_curve
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.forward import SOLVED, Network
@@ -140,13 +141,14 @@ class TestTrained:
 
     def test_the_trust_report_is_whole(self, trained: Run) -> None:
         report, folder = trained.trust, trained.folder
-        assert report["srcc"]["low"] <= report["srcc"]["value"] <= report["srcc"]["high"]
-        assert report["srcc"]["value"] == pytest.approx(trained.quality["srcc"])
-        assert {b["scorer"] for b in report["baselines"]} == {"forest", "ridge"}
-        assert report["permutation"]["passed"] and report["permutation"]["spread"] < 0.3 * report["permutation"]["real_spread"]
-        assert report["data"]["kind"] == "uniform sample" and report["cost"]["agreement"] is None
-        assert [u["unit"] for u in report["units"]] == ["L1-2", "L3-5", "L6-8"]
-        assert report["seconds"] > 0
+        assert report.srcc.low <= report.srcc.value <= report.srcc.high
+        assert report.srcc.value == pytest.approx(trained.quality["srcc"])
+        assert {b.scorer for b in report.baselines} == {"forest", "ridge"}
+        assert report.permutation is not None and report.permutation.passed
+        assert report.permutation.spread < 0.3 * report.permutation.real_spread and report.permutation.seconds > 0
+        assert report.data.kind == "uniform sample" and report.cost.agreement is None
+        assert [u.unit for u in report.units] == ["L1-2", "L3-5", "L6-8"]
+        assert report.seconds > 0
 
         scorers = folder.read_frame("scorers.parquet")
         assert set(scorers["scorer"]) == {"autobuild", "forest", "mean", "norms", "ridge"}
@@ -270,8 +272,8 @@ class TestMinimised:
         worst = best.loc[best.groupby("unit_index")["score"].idxmax()]
         assert (worst["bootstrap_share"] < 0.1).all()
 
-    @pytest.mark.parametrize("lens", ["score", "good"])
-    def test_the_best_modules_are_the_cheapest(self, fast: Run, lens: str) -> None:
+    @pytest.mark.parametrize("lens", [Lens.SCORE, Lens.GOOD])
+    def test_the_best_modules_are_the_cheapest(self, fast: Run, lens: Lens) -> None:
         ranked = top_modules(fast.modules(), lens, minimize=True)
         codes = FLAT.enumerate()
         assert codes is not None and len(codes) == 512

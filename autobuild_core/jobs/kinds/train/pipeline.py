@@ -31,8 +31,8 @@ from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.targets.scaling import NormalScores
+from autobuild_core.trust.permutation import layer_spread
 from autobuild_core.trust.report import PROBES, Trained, write_report
-from autobuild_core.trust.statistics import layer_spread
 
 SPREAD_DRAWS = 2048
 MOST_REFERENCE = 2000  # evaluated rows kept with the model, where contexts vary: its scale in another context

@@ -1,0 +1,181 @@
+"""What every kind of job must do; and that a new one, a single file anywhere, is queued, cancelled, killed and resumed."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autobuild_core import registry
+from autobuild_core.architectures.records import ArchTable
+from autobuild_core.errors import ConfigError, RunError
+from autobuild_core.jobs import executor as jobs
+from autobuild_core.jobs import kinds, warm
+from autobuild_core.jobs.executor import SubprocessExecutor
+from autobuild_core.jobs.kinds import JobKind
+from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
+from autobuild_core.store.workspace import Workspace
+from tests.counting import counting as counting
+from tests.unit.jobs.test_executor import pid, state, until
+
+SETTINGS: dict[str, JobSettings] = {"train": RunConfig(name="a run", target="acc", data_name="mine.csv", data_hash="ab" * 16)}
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from autobuild_core.jobs.supervisor import Supervisor
+sys.exit(Supervisor(Path(sys.argv[1]), 2, preloaded=[], idle_seconds=60).run())
+"""
+
+
+@pytest.fixture(params=registry.names(kinds.FOLDER))
+def kind(request: pytest.FixtureRequest) -> JobKind[Any]:
+    return kinds.load_kind(request.param)
+
+
+class TestEveryKind:
+    def test_it_has_its_words_and_frozen_settings(self, kind: JobKind[Any]) -> None:
+        assert kind.title[0].isupper() and kind.noun.islower() and isinstance(kind.resumes, bool)
+        assert issubclass(kind.settings_type, JobSettings) and kind.settings_type.__dataclass_params__.frozen
+        with pytest.raises(ConfigError, match=f"settings of a {kind.noun}: got nonsense"):
+            kind.settings({"nonsense": 1})
+
+    @pytest.mark.parametrize("name", registry.names(kinds.FOLDER))
+    def test_its_words_of_a_new_run(self, name: str, tmp_path: Path, table: ArchTable) -> None:
+        kind, settings = kinds.load_kind(name), SETTINGS[name]
+        folder = RunFolder(tmp_path / "run").create(settings, table, name)
+        assert kind.settings_of(folder) == settings == kind.settings(dataclasses.asdict(settings))
+        come, row = kind.progress({}), kind.row(folder, settings)
+        assert come.share == 0 and come.words and row.aim and not row.result
+        assert kind.result(folder).empty
+
+    def test_importing_it_is_light(self, kind: JobKind[Any]) -> None:
+        code = f"import sys, {type(kind).__module__}; heavy = ('torch', 'scipy', 'sklearn', 'streamlit'); "
+        code += "print([m for m in heavy if m in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
+
+
+def test_a_training_does_not_resume() -> None:
+    assert not kinds.load_kind("train").resumes
+
+
+class TestTrainsWords:
+    @pytest.mark.parametrize(
+        ("record", "share", "words"),
+        [
+            ({"step": 1200, "num_steps": 4800, "seconds_left": 3.0}, 0.25, "Training, step 1,200 of 4,800"),
+            ({"phase": "scoring", "share": 0.5}, 0.5, "Scoring modules"),
+            ({"phase": "checking"}, 1.0, "Checking how far the scores can be trusted"),
+        ],
+    )
+    def test_progress(self, record: dict[str, Any], share: float, words: str) -> None:
+        come = kinds.load_kind("train").progress(record)
+        assert (come.share, come.words, come.seconds_left) == (share, words, record.get("seconds_left"))
+
+
+@pytest.fixture(params=["cold", "warm"])
+def executor(workspace: Workspace, counting: str, request: pytest.FixtureRequest) -> Iterator[SubprocessExecutor]:
+    """The real one, whose real workers find the new kind; at the end none is left."""
+    supervisor = None
+    if request.param == "warm":
+        supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(workspace.path)], cwd=registry.ROOT)
+        until(lambda: warm.ask(workspace.path, 2, {}) is not None)
+    yield SubprocessExecutor(workspace, use_warm=request.param == "warm")
+    if supervisor:
+        assert not jobs._children, "a worker was started the slow way"
+        supervisor.kill()
+        supervisor.wait()
+    until(lambda: jobs.reap() or not jobs._children, 10)
+
+
+def waiting(workspace: Workspace, executor: SubprocessExecutor, **settings: Any) -> str:
+    """A run that has counted to two and waits to be cancelled."""
+    run = kinds.add(workspace, "count", name="my count", **settings)
+    executor.submit(run)
+    until(lambda: workspace.run(run).last_progress().get("step") == 2)
+    return run
+
+
+class TestNewKind:
+    def test_it_is_found_and_checked(self, counting: str, workspace: Workspace) -> None:
+        assert set(registry.names(kinds.FOLDER)) == {"count", "train"}
+        with pytest.raises(ConfigError, match="limit: got 0, expected at least 1"):
+            kinds.add(workspace, counting, name="x", limit=0)
+        with pytest.raises(ConfigError, match="settings of a count: got name, colour"):
+            kinds.add(workspace, counting, name="x", colour="red")
+        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, train"):
+            kinds.add(workspace, "dance", name="x")
+
+    def test_queued_cancelled_resumed(self, workspace: Workspace, executor: SubprocessExecutor) -> None:
+        run = waiting(workspace, executor)
+        row = workspace.runs().iloc[0]
+        assert (row["kind"], row["name"], row["aim"], row["result"]) == ("count", "my count", "count to 4", "")
+        until(lambda: workspace.runs()["words"][0] == "Counted to 2")
+        executor.cancel(run)
+        until(lambda: state(workspace, run) == "cancelled")
+        assert workspace.runs()["result"][0] == "2 counted"
+        executor.resume(run)
+        until(lambda: state(workspace, run) == "finished")
+        counted = kinds.load_kind("count").result(workspace.run(run))
+        assert counted["number"].tolist() == [1, 2, 3, 4]
+        assert counted["process"].nunique() == 2, "it went on, in another process, from what the first one wrote"
+        assert workspace.runs()["result"][0] == "4 counted"
+        assert "Counting starts." in workspace.run(run).log_text()
+
+    def test_killed_is_lost_and_resumes(self, workspace: Workspace, executor: SubprocessExecutor) -> None:
+        run = waiting(workspace, executor)
+        os.kill(pid(workspace, run), signal.SIGKILL)
+        until(lambda: (executor.poll(), state(workspace, run) == "lost")[1])
+        assert workspace.runs()["error"][0].startswith("The count's process ended without a word")
+        executor.resume(run)
+        until(lambda: state(workspace, run) == "finished")
+        assert kinds.load_kind("count").result(workspace.run(run))["number"].tolist() == [1, 2, 3, 4]
+
+    def test_it_takes_its_turn_among_trainings(
+        self, workspace: Workspace, executor: SubprocessExecutor, table: ArchTable
+    ) -> None:
+        first = waiting(workspace, executor)
+        training = workspace.add_run(workspace.add_dataset(table, "macro"), "acc")
+        executor.submit(training)
+        assert executor.poll() == 2 and state(workspace, training) == "queued"
+        executor.cancel(training)
+        executor.cancel(first)
+        until(lambda: executor.poll() == 0)
+
+    def test_what_cannot_be_resumed_says_why(self, workspace: Workspace, counting: str, table: ArchTable) -> None:
+        executor = SubprocessExecutor(workspace)
+        training = workspace.add_run(workspace.add_dataset(table, "macro"), "acc")
+        with pytest.raises(RunError, match="expected one that failed, was cancelled or lost"):
+            executor.resume(training)
+        executor.cancel(training)
+        with pytest.raises(RunError, match="a training cannot go on where it stopped; repeat it"):
+            executor.resume(training)
+        count = kinds.add(workspace, counting, name="x")
+        executor.cancel(count)
+        with workspace.connect(write=True) as connection:
+            query = "UPDATE runs SET state = 'lost', pid = ?, pid_started = ? WHERE id = ?"
+            connection.execute(query, (os.getpid(), jobs.process_started(os.getpid()), count))
+        with pytest.raises(RunError, match="while its old process lives"):
+            executor.resume(count)
+
+    def test_a_fault_of_the_kind_ends_the_run_with_a_sentence(self, workspace: Workspace, executor: SubprocessExecutor) -> None:
+        run = kinds.add(workspace, "count", name="x")
+        (workspace.run(run).path / "count.json").write_text('{"a": 1}')
+        executor.submit(run)
+        until(lambda: state(workspace, run) == "failed")
+        assert "The count stopped at a fault of the program (AttributeError" in workspace.runs()["error"][0]
+
+    def test_a_run_of_a_kind_that_is_gone_is_listed_and_deletable(self, workspace: Workspace, counting: str) -> None:
+        run = kinds.add(workspace, counting, name="left over")
+        SubprocessExecutor(workspace).cancel(run)
+        (workspace.path / "registry.sqlite").unlink()
+        kinds.load_kind.cache_clear()
+        row = workspace.runs().iloc[0]
+        assert (row["name"], row["kind"], row["aim"], row["state"]) == ("left over", "count", "count to 4", "cancelled")
+        workspace.delete_run(run)
+        assert run not in workspace.runs()["id"].tolist()
