@@ -78,6 +78,8 @@ class SpaceSpec:
         conditions: which units are there only where another holds certain tokens.
         forbidden: clauses of (unit index, tokens): an architecture in which every unit of a clause has one of its tokens at one
             of its positions is not valid; the token ABSENT stands for a unit without layers.
+        topology: file in architectures/topologies/ that says how data flows; "" = a cell where `reads` says so, a loose set
+            where units are loose, else a chain.
     """
 
     name: str

@@ -1,5 +1,6 @@
 """What every topology must do: those of the product by the spaces that have them, and one that is no file of the product."""
 
+import builtins
 import itertools
 import json
 from pathlib import Path
@@ -28,8 +29,8 @@ EXTENSIONS = Path(__file__).resolve().parents[1] / "extensions"
 MADE = {
     "chain": lambda: space_named("nas_bench_macro"),
     "chain of variable depth": chain_space,
-    "set": loose_space,
-    "set beside chains": mixed_space,
+    "loose_set": loose_space,
+    "loose_set beside chains": mixed_space,
     "cell": lambda: space_named("nas_bench_201"),
 }
 SCALES = {
@@ -71,7 +72,7 @@ def test_a_topology_is_found_by_its_name_and_else_derived(dag: Space) -> None:
 
 def test_an_unknown_one_is_refused() -> None:
     spec = chain_space().spec
-    with pytest.raises(ConfigError, match=r"topologies: got 'moebius', expected one of .*cell.*chain.*set"):
+    with pytest.raises(ConfigError, match=r"topologies: got 'moebius', expected one of .*cell.*chain.*loose_set"):
         topology_of(SpaceSpec(spec.name, "x", spec.position_labels, spec.tokens, spec.units, topology="moebius"))
 
 
@@ -114,6 +115,18 @@ def test_windows_are_joined_and_their_sinks_are_in_their_graphs(space: Space) ->
             graphs = topology.graphs(context)
             assert (graphs.positions[:, topology.sink_place(group)] == sink).all()
             assert (context[:, list(group.positions)] == group.codes).all()
+
+
+def test_windows_within_units_are_those_of_the_windows(space: Space) -> None:
+    topology, spec = topology_of(space.spec), space.spec
+    within = [topology.windows_within(unit) for unit in range(len(spec.units))]
+    owners = [{spec.unit_of(p) for p in positions} for positions in topology.window_positions(2)]
+    assert within == [{unit} in owners for unit in range(len(spec.units))]
+
+
+def test_no_file_hides_a_word_of_python() -> None:
+    """A submodule stands as a name in its package: one that is called like a built-in would take its place there."""
+    assert not {name for name in registry.names(FOLDER) if hasattr(builtins, name)}
 
 
 def test_a_module_alone_has_the_norm_that_its_contexts_leave_it(space: Space) -> None:

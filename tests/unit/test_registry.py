@@ -50,5 +50,5 @@ def test_a_file_without_exactly_one_extension_is_refused(
 
 
 def test_a_folder_below_a_room_holds_extensions_too() -> None:
-    assert set(registry.names(FOLDER)) == {"cell", "chain", "set"}
+    assert set(registry.names(FOLDER)) == {"cell", "chain", "loose_set"}
     assert registry.load(FOLDER, "cell", Topology).__name__ == "Cell"  # type: ignore[type-abstract]

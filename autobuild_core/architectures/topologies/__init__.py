@@ -242,7 +242,7 @@ def topology_of(spec: SpaceSpec) -> Topology:
     """
     known: Topology | None = spec.__dict__.get("_topology")
     if known is None:
-        name = spec.topology or ("cell" if spec.reads else "set" if any(u.loose for u in spec.units) else "chain")
+        name = spec.topology or ("cell" if spec.reads else "loose_set" if any(u.loose for u in spec.units) else "chain")
         known = registry.load(FOLDER, name, Topology)(spec)  # type: ignore[type-abstract]
         spec.__dict__["_topology"] = known
     return known
