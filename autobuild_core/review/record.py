@@ -6,6 +6,7 @@ Every number of a record follows from the run's tables, its data and its predict
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -245,13 +246,15 @@ def record(run: FinishedRun, claim: Claim) -> ClaimRecord:
 
 
 def plain(value: Any) -> Any:
-    """Plain JSON values: numpy's become Python's, numbers that are none become None."""
+    """Plain JSON values: numpy's become Python's, lenses their names, numbers that are none become None."""
     if isinstance(value, dict):
         return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [plain(part) for part in value]
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, StrEnum):
+        return value.value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
