@@ -48,5 +48,5 @@ def hostile(workspace: Workspace) -> str:
     pins, labels, spec = Pins.of(workspace, run), table.spec.position_labels, table.spec
     for lens, label in zip((Lens.SCORE, Lens.GOOD, Lens.NORM), labels, strict=False):
         token = next(token for token in spec.tokens if token.startswith(f"{label}="))
-        pins.write(Pin(Claim((label,), (token,), True, lens.value), EVERYTHING, "hops"))
+        pins.write(Pin(Claim((label,), (token,), True, lens), EVERYTHING, "hops"))
     return run

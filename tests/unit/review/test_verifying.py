@@ -42,7 +42,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> report.Bundle:
     few = {"num_members": 2, "num_steps": 4, "threads": 1, "max_length": 1}
     run = api.train(macro_data(40), "err / 1000000", tmp_path_factory.mktemp("tiny") / "run", True, 3, **few)
     through = {Lens.SCORE: "identity", Lens.GOOD: "mb3_k3", Lens.NORM: "mb6_k5"}
-    pins = [Pin(Claim(("L3",), (layer,), False, lens.value), "") for lens, layer in through.items()]
+    pins = [Pin(Claim(("L3",), (layer,), False, lens), "") for lens, layer in through.items()]
     return report.make_bundle(run.folder, pins)
 
 
