@@ -126,9 +126,8 @@ class Run:
             return average.held_at(self.predictor, self.modules(), task.space_mean, task.num_rows)
         from autobuild_core.scorers.autobuild import AutoBuildScorer
 
-        scorer = make_scorer(DEFAULT_SCORER, self.predictor)
-        assert isinstance(scorer, AutoBuildScorer)
-        return average.held_at(self.predictor, self.modules(), scorer.space_mean, len(self.evidence()))
+        mean = AutoBuildScorer(self.predictor).space_mean
+        return average.held_at(self.predictor, self.modules(), mean, len(self.evidence()))
 
     def learned(self) -> ArchTable:
         """The rows that were learned from."""

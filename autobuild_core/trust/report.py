@@ -182,7 +182,7 @@ def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -
 
 def _cost(table: pd.DataFrame, scorers: dict[str, tuple[Any, str | None]]) -> CostShare:
     """How much of the importance is just size."""
-    scorer, why_not = scorers["cost"]
+    scorer, why_not = scorers.get("cost", (None, "there is no scorer of cost"))
     if why_not is not None:
         return CostShare("", None, why_not)
     ours, theirs = (table[table["scorer"] == name] for name in (DEFAULT_SCORER, "cost"))

@@ -1,6 +1,7 @@
 """What every scorer must do; a new file in scorers/ is tested by itself."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from autobuild_core import registry
+from autobuild_core.api import train
 from autobuild_core.architectures.module_table import SCORE_COLUMNS
 from autobuild_core.architectures.records import ArchTable
+from autobuild_core.cli import main
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.cost import cost_metric
@@ -100,6 +103,51 @@ def test_the_same_again(scorer: Scorer, space: str) -> None:
     assert again.score(groups)[0].equals(scorer.score(groups)[0])
 
 
+NEW = '''
+"""Counts the last tokens of a module."""
+
+import numpy as np
+import pandas as pd
+
+from autobuild_core.architectures.module_table import SCORE_COLUMNS
+from autobuild_core.scorers import Scorer
+
+
+class Last(Scorer):
+    title = "Last token"
+    explained = "the number of a module's last token"
+
+    def __init__(self, predictor, cost=None, table=None):
+        self.predictor = predictor
+
+    def supports(self, predictor):
+        return None
+
+    def score(self, groups, report=lambda share: None):
+        report(1.0)
+        last = [group.codes[:, -1].astype(float) for group in groups]
+        return [pd.DataFrame({"score": one, "effect": one - 1}).reindex(columns=list(SCORE_COLUMNS)) for one in last]
+'''
+
+
+def test_a_new_one_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of a user's own: the contract holds, a training stands it beside the others, the command line scores by it."""
+    (tmp_path / "own" / "scorers").mkdir(parents=True)
+    (tmp_path / "own" / "scorers" / "last.py").write_text(NEW)
+    monkeypatch.setenv(registry.EXTENSIONS, str(tmp_path / "own"))
+    assert "last" in registry.names("scorers")
+    made = scorer_of("last", "macro")
+    test_one_finite_row_a_module_with_the_columns(made, "macro")
+    test_the_same_again(made, "macro")
+    test_it_has_a_title()
+    run = train(macro_data(40), "acc", tmp_path / "run", num_members=2, num_steps=4, max_length=1, threads=1)
+    assert ("last", "Last token", None) in [(line.scorer, line.title, line.why_not) for line in run.trust.scorers]
+    table = run.folder.read_frame("scorers.parquet")
+    assert (table.loc[table["scorer"] == "last"].groupby("unit_index").size() == [9, 27, 27]).all()
+    assert main(["score", str(tmp_path / "run"), "--units", "--scorer", "last", "--out", str(tmp_path / "last.csv")]) == 0
+    assert pd.read_csv(tmp_path / "last.csv")["score"].tolist()[0] == 2
+
+
 def test_it_has_a_title() -> None:
     titles = [registry.load("scorers", name, Scorer).title for name in registry.names("scorers")]  # type: ignore[type-abstract]
     assert all(titles) and len(set(titles)) == len(titles)
@@ -120,6 +168,7 @@ def test_without_data_it_says_why_it_does_not_apply(name: str) -> None:
 
 # Spearman's correlation with the true averages of an additive target, over a unit's modules, from 120 architectures.
 FIDELITY = {"ridge": 0.97, "forest": 0.9, "mean": 0.5, "cost": 0.9}
+WEAKEST = 0.3  # of a scorer that has no line there
 
 
 @pytest.mark.parametrize("space", ["macro", "flat", "chain"])
@@ -134,7 +183,7 @@ def test_an_additive_truth_is_found(name: str, space: str) -> None:
     for group, frame in zip(groups, frames, strict=True):
         truth = exact_means(additive_truth(space, population.codes)[None], population, group, made.spec)[0]
         found.append(spearmanr(frame["score"], truth).statistic)
-    assert np.mean(found) > FIDELITY[name], found
+    assert np.mean(found) > FIDELITY.get(name, WEAKEST), found
 
 
 def test_the_mean_of_what_was_seen_is_shrunk_by_hand() -> None:

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from autobuild_core.api import Run
-from autobuild_core.scorers import make_scorer
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring import effect_bootstrap
 from autobuild_core.scoring.bootstrap import Bootstraps
@@ -13,9 +12,7 @@ from autobuild_core.scoring.bootstrap import Bootstraps
 
 @pytest.fixture(scope="module")
 def scorer(trained: Run) -> AutoBuildScorer:
-    made = make_scorer("autobuild", trained.predictor, table=trained.table())
-    assert isinstance(made, AutoBuildScorer)
-    return made
+    return AutoBuildScorer(trained.predictor, table=trained.table())
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from autobuild_core.predictor.distillation import distil
 from autobuild_core.predictor.ensemble import Calibration, Predictor, as_held, member_spread
 from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, GaussianProcess, Network
 from autobuild_core.predictor.learning_curve import learn_enough
-from autobuild_core.scorers import default_groups, further_units, make_scorer, score_modules
+from autobuild_core.scorers import default_groups, further_units, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.overlap import mark_confounded
@@ -102,8 +102,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
         quality = _judge_apart(predictor, judged | {"score": order[0][lines]}, order[1][lines], predictions)
         held["score"], values = order[0], order[1][lines]  # from here on everything holds where the predictor does
     quality["zero_gradient_share"] = [loss.zero_gradient_share(norms) for norms in judged["norms"]]
-    scorer = make_scorer("autobuild", predictor, table=evidence)
-    assert isinstance(scorer, AutoBuildScorer)
+    scorer = AutoBuildScorer(predictor, table=evidence)
     modules = _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
     quality |= _score_tasks(folder, predictor, evidence, config.max_length, report, should_stop, start)
     folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
@@ -541,8 +540,7 @@ def _score_tasks(
     task = contexts.task_of(rows.contexts)
     for number, values in enumerate(contexts.names[:MOST_TASKS]):
         name, context = f"modules_task_{number}.parquet", dict(zip(contexts.tasks, values, strict=True))
-        scorer = make_scorer("autobuild", predictor.at(context))
-        assert isinstance(scorer, AutoBuildScorer)
+        scorer = AutoBuildScorer(predictor.at(context))
         own = rows.take(task == number)
         _score(folder, scorer, own, max_length, report, should_stop, start, name, rows)
         lines.append({"file": name, "context": context, "num_rows": len(own), "space_mean": scorer.space_mean})
