@@ -11,9 +11,10 @@ else:
     import sys
 
     from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from autobuild_core.errors import ConfigError
-    from pages._hosts import TrustedHosts, trusted_hosts
+    from pages._hosts import trusted_hosts
     from pages._serving import BaseAddress, opening
     from pages._uploads import keep_answers
 
@@ -22,5 +23,5 @@ else:
     except ConfigError as error:
         sys.exit(str(error))
     keep_answers()
-    around = [Middleware(TrustedHosts, names=hosts), Middleware(BaseAddress)]
+    around = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False), Middleware(BaseAddress)]
     app = st.App(__file__, lifespan=opening, middleware=around)
