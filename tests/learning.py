@@ -110,12 +110,11 @@ def encoded(codes: Codes, spec: SpaceSpec, scale: NDArray[np.float32] | None = N
 
 def random_weights(spec: SpaceSpec, members: int = 3, seed: int = 0, width: int = 12) -> dict[str, NDArray[np.float32]]:
     """Weights of an ensemble, random everywhere, batch norm and biases too; structure is scaled as random architectures'."""
-    from autobuild_core.predictor.model import ModelConfig
-    from autobuild_core.predictor.model import Predictor as Model
+    from autobuild_core.predictor.model import GraphEnsemble, ModelConfig
 
     space = load_space(spec)
     scale = structure_scale(space.canonical(space.sample(200, np.random.default_rng(0))), spec)
-    state = Model(make_codebook(spec), members, ModelConfig(width=width), scale.shape[1], seed).state_dict()
+    state = GraphEnsemble(make_codebook(spec), members, ModelConfig(width=width), scale.shape[1], seed).state_dict()
     return {name: disturbed(name, t.numpy(), seed) for name, t in state.items()} | {"structure_scale": scale}
 
 

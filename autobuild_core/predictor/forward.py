@@ -1,6 +1,6 @@
 """The predictor's forward pass in numpy, evaluation mode: what predicts wherever torch is not wanted.
 
-Equal to `model.Predictor` at 1e-5 (tested). The weights are those of its state_dict, by the same names, with batch
+Equal to `model.GraphEnsemble` at 1e-5 (tested). The weights are those of its state_dict, by the same names, with batch
 norm folded to a scale and a shift.
 """
 

@@ -212,8 +212,8 @@ class NodeNorm(nn.Module):
         return normed.view(x.shape)
 
 
-class Predictor(nn.Module):
-    """The ensemble of AutoBuild predictors.
+class GraphEnsemble(nn.Module):
+    """The graph neural networks of the ensemble, one torch module with a leading dimension of members.
 
     Source: AutoBuild, section 3. Ours: a linear path from the graph embeddings of all hops to the prediction beside
     the regressor on the last.

@@ -15,7 +15,7 @@ from autobuild_core.architectures.features import Codebook
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.predictor.distillation import Distilled
 from autobuild_core.predictor.loss import autobuild_loss, order_losses, spearman
-from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
+from autobuild_core.predictor.model import Encoded, GraphEnsemble, ModelConfig
 from autobuild_core.store.run_folder import MIN_NETWORKS
 
 FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
@@ -127,7 +127,7 @@ def train_ensemble(
     should_stop: Callable[[], bool],
     distilled: Distilled | None = None,
     order: NDArray[np.float64] | None = None,
-) -> Predictor:
+) -> GraphEnsemble:
     """The trained ensemble, in evaluation mode.
 
     Args:
@@ -148,7 +148,7 @@ def train_ensemble(
     ordered = scores if order is None else order
     torch.set_num_threads(1)  # operations of tens of microseconds: on a busy machine a second thread made them ten times slower
     torch.manual_seed(config.seed)
-    model = Predictor(codebook, config.members, config.model, data.structure.shape[1], config.seed)
+    model = GraphEnsemble(codebook, config.members, config.model, data.structure.shape[1], config.seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
     rng = np.random.default_rng(config.seed)
@@ -244,7 +244,7 @@ def _ranks(targets: NDArray[np.float64]) -> Tensor:
 
 @torch.no_grad()
 def _held_out_srcc(
-    model: Predictor, data: Encoded, scores: NDArray[np.float64], ordered: NDArray[np.float64], fold: NDArray[np.int64]
+    model: GraphEnsemble, data: Encoded, scores: NDArray[np.float64], ordered: NDArray[np.float64], fold: NDArray[np.int64]
 ) -> dict[str, Any]:
     """{"srcc", "hop_srcc"}: means over members of the Spearman correlation on (a part of) each one's own fold.
 

@@ -15,7 +15,7 @@ from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor import forward as network_file
 from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Network
 from autobuild_core.predictor.kernel import similarity
-from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
+from autobuild_core.predictor.model import Encoded, GraphEnsemble, ModelConfig
 from autobuild_core.spaces import Space, space_named
 from tests.flat_spaces import loose_space, mixed_space
 from tests.learning import NUM_HOPS, chain_space, flat_space, random_network, random_weights
@@ -25,11 +25,11 @@ CELL = space_named("nas_bench_201")
 SETS = {"set": loose_space(6), "mixed": mixed_space()}
 
 
-def both(space: Space) -> tuple[Predictor, Network]:
+def both(space: Space) -> tuple[GraphEnsemble, Network]:
     weights = random_weights(space.spec, seed=2, width=14)
     network = Network(dict(weights), make_codebook(space.spec), NUM_HOPS)
     num_structure = weights.pop("structure_scale").shape[1]
-    model = Predictor(network.codebook, 3, ModelConfig(width=14), num_structure, seed=1)
+    model = GraphEnsemble(network.codebook, 3, ModelConfig(width=14), num_structure, seed=1)
     model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
     return model.eval(), network
 
@@ -91,7 +91,7 @@ def test_contexts_stand_beside_the_structure_and_the_nodes_are_computed_once() -
     codes, num = space.sample(30, rng), 2
     plain = random_weights(space.spec, seed=2, width=14)
     wide = plain["structure_scale"].shape[1] + num
-    model = Predictor(make_codebook(space.spec), 3, ModelConfig(width=14), wide, seed=1).eval()
+    model = GraphEnsemble(make_codebook(space.spec), 3, ModelConfig(width=14), wide, seed=1).eval()
     own = {name: t.numpy() for name, t in model.state_dict().items()} | {"structure_scale": plain["structure_scale"]}
     own["linear_weight"] = rng.normal(0, 0.3, own["linear_weight"].shape).astype(np.float32)
     model.load_state_dict({name: torch.from_numpy(w) for name, w in own.items() if name != "structure_scale"})

@@ -12,7 +12,7 @@ from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import Graphs, make_graphs
 from autobuild_core.architectures.records import ABSENT
 from autobuild_core.architectures.topologies._in_order import chain_graphs
-from autobuild_core.predictor.model import Batch, Encoded, FeatureEmbedding, GATv2, ModelConfig, NodeNorm, Predictor
+from autobuild_core.predictor.model import Batch, Encoded, FeatureEmbedding, GATv2, GraphEnsemble, ModelConfig, NodeNorm
 from autobuild_core.spaces import Space, space_named
 from tests.learning import encoded, flat_space, random_weights
 
@@ -173,12 +173,12 @@ class TestNodeNorm:
             assert torch.allclose(self.norm.variance[member, 0], 0.9 + 0.1 * self.x[:, member].var(0), atol=1e-5)
 
 
-def inputs(codes: np.ndarray, name: str = "nas_bench_macro") -> tuple[Predictor, Batch]:
+def inputs(codes: np.ndarray, name: str = "nas_bench_macro") -> tuple[GraphEnsemble, Batch]:
     """A model with random weights everywhere and its inputs for some architectures."""
     spec = SPACES[name].spec
     weights = random_weights(spec, MEMBERS, seed=4, width=10)
     scale = weights.pop("structure_scale")
-    model = Predictor(make_codebook(spec), MEMBERS, ModelConfig(width=10), scale.shape[1], seed=4)
+    model = GraphEnsemble(make_codebook(spec), MEMBERS, ModelConfig(width=10), scale.shape[1], seed=4)
     model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
     return model, every(encoded(codes, spec, scale))
 
@@ -273,6 +273,6 @@ def test_members_do_not_mix() -> None:
 
 def test_the_seed_decides_the_weights() -> None:
     codebook = make_codebook(SPACES["nas_bench_macro"].spec)
-    states = [Predictor(codebook, MEMBERS, ModelConfig(width=8), 5, seed).state_dict() for seed in (0, 0, 1)]
+    states = [GraphEnsemble(codebook, MEMBERS, ModelConfig(width=8), 5, seed).state_dict() for seed in (0, 0, 1)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not torch.equal(states[0]["hidden_weight"], states[2]["hidden_weight"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.features import make_codebook
 from autobuild_core.errors import Cancelled, ConfigError
-from autobuild_core.predictor.model import Encoded, ModelConfig, Predictor
+from autobuild_core.predictor.model import Encoded, GraphEnsemble, ModelConfig
 from autobuild_core.predictor.training import FoldedBatches, TrainConfig, split_folds, train_ensemble
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.scaling import NormalScores
@@ -38,7 +38,7 @@ def tiny_data(num: int = 40) -> Data:
     return Data(encoded(table.codes, table.spec), NormalScores.fit(target, False).to_scores(target), fold)
 
 
-def trained(data: Data, config: TrainConfig = TINY, records: list[dict[str, Any]] | None = None) -> Predictor:
+def trained(data: Data, config: TrainConfig = TINY, records: list[dict[str, Any]] | None = None) -> GraphEnsemble:
     report = (records if records is not None else []).append
     return train_ensemble(data.encoded, data.scores, data.fold, CODEBOOK, config, report, lambda: False)
 

@@ -329,7 +329,7 @@ def _random_network(codes: Codes, codebook: Codebook, settings: Any, threads: in
     scale = structure_scale(codes, codebook.spec)
     hops = settings.model.num_hops if len(np.unique(codes, axis=0)) <= gaussian_process.MAX_HOPS_NETWORKS else 0
     sizes = model.ModelConfig(num_hops=hops, width=gaussian_process.RANDOM_WIDTH)
-    drawn = model.Predictor(codebook, 1, sizes, scale.shape[1], settings.seed + 1)
+    drawn = model.GraphEnsemble(codebook, 1, sizes, scale.shape[1], settings.seed + 1)
     own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
     return Network(own, codebook, hops, threads), scale
 
