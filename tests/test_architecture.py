@@ -33,6 +33,7 @@ LOAD_HEAVY = (
     "scorers.",
     "scoring.bootstrap",
     "scoring.effect_bootstrap",
+    "trust.permutation",
     "trust.report",
     "trust.statistics",
 )
@@ -152,7 +153,7 @@ CONTRACTS = [
     ("A room imports", "utils.py", "X = 1"),
     ("The core never imports", "spaces/flat.py", "def f():\n    import streamlit as st"),
     ("What the app process", "targets/equation.py", "def f():\n    from scipy.stats import rankdata"),
-    ("What the app process", "jobs/executor.py", "def f():\n    from autobuild_core.jobs import worker"),
+    ("What the app process", "jobs/executor.py", "def f():\n    from autobuild_core.jobs.kinds.train import pipeline"),
     ("No scorer imports", "scorers/forest.py", "from autobuild_core.scorers import ridge"),
 ]
 

@@ -18,7 +18,7 @@ def value_words(effect: Effect, alone: bool = True) -> str:
     if effect.lens == Lens.NORM:
         return "norm " * alone + f"{effect.value:+.2f}"
     digits = 3 if effect.low is None or effect.high is None else numbers.digits_for(effect.low, effect.high)
-    return f"{numbers.signed(effect.value, digits)} {effect.unit}".strip()
+    return numbers.with_unit(numbers.signed(effect.value, digits), effect.unit)
 
 
 def interval_words(effect: Effect, adjusted: bool = True) -> str:
@@ -71,7 +71,7 @@ def _holds_words(found: ClaimRecord) -> str:
             "is about one task (the training asks it of the average)."
         )
     digits = numbers.digits_for(held.low, held.high)
-    ends = f"{numbers.signed(held.low, digits)} to {numbers.signed(held.high, digits)} {effect.unit}".strip()
+    ends = numbers.with_unit(f"{numbers.signed(held.low, digits)} to {numbers.signed(held.high, digits)}", effect.unit)
     return f"{'better' if effect.better else 'worse'} in {held.share:.0%} of the refits to bootstraps of the networks ({ends})."
 
 

@@ -27,7 +27,7 @@ from autobuild_core.targets.costs import fit_cost
 from tests.flat_spaces import Columns, loose_space, wide_space
 
 WIDE, NARROW = wide_space(), wide_space((4, 5, 5, 5))  # 600 tokens, 500 tokens
-PEAK_MIB, ROOT = 900, Path(__file__).resolve().parents[3]
+PEAK_MIB, ROOT = 1300, Path(__file__).resolve().parents[3]
 TRAINED = """
 import resource, numpy as np, pandas as pd
 from autobuild_core.api import train
