@@ -11,6 +11,7 @@ from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import quality
 from autobuild_core.jobs import kinds
+from autobuild_core.store.run_folder import TRAIN
 from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID
 from autobuild_core.targets.equation import Target
@@ -126,9 +127,9 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
             "Age": [_shared.age(moment) for moment in frame["created"]],
         }
     )
-    if not frame["has_scores"].all():  # jobs of other kinds among the trainings
+    shown["Target"] = shown["Target"].where(frame["has_scores"], frame["aim"])  # a damaged run has neither
+    if (frame["kind"] != TRAIN).any():
         shown.insert(2, "Kind", frame["kind"])
-        shown["Target"] = shown["Target"].where(frame["has_scores"], frame["aim"])
         shown.insert(shown.columns.get_loc("Age"), "Result", frame["result"].where(frame["result"] != "", frame["words"]))
     config = {"Run": st.column_config.TextColumn(width="medium"), "Shown": st.column_config.TextColumn(width="small")}
     picked = st.dataframe(
