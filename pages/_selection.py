@@ -7,7 +7,7 @@ Query parameters, each with the forms it may have; a default is left out of the 
 - arch: "best" (the default), "worst", "row:17" (row of the file, from 0), or a native encoding, also as "typed:...".
 - module: its positions and layers, "L1,L2=mb3_k3,mb6_k5", with a "!" behind it where it is a whole unit (no deeper).
 - show: what Importance draws, "pair", "best" or "marked"; beside: as arch, the second one of a pair, "worst" by default.
-- task: what scores and predictions hold for, as `task_text` writes it; by default the average over contexts.
+- task: what scores and predictions hold for, as `Task.name` writes it; by default the average over contexts.
 - drop: id of a dropped file whose columns are being looked at on Data.
 - rank, look, other: what Hops ranks, the section it shows, the run beside; view, brush: window and brushed area of the map.
 """

@@ -28,6 +28,7 @@ from autobuild_core.figures.template import without_markup
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds import JobKind, load_kind, noun_of
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.scoring.finished_run import tasks_of
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.run_folder import RunConfig
 from autobuild_core.store.states import ACTIVE_STATES, RunState
@@ -472,7 +473,7 @@ class FinishedRun:
     @property
     def tasks(self) -> dict[str, dict[str, str]]:
         """The tasks whose scores the training wrote, the most frequent first: as they are chosen, {context: value}."""
-        return {task_text(line["context"]): line["context"] for line in self.quality.get("tasks", [])}
+        return {task.name: task.context for task in tasks_of(self.quality)}
 
     @property
     def trust(self) -> TrustReport | None:
@@ -548,11 +549,6 @@ class FinishedRun:
         nodes = drawing.architecture_table(self.table.spec, codes)
         scores = drawing.node_scores(self.modules, self.index, self.table.spec, codes, hop)
         return drawing.coloured(nodes, scores, self.scale(lens), self.unit, theme())
-
-
-def task_text(context: dict[str, str]) -> str:
-    """A task as it is chosen and as a reader sees it, "dataset=cora"."""
-    return ", ".join(f"{name}={value}" for name, value in context.items())
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the run")

@@ -39,6 +39,11 @@ class Task:
         return ", ".join(f"{name}={value}" for name, value in self.context.items())
 
 
+def tasks_of(quality: dict[str, Any]) -> list[Task]:
+    """The tasks whose modules the training scored, the most frequent first, of quality.json; none where no task varies."""
+    return [Task(**line) for line in quality.get("tasks", [])]
+
+
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
     """All that pages, claims and reports are made from.
@@ -104,11 +109,6 @@ class FinishedRun:
     def num_evaluated(self) -> int:
         """Architectures that count as evidence; of very many only a sample is learned from."""
         return int(self.quality.get("num_evidence", len(self.predictions)))
-
-    @property
-    def tasks(self) -> list[Task]:
-        """The tasks whose modules the training scored, the most frequent first; none where no task varies."""
-        return [Task(**line) for line in self.quality.get("tasks", [])]
 
     @cached_property
     def values(self) -> Array:
