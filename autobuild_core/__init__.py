@@ -15,10 +15,10 @@ from autobuild_core.version import VERSION
 
 if TYPE_CHECKING:
     from autobuild_core import figures
-    from autobuild_core.api import Run, read, train
+    from autobuild_core.api import Run, append, read, train
 
 __version__ = VERSION
-__all__ = ["Run", "figures", "read", "train"]
+__all__ = ["Run", "append", "figures", "read", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,10 +1,11 @@
-"""What a notebook calls: `ab.read`, `ab.train`, `run.scores`, `run.predict`, `run.build`, `run.suggest`, `run.compare`.
+"""What a notebook calls: `ab.read`, `ab.append`, `ab.train`, and of a run `scores`, `predict`, `build`, `suggest`, `compare`.
 
 The command line is thin over it.
 """
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pandas as pd
 from autobuild_core.architectures import module_table
 from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.modules import ModuleGroup
-from autobuild_core.architectures.records import ArchTable
+from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.datasets import read_table
+from autobuild_core.datasets._appending import Appended, fixed_roles
+from autobuild_core.datasets._appending import append as append_rows
 from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
@@ -328,6 +331,48 @@ def read(
     return table
 
 
+def append(
+    table: ArchTable,
+    data: Path | str | ArchTable,
+    origin: str = "",
+    run: str = "",
+    format: str | None = None,
+) -> Appended:
+    """A data set with the rows of another file, as its next version: measurements of it that were made later.
+
+    Args:
+        table: the data set; it stays as it is.
+        data: the file, or rows that were read from one with `read_more`.
+        origin: where they come from; the file's name unless given.
+        run: id of the run that proposed their architectures.
+        format: of the file, where recognition is not wanted.
+
+    Returns:
+        The data set with its new rows, how many there are, and those that were refused.
+
+    Raises:
+        DataError: the file cannot be read, is of another space, or none of its rows is new.
+    """
+    more = data if isinstance(data, ArchTable) else read_more(Path(data), table, format)
+    name = origin or ("" if isinstance(data, ArchTable) else Path(data).name)
+    return append_rows(table, more, Batch(name, time.time(), content_hash(table), run))
+
+
+def read_more(path: Path, table: ArchTable, format: str | None = None, read: Callable[..., ArchTable] = read_table) -> ArchTable:
+    """The rows of a file that are to be appended to a data set, read as its first rows were.
+
+    Args:
+        path: the file.
+        table: the data set.
+        format: where recognition is not wanted.
+        read: `datasets.read_table`, or `read_guarded` for a file that a user handed in.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return read(path, format, space=table.spec, roles=fixed_roles(table), joining=True)
+
+
 def train(
     table: ArchTable,
     target: str,
@@ -362,7 +407,8 @@ def train(
 
     if len(table) == 0:
         raise ConfigError("data: got no architecture that could be read, expected at least 10.")
-    config = RunConfig("", name or target, data_name or table.format, content_hash(table), target, minimize, seed, **settings)
+    own = name or target, data_name or table.format, content_hash(table), target, minimize, seed
+    config = RunConfig("", *own, **settings, data_version=table.version)
     config.goal.check_varies(config.goal.values(table.metrics))
     path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

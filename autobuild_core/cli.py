@@ -1,4 +1,4 @@
-"""The same pipeline as the pages, without a browser: inspect, train, predict, score, build, suggest, report, verify.
+"""The same pipeline as the pages, without a browser: inspect, append, train, predict, score, build, suggest, report, verify.
 
 Progress goes to standard error, one JSON object to standard output at the end. Exit status 0; 2 for what the user
 can mend, with one clear sentence; 130 when interrupted, with what was finished kept; 141 when nobody reads on (`| head`).
@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from autobuild_core import api, registry
-from autobuild_core.architectures.records import ArchTable
+from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
@@ -85,6 +86,30 @@ def inspect(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def _read(options: argparse.Namespace) -> ArchTable:
     """The table of --format, --space and --role."""
     return api.read(options.data, options.format, options.space, roles_of(options.role))
+
+
+def append(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Appends later measurements to a data set: writes its next version, a folder that `inspect` and `train` read."""
+    table = api.read(options.data)
+    table = table if table.batches else replace(table, batches=(Batch(Path(options.data).name),))
+    added = api.append(table, options.results, options.origin, options.run, options.format)
+    out = Path(options.out)
+    if out.exists():
+        raise ConfigError(f"--out {out}: got something that exists already, expected a new folder.")
+    try:
+        tables.save_table(added.table, out)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: got {error.strerror}, expected a place that can be written.") from error
+    return {
+        "path": str(out),
+        "version": added.table.version,
+        "hash": tables.content_hash(added.table),
+        "parent": added.table.batches[-1].parent,
+        "num_added": added.num_added,
+        "num_completed": added.num_completed,
+        "num_accepted": len(added.table),
+        "rejected": [{"row": r.row, "reason": r.reason} for r in added.rejected],
+    }
 
 
 def roles_of(given: Iterable[str]) -> dict[str, str]:
@@ -319,6 +344,11 @@ def make_parser() -> argparse.ArgumentParser:
         )
         if command.get_default("run_command") is inspect:
             command.add_argument("--write-space", metavar="FILE", help="writes the space as space.json, to be edited")
+    more = add(append, "data", "results")
+    more.add_argument("--out", required=True, help="new folder for the next version")
+    more.add_argument("--origin", default="", help="where the rows come from; the name of their file unless given")
+    more.add_argument("--run", default="", metavar="ID", help="the run that proposed their architectures")
+    more.add_argument("--format", help="of the results; recognised by content unless given")
     command.add_argument("--target", required=True, help="equation over the file's metrics")
     command.add_argument("--target-name", default="", help="what charts and texts call the target; its equation unless given")
     command.add_argument("--target-unit", default="", help="unit of the target's values")

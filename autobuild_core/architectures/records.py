@@ -196,16 +196,37 @@ class ColumnRole:
         return f"{self.role}:{self.better}" if self.better else self.role
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Rows that came into a data set together.
+
+    Args:
+        origin: where they came from: the name of a file, or of an evaluator.
+        time: seconds since 1970; 0 where it is not known.
+        parent: content hash of the version that they were appended to; "" of the first rows.
+        run: id of the run that proposed their architectures; "" where none did.
+        first_row: number of their first row among all that the data set was read from.
+    """
+
+    origin: str
+    time: float = 0.0
+    parent: str = ""
+    run: str = ""
+    first_row: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class ArchTable:
     """Evaluated architectures in columns.
+
+    A row is a measurement: of a network, in a context (evaluator, data, budget, device, settings), with a seed.
 
     Args:
         spec: their search space.
         codes: (num_rows, num_positions) int16, token index or ABSENT, exactly as the file encodes them.
         networks: (num_rows,) uint64, canonical hash of the network: equal for equal networks in any encoding.
         metrics: num_rows x metrics, float64, NaN where a row lacks one.
-        source_rows: (num_rows,) int64, row in the file, from 0.
+        source_rows: (num_rows,) int64, row in the file, from 0; of rows that were appended counted on from those before.
         format: file in datasets/ that read them.
         num_read: rows in the file.
         rejected: the rows refused, each with its reason.
@@ -218,6 +239,7 @@ class ArchTable:
         warnings: what should be looked at before training, each with its remedy.
         declared: the space was declared by a reader, not inferred from the rows.
         num_more_rejected: rows refused beside `rejected`, whose reasons were not kept.
+        batches: where the rows came from, oldest first; empty where nothing was said and nothing was appended.
     """
 
     spec: SpaceSpec
@@ -236,6 +258,7 @@ class ArchTable:
     warnings: tuple[str, ...] = ()
     declared: bool = False
     num_more_rejected: int = 0
+    batches: tuple[Batch, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.censored):
@@ -250,6 +273,18 @@ class ArchTable:
     def num_duplicates(self) -> int:
         """Rows whose network an earlier row has already in the same context."""
         return len(self) - len(np.unique(self.evaluations))
+
+    @property
+    def version(self) -> int:
+        """Number of this version of its data set, from 1: every batch that is appended makes a new one."""
+        return max(len(self.batches), 1)
+
+    @property
+    def batch_of(self) -> NDArray[np.intp]:
+        """(num_rows,) index in `batches` of the one that each row came with."""
+        first_rows = [batch.first_row for batch in self.batches] or [0]
+        found: NDArray[np.intp] = np.searchsorted(first_rows, self.source_rows, "right") - 1
+        return found
 
     @property
     def num_rejected(self) -> int:

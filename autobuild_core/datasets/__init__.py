@@ -18,6 +18,7 @@ from autobuild_core.datasets._rows import Request
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._declared import Declared
+from autobuild_core.store.tables import load_table
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,17 @@ def read_table(
     space: SpaceSpec | None = None,
     roles: Mapping[str, str] | None = None,
     declared: Declared | None = None,
+    joining: bool = False,
 ) -> ArchTable:
     """The architectures of a file.
 
     Args:
-        path: the file, plain or gzipped.
+        path: the file, plain or gzipped, or the folder of a saved table.
         format: its format; None to recognise it.
         space: the space it must lie in (that of a run); None to infer it.
         roles: {column: role} that a reader said; others are found by evidence.
         declared: the flat space of its design columns, where a reader declared it.
+        joining: the rows are to be appended to others (`_appending.append`): a context of one value is one.
 
     Raises:
         MappingError: its columns do not make a space.
@@ -123,8 +126,25 @@ def read_table(
         ConfigError: there is no such format, or no such role.
     """
     path = Path(path)
+    if (path / "table.json").is_file():
+        return _saved(path, space, roles)
     name = format or recognise(path)
-    request = Request(path.name, name, load_space(space) if space else None, roles or {}, declared)
+    request = Request(path.name, name, load_space(space) if space else None, roles or {}, declared, joining=joining)
     table = load_format(name).read(path, request)
     note = encoding_note(path)
     return replace(table, notes=(*table.notes, note)) if note else table
+
+
+def _saved(folder: Path, space: SpaceSpec | None, roles: Mapping[str, str] | None) -> ArchTable:
+    """The table of a folder that `store.tables.save_table` wrote: a version of a data set, or the data of a run.
+
+    Raises:
+        DataError: a file is damaged, or it is of another space.
+        ConfigError: a role is said anew.
+    """
+    table = load_table(folder)
+    if roles and space is None:
+        raise ConfigError(f"{folder}: got a role for column {next(iter(roles))}, expected none: they are fixed with a data set.")
+    if space is not None and (space.name, space.tokens, space.units) != (table.spec.name, table.spec.tokens, table.spec.units):
+        raise DataError(f"{folder}: got architectures of {table.spec.title}, expected those of {space.title}.")
+    return table

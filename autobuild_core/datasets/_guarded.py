@@ -36,6 +36,7 @@ def read_guarded(
     space: SpaceSpec | None = None,
     roles: Mapping[str, str] | None = None,
     declared: Declared | None = None,
+    joining: bool = False,
     max_bytes: int = DEFAULT_BYTES,
     max_seconds: float = DEFAULT_SECONDS,
 ) -> ArchTable:
@@ -47,6 +48,7 @@ def read_guarded(
         space: the space it must lie in; None to infer it.
         roles: {column: role} that a reader said.
         declared: the flat space of its design columns, where a reader declared it.
+        joining: the rows are to be appended to others.
         max_bytes: memory that reading may take beyond that of the bare process.
         max_seconds: wall time that it may take.
 
@@ -62,7 +64,7 @@ def read_guarded(
         out = Path(scratch) / "table"
         command = [sys.executable, "-m", "autobuild_core.datasets._guarded", str(path.resolve()), str(out)]
         command += ["--max-bytes", str(int(max_bytes)), "--max-seconds", str(max_seconds)]
-        asked = {"format": format, "roles": dict(roles or {}), "space": space.to_json() if space else None}
+        asked = {"format": format, "roles": dict(roles or {}), "space": space.to_json() if space else None, "joining": joining}
         asked["declared"] = _declared.to_json(declared) if declared else None
         (Path(scratch) / "request.json").write_text(json.dumps(asked), encoding="utf-8")
         command += ["--request", str(Path(scratch) / "request.json")]
@@ -140,7 +142,7 @@ def _read_and_save(options: argparse.Namespace) -> None:
     spec = SpaceSpec.from_json(asked["space"]) if asked.get("space") else None
     declared = _declared.from_json(asked["declared"]) if asked.get("declared") else None
     _limit_memory(options.max_bytes)
-    table = read_table(options.source, asked.get("format"), spec, asked.get("roles"), declared)
+    table = read_table(options.source, asked.get("format"), spec, asked.get("roles"), declared, asked.get("joining", False))
     _limit_memory(LIBRARY_BYTES + options.max_bytes)
     save_table(table, options.out)
 
@@ -152,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("source", type=Path, help="file of evaluated architectures")
     parser.add_argument("out", type=Path, help="folder to write")
-    parser.add_argument("--request", type=Path, help="JSON with format, space, roles and declared; each may be null")
+    parser.add_argument("--request", type=Path, help="JSON with format, space, roles, declared and joining; each may be null")
     parser.add_argument("--max-bytes", type=int, default=DEFAULT_BYTES, help="memory beyond that of the bare process")
     parser.add_argument(
         "--max-seconds", type=float, default=DEFAULT_SECONDS, help="processor time (the caller watches the clock)"

@@ -63,7 +63,7 @@ class _Assembly:
             design = frozenset(c for slot in request.declared.slots for own in slot.columns for c in own) | {
                 slot.depth for slot in request.declared.slots if slot.depth
             }
-        evidence = Evidence(request.roles, self.tracker, rows.num_rows, rows.architectures, design)
+        evidence = Evidence(request.roles, self.tracker, rows.num_rows, rows.architectures, design, request.joining)
         self.names = _plain_names(rows.columns, evidence)
         self._refuse_unknown_roles()
         impossible: list[str] = []

@@ -113,6 +113,29 @@ class Found:
     said: bool = False
 
 
+def by_name(word: str, is_numeric: bool, is_param: bool = False) -> Found | None:
+    """The role that the name of a column alone gives; None where it gives none.
+
+    Args:
+        word: the name in snake case.
+        is_numeric: its cells are numbers.
+        is_param: a tracker or the object that holds it says that it is a parameter.
+    """
+    if word in METRIC_NAMES and is_numeric and not is_param:
+        return Found("metric", f"its name is that of a measurement ({word})")
+    if word in CONTEXT_NAMES:
+        kind = CONTEXT_NAMES[word]
+        return Found("context", f"its name is that of a {kind} ({word})", kind)
+    if word in IGNORED_NAMES and not is_param:
+        return Found("ignored", f"its name is that of bookkeeping ({word})")
+    last = word.rsplit("_", 1)[-1]
+    if last in IGNORED_WORDS and last != word:
+        return Found("ignored", f"its name ends in {last}")
+    if names_metric(word) and is_numeric and not is_param:
+        return Found("metric", f"its name ends like a measurement ({word})")
+    return None
+
+
 class Evidence:
     """What decides the roles of a table's columns.
 
@@ -122,6 +145,7 @@ class Evidence:
         num_rows: rows of the table.
         architectures: names of the columns whose cells parse in a known space, with its title; {} where none do.
         design: columns of the space that rows must lie in; None to infer one.
+        joining: the rows join others, so that a context of one value is one.
     """
 
     def __init__(
@@ -131,8 +155,9 @@ class Evidence:
         num_rows: int,
         architectures: Mapping[str, str],
         design: frozenset[str] | None = None,
+        joining: bool = False,
     ) -> None:
-        self.given, self.tracker, self.num_rows = given, tracker, num_rows
+        self.given, self.tracker, self.num_rows, self.joining = given, tracker, num_rows, joining
         self.architectures, self.design = architectures, design
 
     def plain_name(self, column: Column) -> str:
@@ -161,7 +186,7 @@ class Evidence:
             if found:
                 return found
         if column.num_values <= 1:
-            return Found("ignored", ONE_VALUE if column.counts or column.num_numbers else "empty in every row")
+            return self._alike(column, name)
         if len(column.path) > 1 and column.path[0].lower() in ARCH_ROOTS and not self.architectures:
             return Found("choice", f"stands inside {column.path[0]}")
         found = self._named(column, name) or self._by_values(column, name)
@@ -170,6 +195,14 @@ class Evidence:
         if found.role == "choice" and self.tracker and self.tracker.metrics and self.tracker.metrics.match(column.name):
             return Found("context", f"no parameter in {self.tracker.title}'s table")
         return found
+
+    def _alike(self, column: Column, name: str) -> Found:
+        """A column of one value."""
+        if not _has_values(column):
+            return Found("ignored", "empty in every row")
+        if self.joining and (found := by_name(snake(name), column.is_numeric)) and found.role != "ignored":
+            return found
+        return Found("ignored", ONE_VALUE)
 
     def _said(self, column: Column, name: str, by_prefix: bool) -> Found | None:
         """What a reader said, or a prefix in the header."""
@@ -213,6 +246,8 @@ class Evidence:
         written = column.name, ".".join(column.path)
         if any(map(tracker.ignored.match, written)):
             return Found("ignored", f"{tracker.title}'s own bookkeeping")
+        if column.name in tracker.contexts and _has_values(column):
+            return Found("context", "what a measurement says of how it was made", tracker.contexts[column.name])
         if column.name in tracker.runtime and column.num_numbers and column.num_values > 1:
             return Found("metric", f"{tracker.title}'s own measure of time", better="lower")
         noted = tracker.attributes.match(column.name) if tracker.attributes else None
@@ -245,21 +280,11 @@ class Evidence:
             return Found("metric", f"lists of repeats of a measurement ({word})")
         if len(column.path) > 1 and column.path[0].lower() in METRIC_ROOTS and column.is_numeric and word not in CONTEXT_NAMES:
             return Found("metric", f"a number inside {column.path[0]}")
-        if word in METRIC_NAMES and column.is_numeric and not is_param:
-            return Found("metric", f"its name is that of a measurement ({word})")
-        if word in CONTEXT_NAMES:
-            kind = CONTEXT_NAMES[word]
-            return Found("context", f"its name is that of a {kind} ({word})", kind)
-        if word in IGNORED_NAMES and not is_param:
-            return Found("ignored", f"its name is that of bookkeeping ({word})")
-        last = word.rsplit("_", 1)[-1]
-        if last in IGNORED_WORDS and last != word:
-            return Found("ignored", f"its name ends in {last}")
-        if names_metric(word) and column.is_numeric and not is_param:
+        found = by_name(word, column.is_numeric, is_param)
+        if found is not None and found.role == "metric" and word not in METRIC_NAMES:
             few = column.choices is not None and len(column.counts) <= MAX_WHOLE_EXEMPT and min(column.counts.values()) >= 2
-            if not few:
-                return Found("metric", f"its name ends like a measurement ({word})")
-        return None
+            return None if few else found
+        return found
 
     def _by_values(self, column: Column, name: str) -> Found:
         """What the values look like, then names of settings."""
@@ -304,6 +329,11 @@ class Evidence:
             if column.choices is not None:
                 return Found("choice", counted(len(counts), "whole number"))
         return None
+
+
+def _has_values(column: Column) -> bool:
+    """It is not empty in every row."""
+    return bool(column.counts or column.num_numbers)
 
 
 def holds_number_lists(column: Column) -> bool:

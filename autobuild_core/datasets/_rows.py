@@ -43,6 +43,7 @@ class Request:
         declared: a flat space that the reader declared; None to infer it.
         wider: {column: values} that a study says a parameter can take.
         censored: {row: quantile} of stopped trials whose bound the file tells better than the median.
+        joining: the rows are to be appended to others, so that a context of one value is one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Request:
     declared: Declared | None = None
     wider: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     censored: Mapping[int, float] = field(default_factory=dict)
+    joining: bool = False
 
 
 @dataclass

@@ -1,12 +1,12 @@
 """Experiment trackers by the columns that they publish: which hold parameters, which results, what a trial's state means.
 
 Source: Optuna's `Study.trials_dataframe` and its dashboard's CSV; W&B's runs table; Ray Tune's results frame and progress.csv;
-MLflow's `search_runs` and the CSV of its page.
+MLflow's `search_runs` and the CSV of its page. Beside them what `evaluate` writes: a line for every architecture and seed.
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 COMPLETE, STOPPED, FAILED = "complete", "stopped", "failed"
 
@@ -26,6 +26,7 @@ class Tracker:
         runtime: its own headers of seconds, which are measured.
         state: header of a trial's state, "" where it has none.
         complete, stopped: states, in lower case; all others are failures.
+        contexts: its own headers of what was measured under, with the kind of context that each is, also of one value.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Tracker:
     attributes: "re.Pattern[str] | None" = None
     about: str = ""
     example: bytes = b""
+    contexts: Mapping[str, str] = field(default_factory=dict)
 
     def outcome(self, state: str) -> str:
         """COMPLETE, STOPPED or FAILED."""
@@ -128,7 +130,28 @@ RAY = Tracker(
         b"0.72,10,a1f3_00002,49.8,True,relu,128\n0.73,10,a1f3_00003,43.1,True,gelu,64\n"
     ),
 )
-SHOWN = {"optuna": OPTUNA_FRAME, "wandb": WANDB, "ray": RAY, "mlflow": MLFLOW}  # among what can be dropped
+MEASURED = Tracker(
+    "Measurements of an evaluator",
+    params=None,
+    metrics=None,
+    ignored=re.compile(r"^(state|seconds|id|error)$"),
+    state="state",
+    complete=frozenset({"finished"}),
+    stopped=frozenset({"stopped"}),
+    about="a line for every architecture and seed with its metrics, and evaluator, version, data, budget and device beside them",
+    example=(
+        b"activation,units,seed,acc,evaluator,version,data,budget,device,seconds,state\n"
+        b"relu,64,0,0.71,classification,1,digits,500,cpu,9.1,finished\n"
+        b"gelu,128,0,0.74,classification,1,digits,500,cpu,8.7,finished\n"
+        b"relu,128,0,0.72,classification,1,digits,500,cpu,9.4,finished\n"
+        b"gelu,64,0,0.73,classification,1,digits,500,cpu,9.0,finished\n"
+    ),
+    contexts={
+        **{"evaluator": "task", "version": "task", "data": "task"},  # within each the target is ranked by itself
+        **{"budget": "fidelity", "device": "setting", "seed": "seed"},
+    },
+)
+SHOWN = {"measured": MEASURED, "optuna": OPTUNA_FRAME, "wandb": WANDB, "ray": RAY, "mlflow": MLFLOW}  # among what can be dropped
 
 
 WANDB_SURE = frozenset({"_wandb", "_runtime", "_timestamp", "Runtime", "Sweep", "Created"})
@@ -145,6 +168,8 @@ def tracker_of(headers: Collection[str]) -> Tracker | None:
     def some(tracker: Tracker) -> bool:
         return tracker.params is not None and any(map(tracker.params.match, have))
 
+    if {"evaluator", "version", "device", "state"} <= have:
+        return MEASURED
     if have & {"number", "state"} and any(map(VALUE.match, have)) and some(OPTUNA_FRAME):
         return OPTUNA_FRAME
     if {"Number", "State"} <= have and some(OPTUNA_DASHBOARD):

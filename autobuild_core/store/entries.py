@@ -5,11 +5,11 @@ folders of before, which have none, the line is worked out from what they hold.
 """
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from autobuild_core.architectures.records import ArchTable
+from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.errors import DataError, RunError, StudioError
 from autobuild_core.store import tables
 from autobuild_core.store.run_folder import TRAIN, RunConfig, RunFolder, StateRecord
@@ -47,6 +47,11 @@ class DatasetEntry:
         num_rejected: refused rows.
         size_mb: of its files.
         error: why it cannot be read; "" where it can.
+        family: id of its first version, by which versions belong together.
+        version: its number, from 1.
+        parent: `hash` of the version that its last rows were appended to; "" of a first one.
+        origin: where these rows came from.
+        run: id of the run that proposed them; "" where none did.
     """
 
     id: str
@@ -60,13 +65,24 @@ class DatasetEntry:
     num_rejected: int = 0
     size_mb: float = 0.0
     error: str = ""
+    family: str = ""
+    version: int = 1
+    parent: str = ""
+    origin: str = ""
+    run: str = ""
 
     @classmethod
-    def of_table(cls, dataset_id: str, name: str, created: float, table: ArchTable, folder: Path) -> Self:
-        """The line of a table that was just saved."""
+    def of_table(cls, dataset_id: str, name: str, created: float, table: ArchTable, folder: Path, family: str = "") -> Self:
+        """The line of a table that was just saved; without a family it is a first version."""
         counts = len(table), table.metrics.shape[1], table.num_rejected
         about = tables.content_hash(table), created, table.format, table.spec.title
-        return cls(dataset_id, name, *about, *counts, folder_bytes(folder) / 1e6)
+        entry = cls(dataset_id, name, *about, *counts, folder_bytes(folder) / 1e6, family=family or dataset_id)
+        return entry._with(table.batches)
+
+    def _with(self, batches: tuple[Batch, ...]) -> Self:
+        """The line with what is known of the rows that came last."""
+        last = batches[-1] if batches else Batch("")
+        return replace(self, version=max(len(batches), 1), parent=last.parent, origin=last.origin, run=last.run)
 
     @classmethod
     def of_folder(cls, folder: Path, name: str = "", created: float = 0.0) -> Self:
@@ -86,10 +102,13 @@ class DatasetEntry:
             num_rejected = facts["num_rejected"] if "num_rejected" in facts else len(facts["rejected"])
             counts = facts["num_rows"], len(facts["metrics"]), num_rejected
             about = facts["hash"], created, facts["format"], facts["spec"]["title"]
-            return cls(folder.name, name, *about, *counts, size_mb)
+            entry = cls(folder.name, name, *about, *counts, size_mb, family=known.get("family") or folder.name)
+            return entry._with(tables.batches_of(facts))
         except (DataError, LookupError, TypeError) as error:
             said = str(error) if isinstance(error, DataError) else f"{folder / 'table.json'}: got a damaged file ({error})."
-            return cls(folder.name, name, str(known.get("hash", "")), created, size_mb=size_mb, error=said)
+            family, version = known.get("family") or folder.name, known.get("version", 1)
+            own = folder.name, name, str(known.get("hash", "")), created
+            return cls(*own, size_mb=size_mb, error=said, family=family, version=version)
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,7 @@ class RunRow:
         result: what came out, in words; "" before.
         data_name: name of the data set.
         data_hash: its `tables.content_hash`, by which runs and data find each other.
+        data_version: which version of it that is.
         target: equation that is learned.
         target_name: what it is called.
         target_unit: of its values.
@@ -115,6 +135,7 @@ class RunRow:
     result: str = ""
     data_name: str = ""
     data_hash: str = ""
+    data_version: int = 1
     target: str = ""
     target_name: str = ""
     target_unit: str = ""
@@ -139,6 +160,7 @@ class RunRow:
             result="" if srcc is None else f"SRCC {srcc:.3f}",
             data_name=config.data_name,
             data_hash=config.data_hash,
+            data_version=config.data_version,
             target=config.target,
             target_name=config.target_name,
             target_unit=config.target_unit,
@@ -219,7 +241,7 @@ def _known(folder: Path, kind: type[DatasetEntry] | type[RunEntry]) -> dict[str,
         raw = RunFolder(folder).read_json(ENTRY)
     except StudioError:
         return {}
-    wanted = {"name": str, "kind": str, "hash": str, "created": float, "row": dict}
+    wanted = {"name": str, "kind": str, "hash": str, "created": float, "row": dict, "family": str, "version": int}
     own = {field.name for field in fields(kind)}
     found = raw.items() if isinstance(raw, dict) else ()
     return {name: value for name, value in found if name in own and isinstance(value, wanted.get(name, object))}

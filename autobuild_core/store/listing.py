@@ -19,11 +19,12 @@ TEXTS = (
     *("aim", "result", "data_name", "data_hash", "target", "target_name", "target_unit", "verdict"),
 )
 TIMES = ("created", "started", "finished")
-NUMBERS = ("seed", "srcc", "seconds", "share")
+NUMBERS = ("seed", "srcc", "seconds", "share", "data_version")
 FLAGS = ("minimize", "has_scores", "read_only")
 RUN_COLUMNS = TEXTS + TIMES + NUMBERS + FLAGS
 DATASET_COLUMNS = (
     *("id", "name", "format", "space", "num_rows", "num_metrics", "num_rejected", "hash", "created", "size_mb", "error"),
+    *("family", "version", "parent", "origin", "run"),
 )
 ROW_FIELDS = {field.name for field in fields(RunRow)}
 

@@ -103,6 +103,7 @@ class RunConfig(JobSettings):
         target_name: what the target is called; "" = its equation.
         target_unit: unit of its values; "" = what follows from equation and name.
         drop_stopped: stopped trials are left out, not learned as worse than their bound.
+        data_version: version of the data set that is learned from.
     """
 
     data_name: str = ""
@@ -116,6 +117,7 @@ class RunConfig(JobSettings):
     target_name: str = ""
     target_unit: str = ""
     drop_stopped: bool = False
+    data_version: int = 1
 
     def __post_init__(self) -> None:
         """Checks numbers and names.

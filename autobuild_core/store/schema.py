@@ -4,7 +4,7 @@ The registry is the read model of every list, and the queue. All that is in it b
 state.json), so that it can always be made anew: a missing, emptied or cut file costs nothing but the order of the queue.
 
 WAL, a busy timeout, a short connection a call. `PRAGMA user_version` is the version of the tables: 0 of an empty file, 1 of
-before lists were read from here, 2 of today.
+before lists were read from here, 2 of before data sets had versions, 3 of today.
 """
 
 import errno
@@ -24,7 +24,7 @@ from autobuild_core.store.run_folder import TRAIN, RunFolder, StateRecord
 from autobuild_core.store.states import ENDED_STATES, RunState
 
 FILE = "registry.sqlite"
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 20.0
 DATASET_TYPES = {
     "id": "TEXT PRIMARY KEY",
@@ -38,6 +38,11 @@ DATASET_TYPES = {
     "num_rejected": "INTEGER NOT NULL DEFAULT 0",
     "size_mb": "REAL NOT NULL DEFAULT 0",
     "error": "TEXT NOT NULL DEFAULT ''",
+    "family": "TEXT NOT NULL DEFAULT ''",
+    "version": "INTEGER NOT NULL DEFAULT 1",
+    "parent": "TEXT NOT NULL DEFAULT ''",
+    "origin": "TEXT NOT NULL DEFAULT ''",
+    "run": "TEXT NOT NULL DEFAULT ''",
 }
 RUN_TYPES = {
     "id": "TEXT PRIMARY KEY",
@@ -214,7 +219,7 @@ def _damage(said: str) -> sqlite3.DatabaseError:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """From an empty file, or from version 1, which knew names, states and the queue; the rest is in the folders."""
+    """From an empty file, or from an older one: 1 knew names, states and the queue; the rest is in the folders."""
     for table, types in TYPES.items():
         if version == 0:
             columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
@@ -222,6 +227,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
         known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
         for name in types.keys() - known:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {types[name]}")
+    connection.execute("UPDATE datasets SET family = id WHERE family = ''")
     if version == 1:
         for row in connection.execute("SELECT id, name, created FROM datasets ORDER BY rowid").fetchall():
             if (folder := path / "datasets" / row["id"]).is_dir():

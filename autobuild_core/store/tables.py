@@ -2,7 +2,8 @@
 
 A saved table is a folder: table.parquet holds what has a value a row (codes "c0", "c1", ..., "network", "source_row", each metric
 as "m:<name>", each context as "x:<name>", "censored" where trials were stopped), table.json the space, how columns were read,
-how many rows were refused, and the content hash, refused.parquet the refused rows with their reasons. Parquet and JSON only,
+how many rows were refused, the batches that rows came in, and the content hash, refused.parquet the refused rows with their
+reasons. Parquet and JSON only,
 never pickle.
 """
 
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from autobuild_core.architectures.records import ArchTable, ColumnRole, Rejection, SpaceSpec
+from autobuild_core.architectures.records import ArchTable, Batch, ColumnRole, Rejection, SpaceSpec
 from autobuild_core.errors import DataError
 
 SCHEMA_VERSION = 1
@@ -135,6 +136,7 @@ def save_table(table: ArchTable, folder: Path) -> None:
         "columns": [asdict(column) for column in table.columns],
         "warnings": list(table.warnings),
         "declared": table.declared,
+        "batches": [asdict(batch) for batch in table.batches],
         "hash": content_hash(table),
     }
     kept = table.rejected[:MOST_REFUSED]
@@ -213,7 +215,13 @@ def _table(folder: Path, facts: dict[str, Any]) -> ArchTable:
         tuple(facts.get("warnings", ())),
         facts.get("declared", False),
         more,
+        batches_of(facts),
     )
+
+
+def batches_of(facts: dict[str, Any]) -> tuple[Batch, ...]:
+    """The batches that table.json tells of; none in tables of before."""
+    return tuple(Batch(**raw) for raw in facts.get("batches", ()))
 
 
 def column_role(raw: dict[str, Any]) -> ColumnRole:

@@ -1,6 +1,6 @@
 """The workspace: data sets, runs and uploads in folders, and an SQLite registry that every list is read from.
 
-    datasets/<id>/   a saved table (tables.py)
+    datasets/<id>/   a saved table (tables.py): one version of a data set
     runs/<id>/       a run folder (run_folder.py)
     uploads/<id>/    a file whose columns are being looked at, and mapping.json: what was said of them so far
     mappings/<key>.json  what was said of the columns of files with one header (mapping.header_key)
@@ -166,6 +166,52 @@ class Workspace:
             save_table(table, folder)
         return dataset_id
 
+    def add_version(self, dataset_id: str, table: ArchTable) -> str:
+        """Saves a data set with rows that were appended to it as its next version; the one of before stays.
+
+        Args:
+            dataset_id: its newest version.
+            table: its rows and those of one more batch, whose `parent` is the hash of that version.
+
+        Returns:
+            The id of the new version.
+
+        Raises:
+            RunError: there is no such data set.
+            ConfigError: it has a newer version meanwhile, or the disk cap would be passed.
+        """
+        before, new_id = self._entry("datasets", dataset_id), _new_id()
+
+        def allowed(connection: sqlite3.Connection) -> None:
+            query = "SELECT id, version, hash FROM datasets WHERE family = ? ORDER BY version DESC LIMIT 1"
+            newest = connection.execute(query, (before["family"],)).fetchone()
+            if newest is None or newest["id"] != dataset_id or newest["hash"] != table.batches[-1].parent:
+                number = before["version"] if newest is None else newest["version"]
+                got = f"got rows for version {before['version']}, expected rows for version {number}, which is the newest"
+                raise ConfigError(f"data set {before['name']}: {got}; append them to that one.")
+
+        def listed(connection: sqlite3.Connection, folder: Path) -> None:
+            own = new_id, before["name"], time.time(), table, folder, before["family"]
+            schema.put_dataset(connection, folder, DatasetEntry.of_table(*own))
+
+        with self._new_folder("datasets", new_id, listed, allowed) as folder:
+            save_table(table, folder)
+        return new_id
+
+    def data_of_run(self, run_id: str) -> str:
+        """The id of the data set that a run learned from; its own copy is put into the workspace where it is not there.
+
+        So the data of the run that ships, which is read-only, are copied before anything is appended to them.
+
+        Raises:
+            RunError: there is no such run.
+            ConfigError: the disk cap would be passed.
+        """
+        folder = self.run(run_id)
+        sets = self.datasets()
+        known = sets.loc[(sets["hash"] == folder.config.data_hash) & (sets["error"] == ""), "id"]
+        return str(known.iloc[0]) if len(known) else self.add_dataset(folder.table(), folder.config.data_name)
+
     def datasets(self) -> pd.DataFrame:
         """One line a data set, newest first, with DATASET_COLUMNS; `created` in UTC, `error` says why one cannot be read."""
         return listing.dataset_frame(self._lines("datasets"))
@@ -194,16 +240,39 @@ class Workspace:
         return str(self._entry("datasets", dataset_id)["name"])
 
     def delete_dataset(self, dataset_id: str) -> None:
-        """Deletes a data set; runs keep their own copy of the data.
+        """Deletes a data set with all its versions; runs keep their own copy of the data.
 
         Raises:
             RunError: there is none of that id.
         """
-        self._entry("datasets", dataset_id)
+        family = self._entry("datasets", dataset_id)["family"]
+        with self.connect() as connection:
+            lines = connection.execute("SELECT id FROM datasets WHERE family = ?", (family,)).fetchall()
+        self._delete_versions([str(line["id"]) for line in lines])
+
+    def delete_version(self, dataset_id: str) -> None:
+        """Deletes the newest version of a data set, so that the one of before is the newest.
+
+        Raises:
+            RunError: there is none of that id.
+            ConfigError: a later version was made from it.
+        """
+        own = self._entry("datasets", dataset_id)
+        with self.connect() as connection:
+            query = "SELECT MAX(version) FROM datasets WHERE family = ?"
+            newest = connection.execute(query, (own["family"],)).fetchone()[0]
+        if own["version"] != newest:
+            got = f"got a request to delete version {own['version']}, expected one for version {newest}, which was made from it"
+            raise ConfigError(f"data set {own['name']}: {got}.")
+        self._delete_versions([dataset_id])
+
+    def _delete_versions(self, ids: list[str]) -> None:
+        """Takes data sets off the list in one step, then deletes their files."""
         with self.connect(write=True) as connection:
-            connection.execute("DELETE FROM datasets WHERE id = ?", (dataset_id,))
-            trash = self._to_trash("datasets", dataset_id)
-        shutil.rmtree(trash, ignore_errors=True)
+            connection.executemany("DELETE FROM datasets WHERE id = ?", [(one,) for one in ids])
+            trash = [self._to_trash("datasets", one) for one in ids]
+        for folder in trash:
+            shutil.rmtree(folder, ignore_errors=True)
 
     # Runs
 
@@ -227,7 +296,8 @@ class Workspace:
         table, data_name = self.dataset(dataset_id), self.dataset_name(dataset_id)
         name = name or f"{data_name}: {settings.get('target_name') or target}"[:LONGEST_NAME]
         try:
-            config = RunConfig("", name, data_name, content_hash(table), target, minimize, **settings)
+            own = name, data_name, content_hash(table), target, minimize
+            config = RunConfig("", *own, **settings, data_version=table.version)
         except TypeError as error:
             raise ConfigError(f"settings of a run: got {', '.join(settings)}, expected fields of RunConfig ({error}).") from error
         return self.add_job(TRAIN, config, RunRow.of_training(config, {}), table)
@@ -431,13 +501,20 @@ class Workspace:
         return sum(folder_bytes(self.path / name) for name in KINDS) / 1e9
 
     @contextmanager
-    def _new_folder(self, kind: str, new_id: str, listed: Callable[[sqlite3.Connection, Path], None]) -> Iterator[Path]:
+    def _new_folder(
+        self,
+        kind: str,
+        new_id: str,
+        listed: Callable[[sqlite3.Connection, Path], None],
+        allowed: Callable[[sqlite3.Connection], None] = lambda connection: None,
+    ) -> Iterator[Path]:
         """A hidden folder to fill; it takes its place in one step when the block ends well and the disk cap allows it.
 
         Args:
             kind: of KINDS.
             new_id: its name.
             listed: writes its line into the registry, in the transaction in which it takes its place.
+            allowed: raises in that transaction where it may not take its place.
 
         Raises:
             ConfigError: the disk cap would be passed, or the disk is full.
@@ -452,6 +529,7 @@ class Workspace:
                     "in all; delete runs or data sets, or raise AUTOBUILD_DISK_CAP_GB."
                 )
             with self.connect(write=True) as connection:
+                allowed(connection)
                 hidden.rename(place)
                 listed(connection, place)
         except OSError as error:

@@ -21,9 +21,10 @@ from scipy.stats import spearmanr
 
 from autobuild_core.api import Run
 from autobuild_core.cli import READER_GONE, USER_ERROR, main
+from autobuild_core.datasets import read_table
 from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.store.tables import save_table
+from autobuild_core.store.tables import content_hash, save_table
 from tests.app.workspaces import grid_file
 from tests.learning import cell_csv, cell_truth, macro_data, macro_json
 
@@ -379,3 +380,23 @@ def test_interrupted_with_what_was_finished_kept(data: Path, tmp_path: Path) -> 
     assert "Traceback" not in errors and "what was finished is kept" in errors
     folder = RunFolder(out)
     assert folder.state["state"] == "cancelled" and len(folder.progress()) >= 1 and len(folder.table()) > 0
+
+
+def test_append_writes_the_next_version_that_train_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, more, out = tmp_path / "first.csv", tmp_path / "more.csv", tmp_path / "second"
+    rows = [(16 << i % 4, "ab"[i // 4 % 2], 60 + i % 7 + i / 50) for i in range(40)]
+    data.write_text("width,kind,acc\n" + "".join(f"{w},{k},{acc}\n" for w, k, acc in rows))
+    more.write_text(f"width,kind,acc\n{rows[0][0]},{rows[0][1]},{rows[0][2]}\n16,a,77.5\n16,c,77.5\n")
+    assert main(["append", str(data), str(more), "--out", str(out), "--run", "r" * 32]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [said[name] for name in ("version", "num_added", "num_completed", "num_accepted")] == [2, 1, 0, 41]
+    assert [line["row"] for line in said["rejected"]] == [0, 2]
+    assert said["parent"] == content_hash(read_table(data))
+    assert main(["inspect", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["num_accepted"] == 41
+    history = [(batch.origin, batch.run) for batch in read_table(out).batches]
+    assert history == [("first.csv", ""), ("more.csv", "r" * 32)]
+    assert main(["append", str(data), str(more), "--out", str(out)]) == 2
+    assert "got something that exists already, expected a new folder" in capsys.readouterr().err
+    assert main(["inspect", str(out), "--role", "kind=context"]) == 2
+    assert "they are fixed with a data set" in capsys.readouterr().err

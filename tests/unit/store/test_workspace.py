@@ -320,7 +320,7 @@ class TestWorkspace:
     def test_other_version(self, workspace: Workspace) -> None:
         with workspace.connect() as connection:
             connection.execute("PRAGMA user_version = 7")
-        with pytest.raises(RunError, match="got version 7, expected 2"):
+        with pytest.raises(RunError, match="got version 7, expected 3"):
             Workspace(workspace.path)
 
     def test_damaged_run_is_listed_with_its_reason(self, workspace: Workspace, table: ArchTable) -> None:
