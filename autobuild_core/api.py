@@ -132,8 +132,8 @@ class Run:
         return average.held_at(self.predictor, self.modules(), mean, len(self.evidence()))
 
     def learned(self) -> ArchTable:
-        """The rows that were learned from."""
-        table = self.table()
+        """The rows that were learned from; of repeats with other seeds their mean."""
+        table = self.folder.measurements()
         return table.take(np.isfinite(self.config.goal.values(table.metrics)))
 
     def evidence(self) -> ArchTable:
@@ -283,7 +283,7 @@ class Run:
             raise ConfigError(f"num: got {num}, expected at least 1.")
         if top_k is not None and top_k < 1:
             raise ConfigError(f"top k: got {top_k}, expected at least 1.")
-        table = self.table()
+        table = self.folder.measurements()
         values = self.config.goal.values(table.metrics)
         built = assembly.build(
             self.predictor,

@@ -401,7 +401,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
     command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
     command.add_argument("--columns", type=int, nargs="+", default=[], help="columns of a synthetic flat table of 200 rows")
-    names = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes")
+    names = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes", "seeds")
     command.add_argument(
         "--truths", nargs="*", choices=names, help="made truths about contexts and stopped trials; all unless named"
     )

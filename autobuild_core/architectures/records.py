@@ -240,6 +240,8 @@ class ArchTable:
         declared: the space was declared by a reader, not inferred from the rows.
         num_more_rejected: rows refused beside `rejected`, whose reasons were not kept.
         batches: where the rows came from, oldest first; empty where nothing was said and nothing was appended.
+        repeats: (num_rows,) seeds that the metrics of a row are the mean of (`over_seeds`), else 1.
+        spreads: num_rows x metrics, standard deviation over these seeds, NaN of one; without columns where none was averaged.
     """
 
     spec: SpaceSpec
@@ -259,10 +261,14 @@ class ArchTable:
     declared: bool = False
     num_more_rejected: int = 0
     batches: tuple[Batch, ...] = ()
+    repeats: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    spreads: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         if not len(self.censored):
             object.__setattr__(self, "censored", np.full(len(self.codes), np.nan))
+        if not len(self.repeats):
+            object.__setattr__(self, "repeats", np.ones(len(self.codes), np.int64))
         if not self.contexts.shape[1]:
             object.__setattr__(self, "contexts", pd.DataFrame(index=pd.RangeIndex(len(self.codes))))
 
@@ -317,4 +323,41 @@ class ArchTable:
             source_rows=self.source_rows[rows],
             contexts=self.contexts.iloc[rows].reset_index(drop=True),
             censored=self.censored[rows],
+            repeats=self.repeats[rows],
+            spreads=self.spreads.iloc[rows].reset_index(drop=True) if self.spreads.shape[1] else self.spreads,
         )
+
+    def over_seeds(self, known: NDArray[np.bool_]) -> "ArchTable":
+        """The same rows, one of which stands for all seeds of a measurement: it has their means, the others have no metrics.
+
+        Nothing changes where no seed is said. Rows that differ in evaluator, data, budget or any other context are different
+        measurements.
+
+        Args:
+            known: (num_rows,) the rows that are averaged: those whose target is known.
+        """
+        lines = np.flatnonzero(known & np.isnan(self.censored))
+        own = self.evaluations[lines]
+        _, first, inverse, counts = np.unique(own, return_index=True, return_inverse=True, return_counts=True)
+        if "seed" not in self.context_kinds.values() or len(first) == len(lines):
+            return self
+        metrics, spreads, repeats = self.metrics.copy(), self.metrics * np.nan, self.repeats.copy()
+        by_measurement = self.metrics.iloc[lines].groupby(inverse)
+        metrics.iloc[lines] = np.nan
+        metrics.iloc[lines[first]] = by_measurement.mean().to_numpy()
+        spreads.iloc[lines[first]] = by_measurement.std().to_numpy()
+        repeats[lines[first]] = counts
+        return replace(self, metrics=metrics, repeats=repeats, spreads=spreads)
+
+    @property
+    def noise_shares(self) -> NDArray[np.float64] | None:
+        """(num_rows,) noise variance of each row by its seeds, as a share of their mean; None where all are equal."""
+        return noise_shares(self.repeats)
+
+
+def noise_shares(repeats: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """(n,) noise variance of means over (n,) numbers of seeds, as a share of their mean; None where all are equal."""
+    if not len(repeats) or (repeats == repeats[0]).all():
+        return None
+    shares: NDArray[np.float64] = 1 / repeats / (1 / repeats).mean()
+    return shares

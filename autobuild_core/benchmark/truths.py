@@ -32,7 +32,9 @@ PAIR_WEIGHT = 0.25  # of neighbours that both have a layer: they add less than a
 NOISE = 0.06  # of a measurement, as a share of the truth's standard deviation
 CORRELATION = 0.7  # of the confounder with depth
 ROWS, STUDY_ROWS, TASK_ROWS = 100, 200, 60  # of a table, of a study, of a task
-TRUTHS = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes")
+TRUTHS = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes", "seeds")
+ONCE, OFTEN, SEEDS = 80, 20, 8  # networks of a table with seeds that were measured once, and so often
+SEED_NOISE = 0.7  # of a measurement with one seed, as a share of the truth's standard deviation
 STARTUP = 10  # trials of a study that are never stopped
 
 
@@ -202,6 +204,22 @@ def apart(world: World, num: int, seed: int) -> ArchTable:
     return table_of(codes, {"acc": target}, {"optimiser": optimiser}, {"optimiser": "setting"})
 
 
+def repeated(world: World, seed: int) -> ArchTable:
+    """Most networks were trained once, a few, chosen at random, with many seeds; a seed moves the accuracy by much."""
+    rng = np.random.default_rng(seed)
+    codes, values = world.draw(ONCE + OFTEN, rng)
+    lines = np.repeat(np.arange(ONCE + OFTEN), [*[1] * ONCE, *[SEEDS] * OFTEN])
+    target = values[lines] + SEED_NOISE * world.spread * rng.standard_normal(len(lines))
+    number = np.arange(len(lines)) - np.searchsorted(lines, lines)
+    return table_of(codes[lines], {"acc": target}, {"seed": number.astype(float)}, {"seed": "seed"})
+
+
+def counted_once(table: ArchTable) -> ArchTable:
+    """The means over seeds as if each were one measurement."""
+    means = table.over_seeds(np.ones(len(table), bool))
+    return without_contexts(replace(means, repeats=np.ones(len(means), np.int64)))
+
+
 # The measurements
 
 
@@ -261,6 +279,12 @@ def measure(name: str, world: World, seed: int, **settings: Any) -> Result:
         alone = (modules["positions"].str.startswith('["L1"') & modules["layers"].str.startswith('["mb6_k5"')).to_numpy()
         blank = modules["score"].isna().to_numpy()
         found |= {"no number": float(blank[alone].mean()), "no number elsewhere": float(blank[~alone].mean())}
+    elif name == "seeds":
+        table = repeated(world, seed)
+        for label, rows in (("", table), (" a row a seed", without_contexts(table)), (" uncounted", counted_once(table))):
+            with trained(rows, **settings) as run:
+                found |= dict(zip((f"srcc{label}", f"slope{label}"), agreement(run.predictor, world.truth()), strict=True))
+                found[f"held out{label}"] = run.quality["srcc"]
     else:
         table, truths = turned(world, TASK_ROWS, seed)
         with trained(table, **settings) as run:

@@ -74,13 +74,14 @@ class Kernel:
         return between
 
 
-def find_kernel(columns: Array, scores: Array, relevances: Relevances) -> Kernel:
+def find_kernel(columns: Array, scores: Array, relevances: Relevances, noise: Array | float = 1.0) -> Kernel:
     """The kernel that maximises the evidence of the scores times a log-normal prior.
 
     Args:
         columns: (n, columns) coordinates.
         scores: (n,) targets of about unit variance.
         relevances: of the coordinates.
+        noise: (n,) noise variance of each as a share of their mean, which is the kernel's.
     """
     prior = np.concatenate([relevances.prior, PRIOR_WEIGHTS, [PRIOR_NOISE]])
     spread = np.append(relevances.spread, np.full(PARTS + 1, PRIOR_SPREAD))
@@ -93,7 +94,7 @@ def find_kernel(columns: Array, scores: Array, relevances: Relevances) -> Kernel
         norms = np.diag(inner)
         whole = similarity(inner, norms, norms, weights)
         likeness = whole - inner * (weights[1] + weights[2] * inner) - BIAS_VARIANCE
-        factor = cho_factor(whole + (kernel.noise + ROUNDING * np.trace(whole)) * identity, lower=True)
+        factor = cho_factor(whole + (kernel.noise * noise + ROUNDING * np.trace(whole)) * identity, lower=True)
         inverse = cho_solve(factor, identity)
         dual = inverse @ scores
         slope = 0.5 * (inverse - np.outer(dual, dual))  # of the misfit by the covariance
@@ -102,7 +103,7 @@ def find_kernel(columns: Array, scores: Array, relevances: Relevances) -> Kernel
         by_inner[np.diag_indices(len(scores))] -= 2 * alike.sum(1)
         by_scale = ((by_inner @ scaled) * scaled).sum(0)
         parts = [alike.sum(), weights[1] * (slope * inner).sum(), weights[2] * (slope * inner**2).sum()]
-        slopes = np.concatenate([relevances.gather(by_scale), parts, [kernel.noise * np.trace(slope)]])
+        slopes = np.concatenate([relevances.gather(by_scale), parts, [kernel.noise * (np.diag(slope) * noise).sum()]])
         misfit = 0.5 * scores @ dual + np.log(np.diag(factor[0])).sum()
         away = (logs - prior) / spread
         return misfit + 0.5 * (away**2).sum(), slopes + away / spread
@@ -147,6 +148,7 @@ def fit_with_stopped(
     contexts: Floats | None = None,
     groups: Sequence[int] = (),
     bounds: Array | None = None,
+    noise: Array | None = None,
 ) -> tuple[dict[str, Floats], Array]:
     """As `fit_gaussian_process` where some trials were stopped, and (members, n) scores with what each member expects of those.
 
@@ -154,7 +156,9 @@ def fit_with_stopped(
         random, codes, scores, fold, members, seed, contexts, groups: see `fit_gaussian_process`; scores of stopped trials are
             first guesses.
         bounds: (n,) score below which a stopped trial is known to be; NaN of the others.
+        noise: (n,) noise variance of each score as a share of their mean; None where all are equal.
     """
+    shares = np.ones(len(codes)) if noise is None else noise
     columns, relevances, raw, mean, size = standard_columns(random, codes, contexts, groups)
     distinct = codes if contexts is None else np.concatenate([codes, contexts], 1)
     order = _networks_first(distinct, np.random.default_rng(seed))
@@ -163,11 +167,11 @@ def fit_with_stopped(
 
     def find(member: int | None) -> Kernel:
         some = order[fold[order] != member][:MAX_EVIDENCE]
-        own, kernel = scores[some], find_kernel(columns[some], scores[some], relevances)
+        own, kernel = scores[some], find_kernel(columns[some], scores[some], relevances, shares[some])
         for _ in range(STOPPED_ROUNDS if stopped[some].any() else 0):
             assert bounds is not None
-            own = expect_stopped(kernel, columns[some], own, bounds[some])[0]
-            kernel = find_kernel(columns[some], own, relevances)
+            own = expect_stopped(kernel, columns[some], own, bounds[some], shares[some])[0]
+            kernel = find_kernel(columns[some], own, relevances, shares[some])
         return kernel
 
     def learned(kernel: Kernel, seen: NDArray[np.bool_]) -> Array:
@@ -175,9 +179,9 @@ def fit_with_stopped(
         if bounds is None or not stopped.any():
             return scores
         out, inside = scores.copy(), np.intersect1d(marks, np.flatnonzero(seen))
-        out[inside], spread = expect_stopped(kernel, columns[inside], out[inside], bounds[inside])
+        out[inside], spread = expect_stopped(kernel, columns[inside], out[inside], bounds[inside], shares[inside])
         others = np.setdiff1d(np.flatnonzero(stopped), inside)
-        noisy = kernel.between(columns[inside], columns[inside]) + kernel.noise * np.eye(len(inside))
+        noisy = kernel.between(columns[inside], columns[inside]) + kernel.noise * np.diag(shares[inside])
         dual = cho_solve(cho_factor(noisy), out[inside])
         out[others] = below(kernel.between(columns[others], columns[inside]) @ dual, spread, bounds[others])
         return out
@@ -185,7 +189,7 @@ def fit_with_stopped(
     with threadpool_limits(1), ThreadPoolExecutor(random.threads) as pool:  # on small matrices more threads of BLAS only wait
         every, *kernels = pool.map(find, (None, *range(members)))
         targets = [learned(k, fold != member) for member, k in enumerate(kernels)]
-        readouts = [_readout(k, columns, marks, targets[member], fold != member) for member, k in enumerate(kernels)]
+        readouts = [_readout(k, columns, marks, targets[member], fold != member, shares) for member, k in enumerate(kernels)]
     named = {"mean": mean, "landmarks": raw[marks] - mean, "readout": np.stack(readouts)}
     named |= {"roots": np.stack([k.roots / size for k in kernels]), "weights": np.stack([k.weights for k in kernels])}
     named |= {"every_roots": every.roots / size, "every_weights": every.weights, "every_noise": np.array([every.noise])}
@@ -220,7 +224,9 @@ def below(mean: NDArray[Any] | float, spread: NDArray[Any] | float, bound: NDArr
     return expected
 
 
-def expect_stopped(kernel: Kernel, columns: Array, scores: Array, bounds: Array) -> tuple[Array, float]:
+def expect_stopped(
+    kernel: Kernel, columns: Array, scores: Array, bounds: Array, noise: Array | float = 1.0
+) -> tuple[Array, float]:
     """((n,) scores with what is expected of stopped trials, root mean variance of a score given all others).
 
     Each is in turn given the mean of its normal distribution given all others, cut off at its bound.
@@ -233,8 +239,9 @@ def expect_stopped(kernel: Kernel, columns: Array, scores: Array, bounds: Array)
         columns: (n, columns) coordinates.
         scores: (n,) of stopped trials a first guess.
         bounds: (n,) score below which a stopped trial is; NaN of the others.
+        noise: (n,) noise variance of each as a share of their mean.
     """
-    precision = np.linalg.inv(kernel.between(columns, columns) + kernel.noise * np.eye(len(columns)))
+    precision = np.linalg.inv(kernel.between(columns, columns) + kernel.noise * noise * np.eye(len(columns)))
     own, spread = scores.copy(), 1 / np.sqrt(np.diag(precision))
     dual, stopped = precision @ own, np.flatnonzero(np.isfinite(bounds))
     for _ in range(SWEEPS):
@@ -258,7 +265,9 @@ def _networks_first(codes: NDArray[Any], rng: np.random.Generator) -> NDArray[np
     return np.concatenate([order[first], order[~first]])
 
 
-def _readout(kernel: Kernel, columns: Array, marks: NDArray[np.intp], scores: Array, seen: NDArray[np.bool_]) -> Array:
+def _readout(
+    kernel: Kernel, columns: Array, marks: NDArray[np.intp], scores: Array, seen: NDArray[np.bool_], noise: Array
+) -> Array:
     """(landmarks,) weights of the likeness to every landmark in the posterior mean, which learns from the seen rows.
 
     Args:
@@ -267,15 +276,17 @@ def _readout(kernel: Kernel, columns: Array, marks: NDArray[np.intp], scores: Ar
         marks: rows that are landmarks.
         scores: (n,) targets.
         seen: (n,) rows to learn from.
+        noise: (n,) noise variance of each as a share of their mean.
     """
-    between, own = kernel.between(columns[seen], columns[marks]), scores[seen]
+    between, own, shares = kernel.between(columns[seen], columns[marks]), scores[seen], noise[seen]
     if len(marks) == len(columns):  # the posterior itself
         dual = np.zeros(len(marks))
-        dual[seen] = cho_solve(cho_factor(between[:, seen] + kernel.noise * np.eye(len(own))), own)
+        dual[seen] = cho_solve(cho_factor(between[:, seen] + kernel.noise * np.diag(shares)), own)
         return dual
     root = _root(kernel.between(columns[marks], columns[marks]))
     features = solve_triangular(root, between.T, lower=True)
-    solved = cho_solve(cho_factor(features @ features.T + kernel.noise * np.eye(len(marks))), features @ own)
+    weighted = features / shares
+    solved = cho_solve(cho_factor(weighted @ features.T + kernel.noise * np.eye(len(marks))), weighted @ own)
     weights: Array = solve_triangular(root, solved, lower=True, trans=1)
     return weights
 

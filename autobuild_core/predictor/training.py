@@ -12,6 +12,7 @@ from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from autobuild_core.architectures.features import Codebook
+from autobuild_core.architectures.records import noise_shares
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.predictor.distillation import Distilled
 from autobuild_core.predictor.loss import autobuild_loss, order_losses, spearman
@@ -79,10 +80,19 @@ class FoldedBatches:
         num_folds: how many, each with at least one row.
         size: rows of a batch, about.
         rng: draws them; every row once before any comes again.
+        repeats: (n,) seeds that each is the mean of: so many times it stands among the rows; None = one.
     """
 
-    def __init__(self, fold: NDArray[np.int64], num_folds: int, size: int, rng: np.random.Generator) -> None:
-        self._rows = [np.flatnonzero(fold == k) for k in range(num_folds)]
+    def __init__(
+        self,
+        fold: NDArray[np.int64],
+        num_folds: int,
+        size: int,
+        rng: np.random.Generator,
+        repeats: NDArray[np.int64] | None = None,
+    ) -> None:
+        repeats = np.ones(len(fold), np.int64) if repeats is None or noise_shares(repeats) is None else repeats
+        self._rows = [np.repeat(rows := np.flatnonzero(fold == k), repeats[rows]) for k in range(num_folds)]
         self._left: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * num_folds
         self._rng = rng
         self.per_fold = max(1, min(round(size / num_folds), *(len(rows) for rows in self._rows)))
@@ -127,6 +137,7 @@ def train_ensemble(
     should_stop: Callable[[], bool],
     distilled: Distilled | None = None,
     order: NDArray[np.float64] | None = None,
+    repeats: NDArray[np.int64] | None = None,
 ) -> GraphEnsemble:
     """The trained ensemble, in evaluation mode.
 
@@ -140,6 +151,7 @@ def train_ensemble(
         should_stop: asked at every step.
         distilled: from the Gaussian process.
         order: (members, n) what the norms are to order; the scores unless given.
+        repeats: (n,) seeds that each target is the mean of; None = one.
 
     Raises:
         Cancelled: should_stop said so.
@@ -152,7 +164,7 @@ def train_ensemble(
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
     rng = np.random.default_rng(config.seed)
-    batches = FoldedBatches(fold, config.members, config.batch_size, rng)
+    batches = FoldedBatches(fold, config.members, config.batch_size, rng, repeats)
     distillation = None if distilled is None or not config.distilled_batch else _Distillation(distilled, len(fold), config, rng)
     seen = torch.from_numpy(batches.seen)
     start = reported = time.monotonic()

@@ -78,7 +78,7 @@ def make_bundle(folder: RunFolder, pins: list[Pin] | None = None, name: str = ""
     }  # an id opens the run
     if run.predictor.held is not None:
         bundle["context"] = run.predictor.held.facts()
-    bundle |= {"data": data_facts(run.table, run.config.data_name), "pins": [asdict(pin) for pin in pins]}
+    bundle |= {"data": data_facts(folder.table(), run.config.data_name), "pins": [asdict(pin) for pin in pins]}
     found: Bundle = plain(bundle | {"results": results(folder, run, pins)})
     return found
 

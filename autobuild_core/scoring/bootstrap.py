@@ -75,7 +75,14 @@ class Bootstraps:
 
     @classmethod
     def draw(
-        cls, predictor: Predictor, codes: Codes, scores: Array, networks: NDArray[np.uint64], num: int = BOOTSTRAPS, seed: int = 0
+        cls,
+        predictor: Predictor,
+        codes: Codes,
+        scores: Array,
+        networks: NDArray[np.uint64],
+        noise_shares: Array | None = None,
+        num: int = BOOTSTRAPS,
+        seed: int = 0,
     ) -> Self:
         """Bootstraps of an ensemble with a Gaussian process.
 
@@ -84,13 +91,15 @@ class Bootstraps:
             codes: (n, num_positions) canonical encodings it learned from.
             scores: (n,) their targets as normal scores.
             networks: (n,) their hashes.
+            noise_shares: (n,) noise variance of each as a share of their mean; None where all are equal.
             num: bootstrap samples.
             seed: draws them.
         """
         features = KernelFeatures(predictor.network)(codes)
         counts = bootstrap_counts(networks, num, np.random.default_rng(seed))
         noise = float(predictor.network.weights[GAUSSIAN + "every_noise"][0])
-        readouts = refit_readouts(features, scores, counts.astype(float), noise)
+        weights = counts.astype(float) if noise_shares is None else counts / noise_shares[:, None]
+        readouts = refit_readouts(features, scores, weights, noise)
         return cls(predictor, (readouts - readouts.mean(1, keepdims=True)).astype(np.float32))
 
     def target_moves(self, codes: Codes) -> Array:

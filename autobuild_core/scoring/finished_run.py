@@ -81,7 +81,7 @@ class FinishedRun:
         names = ("trust_best.parquet", "claims.parquet")
         best, holding = (folder.read_frame(n) if (folder.path / n).exists() else pd.DataFrame() for n in names)
         quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
-        return cls(folder.config, folder.table(), quality, predictions, modules, predictor, best, holding)
+        return cls(folder.config, folder.measurements(), quality, predictions, modules, predictor, best, holding)
 
     def held_at(self, predictor: Predictor, modules: pd.DataFrame, space_mean: float, num_evidence: int) -> Self:
         """The same run where a predictor holds; what the training asked of modules at the average alone is left out.

@@ -60,23 +60,24 @@ class Evaluated:
         codes: (n, num_positions) canonical encodings.
         values: (n,) mean target of each network.
         networks: (n,) hashes, increasing.
-        counts: (n,) rows of each network.
+        counts: (n,) rows of each network; of means over different numbers of seeds, as many as are as certain.
     """
 
     codes: Codes
     values: Array
     networks: NDArray[np.uint64]
-    counts: NDArray[np.int64]
+    counts: Array
 
     @classmethod
     def of(cls, table: ArchTable, space: Space, target: str, minimize: bool, values: Array | None = None) -> Self:
         """The rows of a table whose target is known; (n,) `values` in its place, where they are given."""
         values = Target(target, minimize).values(table.metrics) if values is None else values
         kept = np.flatnonzero(np.isfinite(values))
-        networks, first, inverse, counts = np.unique(
-            table.networks[kept], return_index=True, return_inverse=True, return_counts=True
-        )
-        means = np.bincount(inverse, values[kept], len(networks)) / counts
+        networks, first, inverse = np.unique(table.networks[kept], return_index=True, return_inverse=True)
+        shares = table.take(kept).noise_shares
+        weights = np.ones(len(kept)) if shares is None else 1 / shares
+        counts = np.bincount(inverse, weights, len(networks)).astype(np.float64)
+        means = np.bincount(inverse, weights * values[kept], len(networks)) / counts
         return cls(space.canonical(table.codes[kept[first]]), means, networks, counts)
 
     def __len__(self) -> int:

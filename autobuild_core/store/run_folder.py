@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NotRequired, Self, TypedDict
 
+import numpy as np
 import pandas as pd
 
 from autobuild_core.architectures.records import ArchTable
@@ -404,3 +405,12 @@ class RunFolder:
             return tables.load_table(self.path)
         except DataError as error:
             raise RunError(str(error)) from error
+
+    def measurements(self) -> ArchTable:
+        """What the run learned from: its data, of repeats with other seeds the mean in the place of the first.
+
+        Raises:
+            RunError: the data are missing or damaged.
+        """
+        table = self.table()
+        return table.over_seeds(np.isfinite(self.config.goal.values(table.metrics)))

@@ -13,7 +13,7 @@ from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import NormalScores
 
 Array = NDArray[np.float64]
-Pairs = tuple[str, Array, Array, int, int]  # source, one label, another of the same network, labels averaged, networks
+Pairs = tuple[str, Array, Array, float, int]  # source, one label, another of the same network, labels averaged, networks
 REPEATED = re.compile(r"^(?P<stem>.+?)_?(?:seed|run|rep|repeat|trial)?_?(?P<number>\d+)$", re.IGNORECASE)
 
 
@@ -60,8 +60,9 @@ class LabelNoise:
 def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values: Array | None = None) -> LabelNoise:
     """What the target's own noise is, from repeated trainings, and the ceiling that it sets on the SRCC of any predictor.
 
-    Repeats are columns of the file (several seeds), else rows of the same network, else a column of standard deviations. The
-    noise is taken on the scale of normal scores, where the target has variance 1.
+    Repeats are columns of the file (several seeds), else rows with other seeds, which are averaged, else rows of the same
+    network, else a column of standard deviations. The noise is that of a label as it is learned (of a mean over seeds, that of
+    the mean), on the scale of normal scores, where the target has variance 1.
 
     Args:
         table: evaluated architectures.
@@ -70,9 +71,10 @@ def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values:
         values: (n,) in the place of the targets where contexts vary, as they would be in one context: then only rows tell.
     """
     if values is not None:
-        found = _repeated_rows(table, values)
+        found = _other_seeds(table, target, values) or _repeated_rows(table, values)
     else:
-        found = _repeated_columns(table, target) or _repeated_rows(table, target.values(table.metrics))
+        own = target.values(table.metrics)
+        found = _repeated_columns(table, target) or _other_seeds(table, target, own) or _repeated_rows(table, own)
         found = found or _deviation_column(table, target)
     if found is None:
         return LabelNoise()
@@ -110,12 +112,30 @@ def _repeated_rows(table: ArchTable, values: Array) -> Pairs | None:
     return "rows of the same network", first, second, 1, int(frame["network"].to_numpy()[:-1][twin].size)
 
 
+def _other_seeds(table: ArchTable, target: Target, values: Array) -> Pairs | None:
+    """Means over seeds: two labels of each that lie as far apart as labels of two seeds."""
+    learned = np.isfinite(values)
+    averaged = 1 / float((1 / table.repeats[learned]).mean()) if learned.any() else 1.0
+    for name in target.names if table.spreads.shape[1] else ():
+        ends = _ends(table, target, name, table.spreads[name])
+        known = np.isfinite(ends).all(0) & learned
+        if known.sum() >= 8:
+            apart = (ends[0] - ends[1])[known] / 2
+            return "repeats with other seeds", values[known] + apart, values[known] - apart, averaged, int(known.sum())
+    return None
+
+
+def _ends(table: ArchTable, target: Target, name: str, spread: pd.Series) -> Array:
+    """(2, n) targets where a metric is half of the usual difference of two labels above and below its value."""
+    metric = table.metrics[name]
+    return np.array([target.values(table.metrics.assign(**{name: metric + k * spread / math.sqrt(2)})) for k in (1, -1)])
+
+
 def _deviation_column(table: ArchTable, target: Target) -> Pairs | None:
     for name in target.names:
         for column in (f"{name}_std", f"{name}_sd", "std" if len(target.names) == 1 else ""):
             if column in table.metrics and column not in target.names:
-                metric, spread = table.metrics[name], table.metrics[column].abs()
-                ends = [target.values(table.metrics.assign(**{name: metric + k * spread / math.sqrt(2)})) for k in (1, -1)]
+                ends = _ends(table, target, name, table.metrics[column].abs())
                 known = np.isfinite(ends).all(0)
                 if known.sum() >= 8:
                     return f"column {column}", ends[0][known], ends[1][known], 1, int(known.sum())

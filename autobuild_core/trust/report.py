@@ -89,9 +89,8 @@ def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quali
     oriented = predictor.scaling.sign * trained.values
     data, positions = statistics.data_shape(rows.codes, predictor.space)
     table = scorer_table(trained, scorers)
-    bootstraps = Bootstraps.draw(
-        predictor, predictor.space.canonical(rows.codes), predictor.scaling.to_scores(trained.values), rows.networks
-    )
+    codes, scores = predictor.space.canonical(rows.codes), predictor.scaling.to_scores(trained.values)
+    bootstraps = Bootstraps.draw(predictor, codes, scores, rows.networks, rows.noise_shares)
     best = best_table(trained, bootstraps)
     holding = effect_bootstrap.holding_table(trained.scorer.population, predictor.spec, bootstraps, trained.modules)
     folder.write_frame(effect_bootstrap.FILE, holding)

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from autobuild_core.architectures.features import Codebook, make_codebook
 from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
-from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.architectures.records import ArchTable, Codes, noise_shares
 from autobuild_core.architectures.structure import structure_features, structure_scale
 from autobuild_core.errors import Cancelled, RunError
 from autobuild_core.predictor import gaussian_process, stopped
@@ -61,7 +61,7 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     from autobuild_core.predictor import loss  # here torch is loaded, and in _learn
 
     start = time.monotonic()
-    config, table = folder.config, folder.table()
+    config, table = folder.config, folder.measurements()
     target = config.goal
     target.check(list(table.metrics.columns))
     values = target.values(table.metrics)
@@ -108,7 +108,11 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
     sizes = {"num_train": len(problem.rows), "num_networks": len(np.unique(problem.rows.networks))}
     sizes |= {"ensemble_size": settings.members}
-    sizes |= {"num_without_target": len(table) - len(evidence) - int(was_stopped.sum()), "num_evidence": len(evidence)}
+    sizes |= {
+        "num_without_target": len(table) - int(evidence.repeats.sum()) - int(was_stopped.sum()),
+        "num_evidence": len(evidence),
+    }
+    sizes |= {"num_repeated": int((evidence.repeats > 1).sum())} if (evidence.repeats > 1).any() else {}
     quality["calibration"] = [dict(zip(("num_modules", "error", "spread"), c, strict=True)) for c in scorer.calibration_errors]
     lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
     quality |= sizes | lenses | {"learning_curve": curve} | _about_stopped(learned, predictor, codes, int(was_stopped.sum()))
@@ -182,12 +186,12 @@ class Problem:
 
     def beside(self, lines: NDArray[np.intp]) -> "Beside":
         """What is known of some rows beside architecture and score."""
-        bounds = self.bounds[lines]
+        bounds, repeats = self.bounds[lines], self.rows.repeats[lines]
         limits = bounds if np.isfinite(bounds).any() else None
         if self.contexts is None or self.own is None or self.points is None:
-            return Beside(bounds=limits)
+            return Beside(bounds=limits, repeats=repeats)
         points = self.contexts.encode(self.points[0])
-        return Beside(self.own[lines], tuple(self.contexts.groups), points, self.points[1], limits)
+        return Beside(self.own[lines], tuple(self.contexts.groups), points, self.points[1], limits, repeats)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +204,7 @@ class Beside:
         points: (points, dim) contexts that averages are over.
         shares: (points,) their weights.
         bounds: (n,) normal score below which a stopped trial is, NaN of the others; None where none was stopped.
+        repeats: (n,) seeds that each label is the mean of; None = one.
     """
 
     own: NDArray[np.float32] | None = None
@@ -207,6 +212,12 @@ class Beside:
     points: NDArray[np.float32] | None = None
     shares: NDArray[np.float64] | None = None
     bounds: NDArray[np.float64] | None = None
+    repeats: NDArray[np.int64] | None = None
+
+    @property
+    def noise(self) -> NDArray[np.float64] | None:
+        """(n,) noise variance of each label as a share of their mean; None where all are equal."""
+        return None if self.repeats is None else noise_shares(self.repeats)
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,7 +299,7 @@ def _ensemble(
 
     space, num_hops, own = load_space(codebook.spec), settings.model.num_hops, beside.own
     random, scale = _random_network(codes, codebook, settings, threads)
-    where = own, beside.groups, beside.bounds
+    where = own, beside.groups, beside.bounds, beside.noise
     solved, learned_scores = gaussian_process.fit_with_stopped(
         random, codes, scores, fold, settings.members, settings.seed, *where
     )
@@ -308,7 +319,9 @@ def _ensemble(
         contexts = np.concatenate([own, np.zeros((len(learned) - len(codes), own.shape[1]))])
         structure = np.concatenate([structure, contexts], 1)
     data = model.Encoded.of(make_graphs(learned, codebook.spec), codebook, structure)
-    trained = training.train_ensemble(data, learned_scores, fold, codebook, settings, report, should_stop, distilled, order)
+    trained = training.train_ensemble(
+        data, learned_scores, fold, codebook, settings, report, should_stop, distilled, order, beside.repeats
+    )
     weights = {name: tensor.numpy() for name, tensor in trained.state_dict().items()} | {"structure_scale": scale}
     both = weights | solved | {RANDOM + name: w for name, w in random.weights.items()}
     measured = np.ones(len(codes), bool) if beside.bounds is None else np.isnan(beside.bounds)
@@ -570,7 +583,8 @@ def _refit(
     def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         fold = training.split_folds(networks[rows], small.members, np.random.default_rng(settings.seed))
         own = beside.own if beside.own is None else beside.own[rows]
-        given = replace(beside, own=own)
+        repeats = beside.repeats if beside.repeats is None else beside.repeats[rows]
+        given = replace(beside, own=own, repeats=repeats)
         weights = _ensemble(codes[rows], scores, fold, codebook, small, threads, lambda record: None, should_stop, given)
         network = held = Network(weights, codebook, small.model.num_hops, threads)
         if beside.points is not None and beside.shares is not None:
