@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable, Batch, ColumnRole, Rejection
-from autobuild_core.datasets._roles import ONE_VALUE, Found, by_name, snake
+from autobuild_core.datasets._roles import ONE_VALUE, Found, by_name
 from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.errors import DataError, counted, listed
+from autobuild_core.targets.vocabulary import snake
 
 AS_SHOWN = 1e-5  # relative: columns of one value keep it with six significant digits
 

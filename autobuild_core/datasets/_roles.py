@@ -18,7 +18,7 @@ from autobuild_core.datasets._trackers import Tracker
 from autobuild_core.errors import ConfigError, MappingError, counted
 from autobuild_core.spaces._declared import is_number
 from autobuild_core.spaces.flat import list_of
-from autobuild_core.targets.vocabulary import lower_is_better
+from autobuild_core.targets.vocabulary import ACCURACY_WORDS, COST_WORDS, LOSS_WORDS, lower_is_better, snake
 
 PREFIXES = {"design:": "choice", "choice:": "choice", "context:": "context", "metric:": "metric", "ignore:": "ignored"}
 SPOKEN = {"ignore": "ignored", "design": "choice"} | {role: role for role in ROLES}
@@ -33,11 +33,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-METRIC_WORDS = _words("""
-    acc accuracy loss error err score auc auroc f1 map miou iou pq fid mae mse rmse rmsle bce ce nll ppl perplexity psnr ssim
-    bleu rouge recall precision reward return objective fitness top1 top5 r2 correlation correct latency throughput energy
-    flops flop gflops mflops tflops gmacs mmacs macs mac madds madd params param parameters memory runtime fps watts joules
-    power std sd var stderr mean median variance mem hours hour minutes min ms us ns sec secs second seconds pct percent predicted
+UNSURE_WORDS = _words("size time duration elapsed top_1 top_5 m_ap m_io_u")  # a metric's only where a whole name says so
+METRIC_WORDS = (ACCURACY_WORDS | LOSS_WORDS).union(*COST_WORDS) - UNSURE_WORDS
+METRIC_WORDS |= _words("""
+    reward return objective fitness throughput fps std sd var stderr mean median variance min second pct percent predicted
 """)
 METRIC_NAMES = METRIC_WORDS | _words("""
     m_ap m_io_u value values target top_1 top_5 top1_acc num_params n_params param_count params_count parameter_count total_params
@@ -79,11 +78,6 @@ def split_prefix(header: str) -> tuple[str | None, str]:
     """(role that a header's prefix gives, the header without it); (None, the header) where it has none."""
     prefix = next((p for p in PREFIXES if header.startswith(p)), "")
     return PREFIXES.get(prefix), header.removeprefix(prefix).strip() or header
-
-
-def snake(name: str) -> str:
-    """A header in lower case with underscores between its words: "valTop1 (%)" -> "val_top1"."""
-    return re.sub(r"[\W_]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).strip("_").lower()
 
 
 def names_metric(name: str) -> bool:

@@ -1,6 +1,5 @@
 """Cost alone: what the size of an architecture says about its target, and nothing else."""
 
-import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import final
@@ -14,9 +13,10 @@ from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers._learned import Array, LearnedScorer
 from autobuild_core.targets.costs import fit_cost
 from autobuild_core.targets.equation import Target
+from autobuild_core.targets.vocabulary import by_cost, has_word
 
-# What a metric of size or time is called, the best stand-in for size first.
-COST_NAMES = ("madds", "macs?(?![a-z])", "flops?", "params?", "size", "latency", "runtime", "ms$", "energy", "depth")
+DEPTH_WORDS = frozenset({"depth"})
+LEAST_VALUES = 10
 LEAST_EXPLAINED = 0.5  # share of the metric's variance that layers must explain
 
 
@@ -27,11 +27,10 @@ def cost_metric(table: ArchTable, target: str) -> str | None:
     """
     own = Target(target).names
     names = [str(name) for name in table.metrics.columns if name not in own]
-    for wanted in COST_NAMES:
-        for name in names:
-            values = table.metrics[name].to_numpy(float)
-            if re.search(f"(?<![a-z]){wanted}", name.lower()) and np.isfinite(values).sum() >= 10 and np.nanstd(values) > 0:
-                return name
+    for name in (*by_cost(names), *(name for name in names if has_word(name, DEPTH_WORDS))):
+        values = table.metrics[name].to_numpy(float)
+        if np.isfinite(values).sum() >= LEAST_VALUES and np.nanstd(values) > 0:
+            return name
     return None
 
 

@@ -10,9 +10,9 @@ from autobuild_core.architectures.records import ArchTable, Codes, SpaceSpec
 from autobuild_core.architectures.structure import layer_pairs, layer_tables, one_hot, told_by_attributes
 from autobuild_core.errors import ConfigError
 from autobuild_core.spaces import Space
+from autobuild_core.targets.vocabulary import by_cost
 
 Array = NDArray[np.float64]
-COST_WORDS = ("madds", "macs", "flops", "params", "latency")  # in this order; a metric's name has one of them
 MIN_EXPLAINED = 0.9  # of the variance
 RIDGE = 1e-6  # relative to the number of rows: only settles what the data leave open
 
@@ -108,12 +108,11 @@ def layer_cost(table: ArchTable, space: Space, target: str) -> CostModel | None:
     None where the data have no such metric, or layers explain less than MIN_EXPLAINED of each.
     """
     named = [str(name) for name in table.metrics.columns if name not in re.findall(r"\w+", target)]
-    for word in COST_WORDS:
-        for metric in (name for name in named if word in name.lower()):
-            try:
-                model = fit_cost(table, space, metric)
-            except ConfigError:
-                continue
-            if model.explained >= MIN_EXPLAINED:
-                return model
+    for metric in by_cost(named):
+        try:
+            model = fit_cost(table, space, metric)
+        except ConfigError:
+            continue
+        if model.explained >= MIN_EXPLAINED:
+            return model
     return None

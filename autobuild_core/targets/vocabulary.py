@@ -11,12 +11,66 @@ from autobuild_core.errors import TargetError
 from autobuild_core.targets.equation import Target
 
 LONGEST_NAME, LONGEST_UNIT, LONGEST_TITLE = 60, 18, 28  # characters: of a name, of a unit, of an axis title
-ACCURACY = re.compile(
-    r"acc|top_?[15](?!\d)|(^|_)(map|miou|iou|pq|auc|f1|recall|precision|score|psnr|ssim|bleu)(_|$)", re.IGNORECASE
+
+
+def _words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+# The one list of what metrics are called, in words of snake case; a word counts with digits behind it too ("recall5").
+ACCURACY_WORDS = _words("""
+    acc accuracy top1 top5 map miou iou pq auc auroc f1 recall precision score psnr ssim bleu rouge r2 correlation correct
+    top_1 top_5 m_ap m_io_u
+""")
+LOSS_WORDS = _words("loss error err perplexity ppl fid bce ce nll mae mse rmse rmsle")
+COST_WORDS = (  # the best stand-in for the size of an architecture first
+    _words("madds madd"),
+    _words("macs mac gmacs mmacs"),
+    _words("flops flop gflops mflops tflops"),
+    _words("params param parameters"),
+    _words("size"),
+    _words("latency"),
+    _words("runtime time duration elapsed"),
+    _words("ms us ns sec secs seconds minutes hour hours"),
+    _words("energy joules watts power"),
+    _words("memory mem"),
 )
-LOSS = re.compile(r"(^|_)(loss|error|err|perplexity|ppl|fid|bce|mae|mse|rmse)(_|$)", re.IGNORECASE)
-COST = re.compile(r"latency|energy|madds|flops|macs|params|memory", re.IGNORECASE)
 REPEAT = re.compile(r"_\d+$|seed|epoch|std|var", re.IGNORECASE)
+
+
+def snake(name: str) -> str:
+    """A header in lower case with underscores between its words: "valTop1 (%)" -> "val_top1"."""
+    return re.sub(r"[\W_]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).strip("_").lower()
+
+
+def has_word(name: str, words: frozenset[str]) -> bool:
+    """Whether a metric's name has one of some words, a number behind it apart."""
+    word = snake(name)
+    own = word.split("_")
+    pairs = {"_".join(own[start : start + length]) for length in (2, 3) for start in range(len(own))}
+    return bool(words & {*own, *(one.rstrip("0123456789") for one in own), *pairs})
+
+
+def is_accuracy(name: str) -> bool:
+    """Whether a metric is one of which the high values are good, by its name."""
+    return has_word(name, ACCURACY_WORDS) or "acc" in name.lower()
+
+
+def is_loss(name: str) -> bool:
+    """Whether a metric is a loss, an error or a distance, by its name."""
+    return has_word(name, LOSS_WORDS)
+
+
+def cost_rank(name: str) -> int | None:
+    """How well a metric stands for the size of an architecture, by its name: 0 best; None of what is no cost."""
+    return next((rank for rank, words in enumerate(COST_WORDS) if has_word(name, words)), None)
+
+
+def by_cost(metrics: Sequence[str]) -> list[str]:
+    """Those metrics that are costs, the best stand-in for the size of an architecture first."""
+    ranks = {name: rank for name in metrics if (rank := cost_rank(name)) is not None}
+    return sorted(ranks, key=ranks.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -61,9 +115,9 @@ def suggest_targets(metrics: pd.DataFrame) -> list[str]:
     """
     names = [str(name) for name in metrics.columns]
     single = [name for name in names if not REPEAT.search(name)] or names
-    accuracies = sorted((n for n in single if ACCURACY.search(n)), key=lambda n: "mean" not in n)
-    costs = sorted((n for n in single if COST.search(n)), key=lambda n: "latency" not in n.lower())
-    losses = [n for n in single if LOSS.search(n) and n not in accuracies]
+    accuracies = sorted(filter(is_accuracy, single), key=lambda n: "mean" not in n)
+    costs = sorted((n for n in single if cost_rank(n) is not None), key=lambda n: "latency" not in n.lower())
+    losses = [n for n in single if is_loss(n) and n not in accuracies]
     wanted = accuracies[:1]
     for accuracy in accuracies[:1]:
         exponent = accuracy if metrics[accuracy].max() <= 1.5 else f"({accuracy}/100)"
@@ -74,14 +128,17 @@ def suggest_targets(metrics: pd.DataFrame) -> list[str]:
 
 def by_use(metrics: Sequence[str]) -> list[str]:
     """Metrics in the order in which a reader wants them: accuracies, costs and losses, others, single repeats and spreads."""
-    kinds = (ACCURACY, COST, LOSS)
-    return sorted(metrics, key=lambda name: (bool(REPEAT.search(name)), not any(kind.search(name) for kind in kinds)))
+
+    def is_wanted(name: str) -> bool:
+        return is_accuracy(name) or is_loss(name) or cost_rank(name) is not None
+
+    return sorted(metrics, key=lambda name: (bool(REPEAT.search(name)), not is_wanted(name)))
 
 
 def lower_is_better(expression: str) -> bool:
     """Whether an equation is a bare cost or loss, so that the good values are the small ones."""
     name = expression.strip()
-    return name.isidentifier() and not ACCURACY.search(name) and bool(COST.search(name) or LOSS.search(name))
+    return name.isidentifier() and not is_accuracy(name) and (is_loss(name) or cost_rank(name) is not None)
 
 
 def _works(expression: str, metrics: pd.DataFrame) -> bool:

@@ -8,7 +8,15 @@ import pytest
 
 from autobuild_core.errors import TargetError
 from autobuild_core.targets.equation import Target
-from autobuild_core.targets.vocabulary import Label, lower_is_better, suggest_targets
+from autobuild_core.targets.vocabulary import (
+    Label,
+    by_cost,
+    cost_rank,
+    is_accuracy,
+    is_loss,
+    lower_is_better,
+    suggest_targets,
+)
 
 METRICS = pd.DataFrame(
     {
@@ -229,3 +237,22 @@ def test_of_anything_else_the_large_values_are(expression: str) -> None:
 def test_what_a_target_is_called(given: tuple[str, ...], title: str | None, unit: str, axis: str) -> None:
     label = Label.of(*given)
     assert (label.title, label.unit, label.axis) == (title or given[0], unit, axis)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *[(name, "accuracy") for name in ("val_top1", "top_1", "mAP", "mIoU", "valAcc", "recall5", "accuracy_pct")],
+        *[(name, "loss") for name in ("val_nll", "ce", "rmsle", "fid", "valLoss")],
+        *[(name, "cost") for name in ("GFLOPs", "inference_ms", "Params (M)", "model_size", "peak_memory_mb", "gpu_hours")],
+        *[(name, "") for name in ("cosine", "throughput", "fps", "x", "parametric", "homes")],
+    ],
+)
+def test_one_vocabulary_tells_accuracies_losses_and_costs(name: str, kind: str) -> None:
+    found = {"accuracy": is_accuracy(name), "loss": is_loss(name), "cost": cost_rank(name) is not None}
+    assert [word for word, is_one in found.items() if is_one] == ([kind] if kind else [])
+
+
+def test_the_best_stand_in_for_size_comes_first() -> None:
+    names = ["latency_ms", "acc", "num_params", "energy_mj", "gflops", "madds_m", "runtime"]
+    assert by_cost(names) == ["madds_m", "gflops", "num_params", "latency_ms", "runtime", "energy_mj"]
