@@ -40,6 +40,7 @@ from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.store.run_folder import RunConfig, RunFolder
+from autobuild_core.store.states import RunState
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.costs import fit_cost
 from autobuild_core.trust.findings import TrustReport
@@ -417,7 +418,7 @@ def train(
         folder = RunFolder(path).create(config, table)
     except OSError as error:
         raise ConfigError(f"{path}: got {error.strerror}, expected a place where a run folder can be made.") from error
-    folder.set_state("running")
+    folder.set_state(RunState.RUNNING)
 
     def record(progress: dict[str, Any]) -> None:
         folder.append_progress(progress)
@@ -429,10 +430,10 @@ def train(
         shutil.rmtree(path)  # nothing was learned, and the place is free for the next try
         raise
     except (KeyboardInterrupt, Cancelled):
-        folder.set_state("cancelled")
+        folder.set_state(RunState.CANCELLED)
         raise
     except Exception as error:
-        folder.set_state("failed", f"{type(error).__name__}: {error}")
+        folder.set_state(RunState.FAILED, f"{type(error).__name__}: {error}")
         raise
-    folder.set_state("finished")
+    folder.set_state(RunState.FINISHED)
     return Run(path)

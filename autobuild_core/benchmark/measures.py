@@ -279,12 +279,14 @@ def measure_start(options: Result) -> Result:
 
 def _moments(folder: RunFolder, begun: float) -> Result:
     """Seconds from `begun` to a run's first word and to its first step; returns when it has ended."""
+    from autobuild_core.store.states import ACTIVE_STATES, RunState
+
     result: Result = {}
-    wait(lambda: folder.state["state"] != "queued", 60)
+    wait(lambda: folder.state["state"] != RunState.QUEUED, 60)
     result["begins"] = time.perf_counter() - begun
-    wait(lambda: folder.last_progress() or folder.state["state"] == "failed", 120)
+    wait(lambda: folder.last_progress() or folder.state["state"] == RunState.FAILED, 120)
     result["first_step"] = time.perf_counter() - begun
-    wait(lambda: folder.state["state"] not in ("queued", "running"), 120)
+    wait(lambda: folder.state["state"] not in ACTIVE_STATES, 120)
     return result
 
 

@@ -125,15 +125,16 @@ class SubprocessExecutor:
             How many runs are queued or running.
         """
         reap()
-        query = "SELECT count(*) FROM runs WHERE state = 'running' OR state = 'queued' AND submitted IS NOT NULL"
+        query = "SELECT count(*) FROM runs WHERE state = ? OR state = ? AND submitted IS NOT NULL"
+        alive = RunState.RUNNING, RunState.QUEUED
         with self.workspace.connect() as connection:
-            if not connection.execute(query).fetchone()[0]:
+            if not connection.execute(query, alive).fetchone()[0]:
                 return 0
         with self.workspace.connect(write=True) as connection:
-            for entry in connection.execute("SELECT * FROM runs WHERE state = 'running'").fetchall():
+            for entry in connection.execute("SELECT * FROM runs WHERE state = ?", alive[:1]).fetchall():
                 self._check(connection, entry)
             self._start_queued(connection)
-            return int(connection.execute(query).fetchone()[0])
+            return int(connection.execute(query, alive).fetchone()[0])
 
     def cancel(self, run_id: str) -> None:
         """Takes a queued run out of the queue at once, asks a running one to end, kills a lost one that lives on.
@@ -204,16 +205,16 @@ class SubprocessExecutor:
 
     def _start_queued(self, connection: sqlite3.Connection) -> None:
         """Starts queued runs, first come first served, up to the limit."""
-        running = connection.execute("SELECT count(*) FROM runs WHERE state = 'running'").fetchone()[0]
-        query = "SELECT id, kind FROM runs WHERE state = 'queued' AND submitted IS NOT NULL ORDER BY submitted, rowid LIMIT ?"
-        for run_id, kind in connection.execute(query, (max(0, self.max_running - running),)).fetchall():
+        running = connection.execute("SELECT count(*) FROM runs WHERE state = ?", (RunState.RUNNING,)).fetchone()[0]
+        query = "SELECT id, kind FROM runs WHERE state = ? AND submitted IS NOT NULL ORDER BY submitted, rowid LIMIT ?"
+        for run_id, kind in connection.execute(query, (RunState.QUEUED, max(0, self.max_running - running))).fetchall():
             try:
                 pid = self._spawn(run_id)
             except (OSError, RunError) as error:
                 self._set(connection, run_id, RunState.FAILED, f"The {noun_of(kind)} could not be started: {error}")
                 continue
-            update = "UPDATE runs SET state = 'running', pid = ?, pid_started = ?, heartbeat = ?, share = NULL WHERE id = ?"
-            connection.execute(update, (pid, process_started(pid), time.time(), run_id))
+            update = "UPDATE runs SET state = ?, pid = ?, pid_started = ?, heartbeat = ?, share = NULL WHERE id = ?"
+            connection.execute(update, (RunState.RUNNING, pid, process_started(pid), time.time(), run_id))
 
     def _spawn(self, run_id: str) -> int:
         """Starts the worker of a run; it waits for our transaction before it begins. Returns its pid.

@@ -13,6 +13,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.store.run_folder import RunConfig, RunFolder
+from autobuild_core.store.states import RunState
 
 Array = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ class FinishedRun:
         Raises:
             RunError: the run is not finished, or a file is damaged.
         """
-        if (state := folder.state["state"]) != "finished":
+        if (state := folder.state["state"]) != RunState.FINISHED:
             raise RunError(f"{folder.path}: got a run that is {state}, expected a finished one.")
         predictions, modules = (folder.read_frame(f"{name}.parquet") for name in ("predictions", "modules"))
         names = ("trust_best.parquet", "claims.parquet")
