@@ -16,7 +16,7 @@ else:
     from autobuild_core.errors import ConfigError
     from pages._hosts import trusted_hosts
     from pages._serving import BaseAddress, opening
-    from pages._uploads import keep_answers
+    from pages._streamlit import keep_answers
 
     try:
         hosts = trusted_hosts()

@@ -13,9 +13,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 from autobuild_core.api import Run
 from autobuild_core.architectures import numbers
@@ -35,7 +32,7 @@ from autobuild_core.store.states import ACTIVE_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
 from autobuild_core.targets.vocabulary import Label
 from autobuild_core.trust.findings import TrustReport
-from pages import _selection
+from pages import _selection, _streamlit
 from pages._selection import keep as keep
 from pages._selection import kept, restore
 from pages._selection import recall as recall
@@ -134,12 +131,12 @@ def enter(name: str) -> None:
 
     A deep link as the first hit of a server starts the page without app.py (tests: "first_hit").
     """
-    if PagesManager.uses_pages_directory:
+    if _streamlit.is_navigation_missing():
         navigation()
         st.rerun()
     same_page = st.session_state.get("page_shown") == name
     if not same_page:
-        _forget_fragments()
+        _streamlit.forget_fragments()
         st.session_state["visit"] = {"from": st.session_state.get("page_shown")}
         st.session_state["page_shown"] = name
     st.html(STYLE)
@@ -241,20 +238,6 @@ def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
         st.warning(f"Row {plain(row)} of this link is not among the data of this run; shown is the best measured architecture.")
 
 
-def _forget_fragments() -> None:
-    """Nothing of the page that is left runs again.
-
-    Streamlit would run a fragment that is clicked while the new page is being drawn after it, in its place: an empty page.
-    """
-    if (context := get_script_run_ctx()) is None:
-        return
-    context.fragment_storage.clear()
-    if (requests := context.script_requests) is not None:
-        with requests._lock:  # a click that waits already
-            if requests._state is ScriptRequestType.RERUN and requests._rerun_data.fragment_id_queue:
-                requests._state = ScriptRequestType.CONTINUE
-
-
 def visit() -> dict[str, Any]:
     """What holds until another page is opened; "from" is the page before, "heard" makes the last choice in a component count."""
     found: dict[str, Any] = st.session_state["visit"]
@@ -264,7 +247,7 @@ def visit() -> dict[str, Any]:
 def go_to(name: str, **choices: Any) -> NoReturn:
     """Opens a page with choices made."""
     keep(**choices)
-    _forget_fragments()
+    _streamlit.forget_fragments()
     st.switch_page(page(name), query_params=kept())
 
 

@@ -58,6 +58,20 @@ def foreign_to_pages(root: Path) -> list[str]:
     return wrong
 
 
+def behind_streamlit(root: Path) -> list[str]:
+    """Where app.py and pages/ go behind `import streamlit as st` or another object's names; pages/_streamlit.py may."""
+    wrong = []
+    for dotted, path in {**modules(root, "pages"), "app": root / "app.py"}.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if dotted != "pages._streamlit" else ():
+            names = [alias.name for alias in node.names if alias.asname != "st"] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            wrong += [f"{dotted} imports from {name}" for name in names if name.split(".")[0] == "streamlit"]
+            if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
+                owner = node.value.id if isinstance(node.value, ast.Name) else ""
+                wrong += [] if owner in ("self", "cls") else [f"{dotted} touches .{node.attr}"]
+    return wrong
+
+
 def loaded_by(root: Path, code: str, *arguments: str, seconds: float = 120) -> set[str]:
     """Runs code in a fresh process in the tree; the packages of HEAVY and streamlit that it has loaded at its end."""
     watch = f"\nimport json, sys\nprint(json.dumps([m for m in {(*HEAVY, 'streamlit')!r} if m in sys.modules]))"
@@ -103,6 +117,10 @@ def broken_contracts(root: Path) -> list[str]:
 
 def test_pages_import_what_they_may() -> None:
     assert foreign_to_pages(ROOT) == []
+
+
+def test_streamlit_is_used_as_it_promises_but_for_one_file() -> None:
+    assert behind_streamlit(ROOT) == []
 
 
 class TestRunning:
@@ -168,6 +186,20 @@ def test_planted_fault_breaks_its_contract(tree: Path, contract: str, file: str,
 def test_planted_fault_in_the_imports_of_pages_is_found(tree: Path) -> None:
     (tree / "pages" / "planted.py").write_text("def f():\n    import requests\n")
     assert foreign_to_pages(tree) == ["pages.planted imports requests"]
+
+
+FAULTS = [
+    ("from streamlit import config", "imports from streamlit"),
+    ("from streamlit.runtime import get_instance", "imports from streamlit.runtime"),
+    ("import streamlit.runtime.scriptrunner as runner", "imports from streamlit.runtime.scriptrunner"),
+    ("import streamlit as st\nst.session_state._state", "touches ._state"),
+]
+
+
+@pytest.mark.parametrize(("fault", "said"), FAULTS)
+def test_planted_step_behind_streamlit_is_found(tree: Path, fault: str, said: str) -> None:
+    (tree / "pages" / "planted.py").write_text(f"{fault}\n")
+    assert behind_streamlit(tree) == [f"pages.planted {said}"]
 
 
 @pytest.mark.parametrize("file", ["architectures/records.py", "__init__.py"])
