@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import candidates
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Built
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from pages import _linked, _shared
-from pages._shared import FinishedRun
 
 ABOUT = (
     "The whole space is searched for the networks that are predicted best and were not measured: all of it where it can be "

@@ -8,10 +8,10 @@ import streamlit as st
 from autobuild_core.architectures.lens import TRAINED
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import graph as graphs
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.targets.costs import layer_cost
-from pages import _linked, _selection, _shared
+from pages import _linked, _run, _selection, _shared, _workspace
 from pages._components.graph import chosen
-from pages._shared import FinishedRun
 
 BEST_SHARE = 0.1
 MEANS = {"best": "the best tenth", "marked": "the marked region"}
@@ -19,16 +19,18 @@ WATCHED = ("run", "task", "module", "hop", "lens")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _source(run_key: str, changed: float, _run: FinishedRun) -> graphs.Source:
-    cost = layer_cost(_run.table, _run.space, _run.config.target)
-    scales = {lens: _run.scale(lens) for lens in TRAINED}
-    return graphs.Source(_run.table.spec, _run.modules, _run.index, scales, _run.num_evaluated, _run.unit, cost)
+def _source(run_key: str, changed: float, _finished: FinishedRun) -> graphs.Source:
+    cost = layer_cost(_finished.table, _finished.space, _finished.config.target)
+    scales = {lens: _run.scale(_finished, lens) for lens in TRAINED}
+    return graphs.Source(
+        _finished.table.spec, _finished.modules, _finished.index, scales, _finished.num_evaluated, _finished.unit, cost
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the graph")
-def _graph(run_key: str, changed: float, rows: bytes, kind: str, _run: FinishedRun) -> graphs.Graph:
-    source = _source(run_key, changed, _run)
-    codes = np.frombuffer(rows, np.int16).reshape(-1, _run.table.spec.num_positions)
+def _graph(run_key: str, changed: float, rows: bytes, kind: str, _finished: FinishedRun) -> graphs.Graph:
+    source = _source(run_key, changed, _finished)
+    codes = np.frombuffer(rows, np.int16).reshape(-1, _finished.table.spec.num_positions)
     if kind == "pair":
         return graphs.pair_graph(source, codes[0], codes[1])
     return graphs.mean_graph(source, codes, MEANS[kind]) if kind in MEANS else graphs.one_graph(source, codes[0])
@@ -42,7 +44,7 @@ def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
         kind: "one", "pair", or one of MEANS.
         codes: (n, num_positions): one, two, or all that are averaged.
     """
-    changed = _shared.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
+    changed = _workspace.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
     rows = np.ascontiguousarray(codes, np.int16).tobytes()
     return _graph(run.key, changed, rows, kind, run)
 

@@ -13,7 +13,7 @@ from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
 from autobuild_core.datasets._trackers import SHOWN, Tracker
 from autobuild_core.errors import DataError, StudioError
 from autobuild_core.store.workspace import SAMPLE_ID
-from pages import _mapping, _shared
+from pages import _mapping, _shared, _workspace
 
 ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}
 SAMPLE_NAME = "Fashion MBConv sample"
@@ -39,7 +39,7 @@ def _kept(content: memoryview, name: str) -> str | None:
     Raises:
         StudioError: the file cannot be read, or there is no room for it.
     """
-    store, before = _shared.workspace(), _shared.recall("drop")
+    store, before = _workspace.workspace(), _shared.recall("drop")
     drop = _shared.Drop(store.add_upload(content, name, _shared.NOTHING_SAID))
     found = _mapping.read(drop.path)
     if mapping.worth_a_look(found.table) if found.table is not None else found.columns:
@@ -91,7 +91,7 @@ def sample_button() -> None:
         return
     if st.button("Try the sample", type="primary", key="try_sample"):
         if trained:
-            store = _shared.workspace()
+            store = _workspace.workspace()
             _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
             _shared.choose_run(SAMPLE_ID)
             _shared.go_to("home")
@@ -128,4 +128,4 @@ def _take_in(name: str, act: Callable[[], str | None]) -> None:
 def _sample() -> str:
     """Reads the sample's data and keeps them: the id of the data set."""
     table = read_guarded(_shared.SAMPLE_FILE, max_seconds=_mapping.MAX_SECONDS)
-    return _shared.workspace().add_dataset(table, SAMPLE_NAME)
+    return _workspace.workspace().add_dataset(table, SAMPLE_NAME)

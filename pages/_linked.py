@@ -14,8 +14,9 @@ from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import StudioError
 from autobuild_core.figures.candidates import candidates_table
 from autobuild_core.scoring import space_map
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.scoring.space_map import Brush
-from pages import _pins, _selection, _shared
+from pages import _pins, _run, _selection, _shared
 
 MOST_MAPPED_HERE = 20_000  # an older run has no map: up to so many architectures a page makes it itself
 OLDER = "This run was trained before there was a map: train it anew on Train to see one."
@@ -24,12 +25,12 @@ OLDER = "This run was trained before there was a map: train it anew on Train to 
 # The map's tables and the region marked on it
 
 
-def maps(run: _shared.FinishedRun) -> dict[str, pd.DataFrame] | None:
+def maps(run: FinishedRun) -> dict[str, pd.DataFrame] | None:
     """The tables of a run's map; None where an older version trained it on more than a page can map.
 
     Where a task is chosen it has what was measured there, before what is predicted there; of a large run, at the average.
     """
-    small, written = len(run.table) <= MOST_MAPPED_HERE, {name: run.extra(name) for name in space_map.FILES}
+    small, written = len(run.table) <= MOST_MAPPED_HERE, {name: _run.extra(run, name) for name in space_map.FILES}
     known = all(len(table) for table in written.values()) and not (run.task and small)
     if not known and not small:
         return None
@@ -41,7 +42,7 @@ def maps(run: _shared.FinishedRun) -> dict[str, pd.DataFrame] | None:
 
 @st.cache_data(max_entries=4, show_spinner="Mapping the space")
 def _mapped(run_id: str, task: str) -> dict[str, pd.DataFrame]:
-    run = _shared.read_run(run_id, task)
+    run = _run.read_run(run_id, task)
     return space_map.make_map(run.predictor, run.table)
 
 
@@ -50,7 +51,7 @@ def brush() -> Brush | None:
     return Brush.parse(_selection.recall("brush"))
 
 
-def marked(run: _shared.FinishedRun) -> NDArray[np.bool_] | None:
+def marked(run: FinishedRun) -> NDArray[np.bool_] | None:
     """(rows of the run's table,) which architectures the marked region holds; None where nothing is marked."""
     region = brush()
     tables = None if region is None else maps(run)
@@ -88,7 +89,7 @@ def module_click(key: str, lines: pd.DataFrame, curve: int = 0) -> Callable[[], 
     return choose
 
 
-def row_click(key: str, run: _shared.FinishedRun) -> Callable[[], None]:
+def row_click(key: str, run: FinishedRun) -> Callable[[], None]:
     """A callback: the architecture that was clicked is chosen; the last number of a point's customdata is its row."""
 
     def choose() -> None:
@@ -99,7 +100,7 @@ def row_click(key: str, run: _shared.FinishedRun) -> Callable[[], None]:
     return choose
 
 
-def chosen_line_of(run: _shared.FinishedRun, lines: pd.DataFrame) -> int | None:
+def chosen_line_of(run: FinishedRun, lines: pd.DataFrame) -> int | None:
     """Place of the chosen module among lines with positions, layers and whole_unit; None where it is not there."""
     chosen = _selection.module(run)
     if chosen is None:
@@ -142,7 +143,7 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
 # The line
 
 
-def line(run: _shared.FinishedRun, where: str) -> None:
+def line(run: FinishedRun, where: str) -> None:
     """What is chosen, with the ways to look at it and to let go of it; nothing where nothing is chosen.
 
     Args:
@@ -168,7 +169,7 @@ def line(run: _shared.FinishedRun, where: str) -> None:
         st.button("Clear", type="tertiary", icon=":material/close:", key=f"clear_{where}", on_click=clear)
 
 
-def follow(run: _shared.FinishedRun) -> None:
+def follow(run: FinishedRun) -> None:
     """Opens Importance on the chosen module, in the best architecture that has it where the chosen one does not."""
     module = _selection.module(run)
     if module is not None:
@@ -184,7 +185,7 @@ def clear() -> None:
     _selection.keep(arch=None, module=None, unit=None, brush=None, view=None)
 
 
-def _architecture(run: _shared.FinishedRun) -> str:
+def _architecture(run: FinishedRun) -> str:
     try:
         chosen = _selection.architecture(run)
     except StudioError:
@@ -194,7 +195,7 @@ def _architecture(run: _shared.FinishedRun) -> str:
     return f"{chosen.what}: {run.amount(run.measured(chosen.row))}"
 
 
-def _module(run: _shared.FinishedRun, module: ModuleKey) -> str:
+def _module(run: FinishedRun, module: ModuleKey) -> str:
     found = _selection.module_line(run)
     if found is None:
         return f"**{_shared.plain(module.name)}**"

@@ -22,7 +22,7 @@ from autobuild_core.figures import drawing
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._configspace import declared_json, read_declared
 from autobuild_core.spaces._declared import from_json, to_json
-from pages import _shared
+from pages import _shared, _theme, _workspace
 from pages._components.columns import columns as columns_component
 from pages._components.columns import said
 
@@ -113,7 +113,7 @@ def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
 
     def store() -> None:
         assert reading.table is not None
-        workspace = _shared.workspace()
+        workspace = _workspace.workspace()
         dataset = workspace.add_dataset(reading.table, drop.name)
         workspace.remember_roles(mapping.header_key(found.columns), drop.mapping["roles"], drop.name)
         workspace.delete_upload(drop.id)
@@ -122,7 +122,7 @@ def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
         st.rerun()
 
     if st.button("Discard the file", key="drop_the_file", help="Nothing of it is kept"):
-        _shared.workspace().delete_upload(drop.id)
+        _workspace.workspace().delete_upload(drop.id)
         _shared.keep(drop=None)
         st.rerun()
     missing = reading.table is None
@@ -147,7 +147,7 @@ def _words(drop: _shared.Drop, reading: Reading) -> None:
         line.markdown(sentence, width="content")
         if line.button("Forget these choices", key="forget_roles", type="tertiary", icon=":material/undo:"):
             found = read(drop.path)
-            _shared.workspace().remember_roles(mapping.header_key(found.columns), {}, "")
+            _workspace.workspace().remember_roles(mapping.header_key(found.columns), {}, "")
             drop.say(roles={}, like="", turn=drop.mapping["turn"] + 1)
             st.rerun()
     if reading.table is not None:
@@ -170,7 +170,7 @@ def _columns(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
     _shared.visit()["heard"] = take
     shown = reading.columns or _as_said(found.columns, drop.mapping["roles"])
     before = {column.name: column.spoken for column in found.columns}
-    columns_component(shown, key, _shared.theme(), ABOVE, before, drop.mapping["turn"], take)
+    columns_component(shown, key, _theme.theme(), ABOVE, before, drop.mapping["turn"], take)
 
 
 def _take(upload_id: str, found: Sequence[ColumnRole], key: str) -> None:
@@ -290,7 +290,7 @@ def architectures(table: ArchTable, chosen: int | None = None) -> None:
             row = int(table.source_rows[index])
             st.caption(f"Architecture of row {row}{', chosen' if index == chosen else ''}")
             drawn = drawing.architecture_table(table.spec, table.codes[index])
-            figure = drawing.architecture_figure(drawn, _shared.theme()).update_layout(height=230)
+            figure = drawing.architecture_figure(drawn, _theme.theme()).update_layout(height=230)
             _shared.show(figure, _shared.drawing_facts(drawn), f"architecture_{number}", f"Architecture of row {row}")
 
 
@@ -362,5 +362,5 @@ def how_read(table: ArchTable) -> None:
         return
     if table.declared:
         st.caption("The space was declared in a file, not inferred from the rows.")
-    columns_component(table.columns, "columns_read", _shared.theme(), ABOVE)
+    columns_component(table.columns, "columns_read", _theme.theme(), ABOVE)
     _shared.csv_button(mapping.columns_table(table.columns), "columns")

@@ -14,8 +14,8 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import rankings, replacements
-from pages import _pins, _shared, _trust
-from pages._shared import FinishedRun
+from autobuild_core.scoring.finished_run import FinishedRun
+from pages import _pins, _run, _shared, _theme, _trust
 
 
 def node_of(line: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -52,7 +52,7 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
     """Score, interval, evidence and rank in words."""
     facts = rankings.module_facts(run.modules, node_of(line), lens, run.num_evaluated, run.config.minimize)
     words = score_words(line, lens, run.unit)
-    st.html(_shared.module_card(words, facts["seen"], run.scale(lens).fill_of(line, _shared.theme())))
+    st.html(_shared.module_card(words, facts["seen"], _run.scale(run, lens).fill_of(line, _theme.theme())))
     if line.get("confounded_with"):
         st.markdown(
             f"It varied together with {_shared.plain(line['confounded_with'], 120)} and never apart from it: what either is "
@@ -73,7 +73,7 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
 
 def bootstraps(run: FinishedRun, line: "pd.Series[Any]") -> str:
     """In how many bootstraps a module stays the best of its unit; "" where the run does not know."""
-    best = run.extra("trust_best")
+    best = run.best
     if "bootstrap_share" not in best:
         return ""
     found = best.loc[(best["positions"] == line["positions"]) & (best["layers"] == line["layers"]), "bootstrap_share"].dropna()
@@ -102,7 +102,7 @@ def better(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     for one in table.to_dict("records"):
         here = one.get("predicted", float("nan"))
         text = f"This architecture: {numbers.number(here)} predicted, now {numbers.number(now)}; " if np.isfinite(here) else ""
-        swatch = run.scale(lens).fill_of(pd.Series(one), _shared.theme())
+        swatch = _run.scale(run, lens).fill_of(pd.Series(one), _theme.theme())
         rows.append(ROW.format(swatch, escape(one["module"]), escape(one["words"]), escape(text + one["seen"])))
     st.html("".join(rows))
     st.caption("Change against the module that stands there; its interval takes the two errors for independent.")

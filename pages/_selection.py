@@ -30,7 +30,7 @@ from autobuild_core.errors import StudioError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pages._shared import FinishedRun
+    from autobuild_core.scoring.finished_run import FinishedRun
 
 NAMES = (
     *("run", "data", "target", "minimize", "target_name", "target_unit"),

@@ -12,27 +12,21 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
 
-from autobuild_core.api import Run
 from autobuild_core.architectures import numbers
 from autobuild_core.architectures.lens import TRAINED, Lens
-from autobuild_core.architectures.records import ArchTable, Codes
-from autobuild_core.errors import RunError, StudioError
-from autobuild_core.figures import colours, drawing
+from autobuild_core.architectures.records import ArchTable
+from autobuild_core.errors import StudioError
+from autobuild_core.figures import drawing
 from autobuild_core.figures.colours import Scale
 from autobuild_core.figures.template import without_markup
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds import JobKind, load_kind, noun_of
-from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scoring.finished_run import tasks_of
-from autobuild_core.spaces import Space, load_space
-from autobuild_core.store.run_folder import RunConfig
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.states import ACTIVE_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
 from autobuild_core.targets.vocabulary import Label
-from autobuild_core.trust.findings import TrustReport
-from pages import _selection, _streamlit
+from pages import _run, _selection, _streamlit, _theme, _workspace
 from pages._selection import keep as keep
 from pages._selection import kept, restore
 from pages._selection import recall as recall
@@ -146,11 +140,11 @@ def enter(name: str) -> None:
         visit()["heard"]()
     wanted = recall("run")
     run = current_run(fall_back_to_sample=name != "home")
-    if run is not None and workspace().check_run(str(run["id"])) and run["state"] != RunState.DAMAGED:
+    if run is not None and _workspace.workspace().check_run(str(run["id"])) and run["state"] != RunState.DAMAGED:
         run = current_run(fall_back_to_sample=name != "home")  # its folder was found damaged this moment
     if wanted is not None and not (runs()["id"] == wanted).any():
         visit()["instead"] = None if run is None else run["id"]
-    if run is not None or name != "home" or not workspace().datasets().empty:
+    if run is not None or name != "home" or not _workspace.workspace().datasets().empty:
         _top_bar(name, run)
     _say_what_is_gone(run)
 
@@ -229,7 +223,7 @@ def _say_what_is_gone(run: "pd.Series[Any] | None") -> None:
     row = visit().get("row") if recall("arch") is None else None  # Importance has already put the best in its place
     if named := _selection.named_rows():
         try:
-            known = read_run(str(run["id"])).table.source_rows
+            known = _run.read_run(str(run["id"])).table.source_rows
         except StudioError:
             return  # the page says it
         if missing := [one for one in named if not (known == _selection.whole_number(one)).any()]:
@@ -264,35 +258,13 @@ def scroll_to_place(places: Sequence[str]) -> None:
         st.html(SCROLL.replace("PLACE", str(place)), unsafe_allow_javascript=True)
 
 
-def theme() -> str:
-    """Either "light" or "dark", as the reader's browser shows the page."""
-    return "dark" if st.context.theme.type == "dark" else "light"
-
-
 # The workspace
-
-
-@st.cache_resource
-def _workspace(path: str) -> Workspace:
-    return Workspace(path)
-
-
-def workspace() -> Workspace:
-    """The workspace that all readers share: of the environment variable AUTOBUILD_WORKSPACE, else ./workspace.
-
-    Where it cannot be opened (a setting, the disk), the page stops with a sentence.
-    """
-    try:
-        return _workspace(os.environ.get("AUTOBUILD_WORKSPACE") or "workspace")
-    except StudioError as error:
-        st.error(plain(error, 600))
-        st.stop()
 
 
 def executor() -> SubprocessExecutor:
     """The queue of the workspace."""
     limits = setting("AUTOBUILD_MAX_RUNNING", 1), setting("AUTOBUILD_THREADS", 2)
-    return SubprocessExecutor(workspace(), *limits, use_warm=os.environ.get("AUTOBUILD_WARM") != "0")
+    return SubprocessExecutor(_workspace.workspace(), *limits, use_warm=os.environ.get("AUTOBUILD_WARM") != "0")
 
 
 def setting(name: str, default: int) -> int:
@@ -306,7 +278,7 @@ def setting(name: str, default: int) -> int:
 
 def runs() -> pd.DataFrame:
     """All runs, newest first."""
-    return workspace().runs()
+    return _workspace.workspace().runs()
 
 
 def current_pair(fall_back_to_sample: bool = True) -> "tuple[pd.Series[Any] | None, pd.Series[Any] | None]":
@@ -319,7 +291,7 @@ def current_pair(fall_back_to_sample: bool = True) -> "tuple[pd.Series[Any] | No
     Args:
         fall_back_to_sample: the sample may be it while the workspace is empty.
     """
-    frame, sets = runs(), workspace().datasets()
+    frame, sets = runs(), _workspace.workspace().datasets()
     run = _one(frame[frame["id"] == recall("run")])
     dataset = _one(sets[sets["id"] == recall("data")])
     if run is None and dataset is not None:
@@ -375,7 +347,7 @@ class Drop:
 
     def __init__(self, upload_id: str) -> None:
         self.id = upload_id
-        self.path, self.mapping = workspace().upload(upload_id)
+        self.path, self.mapping = _workspace.workspace().upload(upload_id)
 
     @property
     def name(self) -> str:
@@ -385,7 +357,7 @@ class Drop:
     def say(self, **changes: Any) -> None:
         """Keeps changes of its mapping, which has the keys of NOTHING_SAID."""
         self.mapping = self.mapping | changes
-        workspace().set_mapping(self.id, self.mapping)
+        _workspace.workspace().set_mapping(self.id, self.mapping)
 
 
 def dropped() -> Drop | None:
@@ -430,151 +402,6 @@ def _hash_of(run: "pd.Series[Any] | None", dataset: "pd.Series[Any] | None") -> 
     return None if known is None else str(known)
 
 
-@dataclass(frozen=True, eq=False)
-class FinishedRun:
-    """All tables of a finished run, read once and shared between sessions: never changed.
-
-    Scores, predictions and measurements are those of a task where one is chosen, of the average over contexts else.
-    """
-
-    id: str
-    config: RunConfig
-    table: ArchTable
-    quality: dict[str, Any]
-    predictions: pd.DataFrame
-    modules: pd.DataFrame
-    features: pd.DataFrame
-    predictor: Predictor
-    index: dict[tuple[str, str, bool], int]
-    task: str = ""
-
-    @property
-    def key(self) -> str:
-        """Tells it from other runs, and from itself at another task; what a reader put together holds for all tasks."""
-        return f"{self.id} {self.task}".strip()
-
-    @property
-    def tasks(self) -> dict[str, dict[str, str]]:
-        """The tasks whose scores the training wrote, the most frequent first: as they are chosen, {context: value}."""
-        return {task.name: task.context for task in tasks_of(self.quality)}
-
-    @property
-    def trust(self) -> TrustReport | None:
-        """The report behind the verdict; None where an older version trained the run."""
-        return TrustReport.of(self.quality)
-
-    def extra(self, name: str) -> pd.DataFrame:
-        """A table that came with the trust report, e.g. "scorers"; without lines where an older version trained the run.
-
-        It is of the average over contexts; what would be said of a single module is without lines where a task is chosen.
-        """
-        if self.task and name in OF_MODULES:
-            return pd.DataFrame()
-        return _read_extra(self.id, name, workspace().run(self.id).path.joinpath("quality.json").stat().st_mtime)
-
-    @property
-    def name(self) -> str:
-        """What the reader called it last."""
-        return workspace().run_name(self.id)
-
-    @property
-    def num_evaluated(self) -> int:
-        """Architectures that count as evidence; of very many only a sample is learned from."""
-        return int(self.quality.get("num_evidence", len(self.predictions)))
-
-    @property
-    def space(self) -> Space:
-        """The rules of its search space."""
-        return load_space(self.table.spec)
-
-    @property
-    def targets(self) -> NDArray[np.float64]:
-        """The measured targets that are known."""
-        values: NDArray[np.float64] = self.predictions["target"].to_numpy(float)
-        return values
-
-    @property
-    def label(self) -> Label:
-        """How the target is called."""
-        return self.config.label
-
-    @property
-    def unit(self) -> str:
-        """Unit of the target, may be empty."""
-        return self.label.unit
-
-    @property
-    def direction(self) -> str:
-        """The target in words."""
-        return f"{'minimise' if self.config.minimize else 'maximise'} {self.label.title}"
-
-    def amount(self, value: float) -> str:
-        """A value of the target with its unit."""
-        return numbers.amount(value, self.unit)
-
-    def scale(self, lens: Lens) -> Scale:
-        """The colour scale of a lens, the same on every page."""
-        return colours.scale_for(self.modules, lens, self.quality["space_mean"], self.config.minimize, self.unit)
-
-    def ranked_rows(self) -> NDArray[np.int64]:
-        """Rows of the table by measured target, best first."""
-        order = np.argsort(self.targets if self.config.minimize else -self.targets, kind="stable")
-        rows: NDArray[np.int64] = self.predictions["row"].to_numpy(np.int64)[order]
-        return rows
-
-    def measured(self, row: int) -> float:
-        """The measured target of a row of the table, NaN where it has none."""
-        found = self.predictions.loc[self.predictions["row"] == row, "target"]
-        return float(found.iloc[0]) if len(found) else float("nan")
-
-    def drawing(self, codes: Codes, hop: int, lens: Lens) -> pd.DataFrame:
-        """An architecture laid out and coloured at a hop through a lens."""
-        nodes = drawing.architecture_table(self.table.spec, codes)
-        scores = drawing.node_scores(self.modules, self.index, self.table.spec, codes, hop)
-        return drawing.coloured(nodes, scores, self.scale(lens), self.unit, theme())
-
-
-@st.cache_resource(max_entries=16, show_spinner="Reading the run")
-def _read_run(path: str, run_id: str, changed: float, task: str) -> FinishedRun:
-    folder = workspace().run(run_id)
-    context = _read_run(path, run_id, changed, "").tasks[task] if task else {}
-    try:
-        facts = Run(folder.path, dict(context)).finished()
-        if not isinstance(facts.quality, dict):
-            raise TypeError("quality.json is no object")
-        features, index = folder.read_frame("features.parquet"), drawing.module_index(facts.modules)
-        tables = facts.table, facts.quality, facts.predictions, facts.modules, features
-        return FinishedRun(run_id, facts.config, *tables, facts.predictor, index, task)
-    except (LookupError, TypeError, AttributeError) as error:  # a file is whole, but not what a training writes
-        said = f"{type(error).__name__}: {error}"[:200]
-        raise RunError(f"{folder.path}: got a damaged file ({said}), expected a training's; repeat or delete it.") from error
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _read_extra(run_id: str, name: str, changed: float) -> pd.DataFrame:
-    try:
-        return workspace().run(run_id).read_frame(f"{name}.parquet")
-    except StudioError:
-        return pd.DataFrame()
-
-
-def read_run(run_id: str, task: str = "") -> FinishedRun:
-    """The tables of a finished run.
-
-    Args:
-        run_id: its id.
-        task: one of its tasks; "" and any other text are the average over contexts.
-
-    Raises:
-        RunError: they are missing or damaged.
-    """
-    folder = workspace().run(run_id)
-    files = [folder.path / "quality.json", folder.path / "modules.parquet"]
-    changed = sum(f.stat().st_mtime for f in files if f.exists())
-    average = _read_run(str(folder.path), run_id, changed, "")
-    return _read_run(str(folder.path), run_id, changed, task) if task in average.tasks else average
-
-
 @st.cache_resource(max_entries=8, show_spinner="Reading the data set")
 def read_dataset(path: str, dataset_id: str) -> ArchTable:
     """A data set, read once; data sets never change."""
@@ -595,7 +422,7 @@ def chosen_run() -> FinishedRun:
             go_to("train", run=run["id"])
         st.stop()
     try:
-        return read_run(str(run["id"]), recall("task") or "")
+        return _run.read_run(str(run["id"]), recall("task") or "")
     except StudioError as error:
         st.error(f"This run cannot be shown: {plain(error, 600)}")
         st.stop()
@@ -627,7 +454,7 @@ def ended_badly(run: "pd.Series[Any]") -> None:
 
 
 def _no_run() -> NoReturn:
-    if workspace().datasets().empty:
+    if _workspace.workspace().datasets().empty:
         st.info("Nothing to show yet: upload evaluated architectures, or take the sample.")
         if st.button("Go to Data", type="primary"):
             go_to("data")
@@ -665,7 +492,7 @@ def progress_line(run: "pd.Series[Any]") -> None:
     if kind is None:
         st.progress(0.0, str(run["words"]) or "Running")
         return
-    come = kind.progress(workspace().run(str(run["id"])).last_progress())
+    come = kind.progress(_workspace.workspace().run(str(run["id"])).last_progress())
     left = f", about {duration(come.seconds_left)} left" if come.seconds_left is not None else ""
     st.progress(float(np.clip(come.share, 0, 1)), f"{come.words}{left}")
 
@@ -710,7 +537,7 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         _labelled(columns[0], "Data set", data)
         _labelled(columns[1], "Target", target, help=equation)
         if run is None:
-            text = "none yet" if workspace().datasets().empty or drop is not None else "none trained on these data"
+            text = "none yet" if _workspace.workspace().datasets().empty or drop is not None else "none trained on these data"
         else:
             verdict = quality.get("verdict")
             badge = (verdict, VERDICT_COLOURS.get(verdict, "gray")) if verdict else (run["state"], STATE_COLOURS[run["state"]])
@@ -720,7 +547,7 @@ def _top_bar(name: str, run: "pd.Series[Any] | None") -> None:
         scored = run is not None and run["state"] == RunState.FINISHED and bool(run["has_scores"])
         ready = step in ("data", "train") or scored
         blocked = _blocked(name)
-        if blocked is not None or drop is not None or (name == "data" and workspace().datasets().empty):
+        if blocked is not None or drop is not None or (name == "data" and _workspace.workspace().datasets().empty):
             ready = False
         with columns[3]:
             why = "Use these columns first" if drop is not None else None if blocked is None else blocked.why
@@ -739,7 +566,7 @@ def _quality(run: "pd.Series[Any] | None") -> dict[str, Any]:
     if run is None or run["state"] != RunState.FINISHED:
         return {}
     try:
-        quality = workspace().run(str(run["id"])).read_json("quality.json")
+        quality = _workspace.workspace().run(str(run["id"])).read_json("quality.json")
     except StudioError:
         return {}
     return quality if isinstance(quality, dict) else {}
@@ -795,7 +622,7 @@ def show(
         on_pick: called when a point is clicked or a region is marked.
         regions: boxes and lassos can be drawn.
     """
-    ink = {"color": QUIET_INK[theme()]}
+    ink = {"color": QUIET_INK[_theme.theme()]}
     figure.update_xaxes(tickfont=ink, title={"font": ink}).update_yaxes(tickfont=ink, title={"font": ink})
     figure.for_each_annotation(lambda note: note.update(font=ink) if note.font.color is None else None)
     figure.update_traces(colorbar={"tickfont": ink, "title": {"font": ink}}, selector={"type": "heatmap"})
@@ -886,7 +713,7 @@ CARD = (
 
 def legend(scale: Scale) -> None:
     """The colour legend as a strip."""
-    data = drawing.legend(scale, theme())
+    data = drawing.legend(scale, _theme.theme())
     labels = "".join(f"<span>{escape(label)}</span>" for label in data["labels"])
     st.html(STRIP.format(f"background:linear-gradient(90deg,{','.join(data['stops'])})", LABELS.format(labels)))
 

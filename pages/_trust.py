@@ -7,20 +7,26 @@ import streamlit as st
 
 from autobuild_core.architectures.names import module_name, native_text
 from autobuild_core.figures import trust
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.trust.findings import TrustReport
-from pages import _linked, _shared
+from pages import _linked, _run, _shared
 
 DOUBT = "doubt removed so far"
 OLDER = "This run was trained before there was a full report: train it anew on Train to see calibration, baselines and stability."
 
 
-def panel(run: _shared.FinishedRun, opened: bool = False) -> None:
+def report_of(run: FinishedRun) -> TrustReport | None:
+    """The report behind the verdict; None where an older version trained the run."""
+    return TrustReport.of(run.quality)
+
+
+def panel(run: FinishedRun, opened: bool = False) -> None:
     """The verdict and its reason; opened, everything behind it. Only what is open is drawn."""
     _panel(run, opened)
     _holds(run)
 
 
-def _holds(run: _shared.FinishedRun) -> None:
+def _holds(run: FinishedRun) -> None:
     """What scores and predictions hold at, where contexts vary, and the choice of a task."""
     held = run.predictor.held
     if held is None:
@@ -35,7 +41,7 @@ def _holds(run: _shared.FinishedRun) -> None:
         st.caption(sentence)
         return
     left, right = st.columns([1, 3], vertical_alignment="center", gap="medium")
-    names = ["", *run.tasks]
+    names = ["", *(task.name for task in run.tasks)]
     left.selectbox(
         "Numbers hold for",
         names,
@@ -48,14 +54,14 @@ def _holds(run: _shared.FinishedRun) -> None:
     right.caption(sentence)
 
 
-def of_the_average(run: _shared.FinishedRun) -> None:
+def of_the_average(run: FinishedRun) -> None:
     """Says of a section that it is not of the task that is chosen, where one is."""
     if run.task:
         st.caption(f"Worked out by the training for the average over contexts, not for {_shared.plain(run.task, 120)}.")
 
 
 @st.fragment
-def _panel(run: _shared.FinishedRun, opened: bool) -> None:
+def _panel(run: FinishedRun, opened: bool) -> None:
     verdict = run.quality["verdict"]
     badge = f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{_shared.plain(verdict)}]"
     label = f"**Should I trust this?** {badge} {_shared.plain(trust.headline(run.quality), 260)}"
@@ -65,8 +71,8 @@ def _panel(run: _shared.FinishedRun, opened: bool) -> None:
             _inside(run)
 
 
-def _inside(run: _shared.FinishedRun) -> None:
-    report = run.trust
+def _inside(run: FinishedRun) -> None:
+    report = report_of(run)
     if report is None:
         st.caption(OLDER)
         return
@@ -91,12 +97,12 @@ def _inside(run: _shared.FinishedRun) -> None:
     st.dataframe(evidence, hide_index=True)
     _shared.csv_button(evidence, "evidence")
     left, right = st.columns(2, gap="large")
-    best = run.extra("trust_best")
+    best = run.best
     with left:
         table = trust.contenders_table(best, report)
         _shared.show(trust.contenders_figure(table), table, "best_modules", "Probability of being the best module of each unit")
     with right:
-        positions = run.extra("trust_positions")
+        positions = _run.extra(run, "trust_positions")
         _shared.show(
             trust.overlap_figure(positions), positions, "overlap", "Effective number of layers evaluated at each position"
         )
@@ -116,9 +122,9 @@ def _order(report: TrustReport) -> None:
     _shared.show(trust.srcc_figure(table), table, "held_out", "Held-out rank correlation beside the baselines")
 
 
-def _calibration(run: _shared.FinishedRun) -> None:
+def _calibration(run: FinishedRun) -> None:
     st.markdown("##### Are its numbers right?")
-    table = run.extra("trust_calibration")
+    table = _run.extra(run, "trust_calibration")
     st.caption(
         f"Held-out predictions in equal bins against the mean measured; labels: share inside the 90 % interval "
         f"(overall {run.quality['coverage']:.0%})."
@@ -126,27 +132,28 @@ def _calibration(run: _shared.FinishedRun) -> None:
     _shared.show(trust.calibration_figure(table, run.label.axis), table, "calibration", "Predicted against measured, in bins")
 
 
-def best_note(run: _shared.FinishedRun, positions: str, layers: str) -> str:
+def best_note(run: FinishedRun, positions: str, layers: str) -> str:
     """What the report says of a module that is shown as a best one; "" where it says nothing."""
-    best = run.extra("trust_best")
+    best = run.best
     return trust.module_sentence(best, positions, layers) if len(best) else ""
 
 
-def unit_note(run: _shared.FinishedRun, unit_index: int) -> str:
+def unit_note(run: FinishedRun, unit_index: int) -> str:
     """The selection-adjusted statement on a unit's best module; "" without a report."""
-    unit = next((unit for unit in (run.trust.units if run.trust else ()) if unit.unit_index == unit_index), None)
+    report = report_of(run)
+    unit = next((unit for unit in (report.units if report else ()) if unit.unit_index == unit_index), None)
     if unit is None or run.task:
         return ""
     return f"{unit.unit}: {module_name(unit.positions, unit.layers, False)} is {trust.best_sentence(unit)}."
 
 
 @st.fragment
-def next_batch(run: _shared.FinishedRun) -> None:
+def next_batch(run: FinishedRun) -> None:
     """What to evaluate next, with downloads."""
-    table = run.extra("next")
+    table = _run.extra(run, "next")
     st.subheader("Evaluate these next", anchor=False)
     if table.empty:
-        st.caption("Every network was evaluated already." if run.trust else OLDER)
+        st.caption("Every network was evaluated already." if report_of(run) else OLDER)
         return
     of_the_average(run)
     st.caption(

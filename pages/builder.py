@@ -17,7 +17,7 @@ from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import candidates, drawing
-from pages import _building, _linked, _pins, _selection, _shared, _trust
+from pages import _building, _linked, _pins, _run, _selection, _shared, _theme, _trust
 
 _shared.enter("builder")
 _shared.title(
@@ -38,7 +38,7 @@ SLOT_HELP = "Choose one of the best, or type layers separated by commas: e3 k5, 
 @st.cache_data(max_entries=8, show_spinner="Ranking the modules")
 def best_modules(run_id: str, task: str, lens: Lens) -> pd.DataFrame:
     """The best whole-unit modules of each unit, by a lens; `put`: what a slot gets, of a range its middle number."""
-    one = _shared.read_run(run_id, task)
+    one = _run.read_run(run_id, task)
     ranked = module_table.top_modules(one.modules, lens, one.config.minimize)
     ranked = ranked[ranked["rank"] <= BEST_SHOWN]
     tokens = one.table.spec.tokens
@@ -177,7 +177,7 @@ def card(unit: UnitSpec, layers: list[str], lens: Lens) -> None:
     rest = f"{by_average}{score_words(row, other, run.unit)}, {evidence(int(row['num_evaluated']), run.num_evaluated)}"
     note = _trust.best_note(run, places, row["layers"])
     first = f"{'On average ' if lens is Lens.SCORE else ''}{score_words(row, lens, run.unit)}"
-    swatch = run.scale(lens).fill_of(row, _shared.theme())
+    swatch = _run.scale(run, lens).fill_of(row, _theme.theme())
     st.html(_shared.module_card(first, f"{rest}; {note}" if note else rest, swatch))
     _pins.pin(run, row, lens, f"builder_{unit.label}")
 
@@ -202,10 +202,10 @@ def predicted(codes: Codes) -> None:
     line = run.predictor.predict(codes[None]).iloc[0]
     left, right = st.columns([2, 1.2], gap="large")
     with left:
-        drawn = run.drawing(codes, spec.num_positions, Lens.SCORE)
-        _shared.legend(run.scale(Lens.SCORE))
+        drawn = _run.drawn(run, codes, spec.num_positions, Lens.SCORE)
+        _shared.legend(_run.scale(run, Lens.SCORE))
         _shared.show(
-            drawing.architecture_figure(drawn, _shared.theme()),
+            drawing.architecture_figure(drawn, _theme.theme()),
             _shared.drawing_facts(drawn),
             "assembled",
             f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",

@@ -10,11 +10,12 @@ from autobuild_core.datasets import title_of
 from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError, counted
 from autobuild_core.figures import data
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import load_space
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label, suggest_targets
-from pages import _intake, _linked, _mapping, _selection, _shared
+from pages import _intake, _linked, _mapping, _run, _selection, _shared, _workspace
 
 WAYS = ["Maximise", "Minimise"]
 
@@ -35,7 +36,7 @@ _shared.title(
 
 def choose() -> "pd.Series[str] | None":
     """The data set to look at, and the ways to add one."""
-    frame, (chosen_run, current) = _shared.workspace().datasets(), _shared.current_pair()
+    frame, (chosen_run, current) = _workspace.workspace().datasets(), _shared.current_pair()
     if frame.empty:
         _intake.drop_zone()
         _intake.sample_data_button()
@@ -66,7 +67,7 @@ def choose() -> "pd.Series[str] | None":
 def gone(run: "pd.Series[str]") -> None:
     """The run that is chosen was trained on data that are not in the workspace; its own copy can be put back."""
     st.info(f'The data of the run "{_shared.plain(run["name"])}" are not in the workspace any more; the run keeps its own copy.')
-    store = _shared.workspace()
+    store = _workspace.workspace()
 
     def act() -> None:
         store.add_dataset(store.run(str(run["id"])).table(), str(run["data_name"]))
@@ -83,8 +84,8 @@ def delete(dataset: "pd.Series[str]") -> None:
     st.write(f"The data set {_shared.plain(dataset['name'])} goes for good.{kept}")
 
     def act() -> None:
-        _shared.workspace().delete_dataset(str(dataset["id"]))
-        left = _shared.workspace().datasets()
+        _workspace.workspace().delete_dataset(str(dataset["id"]))
+        left = _workspace.workspace().datasets()
         _shared.choose_data(None if left.empty else str(left["id"].iloc[0]))
         st.rerun()
 
@@ -92,13 +93,13 @@ def delete(dataset: "pd.Series[str]") -> None:
         _shared.guarded(act)
 
 
-def linked_run() -> _shared.FinishedRun | None:
+def linked_run() -> FinishedRun | None:
     """The run at the top, once it is finished: what is chosen in it can be shown here."""
     current = _shared.current_run()
     if current is None or current["state"] != "finished":
         return None
     try:
-        return _shared.read_run(str(current["id"]))
+        return _run.read_run(str(current["id"]))
     except StudioError:
         return None
 
@@ -311,7 +312,7 @@ if drop is not None:
 dataset = choose()
 if dataset is not None:
     try:
-        stored = _shared.read_dataset(str(_shared.workspace().path), str(dataset["id"]))
+        stored = _shared.read_dataset(str(_workspace.workspace().path), str(dataset["id"]))
     except StudioError as problem:
         st.error(_shared.plain(problem, 600))
         st.stop()

@@ -5,7 +5,8 @@ import streamlit as st
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.figures import drawing, rankings
-from pages import _intake, _linked, _selection, _shared, _trust
+from autobuild_core.scoring.finished_run import FinishedRun
+from pages import _intake, _linked, _run, _selection, _shared, _theme, _trust, _workspace
 
 SHOW = "Chooses this module and shows it in Importance"
 
@@ -22,7 +23,7 @@ def welcome() -> None:
     _intake.sample_button()
 
 
-def findings(run: _shared.FinishedRun) -> None:
+def findings(run: FinishedRun) -> None:
     """The best architecture, the best and the worst modules, the verdict."""
     best = int(run.ranked_rows()[0])
     _shared.title(
@@ -35,9 +36,9 @@ def findings(run: _shared.FinishedRun) -> None:
     _trust.panel(run)
     _linked.line(run, "home")
     st.subheader(f"Best of {len(run.targets):,} measured: {_shared.plain(run.amount(run.measured(best)))}", anchor=False)
-    drawn = run.drawing(run.table.codes[best], 0, Lens.SCORE)
-    figure = drawing.architecture_figure(drawn, _shared.theme())
-    _shared.legend(run.scale(Lens.SCORE))
+    drawn = _run.drawn(run, run.table.codes[best], 0, Lens.SCORE)
+    figure = drawing.architecture_figure(drawn, _theme.theme())
+    _shared.legend(_run.scale(run, Lens.SCORE))
     words = f"The best architecture, {(drawn['kind'] == 'layer').sum()} layers in {drawn['unit'].nunique()} units"
     _shared.show(figure, _shared.drawing_facts(drawn), "best_architecture", words)
     modules = run.modules[run.modules["whole_unit"] & run.modules["score"].notna()]
@@ -49,7 +50,7 @@ def findings(run: _shared.FinishedRun) -> None:
     ):
         column.subheader(heading, anchor=False)
         for place, module in part.iterrows():
-            swatch = run.scale(Lens.SCORE).fill(module["value"], module["low"], module["high"], _shared.theme())
+            swatch = _run.scale(run, Lens.SCORE).fill(module["value"], module["low"], module["high"], _theme.theme())
             note = _trust.best_note(run, module["positions"], module["layers"]) if heading == "Best modules" else ""
             card, link = column.columns([5, 1], vertical_alignment="center")
             card.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
@@ -71,7 +72,7 @@ if current is not None and current["state"] == "finished":
     findings(_shared.chosen_run())
 elif current is not None:
     unfinished()
-elif _shared.workspace().datasets().empty:
+elif _workspace.workspace().datasets().empty:
     welcome()
 else:
     st.header("Ready to train", anchor=False)

@@ -10,7 +10,7 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.figures import hops, quality, rankings, space
 from autobuild_core.scoring import space_map
-from pages import _hops_sections, _linked, _pins, _selection, _shared, _trust
+from pages import _hops_sections, _linked, _pins, _run, _selection, _shared, _theme, _trust
 
 _shared.enter("hops")
 _shared.title(
@@ -111,7 +111,7 @@ def ranking(lens: Lens) -> None:
         st.caption(_shared.plain(" ".join(filter(None, notes)), 600))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
-    figure = rankings.ranking_figure(table, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, table))
+    figure = rankings.ranking_figure(table, _run.scale(run, lens), _theme.theme(), _linked.chosen_line_of(run, table))
     everything = part.drop(columns=["unit_index", "first_position"]).sort_values(lens.value, ascending=False)
     alt = f"Ranking of modules, {names[key]}, with intervals; the first is {table['module'].iloc[0]}"
     _shared.show(figure, everything, "ranking", alt, on_pick=_linked.module_click("plot_ranking", table))
@@ -154,7 +154,9 @@ def bump(lens: Lens) -> None:
     table = hops.bump_table(run.modules, run.index, whole, lens, run.config.minimize, run.num_evaluated, run.unit)
     firsts = table.drop_duplicates("line")
     place = _linked.chosen_line_of(run, firsts)
-    figure = hops.bump_figure(table, run.scale(lens), _shared.theme(), None if place is None else int(firsts["line"].iloc[place]))
+    figure = hops.bump_figure(
+        table, _run.scale(run, lens), _theme.theme(), None if place is None else int(firsts["line"].iloc[place])
+    )
     alt = f"Ranks of the best modules of {names[key]} from hop to hop; the best whole is {firsts['module'].iloc[0]}"
     _shared.show(figure, table, "bump", alt, on_pick=bump_click(table))
 
@@ -176,7 +178,8 @@ def body() -> None:
     left, right = st.columns([1, 1.8], gap="large")
     with left:
         st.subheader("How well each hop orders", anchor=False)
-        baselines = run.trust.baselines if run.trust else ()
+        trusted = _trust.report_of(run)
+        baselines = trusted.baselines if trusted else ()
         bars = quality.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
         alt = f"Held-out SRCC by hop, of the prediction ({run.quality['srcc']:.3f}) and of the baselines"
         _shared.show(quality.hop_srcc_figure(bars), bars, "hop_srcc", alt)
@@ -191,7 +194,7 @@ def body() -> None:
         marked = _linked.marked(run)
         if marked is not None and marked.any():
             heat = space.with_marked_shares(heat, space_map.in_common(run.table.codes, spec, marked))
-        figure = rankings.heat_figure(heat, run.scale(lens), _shared.theme(), _linked.chosen_line_of(run, heat))
+        figure = rankings.heat_figure(heat, _run.scale(run, lens), _theme.theme(), _linked.chosen_line_of(run, heat))
         click = _linked.module_click("plot_heat_map", heat, curve=2)
         _shared.show(figure, heat, "heat_map", "Heat map: the score of every layer at every position", on_pick=click)
         if "marked" in heat:
@@ -217,7 +220,7 @@ def body() -> None:
     if features.empty:
         st.caption("No feature here has few enough values for a panel: the heat map shows every layer.")
         return
-    figure = rankings.features_figure(features, run.scale(Lens.SCORE), _shared.theme(), columns=5)
+    figure = rankings.features_figure(features, _run.scale(run, Lens.SCORE), _theme.theme(), columns=5)
     names = ", ".join(dict.fromkeys(features["feature"]))
     _shared.show(figure, run.features, "features", f"Signed effects of the values of hop-0 features: {names}")
 

@@ -12,7 +12,7 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import graph as graphs
-from pages import _graphs, _linked, _module_panel, _selection, _shared, _trust
+from pages import _graphs, _linked, _module_panel, _run, _selection, _shared, _trust
 from pages._components.graph import graph
 
 _shared.enter("importance")
@@ -218,11 +218,11 @@ def downloads(found: graphs.Graph, title: str, stop: str, lens: Lens, shown: dic
     hop = int(stop) if stop.isdigit() else int(run.modules["hop"].max())
     with st.container(horizontal=True):
         for side, chosen in shown.items():
-            table = _shared.drawing_facts(run.drawing(chosen.codes, hop, lens))
+            table = _shared.drawing_facts(_run.drawn(run, chosen.codes, hop, lens))
             _shared.csv_button(table, f"architecture{side}", f"CSV {side}".strip())
         st.download_button(
             "Stand-alone HTML",
-            lambda: graphs.standalone_html(found, stop, lens, f"{run.name}: {title}, {graphs.stop_name(stop).lower()}"),
+            lambda: graphs.standalone_html(found, stop, lens, f"{_run.name_of(run)}: {title}, {graphs.stop_name(stop).lower()}"),
             "architecture.html",
             "text/html",
             key="standalone",

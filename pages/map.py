@@ -9,7 +9,7 @@ from autobuild_core.architectures.numbers import number
 from autobuild_core.figures import candidates, drawing, rankings, space
 from autobuild_core.scoring import space_map
 from autobuild_core.scoring.space_map import Brush
-from pages import _linked, _selection, _shared, _trust
+from pages import _linked, _run, _selection, _shared, _theme, _trust
 
 _shared.enter("map")
 _shared.title(
@@ -81,7 +81,7 @@ def picture(
     titles = space.axis_title(about, 0), space.axis_title(about, 1)
     scale = space.map_scale(points, run.quality["space_mean"], run.config.minimize, run.unit)
     figure = space.map_figure(
-        marks, behind, window, scale, titles, _shared.theme(), run.table.source_rows, chosen, region, holding
+        marks, behind, window, scale, titles, _theme.theme(), run.table.source_rows, chosen, region, holding
     ).update_layout(dragmode=mouse)
     alt = f"Map of {len(points):,} evaluated architectures. {space.axes_sentence(about, run.config.minimize)}"
     _shared.show(figure, points, "map", alt, "space_map", on_pick=take, regions=True)
@@ -128,8 +128,8 @@ def chosen_one(points: pd.DataFrame) -> None:
         f"{_shared.interval(line['low'], line['high'])}"
     )
     lens = _selection.lens()
-    drawn = run.drawing(run.table.codes[row], 0, lens)
-    figure = drawing.architecture_figure(drawn, _shared.theme()).update_layout(height=170)
+    drawn = _run.drawn(run, run.table.codes[row], 0, lens)
+    figure = drawing.architecture_figure(drawn, _theme.theme()).update_layout(height=170)
     _shared.show(
         figure, _shared.drawing_facts(drawn), "chosen_architecture", f"Architecture of row {int(run.table.source_rows[row])}"
     )

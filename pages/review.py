@@ -15,7 +15,7 @@ from autobuild_core.review.page import page
 from autobuild_core.search import assembly
 from autobuild_core.store.pins import LONGEST_NOTE, Pin
 from autobuild_core.trust.claim import ClaimRecord
-from pages import _linked, _pins, _selection, _shared, _trust
+from pages import _linked, _pins, _run, _selection, _shared, _theme, _trust, _workspace
 
 _shared.enter("review")
 _shared.title(
@@ -32,7 +32,7 @@ def exports(kept: list[Pin]) -> None:
     """The report as a page and as JSON, and how whoever gets it can check it."""
 
     def bundle() -> Bundle:
-        return make_bundle(_shared.workspace().run(run.id), pins.all(), run.name, _pins.tables_of(run))
+        return make_bundle(_workspace.workspace().run(run.id), pins.all(), _run.name_of(run), run)
 
     left, right = st.columns([1, 2.2], vertical_alignment="center", gap="medium")
     files = (
@@ -99,7 +99,7 @@ def card(number: int, one: Pin) -> None:
         with left:
             effect = found.effect()
             lens = effect.lens if effect.lens in TRAINED else Lens.SCORE
-            figure = review.claim_figure(rivals, effect, run.scale(lens), _shared.theme())
+            figure = review.claim_figure(rivals, effect, _run.scale(run, lens), _theme.theme())
             _shared.show(figure, None, f"claim_{number}", words.sentence(found), key=f"plot_{one.id}")
             effects = words.effects_table(found).map(lambda cell: _shared.plain(cell, 200))  # its cells are Markdown
             st.table(effects.set_index("lens"), border="horizontal")
@@ -124,8 +124,8 @@ def examples(one: Pin, found: ClaimRecord) -> None:
                 continue
             with column:
                 st.caption(f"{title}: row {about.source_row}, {numbers.number(about.value)}, rank {about.rank:,}.")
-                drawn = run.drawing(run.table.codes[about.row], found.hop, Lens.SCORE)
-                figure = drawing.architecture_figure(drawn, _shared.theme())
+                drawn = _run.drawn(run, run.table.codes[about.row], found.hop, Lens.SCORE)
+                figure = drawing.architecture_figure(drawn, _theme.theme())
                 _shared.show(figure, None, name, f"{title}, row {about.source_row}", key=f"{name}_{one.id}")
 
 

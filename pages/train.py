@@ -11,12 +11,13 @@ from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError
 from autobuild_core.figures import quality
 from autobuild_core.jobs import kinds
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.run_folder import TRAIN
 from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import suggest_targets
-from pages import _linked, _selection, _shared
+from pages import _linked, _run, _selection, _shared, _theme, _workspace
 
 _shared.enter("train")
 _shared.title(
@@ -26,7 +27,7 @@ _shared.title(
     "perfect, 0 is chance. In the last chart every dot is one such network: near the diagonal it was predicted well, "
     "and a click chooses it on every page.",
 )
-store = _shared.workspace()
+store = _workspace.workspace()
 
 
 def start(run_name: str, dataset_id: str, aim: _shared.Aim, **settings: int | None) -> None:
@@ -263,13 +264,13 @@ def repeat(run_id: str, seed: int) -> None:
 
 
 @st.fragment
-def judged(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
+def judged(run: FinishedRun, frame: pd.DataFrame) -> None:
     """Prediction against measurement, and the comparison with another finished run."""
     _linked.line(run, "train")
     left, right = st.columns(2, gap="large")
     with left:
         chosen = _selection.chosen_row(run) if _shared.recall("arch") else None
-        figure = quality.predictions_figure(run.predictions, run.label.axis, chosen, _linked.marked(run), _shared.theme())
+        figure = quality.predictions_figure(run.predictions, run.label.axis, chosen, _linked.marked(run), _theme.theme())
         alt = f"Held-out prediction against measurement, one dot an architecture; rank correlation {run.quality['srcc']:.3f}"
         click = _linked.row_click("plot_predictions", run)
         _shared.show(figure, run.predictions, "predictions", alt, on_pick=click)
@@ -279,9 +280,9 @@ def judged(run: _shared.FinishedRun, frame: pd.DataFrame) -> None:
         other = st.selectbox(
             "Compare with", list(names), None, format_func=names.__getitem__, placeholder="another finished run", key="compare"
         )
-        sides = {f"{run.name} ": run.quality}
+        sides = {f"{_run.name_of(run)} ": run.quality}
         if other:
-            sides[names[other]] = _shared.read_run(other).quality
+            sides[names[other]] = _run.read_run(other).quality
         table = quality.compare_table(sides)
         st.dataframe(
             table, hide_index=True, column_config={c: st.column_config.NumberColumn(format="%.4g") for c in table.columns[1:]}
@@ -314,7 +315,7 @@ def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
         return
     live(str(run["id"]))
     if state == RunState.FINISHED and run["has_scores"]:
-        judged(_shared.read_run(str(run["id"])), frame)
+        judged(_run.read_run(str(run["id"])), frame)
     elif state == RunState.FINISHED and kind:
         result = kind.result(store.run(str(run["id"])))
         _shared.table(result, str(run["kind"]), str(run["result"]))

@@ -7,9 +7,10 @@ import pytest
 
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import space
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.scoring.space_map import FILES, Brush
 from autobuild_core.store.workspace import Workspace
-from pages import _linked, _selection, _shared
+from pages import _linked, _run, _selection, _shared
 from tests.app.workspaces import open_page, texts
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
@@ -61,9 +62,9 @@ def link(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return said
 
 
-def a_run(workspace: Workspace) -> _shared.FinishedRun:
+def a_run(workspace: Workspace) -> FinishedRun:
     """The finished run of a workspace."""
-    return _shared.read_run(str(workspace.runs()["id"].iloc[0]))
+    return _run.read_run(str(workspace.runs()["id"].iloc[0]))
 
 
 @pytest.mark.parametrize("in_state", IN_STATES, indirect=True)
@@ -109,7 +110,7 @@ def test_every_other_choice_falls_back_to_its_default(in_state: Workspace, link:
         assert _selection.hop(4) == 0, value
         assert _selection.lens().value == "score"
         assert _selection.unit(run.table.spec) is None
-        assert _shared.read_run(run.id, value).task == ""
+        assert _run.read_run(run.id, value).task == ""
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
