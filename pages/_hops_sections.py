@@ -130,7 +130,7 @@ def two_targets(run: FinishedRun) -> None:
     if shown.empty:
         st.caption("No module was scored under both targets.")
         return
-    name = f"{'minimise' if run.config.minimize else 'maximise'} {run.label.title}", others[other].rpartition(": ")[2]
+    name = run.config.aim.words, others[other].rpartition(": ")[2]
     st.caption(_shared.plain(f"A: {name[0]}. B: {name[1]}.", 300))
     summary = hops.targets_table(table)
     config: dict[str, Any] = {

@@ -25,8 +25,8 @@ from autobuild_core.jobs.kinds import JobKind, load_kind, noun_of
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.states import ACTIVE_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
-from autobuild_core.targets.vocabulary import Label
-from pages import _run, _selection, _streamlit, _theme, _workspace
+from autobuild_core.targets.aim import Aim
+from pages import _aim, _run, _selection, _streamlit, _theme, _workspace
 from pages._selection import keep as keep
 from pages._selection import kept, restore
 from pages._selection import recall as recall
@@ -163,52 +163,10 @@ def move_the_queue_on(is_said: bool = True) -> None:
             st.warning(plain(error, 600))
 
 
-@dataclass(frozen=True)
-class Aim:
-    """What a training is to learn.
-
-    Args:
-        target: the equation.
-        minimize: smaller values are better.
-        name: what it is called, "" = its equation.
-        unit: of its values, "" = what follows from equation and name.
-    """
-
-    target: str
-    minimize: bool
-    name: str = ""
-    unit: str = ""
-
-    @classmethod
-    def of(cls, run: "pd.Series[Any]") -> "Aim":
-        """Of a line of the table of runs."""
-        return cls(str(run["target"]), bool(run["minimize"]), str(run["target_name"]), str(run["target_unit"]))
-
-    @property
-    def label(self) -> Label:
-        """How it is called."""
-        return Label.of(self.target, self.name, self.unit)
-
-    @property
-    def direction(self) -> str:
-        """Its direction in a word."""
-        return "minimise" if self.minimize else "maximise"
-
-    @property
-    def words(self) -> str:
-        """Direction and name, for Markdown; without a name the equation."""
-        return f"{self.direction} {plain(self.name, LONGEST_IN_BAR) if self.name else code(self.target, LONGEST_IN_BAR)}"
-
-    @property
-    def equation(self) -> str | None:
-        """The equation, for Markdown, where `words` do not have it whole; else None."""
-        return code(self.target, 300) if self.name or len(self.target) > LONGEST_IN_BAR else None
-
-
 def known_aim() -> Aim | None:
     """The target as chosen, else as in the run that is shown."""
-    if (target := recall("target")) is not None:
-        return Aim(target, recall("minimize") == "yes", recall("target_name") or "", recall("target_unit") or "")
+    if (chosen := _aim.chosen()).expression:
+        return chosen
     run = current_run()
     return None if run is None else Aim.of(run)
 
@@ -577,14 +535,18 @@ def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str, str | N
     if run is not None and not run["has_scores"]:
         return plain(run["data_name"] or "none", 30), plain(run["aim"] or "none", LONGEST_IN_BAR), None
     if run is not None and (name != "data" or current_dataset() is None):
-        return plain(run["data_name"], 30), Aim.of(run).words, Aim.of(run).equation
-    chosen, blocked, target = current_dataset(), _blocked(name), recall("target")
+        return plain(run["data_name"], 30), _aim.words(Aim.of(run)), _aim.equation(Aim.of(run))
+    chosen, blocked = current_dataset(), _blocked(name)
     if chosen is None:
         return "none yet", "none yet", None
-    aim, badge = Aim(target or "", recall("minimize") == "yes", recall("target_name") or "", recall("target_unit") or ""), ""
+    aim, badge = _aim.chosen(), ""
     if blocked is not None:
         aim, badge = Aim(blocked.target, aim.minimize), f" :red-badge[{blocked.badge}]"
-    return plain(chosen["name"], 30), f"{aim.words}{badge}" if aim.target else badge.strip() or "none yet", aim.equation
+    return (
+        plain(chosen["name"], 30),
+        f"{_aim.words(aim)}{badge}" if aim.expression else badge.strip() or "none yet",
+        _aim.equation(aim),
+    )
 
 
 def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:

@@ -13,6 +13,7 @@ from autobuild_core.figures import data
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import load_space
 from autobuild_core.store.run_folder import MIN_NETWORKS
+from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label, suggest_targets
 from pages import _intake, _linked, _mapping, _run, _selection, _shared, _workspace
@@ -143,8 +144,8 @@ def aim(table: ArchTable, dataset_id: str) -> None:
         suggested = suggest_targets(table.metrics) or metrics[:1]
         boxes = [f"{kind}_{dataset_id}" for kind in ("target", "way", "called", "in_unit")]
         known = _shared.recall("target")
-        aimed = _shared.known_aim() or _shared.Aim(suggested[0], is_minimized(table, suggested[0]))
-        for box, value in zip(boxes, (aimed.target, WAYS[aimed.minimize], aimed.name, aimed.unit), strict=True):
+        aimed = _shared.known_aim() or Aim(suggested[0], is_minimized(table, suggested[0]))
+        for box, value in zip(boxes, (aimed.expression, WAYS[aimed.minimize], aimed.name, aimed.unit), strict=True):
             st.session_state.setdefault(box, value)
         text = st.text_input("Target, an equation over the metrics", key=boxes[0], max_chars=300)
         values, blocked = judged(text, table, dataset_id)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -15,9 +14,9 @@ from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.run_folder import TRAIN
 from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID
-from autobuild_core.targets.equation import Target
+from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.vocabulary import suggest_targets
-from pages import _linked, _run, _selection, _shared, _theme, _workspace
+from pages import _aim, _linked, _run, _selection, _shared, _theme, _workspace
 
 _shared.enter("train")
 _shared.title(
@@ -30,10 +29,10 @@ _shared.title(
 store = _workspace.workspace()
 
 
-def start(run_name: str, dataset_id: str, aim: _shared.Aim, **settings: int | None) -> None:
+def start(run_name: str, dataset_id: str, aim: Aim, **settings: int | None) -> None:
     """Makes a run, queues it and opens it."""
     called = {"target_name": aim.name, "target_unit": aim.unit}
-    run_id = store.add_run(dataset_id, aim.target, name=run_name, minimize=aim.minimize, **called, **settings)
+    run_id = store.add_run(dataset_id, aim.expression, name=run_name, minimize=aim.minimize, **called, **settings)
     _shared.executor().submit(run_id)
     _shared.choose_run(run_id)
     _shared.visit()["form"] = False
@@ -71,13 +70,13 @@ def form() -> None:
         )
         return
     first = (suggest_targets(data.metrics) or metrics)[0]
-    aim = _shared.known_aim() or _shared.Aim("", False)
+    aim = _shared.known_aim() or Aim("")
     try:
-        Target(aim.target, aim.minimize).check(metrics)
+        aim.target.check(metrics)
     except TargetError:  # none was chosen, or for other data
-        aim = _shared.Aim(first, is_minimized(data, first))
+        aim = Aim(first, is_minimized(data, first))
     with st.form("start", border=False):
-        called = f"{_shared.strong(aim.name)}, {aim.equation}" if aim.name else _shared.code(aim.target)
+        called = f"{_shared.strong(aim.name)}, {_aim.equation(aim)}" if aim.name else _shared.code(aim.expression)
         data_name = _shared.strong(dataset["name"])
         st.markdown(f"Learn from {data_name} ({len(data):,} architectures) to {aim.direction} {called}. Data changes both.")
         left, middle, right = st.columns([4, 1.4, 1.6], vertical_alignment="bottom")
@@ -120,15 +119,13 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
             "Run": frame["name"],
             "State": frame["state"],
             "Data": frame["data_name"],
-            "Target": np.where(frame["minimize"].astype(bool), "minimise ", "maximise ")
-            + frame["target_name"].where(frame["target_name"] != "", frame["target"]),
+            "Target": frame["aim"],
             "Seed": ["" if pd.isna(seed) else f"{seed:.0f}" for seed in frame["seed"]],
             "SRCC, held out": ["" if pd.isna(value) else f"{value:.3f}" for value in frame["srcc"]],
             "Verdict": frame["verdict"],
             "Age": [_shared.age(moment) for moment in frame["created"]],
         }
     )
-    shown["Target"] = shown["Target"].where(frame["has_scores"], frame["aim"])  # a damaged run has neither
     if (frame["kind"] != TRAIN).any():
         shown.insert(2, "Kind", frame["kind"])
         shown.insert(shown.columns.get_loc("Age"), "Result", frame["result"].where(frame["result"] != "", frame["words"]))
@@ -259,8 +256,7 @@ def repeat(run_id: str, seed: int) -> None:
     settings = {"num_members": config.num_members, "num_steps": config.num_steps, "max_length": config.max_length}
     settings |= {"drop_stopped": config.drop_stopped}
     name = f"{store.run_name(run_id)[:100]}, seed {seed}"
-    aim = _shared.Aim(config.target, config.minimize, config.target_name, config.target_unit)
-    start(name, dataset_id, aim, seed=seed, threads=config.threads, **settings)
+    start(name, dataset_id, config.aim, seed=seed, threads=config.threads, **settings)
 
 
 @st.fragment
@@ -292,10 +288,10 @@ def judged(run: FinishedRun, frame: pd.DataFrame) -> None:
 
 def asked(run: "pd.Series[str]") -> str:
     """The aim of a run in Markdown, with its seed where it has one."""
-    aim = _shared.Aim.of(run)
+    aim = Aim.of(run)
     words = _shared.plain(run["aim"], 200)
     if run["has_scores"]:
-        words = f"{aim.words} ({aim.equation})" if aim.name else f"{aim.direction} {_shared.code(aim.target)}"
+        words = f"{_aim.words(aim)} ({_aim.equation(aim)})" if aim.name else f"{aim.direction} {_shared.code(aim.expression)}"
     return words if pd.isna(run["seed"]) else f"{words}, seed {run['seed']:.0f}"
 
 
