@@ -14,7 +14,7 @@ from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Built
 from autobuild_core.spaces import ENUMERATION_LIMIT
-from pages import _linked, _shared
+from pages import _linked, _text, _widgets
 
 ABOUT = (
     "The whole space is searched for the networks that are predicted best and were not measured: all of it where it can be "
@@ -110,7 +110,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
         figure = candidates.candidates_figure(table, best, run.label.axis, now)
-        _shared.show(figure, table, "candidates", "Candidates with intervals, best first")
+        _widgets.show(figure, table, "candidates", "Candidates with intervals, best first")
     with right:
         facts = table.drop(columns="arch")
         facts.insert(1, "against the screen", [words[place] for place in order])
@@ -121,7 +121,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
 
 def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
     """One sentence: whether anything is predicted better than what is on the screen."""
-    screen = f"the architecture on the screen ({_shared.plain(run.amount(now))})"
+    screen = f"the architecture on the screen ({_text.plain(run.amount(now))})"
     if not num_better:
         st.info(f"Nothing unmeasured was found that is predicted better than {screen}. None of the networks below is.")
         return

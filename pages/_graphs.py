@@ -10,7 +10,7 @@ from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import graph as graphs
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.targets.costs import layer_cost
-from pages import _linked, _run, _selection, _shared, _workspace
+from pages import _linked, _memory, _run, _selection, _workspace
 from pages._components.graph import chosen
 
 BEST_SHARE = 0.1
@@ -65,7 +65,7 @@ def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
         {"node", "stop", "lens", "turn"}: a new turn tells the browser to follow; "elsewhere": the module that was chosen is not
         in the graph, which shows its place instead.
     """
-    wanted, memory = [_shared.recall(name) for name in WATCHED], f"{key}_now"
+    wanted, memory = [_memory.recall(name) for name in WATCHED], f"{key}_now"
     now, at = st.session_state.get(memory), chosen(key)
     if now and at and pending(key):
         # Before the link: a run that was cut short may have kept only half of the last choice there.
@@ -81,7 +81,7 @@ def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
 def told(key: str) -> None:
     """Remembers the link as it is now: what differs from it later was chosen elsewhere. The last choice has been followed."""
     memory = st.session_state[f"{key}_now"]
-    memory |= {"told": [_shared.recall(name) for name in WATCHED], "followed": memory.get("count")}
+    memory |= {"told": [_memory.recall(name) for name in WATCHED], "followed": memory.get("count")}
 
 
 def pending(key: str) -> bool:
@@ -93,8 +93,8 @@ def pending(key: str) -> bool:
 def _from_link(run: FinishedRun, graph: graphs.Graph) -> dict[str, Any]:
     asked, nodes = _selection.module(run), graph.nodes()
     names = [stop["id"] for stop in graph.data["stops"]]
-    hop = _shared.recall("hop") or ""
-    number = _selection.whole_number(hop)
+    hop = _memory.recall("hop") or ""
+    number = _memory.whole_number(hop)
     stop = names[min(number, len(names) - 2)] if number is not None else hop if hop in names else names[0]
     line = None if asked is None else run.index.get(asked.texts)
     if line is not None and asked is not None:

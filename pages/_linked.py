@@ -16,7 +16,7 @@ from autobuild_core.figures.candidates import candidates_table
 from autobuild_core.scoring import space_map
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.scoring.space_map import Brush
-from pages import _pins, _run, _selection, _shared
+from pages import _memory, _navigation, _pins, _run, _selection, _text
 
 MOST_MAPPED_HERE = 20_000  # an older run has no map: up to so many architectures a page makes it itself
 OLDER = "This run was trained before there was a map: train it anew on Train to see one."
@@ -48,7 +48,7 @@ def _mapped(run_id: str, task: str) -> dict[str, pd.DataFrame]:
 
 def brush() -> Brush | None:
     """The region that is marked."""
-    return Brush.parse(_selection.recall("brush"))
+    return Brush.parse(_memory.recall("brush"))
 
 
 def marked(run: FinishedRun) -> NDArray[np.bool_] | None:
@@ -137,7 +137,7 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
     label = f"Show candidate {line + 1} in Importance"
     help = "Click the box before a line to choose another candidate."
     if st.button(label, type="tertiary", icon=":material/arrow_forward:", key=f"open_{key}", help=help):
-        _shared.go_to("importance", arch=f"typed:{native_text(records[line]['arch'])}")
+        _navigation.go_to("importance", arch=f"typed:{native_text(records[line]['arch'])}")
 
 
 # The line
@@ -151,8 +151,8 @@ def line(run: FinishedRun, where: str) -> None:
         where: name of the page, for keys and to leave out the link to itself.
     """
     module, held = _selection.module(run), marked(run)
-    own = _selection.recall("arch") is not None
-    said = [f"**{_shared.plain(_architecture(run))}**"] if own else []
+    own = _memory.recall("arch") is not None
+    said = [f"**{_text.plain(_architecture(run))}**"] if own else []
     said += [_module(run, module)] if module is not None else []
     said += [f"**{int(held.sum()):,} of {len(held):,}** architectures marked on the map"] if held is not None else []
     if not said:
@@ -165,7 +165,7 @@ def line(run: FinishedRun, where: str) -> None:
         if (scored := _selection.module_line(run)) is not None:
             _pins.pin(run, scored, _selection.lens(), f"{where}_chosen")
         if held is not None and where != "map" and st.button("Show on the map", type="tertiary", key=f"to_map_{where}"):
-            _shared.go_to("map")
+            _navigation.go_to("map")
         st.button("Clear", type="tertiary", icon=":material/close:", key=f"clear_{where}", on_click=clear)
 
 
@@ -177,12 +177,12 @@ def follow(run: FinishedRun) -> None:
         inside = module.contained_in(run.table)
         if row is None or not inside[row]:
             _selection.choose_row(run, _selection.best_row_with(run, module))
-    _shared.go_to("importance")
+    _navigation.go_to("importance")
 
 
 def clear() -> None:
     """Lets go of architecture, module and region."""
-    _selection.keep(arch=None, module=None, unit=None, brush=None, view=None)
+    _memory.keep(arch=None, module=None, unit=None, brush=None, view=None)
 
 
 def _architecture(run: FinishedRun) -> str:
@@ -198,6 +198,6 @@ def _architecture(run: FinishedRun) -> str:
 def _module(run: FinishedRun, module: ModuleKey) -> str:
     found = _selection.module_line(run)
     if found is None:
-        return f"**{_shared.plain(module.name)}**"
+        return f"**{_text.plain(module.name)}**"
     words = score_words(found, _selection.lens(), run.unit, run.num_evaluated)
-    return f"**{_shared.plain(module.name)}**: {_shared.plain(words, 160)}"
+    return f"**{_text.plain(module.name)}**: {_text.plain(words, 160)}"

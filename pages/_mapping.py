@@ -22,7 +22,7 @@ from autobuild_core.figures import drawing
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._configspace import declared_json, read_declared
 from autobuild_core.spaces._declared import from_json, to_json
-from pages import _shared, _theme, _workspace
+from pages import _drop, _memory, _pair, _text, _theme, _widgets, _workspace
 from pages._components.columns import columns as columns_component
 from pages._components.columns import said
 
@@ -81,7 +81,7 @@ def read(path: Path, roles: Mapping[str, str] | None = None, declared: str = "")
 # The step
 
 
-def step(drop: _shared.Drop) -> None:
+def step(drop: _drop.Drop) -> None:
     """The whole step; nothing else of the page is shown meanwhile."""
     found, said_now = read(drop.path), drop.mapping["roles"]
     heading = st.container(horizontal=True, vertical_alignment="center", gap="small")
@@ -107,9 +107,9 @@ def step(drop: _shared.Drop) -> None:
         architectures(reading.table)
 
 
-def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
+def _heading(drop: _drop.Drop, found: Reading, reading: Reading) -> None:
     """The file's name, and the two ways out of the step."""
-    st.subheader(f"How is {_shared.plain(drop.name)} to be read?", anchor=False, width="stretch")
+    st.subheader(f"How is {_text.plain(drop.name)} to be read?", anchor=False, width="stretch")
 
     def store() -> None:
         assert reading.table is not None
@@ -117,13 +117,13 @@ def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
         dataset = workspace.add_dataset(reading.table, drop.name)
         workspace.remember_roles(mapping.header_key(found.columns), drop.mapping["roles"], drop.name)
         workspace.delete_upload(drop.id)
-        _shared.keep(drop=None)
-        _shared.choose_new_data(dataset)
+        _memory.keep(drop=None)
+        _pair.choose_new_data(dataset)
         st.rerun()
 
     if st.button("Discard the file", key="drop_the_file", help="Nothing of it is kept"):
         _workspace.workspace().delete_upload(drop.id)
-        _shared.keep(drop=None)
+        _memory.keep(drop=None)
         st.rerun()
     missing = reading.table is None
     why = (
@@ -133,17 +133,17 @@ def _heading(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
     )
     if st.button("Use these columns", type="primary", disabled=missing, key="use_columns", help=why) and not missing:
         with st.spinner("Saving"):
-            _shared.guarded(store)
+            _widgets.guarded(store)
 
 
-def _words(drop: _shared.Drop, reading: Reading) -> None:
+def _words(drop: _drop.Drop, reading: Reading) -> None:
     """Why there is no table, what was remembered, what is to be looked at before training."""
     if reading.table is None:
-        st.warning(_shared.plain(reading.sentence, 1200))
+        st.warning(_text.plain(reading.sentence, 1200))
     if drop.mapping["like"]:
         line = st.container(horizontal=True, vertical_alignment="center", gap="small")
         names = [f"{name} as {ROLE_NAMES[role].lower()}" for name, role in drop.mapping["roles"].items()]
-        sentence = f"Read as you chose for {_shared.plain(drop.mapping['like'])}: {_shared.plain(listed(names), 400)}."
+        sentence = f"Read as you chose for {_text.plain(drop.mapping['like'])}: {_text.plain(listed(names), 400)}."
         line.markdown(sentence, width="content")
         if line.button("Forget these choices", key="forget_roles", type="tertiary", icon=":material/undo:"):
             found = read(drop.path)
@@ -157,17 +157,17 @@ def _words(drop: _shared.Drop, reading: Reading) -> None:
 def warnings(table: ArchTable) -> None:
     """What should be looked at before training, a line each."""
     for sentence in table.warnings:
-        st.markdown(f":orange[:material/warning:] {_shared.plain(sentence, 600)}")
+        st.markdown(f":orange[:material/warning:] {_text.plain(sentence, 600)}")
 
 
-def _columns(drop: _shared.Drop, found: Reading, reading: Reading) -> None:
+def _columns(drop: _drop.Drop, found: Reading, reading: Reading) -> None:
     """The table of columns; a choice in it is kept before the page runs, by its callback or by the next run's first line."""
     key = f"columns_{drop.id}"
 
     def take() -> None:
         _take(drop.id, found.columns, key)
 
-    _shared.visit()["heard"] = take
+    _memory.visit()["heard"] = take
     shown = reading.columns or _as_said(found.columns, drop.mapping["roles"])
     before = {column.name: column.spoken for column in found.columns}
     columns_component(shown, key, _theme.theme(), ABOVE, before, drop.mapping["turn"], take)
@@ -181,7 +181,7 @@ def _take(upload_id: str, found: Sequence[ColumnRole], key: str) -> None:
         found: how its columns are read without a mapping.
         key: of the table.
     """
-    drop, (turn, roles) = _shared.dropped(), said(key)
+    drop, (turn, roles) = _drop.dropped(), said(key)
     if drop is None or drop.id != upload_id or turn != drop.mapping["turn"]:
         return
     now = drop.mapping["roles"]
@@ -214,13 +214,13 @@ def _what_follows(table: ArchTable) -> None:
     facts = [f"**{len(table):,}** of {counted(table.num_read, 'row')} accepted", _bold(networks, "distinct network")]
     if table.num_censored:
         facts.append(f"{_bold(table.num_censored, 'stopped trial')}, kept as known to be worse")
-    names = [f"{_shared.code(name)} ({kind})" for name, kind in table.context_kinds.items()]
+    names = [f"{_text.code(name)} ({kind})" for name, kind in table.context_kinds.items()]
     facts += [f"context{'s' * (len(names) != 1)}: {', '.join(names[:6])}{' and more' * (len(names) > 6)}"] if names else []
     st.markdown("  \n".join(facts))
     if table.rejected:
         with st.expander(f"{counted(len(table.rejected), 'row')} refused"):
             for one in table.rejected[:5]:
-                st.caption(f"Row {one.row}: {_shared.plain(one.reason, 300)}")
+                st.caption(f"Row {one.row}: {_text.plain(one.reason, 300)}")
             if len(table.rejected) > 5:
                 st.caption("The report of the stored data set has all.")
     num = len(table.spec.units)
@@ -228,7 +228,7 @@ def _what_follows(table: ArchTable) -> None:
     with st.container(height=UNITS_TALL if num > FEW_UNITS else "content", border=num > FEW_UNITS, key="units"):
         st.html("".join(_unit(table.spec, index) for index in range(num)))
     for note in table.notes:
-        st.caption(_shared.plain(note, 400))
+        st.caption(_text.plain(note, 400))
 
 
 def _bold(num: int, noun: str) -> str:
@@ -283,7 +283,7 @@ def architectures(table: ArchTable, chosen: int | None = None) -> None:
         written = {name: _written(table.spec, table.codes[place]) for name, place in names.items()}
         frame = pd.DataFrame({"Layer": table.spec.position_labels} | written)
         st.dataframe(frame, hide_index=True, height=300)
-        _shared.csv_button(frame, "architectures_side_by_side")
+        _widgets.csv_button(frame, "architectures_side_by_side")
         return
     for number, (column, index) in enumerate(zip(st.columns(3, gap="medium"), places, strict=False)):
         with column:
@@ -291,7 +291,7 @@ def architectures(table: ArchTable, chosen: int | None = None) -> None:
             st.caption(f"Architecture of row {row}{', chosen' if index == chosen else ''}")
             drawn = drawing.architecture_table(table.spec, table.codes[index])
             figure = drawing.architecture_figure(drawn, _theme.theme()).update_layout(height=230)
-            _shared.show(figure, _shared.drawing_facts(drawn), f"architecture_{number}", f"Architecture of row {row}")
+            _widgets.show(figure, _widgets.drawing_facts(drawn), f"architecture_{number}", f"Architecture of row {row}")
 
 
 def _written(spec: SpaceSpec, codes: Codes) -> list[str]:
@@ -303,16 +303,16 @@ def _written(spec: SpaceSpec, codes: Codes) -> list[str]:
 # The declared space
 
 
-def _declaring(drop: _shared.Drop, reading: Reading) -> None:
+def _declaring(drop: _drop.Drop, reading: Reading) -> None:
     """The space as a file to download, edit and hand in; in place of the inferred one."""
     declared = drop.mapping["declared"]
     if not declared and (reading.table is None or reading.table.spec.name != "flat"):
         return
     with st.expander("Declare the space yourself", expanded=bool(declared)):
         if declared:
-            st.markdown(f"As **{_shared.plain(drop.mapping['declared_name'])}** declares it.")
+            st.markdown(f"As **{_text.plain(drop.mapping['declared_name'])}** declares it.")
             if reading.table is None:
-                st.error(_shared.plain(reading.sentence, 600))
+                st.error(_text.plain(reading.sentence, 600))
             if st.button("Infer it from the rows again", key="infer_space", icon=":material/undo:"):
                 drop.say(declared="", declared_name="")
                 st.rerun()
@@ -335,7 +335,7 @@ def _declaring(drop: _shared.Drop, reading: Reading) -> None:
         _take_space(drop)
 
 
-def _take_space(drop: _shared.Drop) -> None:
+def _take_space(drop: _drop.Drop) -> None:
     """The place where a declared space is handed in; what is wrong with it stands below."""
     given = st.file_uploader("An edited space.json", key=f"space_{drop.id}_{drop.mapping['turn']}", max_upload_size=16)
     if given is None:
@@ -346,7 +346,7 @@ def _take_space(drop: _shared.Drop) -> None:
         try:
             text = to_json(read_declared(path))
         except StudioError as error:
-            st.error(_shared.plain(error, 600))
+            st.error(_text.plain(error, 600))
             return
     drop.say(declared=text, declared_name=given.name, turn=drop.mapping["turn"] + 1)
     st.rerun()
@@ -363,4 +363,4 @@ def how_read(table: ArchTable) -> None:
     if table.declared:
         st.caption("The space was declared in a file, not inferred from the rows.")
     columns_component(table.columns, "columns_read", _theme.theme(), ABOVE)
-    _shared.csv_button(mapping.columns_table(table.columns), "columns")
+    _widgets.csv_button(mapping.columns_table(table.columns), "columns")

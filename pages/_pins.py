@@ -14,7 +14,7 @@ from autobuild_core.review import record
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.pins import LONGEST_NOTE, Claim, Pin, Pins
 from autobuild_core.trust.claim import ClaimRecord
-from pages import _run, _shared, _workspace
+from pages import _navigation, _run, _text, _workspace
 from pages._selection import module_text
 
 NOTE_HELP = "What you would say to the one who reads the review: why it matters, what you doubt, what to do."
@@ -60,14 +60,14 @@ def pin(run: FinishedRun, line: "Mapping[str, Any] | Any", lens: Lens, place: st
     icon = ":material/keep:" if known is None else ":material/check:"
     label = "Pin" if known is None else "Pinned"
     with st.popover(label, icon=icon, type="tertiary", help="Keep this claim, with a note, for the design review"):
-        st.markdown(f"**{_shared.plain(module.name, 120)}**, {lens.label.lower()}")
+        st.markdown(f"**{_text.plain(module.name, 120)}**, {lens.label.lower()}")
         key = f"note_{place}_{run.id}_{module_text(module)}_{lens.value}"
         note = known.note if known else ""
         st.text_area("Note", note, max_chars=LONGEST_NOTE, key=key, placeholder=NOTE_HELP, height=110)
         with st.container(horizontal=True):
             do = "Pin this claim" if known is None else "Save the note"
             st.button(do, type="primary", key=f"do_{key}", on_click=_write, args=(run, claim, known, key, place))
-            st.page_link(_shared.page("review"), label="Open Review", query_params={"run": run.id})
+            st.page_link(_navigation.page("review"), label="Open Review", query_params={"run": run.id})
 
 
 def _write(run: FinishedRun, claim: Claim, known: Pin | None, key: str, place: str) -> None:
@@ -78,5 +78,5 @@ def _write(run: FinishedRun, claim: Claim, known: Pin | None, key: str, place: s
         pins_of(run).write(made)
         said = "Pinned. It is on Review." if known is None else "The note is saved."
     except StudioError as error:
-        said = _shared.plain(error, 300)
+        said = _text.plain(error, 300)
     st.session_state[f"pinned_{place}"] = said  # a callback shows nothing itself

@@ -9,7 +9,7 @@ from autobuild_core.architectures.names import module_name, native_text
 from autobuild_core.figures import trust
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.trust.findings import TrustReport
-from pages import _linked, _run, _shared
+from pages import _bar, _linked, _memory, _run, _text, _widgets
 
 DOUBT = "doubt removed so far"
 OLDER = "This run was trained before there was a full report: train it anew on Train to see calibration, baselines and stability."
@@ -32,9 +32,9 @@ def _holds(run: FinishedRun) -> None:
     if held is None:
         return
     free = [column.name for column in held.contexts.columns if column.width and column.name not in held.chosen]
-    over = f"average over {_shared.plain(', '.join(free), 160)} as observed" if free else ""
+    over = f"average over {_text.plain(', '.join(free), 160)} as observed" if free else ""
     num = f" ({len(run.predictions):,} measured)" if run.task else ""
-    said = ", ".join(part for part in (f"{_shared.plain(run.task, 120)}{num}" if run.task else "", over) if part)
+    said = ", ".join(part for part in (f"{_text.plain(run.task, 120)}{num}" if run.task else "", over) if part)
     more = "; other values by `--context` on the command line" if free else ""
     sentence = f"Scores, predictions and builds hold at: {said}{more}."
     if not run.tasks:
@@ -49,7 +49,7 @@ def _holds(run: FinishedRun) -> None:
         format_func=lambda one: f"For {one}" if one else "For all tasks, averaged",
         key=f"task_{run.key}",
         label_visibility="collapsed",
-        on_change=lambda: _shared.keep(task=st.session_state[f"task_{run.key}"] or None),
+        on_change=lambda: _memory.keep(task=st.session_state[f"task_{run.key}"] or None),
     )
     right.caption(sentence)
 
@@ -57,14 +57,14 @@ def _holds(run: FinishedRun) -> None:
 def of_the_average(run: FinishedRun) -> None:
     """Says of a section that it is not of the task that is chosen, where one is."""
     if run.task:
-        st.caption(f"Worked out by the training for the average over contexts, not for {_shared.plain(run.task, 120)}.")
+        st.caption(f"Worked out by the training for the average over contexts, not for {_text.plain(run.task, 120)}.")
 
 
 @st.fragment
 def _panel(run: FinishedRun, opened: bool) -> None:
     verdict = run.quality["verdict"]
-    badge = f":{_shared.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{_shared.plain(verdict)}]"
-    label = f"**Should I trust this?** {badge} {_shared.plain(trust.headline(run.quality), 260)}"
+    badge = f":{_bar.VERDICT_COLOURS.get(verdict, 'gray')}-badge[{_text.plain(verdict)}]"
+    label = f"**Should I trust this?** {badge} {_text.plain(trust.headline(run.quality), 260)}"
     folded = st.expander(label, opened, key="trust_panel", on_change="rerun")
     with folded:
         if folded.open:
@@ -77,9 +77,9 @@ def _inside(run: FinishedRun) -> None:
         st.caption(OLDER)
         return
     of_the_average(run)
-    st.markdown(_shared.plain(trust.meaning(report), 600))
+    st.markdown(_text.plain(trust.meaning(report), 600))
     for reason in report.reasons[1:]:
-        st.markdown(f"- {_shared.plain(reason[:1].upper() + reason[1:], 300)}")
+        st.markdown(f"- {_text.plain(reason[:1].upper() + reason[1:], 300)}")
     left, right = st.columns(2, gap="large")
     with left:
         _order(report)
@@ -95,23 +95,23 @@ def _inside(run: FinishedRun) -> None:
     )
     evidence = trust.evidence_table(report)
     st.dataframe(evidence, hide_index=True)
-    _shared.csv_button(evidence, "evidence")
+    _widgets.csv_button(evidence, "evidence")
     left, right = st.columns(2, gap="large")
     best = run.best
     with left:
         table = trust.contenders_table(best, report)
-        _shared.show(trust.contenders_figure(table), table, "best_modules", "Probability of being the best module of each unit")
+        _widgets.show(trust.contenders_figure(table), table, "best_modules", "Probability of being the best module of each unit")
     with right:
         positions = _run.extra(run, "trust_positions")
-        _shared.show(
+        _widgets.show(
             trust.overlap_figure(positions), positions, "overlap", "Effective number of layers evaluated at each position"
         )
-        st.caption(_shared.plain(trust.data_sentence(report), 500))
+        st.caption(_text.plain(trust.data_sentence(report), 500))
     st.markdown("##### Size, noise and chance")
     st.markdown(
-        f"- Size: {_shared.plain(trust.cost_sentence(report), 500)}\n"
-        f"- Label noise: {_shared.plain(trust.noise_sentence(report, run.unit), 500)}\n"
-        f"- Permuted labels: {_shared.plain(trust.permutation_sentence(report), 500)}"
+        f"- Size: {_text.plain(trust.cost_sentence(report), 500)}\n"
+        f"- Label noise: {_text.plain(trust.noise_sentence(report, run.unit), 500)}\n"
+        f"- Permuted labels: {_text.plain(trust.permutation_sentence(report), 500)}"
     )
 
 
@@ -119,7 +119,7 @@ def _order(report: TrustReport) -> None:
     st.markdown("##### Does it order networks it never saw?")
     table = trust.srcc_table(report)
     st.caption("Rank correlation with the measurement, held out by network, with the 90 % interval; baselines on the same folds.")
-    _shared.show(trust.srcc_figure(table), table, "held_out", "Held-out rank correlation beside the baselines")
+    _widgets.show(trust.srcc_figure(table), table, "held_out", "Held-out rank correlation beside the baselines")
 
 
 def _calibration(run: FinishedRun) -> None:
@@ -129,7 +129,7 @@ def _calibration(run: FinishedRun) -> None:
         f"Held-out predictions in equal bins against the mean measured; labels: share inside the 90 % interval "
         f"(overall {run.quality['coverage']:.0%})."
     )
-    _shared.show(trust.calibration_figure(table, run.label.axis), table, "calibration", "Predicted against measured, in bins")
+    _widgets.show(trust.calibration_figure(table, run.label.axis), table, "calibration", "Predicted against measured, in bins")
 
 
 def best_note(run: FinishedRun, positions: str, layers: str) -> str:
@@ -170,4 +170,4 @@ def next_batch(run: FinishedRun) -> None:
         st.download_button(
             "JSONL", lines, "next.jsonl", icon=":material/download:", type="tertiary", on_click="ignore", key="get_next"
         )
-        _shared.csv_button(shown, "next")
+        _widgets.csv_button(shown, "next")

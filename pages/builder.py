@@ -17,17 +17,32 @@ from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import candidates, drawing
-from pages import _building, _linked, _pins, _run, _selection, _shared, _theme, _trust
+from pages import (
+    _building,
+    _entering,
+    _linked,
+    _memory,
+    _navigation,
+    _pins,
+    _run,
+    _selection,
+    _states,
+    _text,
+    _theme,
+    _trust,
+    _widgets,
+    _words,
+)
 
-_shared.enter("builder")
-_shared.title(
+_entering.enter("builder")
+_widgets.title(
     "Builder",
     "every unit starts with the module that is best by the score chosen on the left; the list has the next best, and any other "
     "can be typed in. The architecture below and its prediction follow at once; the band is the 90 % interval among the measured "
     "architectures. What is chosen on other pages stands in the slots when this page opens, and a module chosen here is chosen "
     "everywhere.",
 )
-run = _shared.chosen_run()
+run = _states.chosen_run()
 spec, config = run.table.spec, run.config
 _trust.panel(run)
 BEST_SHOWN, UNITS_A_LINE = 12, 5
@@ -54,7 +69,7 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
     if index in by_reader():
         st.session_state[slot_key(index, lens)] = slot_value(index, lens, by_reader()[index])
     picked = st.selectbox(
-        _shared.plain(topology_of(spec).unit_title(index)),
+        _text.plain(topology_of(spec).unit_title(index)),
         list(names),
         key=slot_key(index, lens),
         format_func=lambda o: names.get(o, o),
@@ -66,7 +81,7 @@ def slot(index: int, unit: UnitSpec, lens: Lens) -> list[int]:
     try:
         layers = layers_of(unit, str(picked or ""))
     except StudioError as error:
-        st.error(_shared.plain(f"Unit {unit.label}: {error}", 2000))
+        st.error(_text.plain(f"Unit {unit.label}: {error}", 2000))
         st.stop()
     card(unit, layers, lens)
     return [spec.tokens.index(layer) for layer in layers]
@@ -113,14 +128,14 @@ def slot_value(index: int, lens: Lens, picked: str) -> str:
 
 def follow_choice() -> None:
     """Puts what was chosen on another page into the slots, once."""
-    arch, module = _shared.recall("arch"), _selection.module(run)
+    arch, module = _memory.recall("arch"), _selection.module(run)
     seen = st.session_state.setdefault("builder_saw", {})
     if arch is not None and seen.get("arch") != (run.id, arch):
         with suppress(StudioError):  # Importance says what is wrong with a typed one
             codes = _selection.architecture(run).codes
             for index, unit in enumerate(spec.units):
                 by_reader()[index] = json.dumps([spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT])
-    line, asked = _selection.module_line(run), _selection.parse_module(_shared.recall("module"))
+    line, asked = _selection.module_line(run), _selection.parse_module(_memory.recall("module"))
     if (
         module is not None
         and module.whole_unit
@@ -178,7 +193,7 @@ def card(unit: UnitSpec, layers: list[str], lens: Lens) -> None:
     note = _trust.best_note(run, places, row["layers"])
     first = f"{'On average ' if lens is Lens.SCORE else ''}{score_words(row, lens, run.unit)}"
     swatch = _run.scale(run, lens).fill_of(row, _theme.theme())
-    st.html(_shared.module_card(first, f"{rest}; {note}" if note else rest, swatch))
+    st.html(_widgets.module_card(first, f"{rest}; {note}" if note else rest, swatch))
     _pins.pin(run, row, lens, f"builder_{unit.label}")
 
 
@@ -193,7 +208,7 @@ def assemble(choices: list[list[int]]) -> Codes:
                 raise StudioError(f"unit {unit.label}: got {len(layers)} layers, expected at most {len(unit.positions)}.")
         return np.array(run.space.check(run.space.rules.settled(row)), np.int16)
     except StudioError as error:
-        st.error(_shared.plain(error, 600))
+        st.error(_text.plain(error, 600))
         st.stop()
 
 
@@ -203,29 +218,29 @@ def predicted(codes: Codes) -> None:
     left, right = st.columns([2, 1.2], gap="large")
     with left:
         drawn = _run.drawn(run, codes, spec.num_positions, Lens.SCORE)
-        _shared.legend(_run.scale(run, Lens.SCORE))
-        _shared.show(
+        _widgets.legend(_run.scale(run, Lens.SCORE))
+        _widgets.show(
             drawing.architecture_figure(drawn, _theme.theme()),
-            _shared.drawing_facts(drawn),
+            _widgets.drawing_facts(drawn),
             "assembled",
             f"The assembled architecture of {(drawn['kind'] == 'layer').sum()} layers",
         )
         native = native_text(run.space.native(codes))
         st.code(native, language=None, wrap_lines=True)
         if st.button("Show in Importance", type="tertiary", icon=":material/arrow_forward:", key="show_assembled"):
-            _shared.go_to("importance", arch=f"typed:{native}")
+            _navigation.go_to("importance", arch=f"typed:{native}")
     with right:
         best = run.measured(int(run.ranked_rows()[0]))
-        sentence = f"{_shared.strong(run.amount(line['predicted']))} {_shared.interval(line['low'], line['high'])}"
+        sentence = f"{_text.strong(run.amount(line['predicted']))} {_words.interval(line['low'], line['high'])}"
         measured = run.table.networks[run.predictions["row"].to_numpy(int)]
         known = np.isin(run.space.hash_networks(codes[None]), measured).any()
         note = "This network is among the measured ones." if known else "This network was never measured."
-        st.markdown(f"Predicted {sentence}; the best measured has {_shared.plain(run.amount(best))}. {note}")
+        st.markdown(f"Predicted {sentence}; the best measured has {_text.plain(run.amount(best))}. {note}")
         figure = candidates.prediction_figure(
             run.targets, float(line["predicted"]), float(line["low"]), float(line["high"]), run.label.axis
         )
         facts = line.to_frame().T.assign(arch=native)
-        _shared.show(figure, facts, "prediction", "The prediction among the measured architectures")
+        _widgets.show(figure, facts, "prediction", "The prediction among the measured architectures")
 
 
 @st.fragment
@@ -235,7 +250,7 @@ def by_hand() -> None:
     follow_choice()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width=260):
-            lens = _shared.lens_select("builder_lens")
+            lens = _widgets.lens_select("builder_lens")
         st.button(
             "Best of every unit", type="tertiary", icon=":material/undo:", key="reset_slots", disabled=not by_reader(),
             help=RESET_HELP, on_click=reset, args=(lens,),

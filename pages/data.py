@@ -16,13 +16,28 @@ from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label, suggest_targets
-from pages import _intake, _linked, _mapping, _run, _selection, _shared, _workspace
+from pages import (
+    _aim,
+    _bar,
+    _drop,
+    _entering,
+    _intake,
+    _linked,
+    _mapping,
+    _memory,
+    _pair,
+    _run,
+    _selection,
+    _text,
+    _widgets,
+    _workspace,
+)
 
 WAYS = ["Maximise", "Minimise"]
 
-_shared.enter("data")
-drop = _shared.dropped()
-_shared.title(
+_entering.enter("data")
+drop = _drop.dropped()
+_widgets.title(
     "Data",
     "each line is a column of the file with what it is read as, and why; choose another role and all that follows is worked out "
     "again. Choices make the search space on the right and the architectures below, contexts are what else varied, metrics what "
@@ -37,7 +52,7 @@ _shared.title(
 
 def choose() -> "pd.Series[str] | None":
     """The data set to look at, and the ways to add one."""
-    frame, (chosen_run, current) = _workspace.workspace().datasets(), _shared.current_pair()
+    frame, (chosen_run, current) = _workspace.workspace().datasets(), _pair.current_pair()
     if frame.empty:
         _intake.drop_zone()
         _intake.sample_data_button()
@@ -51,7 +66,7 @@ def choose() -> "pd.Series[str] | None":
     at = None if current is None else ids.index(current["id"])
     chosen = left.selectbox("Data set", ids, at, format_func=names.__getitem__, placeholder="Choose another one")
     if chosen is not None and (current is None or chosen != current["id"]):
-        _shared.choose_data(chosen)
+        _pair.choose_data(chosen)
         st.rerun()
     with right.container(horizontal=True):
         with st.popover("Add another file", width="stretch", key=f"add_{st.session_state.get('drops', 0)}"):
@@ -67,7 +82,7 @@ def choose() -> "pd.Series[str] | None":
 
 def gone(run: "pd.Series[str]") -> None:
     """The run that is chosen was trained on data that are not in the workspace; its own copy can be put back."""
-    st.info(f'The data of the run "{_shared.plain(run["name"])}" are not in the workspace any more; the run keeps its own copy.')
+    st.info(f'The data of the run "{_text.plain(run["name"])}" are not in the workspace any more; the run keeps its own copy.')
     store = _workspace.workspace()
 
     def act() -> None:
@@ -75,28 +90,28 @@ def gone(run: "pd.Series[str]") -> None:
         st.rerun()
 
     if st.button("Put them back", key="put_back"):
-        _shared.guarded(act)
+        _widgets.guarded(act)
 
 
 def delete(dataset: "pd.Series[str]") -> None:
     """Asks, then deletes a data set."""
-    num = int((_shared.runs()["data_hash"] == dataset["hash"]).sum())
+    num = int((_workspace.runs()["data_hash"] == dataset["hash"]).sum())
     kept = f" {num} run{'s' * (num != 1)} trained on it stay{'s' * (num == 1)}: a run keeps its own copy." if num else ""
-    st.write(f"The data set {_shared.plain(dataset['name'])} goes for good.{kept}")
+    st.write(f"The data set {_text.plain(dataset['name'])} goes for good.{kept}")
 
     def act() -> None:
         _workspace.workspace().delete_dataset(str(dataset["id"]))
         left = _workspace.workspace().datasets()
-        _shared.choose_data(None if left.empty else str(left["id"].iloc[0]))
+        _pair.choose_data(None if left.empty else str(left["id"].iloc[0]))
         st.rerun()
 
     if st.button("Delete this data set", key=f"do_delete_{dataset['id']}"):
-        _shared.guarded(act)
+        _widgets.guarded(act)
 
 
 def linked_run() -> FinishedRun | None:
     """The run at the top, once it is finished: what is chosen in it can be shown here."""
-    current = _shared.current_run()
+    current = _pair.current_run()
     if current is None or current["state"] != "finished":
         return None
     try:
@@ -118,16 +133,16 @@ def report(table: ArchTable) -> None:
     facts |= {"Contexts": f"{len(table.context_kinds)}"} if table.context_kinds else {}
     facts |= {"Stopped trials": f"{table.num_censored:,}"} if table.num_censored else {}
     for column, (name, value) in zip(st.columns([2.6, 2.4, 2, *[1.3] * (len(facts) - 3)]), facts.items(), strict=True):
-        column.markdown(f":gray[{name}]  \n**{_shared.plain(value)}**")
+        column.markdown(f":gray[{name}]  \n**{_text.plain(value)}**")
     _mapping.warnings(table)
     for note in table.notes:
-        st.caption(_shared.plain(note, 400))
+        st.caption(_text.plain(note, 400))
     _mapping.architectures(table, chosen_place())
 
 
 def chosen_place() -> int | None:
     """Place of the chosen architecture in the table; None where none is chosen or it belongs to other data."""
-    return _selection.chosen_row(run) if run is not None and _shared.recall("arch") else None
+    return _selection.chosen_row(run) if run is not None and _memory.recall("arch") else None
 
 
 def aim(table: ArchTable, dataset_id: str) -> None:
@@ -137,14 +152,14 @@ def aim(table: ArchTable, dataset_id: str) -> None:
     if not metrics:
         sentence = "This file has no metric to learn from; add a column of measurements and upload it again."
         st.warning(sentence)
-        settle(None, None, "", "", _shared.Blocked(dataset_id, "", "no metric", sentence))
+        settle(None, None, "", "", _bar.Blocked(dataset_id, "", "no metric", sentence))
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
         suggested = suggest_targets(table.metrics) or metrics[:1]
         boxes = [f"{kind}_{dataset_id}" for kind in ("target", "way", "called", "in_unit")]
-        known = _shared.recall("target")
-        aimed = _shared.known_aim() or Aim(suggested[0], is_minimized(table, suggested[0]))
+        known = _memory.recall("target")
+        aimed = _aim.known() or Aim(suggested[0], is_minimized(table, suggested[0]))
         for box, value in zip(boxes, (aimed.expression, WAYS[aimed.minimize], aimed.name, aimed.unit), strict=True):
             st.session_state.setdefault(box, value)
         text = st.text_input("Target, an equation over the metrics", key=boxes[0], max_chars=300)
@@ -152,25 +167,25 @@ def aim(table: ArchTable, dataset_id: str) -> None:
         st.pills(
             "For example",
             suggested,
-            format_func=lambda one: _shared.plain(one, 300),
+            format_func=lambda one: _text.plain(one, 300),
             key="suggested",
             on_change=take_suggestion,
             args=(table, boxes),
         )
         way = st.segmented_control("Better is", WAYS, required=True, key=boxes[1])
         name, unit = called(text, boxes[2], boxes[3])
-        st.caption(f"Metrics: {', '.join(_shared.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
+        st.caption(f"Metrics: {', '.join(_text.code(m) for m in metrics)}. Also log, log2, log10, exp, sqrt, abs, min, max.")
     settle(known if values is None else text, "yes" if way == "Minimise" else None, name, unit, blocked)
     with right:
         if values is None:
-            still = f" Train would still learn {_shared.code(known)}." if known else ""
+            still = f" Train would still learn {_text.code(known)}." if known else ""
             st.caption(f"The histogram is back as soon as the equation is accepted.{still}")
             return
         label, marked, chosen = Label.of(text, name, unit), linked_marks(), chosen_place()
         histogram = data.histogram_table(values, label.axis)
         part = None if marked is None else data.histogram_table(values, label.axis, some=marked)
         named = None if chosen is None else (float(values[chosen]), f"row {int(table.source_rows[chosen])}")
-        _shared.show(data.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {label.title}")
+        _widgets.show(data.histogram_figure(histogram, 260, part, named), histogram, "target", f"Histogram of {label.title}")
 
 
 def called(text: str, name_box: str, unit_box: str) -> tuple[str, str]:
@@ -190,11 +205,11 @@ def called(text: str, name_box: str, unit_box: str) -> tuple[str, str]:
     return " ".join(name.split()), " ".join(unit.split())
 
 
-def settle(target: str | None, minimize: str | None, name: str, unit: str, blocked: _shared.Blocked | None) -> None:
+def settle(target: str | None, minimize: str | None, name: str, unit: str, blocked: _bar.Blocked | None) -> None:
     """Remembers what the fields say; where the bar at the top was drawn with anything else, it is drawn anew."""
     now = {"target": target, "minimize": minimize, "target_name": name or None, "target_unit": unit or None}
-    said = {kind: _shared.recall(kind) for kind in now}, st.session_state.get("blocked")
-    _shared.keep(**now)
+    said = {kind: _memory.recall(kind) for kind in now}, st.session_state.get("blocked")
+    _memory.keep(**now)
     st.session_state["blocked"] = blocked
     if said != (now, blocked):
         st.rerun()
@@ -212,7 +227,7 @@ def take_suggestion(table: ArchTable, boxes: list[str]) -> None:
             st.session_state[box] = value
 
 
-def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.float64] | None, _shared.Blocked | None]:
+def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.float64] | None, _bar.Blocked | None]:
     """The target of every row, and why it cannot be trained on; a mistake is marked at its place under the box."""
     try:
         target = Target(text)
@@ -220,13 +235,13 @@ def judged(text: str, table: ArchTable, dataset_id: str) -> tuple[NDArray[np.flo
         target.check_varies(values)
     except TargetError as error:
         st.code(text + ("" if error.position is None else f"\n{' ' * error.position}^"), language=None)
-        st.error(_shared.plain(error, 600))
-        return None, _shared.Blocked(dataset_id, text, "rejected", "The equation is rejected: mend it first.")
+        st.error(_text.plain(error, 600))
+        return None, _bar.Blocked(dataset_id, text, "rejected", "The equation is rejected: mend it first.")
     num = len(np.unique(table.networks[np.isfinite(values)]))
     if num < MIN_NETWORKS:
         sentence = f"Too few to train on: {counted(num, 'distinct network')} with a target, expected at least {MIN_NETWORKS}."
         st.warning(sentence)
-        return values, _shared.Blocked(dataset_id, text, "too few", sentence)
+        return values, _bar.Blocked(dataset_id, text, "too few", sentence)
     return values, None
 
 
@@ -253,7 +268,7 @@ def metrics(table: ArchTable) -> None:
         st.caption("The file has no metric.")
         return
     histograms = data.metrics_table(table.metrics)
-    _shared.show(data.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
+    _widgets.show(data.metrics_figure(histograms), histograms, "metrics", "Histogram of every metric")
 
 
 def refused(table: ArchTable) -> None:
@@ -261,12 +276,12 @@ def refused(table: ArchTable) -> None:
     frame = pd.DataFrame([(r.row, r.reason) for r in table.rejected], columns=["row", "reason"])
     if table.num_more_rejected:
         st.caption(f"Kept are the first {len(frame):,} of {table.num_rejected:,} refused rows.")
-    _shared.table(frame, "refused_rows", "No row was refused.")
+    _widgets.table(frame, "refused_rows", "No row was refused.")
 
 
 def duplicates(table: ArchTable) -> None:
     """Rows whose network stands in an earlier row."""
-    _shared.table(data.duplicates_table(table), "duplicates", "No network occurs twice.")
+    _widgets.table(data.duplicates_table(table), "duplicates", "No network occurs twice.")
 
 
 def metrics_against_each_other(table: ArchTable) -> None:
@@ -277,15 +292,15 @@ def metrics_against_each_other(table: ArchTable) -> None:
     else:
         figure = data.scatter_matrix_figure(pairs, table.source_rows, linked_marks(), chosen_place())
         names = ", ".join(str(name) for name in pairs.columns[1:])
-        _shared.show(figure, pairs, "scatter_matrix", f"Scatter matrix of {names}", regions=True, on_pick=lambda: None)
-    if left_out := [_shared.code(name) for name in table.metrics.columns if name not in pairs.columns]:
+        _widgets.show(figure, pairs, "scatter_matrix", f"Scatter matrix of {names}", regions=True, on_pick=lambda: None)
+    if left_out := [_text.code(name) for name in table.metrics.columns if name not in pairs.columns]:
         st.caption(f"Not drawn: {', '.join(left_out)}. Five metrics at most: the target's first, repeats last, constants never.")
 
 
 def aimed_at() -> tuple[str, ...]:
     """The metrics of the target equation."""
     try:
-        return Target(_shared.recall("target") or "").names
+        return Target(_memory.recall("target") or "").names
     except TargetError:
         return ()
 
@@ -294,7 +309,7 @@ def architectures(table: ArchTable) -> None:
     """All rows; a click on a line chooses that architecture where a run was trained on these data."""
     frame = data.architectures_table(table, load_space(table.spec))
     if run is None:
-        _shared.table(frame, "architectures", "No architecture.")
+        _widgets.table(frame, "architectures", "No architecture.")
         return
     one = run
 
@@ -304,7 +319,7 @@ def architectures(table: ArchTable) -> None:
 
     st.dataframe(frame.head(2000), hide_index=True, height=360, on_select=choose, selection_mode="single-row", key="all_rows")
     st.caption(f"A click on a line chooses it on every page.{' The first 2,000; the CSV has all.' if len(frame) > 2000 else ''}")
-    _shared.csv_button(frame, "architectures")
+    _widgets.csv_button(frame, "architectures")
 
 
 if drop is not None:
@@ -313,9 +328,9 @@ if drop is not None:
 dataset = choose()
 if dataset is not None:
     try:
-        stored = _shared.read_dataset(str(_workspace.workspace().path), str(dataset["id"]))
+        stored = _workspace.read_dataset(str(_workspace.workspace().path), str(dataset["id"]))
     except StudioError as problem:
-        st.error(_shared.plain(problem, 600))
+        st.error(_text.plain(problem, 600))
         st.stop()
     run = linked_run()
     if run is not None:

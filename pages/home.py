@@ -6,11 +6,25 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.figures import drawing, rankings
 from autobuild_core.scoring.finished_run import FinishedRun
-from pages import _intake, _linked, _run, _selection, _shared, _theme, _trust, _workspace
+from pages import (
+    _entering,
+    _intake,
+    _linked,
+    _navigation,
+    _pair,
+    _run,
+    _selection,
+    _states,
+    _text,
+    _theme,
+    _trust,
+    _widgets,
+    _workspace,
+)
 
 SHOW = "Chooses this module and shows it in Importance"
 
-_shared.enter("home")
+_entering.enter("home")
 
 
 def welcome() -> None:
@@ -26,7 +40,7 @@ def welcome() -> None:
 def findings(run: FinishedRun) -> None:
     """The best architecture, the best and the worst modules, the verdict."""
     best = int(run.ranked_rows()[0])
-    _shared.title(
+    _widgets.title(
         "What the data say",
         "the drawing is the best architecture that was measured, a box a layer: orange ones on their own make the "
         "target better than the average architecture's, violet ones worse, and faint means unsure. Below are the "
@@ -35,12 +49,12 @@ def findings(run: FinishedRun) -> None:
     )
     _trust.panel(run)
     _linked.line(run, "home")
-    st.subheader(f"Best of {len(run.targets):,} measured: {_shared.plain(run.amount(run.measured(best)))}", anchor=False)
+    st.subheader(f"Best of {len(run.targets):,} measured: {_text.plain(run.amount(run.measured(best)))}", anchor=False)
     drawn = _run.drawn(run, run.table.codes[best], 0, Lens.SCORE)
     figure = drawing.architecture_figure(drawn, _theme.theme())
-    _shared.legend(_run.scale(run, Lens.SCORE))
+    _widgets.legend(_run.scale(run, Lens.SCORE))
     words = f"The best architecture, {(drawn['kind'] == 'layer').sum()} layers in {drawn['unit'].nunique()} units"
-    _shared.show(figure, _shared.drawing_facts(drawn), "best_architecture", words)
+    _widgets.show(figure, _widgets.drawing_facts(drawn), "best_architecture", words)
     modules = run.modules[run.modules["whole_unit"] & run.modules["score"].notna()]
     columns = st.columns(2, gap="large")
     ranking = rankings.ranking_table(modules, Lens.SCORE, run.config.minimize, run.num_evaluated, run.unit, 3, 3)
@@ -53,23 +67,23 @@ def findings(run: FinishedRun) -> None:
             swatch = _run.scale(run, Lens.SCORE).fill(module["value"], module["low"], module["high"], _theme.theme())
             note = _trust.best_note(run, module["positions"], module["layers"]) if heading == "Best modules" else ""
             card, link = column.columns([5, 1], vertical_alignment="center")
-            card.html(_shared.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
+            card.html(_widgets.module_card(module["module"], f"{module['words']}; {note}" if note else module["words"], swatch))
             if link.button("Show", type="tertiary", icon=":material/arrow_forward:", key=f"show_module_{place}", help=SHOW):
                 _selection.choose_module(ModuleKey.of(module))
                 _linked.follow(run)
     with st.container():
-        _shared.csv_button(ranking.drop(columns=["first_position"], errors="ignore"), "modules_that_matter")
+        _widgets.csv_button(ranking.drop(columns=["first_position"], errors="ignore"), "modules_that_matter")
 
 
 def unfinished() -> None:
     """A run that is not finished, and the way to start anew."""
-    _shared.title("What the data say", "this page fills when a run is finished.")
-    _shared.chosen_run()
+    _widgets.title("What the data say", "this page fills when a run is finished.")
+    _states.chosen_run()
 
 
-current = _shared.current_run(fall_back_to_sample=False)
+current = _pair.current_run(fall_back_to_sample=False)
 if current is not None and current["state"] == "finished":
-    findings(_shared.chosen_run())
+    findings(_states.chosen_run())
 elif current is not None:
     unfinished()
 elif _workspace.workspace().datasets().empty:
@@ -79,6 +93,6 @@ else:
     st.write("The data are in. Choose what to maximise, then train on them.")
     left, right, _ = st.columns([1, 1, 3])
     if left.button("Look at the data", width="stretch"):
-        _shared.go_to("data")
+        _navigation.go_to("data")
     if right.button("Train", type="primary", width="stretch"):
-        _shared.go_to("train")
+        _navigation.go_to("train")

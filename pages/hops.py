@@ -10,16 +10,30 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.figures import hops, quality, rankings, space
 from autobuild_core.scoring import space_map
-from pages import _hops_sections, _linked, _pins, _run, _selection, _shared, _theme, _trust
+from pages import (
+    _entering,
+    _hops_sections,
+    _linked,
+    _memory,
+    _navigation,
+    _pins,
+    _run,
+    _selection,
+    _states,
+    _text,
+    _theme,
+    _trust,
+    _widgets,
+)
 
-_shared.enter("hops")
-_shared.title(
+_entering.enter("hops")
+_widgets.title(
     "Hops",
     "hop h scores modules of h + 1 layers: hop 0 a layer alone, the last hop whole units. Dots are scores, lines their 90 % "
     "intervals, the dashed line the average architecture; orange is better, violet worse, faint unsure. A click on a dot or a "
     "cell chooses that module here and on every other page, where the best architecture with it is shown.",
 )
-run = _shared.chosen_run()
+run = _states.chosen_run()
 spec = run.table.spec
 topology = topology_of(spec)
 SHOWN_WHOLE = 30  # a ranking of more lines leaves out its middle
@@ -88,12 +102,12 @@ def names_of_groups() -> dict[str, str]:
 def ranking(lens: Lens) -> None:
     """The modules of one hop as dots with intervals, sorted within their unit."""
     names, chosen = names_of_groups(), _selection.module(run)
-    keys, known = list(names), _shared.recall("rank")
+    keys, known = list(names), _memory.recall("rank")
     own = None if chosen is None else group_of(chosen)
     start = known if known in keys else own if own in keys else keys[0]
     left, right = st.columns(2)
     key = left.selectbox("Modules of", keys, keys.index(start), format_func=names.__getitem__)
-    _shared.keep(rank=None if key == (own if own in keys else keys[0]) else key)
+    _memory.keep(rank=None if key == (own if own in keys else keys[0]) else key)
     part = lines_of(key)
     if part.empty:
         st.caption("No module was scored here.")
@@ -108,13 +122,13 @@ def ranking(lens: Lens) -> None:
     unit = key.partition(":")[2]
     if key.startswith("whole:"):  # how sure the best of each unit is
         notes = [_trust.unit_note(run, i) for i in (range(len(spec.units)) if unit == "all" else [int(unit)])]
-        st.caption(_shared.plain(" ".join(filter(None, notes)), 600))
+        st.caption(_text.plain(" ".join(filter(None, notes)), 600))
     if len(part) > len(table):
         st.caption(f"The best and the worst of {len(part):,}; the CSV has all.")
     figure = rankings.ranking_figure(table, _run.scale(run, lens), _theme.theme(), _linked.chosen_line_of(run, table))
     everything = part.drop(columns=["unit_index", "first_position"]).sort_values(lens.value, ascending=False)
     alt = f"Ranking of modules, {names[key]}, with intervals; the first is {table['module'].iloc[0]}"
-    _shared.show(figure, everything, "ranking", alt, on_pick=_linked.module_click("plot_ranking", table))
+    _widgets.show(figure, everything, "ranking", alt, on_pick=_linked.module_click("plot_ranking", table))
     _pins.pin(run, table.iloc[_linked.chosen_line_of(run, table) or 0], lens, "hops")
 
 
@@ -158,7 +172,7 @@ def bump(lens: Lens) -> None:
         table, _run.scale(run, lens), _theme.theme(), None if place is None else int(firsts["line"].iloc[place])
     )
     alt = f"Ranks of the best modules of {names[key]} from hop to hop; the best whole is {firsts['module'].iloc[0]}"
-    _shared.show(figure, table, "bump", alt, on_pick=bump_click(table))
+    _widgets.show(figure, table, "bump", alt, on_pick=bump_click(table))
 
 
 def bump_click(table: pd.DataFrame) -> Callable[[], None]:
@@ -182,21 +196,21 @@ def body() -> None:
         baselines = trusted.baselines if trusted else ()
         bars = quality.hop_srcc_table(run.quality["hop_srcc"], run.quality["srcc"], baselines)
         alt = f"Held-out SRCC by hop, of the prediction ({run.quality['srcc']:.3f}) and of the baselines"
-        _shared.show(quality.hop_srcc_figure(bars), bars, "hop_srcc", alt)
+        _widgets.show(quality.hop_srcc_figure(bars), bars, "hop_srcc", alt)
         if note := beyond(len(run.quality["hop_srcc"]) - 1, int(run.modules["hop"].max())):
             st.caption(note)
     with right:
         heading, choice = st.columns([2, 1], vertical_alignment="bottom")
         heading.subheader("Layer choice by position", anchor=False)
         with choice:
-            lens = _shared.lens_select()
+            lens = _widgets.lens_select()
         heat = rankings.heat_table(run.modules, spec, lens, run.num_evaluated, run.unit)
         marked = _linked.marked(run)
         if marked is not None and marked.any():
             heat = space.with_marked_shares(heat, space_map.in_common(run.table.codes, spec, marked))
         figure = rankings.heat_figure(heat, _run.scale(run, lens), _theme.theme(), _linked.chosen_line_of(run, heat))
         click = _linked.module_click("plot_heat_map", heat, curve=2)
-        _shared.show(figure, heat, "heat_map", "Heat map: the score of every layer at every position", on_pick=click)
+        _widgets.show(figure, heat, "heat_map", "Heat map: the score of every layer at every position", on_pick=click)
         if "marked" in heat:
             st.caption("Rings: the larger, the more of the architectures marked on the map have the layer there.")
     left, right = st.columns([1.15, 1], gap="large")
@@ -222,9 +236,9 @@ def body() -> None:
         return
     figure = rankings.features_figure(features, _run.scale(run, Lens.SCORE), _theme.theme(), columns=5)
     names = ", ".join(dict.fromkeys(features["feature"]))
-    _shared.show(figure, run.features, "features", f"Signed effects of the values of hop-0 features: {names}")
+    _widgets.show(figure, run.features, "features", f"Signed effects of the values of hop-0 features: {names}")
 
 
 body()
 _hops_sections.closer(run)
-_shared.scroll_to_place(("ranking", "interactions"))
+_navigation.scroll_to_place(("ranking", "interactions"))

@@ -12,16 +12,16 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import graph as graphs
-from pages import _graphs, _linked, _module_panel, _run, _selection, _shared, _trust
+from pages import _entering, _graphs, _linked, _memory, _module_panel, _run, _selection, _states, _text, _trust, _widgets, _words
 from pages._components.graph import graph
 
-_shared.enter("importance")
-_shared.title(
+_entering.enter("importance")
+_widgets.title(
     "Importance",
     "a box is a layer, coloured by the module that ends there and reaches back as many layers as the hop says; "
     "move the hop, click a box, or walk with the arrow keys.",
 )
-run = _shared.chosen_run()
+run = _states.chosen_run()
 _trust.panel(run)
 ABOVE = 393  # pixels that a page has above the drawing and for the legend below it
 SHOWN = {"one": "One", "pair": "Side by side", "best": "Best tenth", "marked": "Marked"}
@@ -32,7 +32,7 @@ def what_to_show(column: Any) -> str:
     """One architecture, two, the mean of the best tenth, or of what is marked on the map, where something is."""
     held = _linked.marked(run)
     offered = [kind for kind in SHOWN if kind != "marked" or (held is not None and held[run.ranked_rows()].any())]
-    known = _shared.recall("show")
+    known = _memory.recall("show")
     start = known if known in offered else "one"
     if st.session_state.get("show", start) not in offered:
         del st.session_state["show"]
@@ -46,14 +46,14 @@ def what_to_show(column: Any) -> str:
             label_visibility="collapsed",
             required=True,
         )
-    _shared.keep(show=None if kind == "one" else kind)
+    _memory.keep(show=None if kind == "one" else kind)
     return str(kind)
 
 
 def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Architecture:
     """Controls of an architecture in two columns; a mistake becomes its sentence and stops the page."""
     default = "best" if name == "arch" else "worst"
-    known, _, rest = (_shared.recall(name) or default).partition(":")
+    known, _, rest = (_memory.recall(name) or default).partition(":")
     names = list(CHOICES)
     first, key = ("", name) if label == "Architecture" else (f"{label}: ", f"{name}_of_pair")  # a kept box shows its old words
     kind = left.selectbox(
@@ -69,23 +69,23 @@ def architecture(left: Any, right: Any, name: str, label: str) -> _selection.Arc
     if kind == "typed":
         best = run.space.native(table.codes[order[0]])
         written = best if isinstance(best, str) else json.dumps(best)
-        text = rest if known == "typed" else "" if known in names else (_shared.recall(name) or "")
+        text = rest if known == "typed" else "" if known in names else (_memory.recall(name) or "")
         written = right.text_input("In the native encoding", text or written, key=f"{key}_typed", label_visibility="collapsed")
         chosen = f"typed:{written}"
     if kind == "row":
         last = int(table.source_rows.max())
-        named = _selection.whole_number(rest)
+        named = _memory.whole_number(rest)
         start = int(table.source_rows[order[0]]) if named is None else min(named, last)
         asked = int(right.number_input("Row of the file, from 0", 0, last, start, key=f"{key}_row", label_visibility="collapsed"))
         if asked not in table.source_rows:
             st.error(f"Row {asked} was refused when the file was read; choose another one.")
             st.stop()
         chosen = f"row:{asked}"
-    _shared.keep(**{name: None if chosen == default else chosen})
+    _memory.keep(**{name: None if chosen == default else chosen})
     try:
         return _selection.architecture(run, name)
     except StudioError as error:
-        st.error(_shared.plain(error, 500))
+        st.error(_text.plain(error, 500))
         st.stop()
 
 
@@ -108,7 +108,7 @@ def follow(found: graphs.Graph, key: str) -> dict[str, Any]:
     lines = found.at(now["node"], now["stop"])
     _selection.choose_lens(Lens(now["lens"]))
     if not now["elsewhere"]:
-        _shared.keep(hop=None if now["stop"] == "0" else now["stop"])
+        _memory.keep(hop=None if now["stop"] == "0" else now["stop"])
         if len(lines) == 1:
             _selection.choose_module(ModuleKey.of(run.modules.iloc[next(iter(lines))]), follow=False)
     _graphs.told(key)
@@ -120,7 +120,7 @@ def draw(found: graphs.Graph, kind: str, title: str) -> tuple[str, str, Lens]:
     key = f"graph_{kind}"
     now = follow(found, key)
     start = {name: now[name] for name in ("node", "stop", "lens", "turn")}
-    _shared.visit()["heard"] = lambda: follow(found, key) if _graphs.pending(key) else None
+    _memory.visit()["heard"] = lambda: follow(found, key) if _graphs.pending(key) else None
     graph(found.data, start, title, key, ABOVE, lambda: follow(found, key))
     return now["node"], now["stop"], Lens(now["lens"])
 
@@ -150,8 +150,8 @@ def measured(row: int) -> str:
     """The measurement of a row of the table, for a caption."""
     value = run.measured(row)
     if np.isfinite(value):
-        return f", measured {_shared.plain(run.amount(value))}"
-    return f", not measured for {_shared.plain(run.task, 120)}" if run.task else ""
+        return f", measured {_text.plain(run.amount(value))}"
+    return f", not measured for {_text.plain(run.task, 120)}" if run.task else ""
 
 
 def elsewhere(asked: ModuleKey) -> "pd.Series[Any]":
@@ -207,10 +207,10 @@ def several(kind: str) -> None:
 def caption(chosen: _selection.Architecture, measured: str) -> None:
     """The architecture and its prediction in a line."""
     line = run.predictor.predict(chosen.codes[None]).iloc[0]
-    interval = _shared.interval(line["low"], line["high"])
+    interval = _words.interval(line["low"], line["high"])
     reading = topology_of(run.table.spec).caption
     what = chosen.what[:1].upper() + chosen.what[1:]
-    st.caption(f"{what}{measured}; predicted {_shared.plain(run.amount(line['predicted']))} {interval}. {reading}".rstrip())
+    st.caption(f"{what}{measured}; predicted {_text.plain(run.amount(line['predicted']))} {interval}. {reading}".rstrip())
 
 
 def downloads(found: graphs.Graph, title: str, stop: str, lens: Lens, shown: dict[str, _selection.Architecture]) -> None:
@@ -218,8 +218,8 @@ def downloads(found: graphs.Graph, title: str, stop: str, lens: Lens, shown: dic
     hop = int(stop) if stop.isdigit() else int(run.modules["hop"].max())
     with st.container(horizontal=True):
         for side, chosen in shown.items():
-            table = _shared.drawing_facts(_run.drawn(run, chosen.codes, hop, lens))
-            _shared.csv_button(table, f"architecture{side}", f"CSV {side}".strip())
+            table = _widgets.drawing_facts(_run.drawn(run, chosen.codes, hop, lens))
+            _widgets.csv_button(table, f"architecture{side}", f"CSV {side}".strip())
         st.download_button(
             "Stand-alone HTML",
             lambda: graphs.standalone_html(found, stop, lens, f"{_run.name_of(run)}: {title}, {graphs.stop_name(stop).lower()}"),

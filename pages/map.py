@@ -9,17 +9,17 @@ from autobuild_core.architectures.numbers import number
 from autobuild_core.figures import candidates, drawing, rankings, space
 from autobuild_core.scoring import space_map
 from autobuild_core.scoring.space_map import Brush
-from pages import _linked, _run, _selection, _shared, _theme, _trust
+from pages import _entering, _linked, _memory, _navigation, _run, _selection, _states, _text, _theme, _trust, _widgets, _words
 
-_shared.enter("map")
-_shared.title(
+_entering.enter("map")
+_widgets.title(
     "Map",
     "every mark is an evaluated architecture (or a cell of many), placed so that what the ensemble sees as alike lies close "
     "together, and coloured by what was measured: orange is better than the average, violet worse. The pale surface behind is "
     "what the predictor expects of the space there, so a mark that stands out from it surprised the predictor. Drag to mark a "
     "region: what its architectures have in common is listed below, and every other page shows them too.",
 )
-run = _shared.chosen_run()
+run = _states.chosen_run()
 MOUSE = {"select": "Mark a box", "lasso": "Mark freely", "pan": "Choose one"}  # Plotly's mode of dragging -> in words
 LISTED = 300  # lines of the table of architectures that are drawn; the CSV has all
 
@@ -29,7 +29,7 @@ def take() -> None:
     selection = (st.session_state.get("space_map") or {}).get("selection", {})
     for kind in ("box", "lasso"):
         if drawn := selection.get(kind):
-            _selection.keep(brush=Brush.of(kind, drawn[-1]["x"], drawn[-1]["y"]).text)
+            _memory.keep(brush=Brush.of(kind, drawn[-1]["x"], drawn[-1]["y"]).text)
             return
     _linked.row_click("space_map", run)()
 
@@ -45,7 +45,7 @@ def controls(region: Brush | None, view: Brush | None) -> str:
         ways += [("Clear the mark", {"brush": None})] if region is not None else []
         ways += [("Whole space", {"view": None})] if view is not None else []
         for label, choices in ways:
-            st.button(label, type="tertiary", on_click=_selection.keep, kwargs=choices)
+            st.button(label, type="tertiary", on_click=_memory.keep, kwargs=choices)
     return mouse or "select"
 
 
@@ -54,7 +54,7 @@ def body(tables: dict[str, pd.DataFrame]) -> None:
     """The map and all that follows from it: one click draws only this anew."""
     points, behind, about = (tables[name] for name in space_map.FILES)
     _linked.line(run, "map")
-    region, view = _linked.brush(), Brush.parse(_selection.recall("view"))
+    region, view = _linked.brush(), Brush.parse(_memory.recall("view"))
     left, right = st.columns([2.3, 1], gap="large")
     with left:
         mouse = controls(region, view)
@@ -84,10 +84,10 @@ def picture(
         marks, behind, window, scale, titles, _theme.theme(), run.table.source_rows, chosen, region, holding
     ).update_layout(dragmode=mouse)
     alt = f"Map of {len(points):,} evaluated architectures. {space.axes_sentence(about, run.config.minimize)}"
-    _shared.show(figure, points, "map", alt, "space_map", on_pick=take, regions=True)
+    _widgets.show(figure, points, "map", alt, "space_map", on_pick=take, regions=True)
     gathered = f"{int(marks['num'].sum()):,} architectures in {len(marks):,} cells; enlarge a region to see them one by one. "
-    outlined = f"Dark outlines: with {_shared.plain(module.name)}." if module is not None else ""
-    axes = _shared.plain(space.axes_sentence(about, run.config.minimize), 600)
+    outlined = f"Dark outlines: with {_text.plain(module.name)}." if module is not None else ""
+    axes = _text.plain(space.axes_sentence(about, run.config.minimize), 600)
     st.caption(f"{gathered if (marks['num'] > 1).any() else ''}{outlined} {axes}")
 
 
@@ -102,14 +102,14 @@ def summary(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | Non
     best = inside[np.argmin(sign * inside)]
     share = "" if region is None else f" of {len(target):,}"
     st.markdown(
-        f"**{len(inside):,}**{share} architectures  \nbest {_shared.strong(run.amount(float(best)))}, median "
-        f"{_shared.strong(run.amount(float(np.median(inside))))}"
+        f"**{len(inside):,}**{share} architectures  \nbest {_text.strong(run.amount(float(best)))}, median "
+        f"{_text.strong(run.amount(float(np.median(inside))))}"
     )
     group = np.where(held, "marked" if region is not None else "all evaluated", "the others")
     table = pd.DataFrame({"source_row": points["source_row"], "target": target, "group": group})
     names = ("the others", "marked") if region is not None else ("all evaluated",)
     figure = rankings.groups_figure(table, run.label.axis, names)
-    _shared.show(
+    _widgets.show(
         figure, table, "marked_targets", "Distribution of the measured target of the marked architectures and of the others"
     )
 
@@ -121,17 +121,17 @@ def chosen_one(points: pd.DataFrame) -> None:
         st.caption("The chosen architecture was not measured, so it has no place on the map.")
         return
     line = run.predictor.predict(run.table.codes[[row]]).iloc[0]
-    own = _selection.recall("arch") is not None
+    own = _memory.recall("arch") is not None
     st.subheader(f"{'Chosen' if own else 'Best measured'}: row {int(run.table.source_rows[row])}", anchor=False)
     st.markdown(
-        f"measured {_shared.strong(run.amount(run.measured(row)))}, predicted {number(line['predicted'])} "
-        f"{_shared.interval(line['low'], line['high'])}"
+        f"measured {_text.strong(run.amount(run.measured(row)))}, predicted {number(line['predicted'])} "
+        f"{_words.interval(line['low'], line['high'])}"
     )
     lens = _selection.lens()
     drawn = _run.drawn(run, run.table.codes[row], 0, lens)
     figure = drawing.architecture_figure(drawn, _theme.theme()).update_layout(height=170)
-    _shared.show(
-        figure, _shared.drawing_facts(drawn), "chosen_architecture", f"Architecture of row {int(run.table.source_rows[row])}"
+    _widgets.show(
+        figure, _widgets.drawing_facts(drawn), "chosen_architecture", f"Architecture of row {int(run.table.source_rows[row])}"
     )
 
 
@@ -149,7 +149,7 @@ def below(points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | None)
         if held_now.any():
             rows = points["row"].to_numpy(int)
             table = space_map.in_common(run.table.codes[rows], run.table.spec, held_now)
-            _shared.show(
+            _widgets.show(
                 space.in_common_figure(table, who), table, "in_common", f"Layers of {who} architectures against those of all"
             )
     with right:
@@ -173,7 +173,7 @@ def listing(inside: pd.DataFrame) -> None:
     st.dataframe(shown, hide_index=True, on_select=choose, selection_mode="single-row", key="map_rows", height=390)
     if len(rows) > LISTED:
         st.caption(f"The first {LISTED} of {len(rows):,}; the CSV has all.")
-    _shared.csv_button(inside.drop(columns="row"), "marked")
+    _widgets.csv_button(inside.drop(columns="row"), "marked")
 
 
 _trust.panel(run)
@@ -183,6 +183,6 @@ everything = _linked.maps(run)
 if everything is None:
     st.info(_linked.OLDER)
     if st.button("Go to Train", type="primary"):
-        _shared.go_to("train")
+        _navigation.go_to("train")
 else:
     body(everything)

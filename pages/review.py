@@ -15,15 +15,15 @@ from autobuild_core.review.page import page
 from autobuild_core.search import assembly
 from autobuild_core.store.pins import LONGEST_NOTE, Pin
 from autobuild_core.trust.claim import ClaimRecord
-from pages import _linked, _pins, _run, _selection, _shared, _theme, _trust, _workspace
+from pages import _entering, _linked, _navigation, _pins, _run, _selection, _states, _text, _theme, _trust, _widgets, _workspace
 
-_shared.enter("review")
-_shared.title(
+_entering.enter("review")
+_widgets.title(
     "Review",
     "the large dot is the claimed module, small ones are all it was chosen from; the thick bar is its 90 % interval, "
     "the thin one is adjusted for having looked at all of them.",
 )
-run = _shared.chosen_run()
+run = _states.chosen_run()
 _trust.panel(run)
 pins = _pins.pins_of(run)
 
@@ -51,7 +51,7 @@ def exports(kept: list[Pin]) -> None:
 
 def save_note(one: Pin, key: str) -> None:
     """Writes a note that was edited."""
-    _shared.guarded(lambda: pins.write(replace(one, note=str(st.session_state[key]).strip())))
+    _widgets.guarded(lambda: pins.write(replace(one, note=str(st.session_state[key]).strip())))
 
 
 def forget(one: Pin) -> None:
@@ -67,11 +67,11 @@ def undo_line() -> None:
         return
 
     def put_back() -> None:
-        if _shared.guarded(lambda: pins.write(one)) is not None:
+        if _widgets.guarded(lambda: pins.write(one)) is not None:
             st.session_state.pop(f"deleted_{run.id}")
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":gray[Deleted]  **{_shared.plain(one.claim.name, 120)}**", width="content")
+        st.markdown(f":gray[Deleted]  **{_text.plain(one.claim.name, 120)}**", width="content")
         st.button("Undo", key="undo_delete", type="tertiary", icon=":material/undo:", on_click=put_back)
 
 
@@ -81,11 +81,11 @@ def card(number: int, one: Pin) -> None:
         try:
             found, rivals = _pins.record_of(run, one.claim)
         except StudioError as error:
-            st.error(_shared.plain(error, 400))
+            st.error(_text.plain(error, 400))
             st.button("Delete", key=f"delete_{one.id}", on_click=forget, args=(one,))
             return
         heading, show, delete = st.columns([7, 1.5, 1], vertical_alignment="center")
-        heading.subheader(_shared.plain(words.sentence(found), 300), anchor=False)
+        heading.subheader(_text.plain(words.sentence(found), 300), anchor=False)
         if show.button("Show the module", key=f"show_{one.id}", type="tertiary", icon=":material/account_tree:"):
             row = None if found.with_it is None else found.with_it.source_row
             choices = {
@@ -93,21 +93,21 @@ def card(number: int, one: Pin) -> None:
                 "hop": found.hop or None,
                 "lens": one.claim.lens.value,
             }
-            _shared.go_to("importance", run=run.id, arch=None if row is None else f"row:{row}", **choices)
+            _navigation.go_to("importance", run=run.id, arch=None if row is None else f"row:{row}", **choices)
         delete.button("Delete", key=f"delete_{one.id}", type="tertiary", icon=":material/delete:", on_click=forget, args=(one,))
         left, right = st.columns([1.15, 1], gap="large")
         with left:
             effect = found.effect()
             lens = effect.lens if effect.lens in TRAINED else Lens.SCORE
             figure = review.claim_figure(rivals, effect, _run.scale(run, lens), _theme.theme())
-            _shared.show(figure, None, f"claim_{number}", words.sentence(found), key=f"plot_{one.id}")
-            effects = words.effects_table(found).map(lambda cell: _shared.plain(cell, 200))  # its cells are Markdown
+            _widgets.show(figure, None, f"claim_{number}", words.sentence(found), key=f"plot_{one.id}")
+            effects = words.effects_table(found).map(lambda cell: _text.plain(cell, 200))  # its cells are Markdown
             st.table(effects.set_index("lens"), border="horizontal")
         with right:
             key = f"review_note_{one.id}"
             st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))
             remarks = words.remarks(found, run.label.title)
-            st.markdown("  \n".join(f":gray[{name}:] {_shared.plain(text, 400)}" for name, text in remarks))
+            st.markdown("  \n".join(f":gray[{name}:] {_text.plain(text, 400)}" for name, text in remarks))
         examples(one, found)
         overturn(one, found)
 
@@ -126,7 +126,7 @@ def examples(one: Pin, found: ClaimRecord) -> None:
                 st.caption(f"{title}: row {about.source_row}, {numbers.number(about.value)}, rank {about.rank:,}.")
                 drawn = _run.drawn(run, run.table.codes[about.row], found.hop, Lens.SCORE)
                 figure = drawing.architecture_figure(drawn, _theme.theme())
-                _shared.show(figure, None, name, f"{title}, row {about.source_row}", key=f"{name}_{one.id}")
+                _widgets.show(figure, None, name, f"{title}, row {about.source_row}", key=f"{name}_{one.id}")
 
 
 def overturn(one: Pin, found: ClaimRecord) -> None:
@@ -134,7 +134,7 @@ def overturn(one: Pin, found: ClaimRecord) -> None:
     with st.expander("The five evaluations most likely to overturn it", key=f"overturn_{one.id}", on_change="rerun") as folded:
         if not folded.open:
             return
-        st.caption(_shared.plain(words.overturn_words(found.overturn), 300))
+        st.caption(_text.plain(words.overturn_words(found.overturn), 300))
         table = words.overturn_table(found.overturn)
         if table.empty:
             st.caption("Every network was evaluated already.")
@@ -142,7 +142,7 @@ def overturn(one: Pin, found: ClaimRecord) -> None:
         codes = np.array([run.space.parse(evaluation.arch) for evaluation in found.overturn.evaluations], np.int16)
         facts = table.drop(columns="arch")
         _linked.candidates(facts, assembly.architecture_records(run.space, codes, facts[[]]), f"overturn_{one.id}")
-        _shared.csv_button(table, f"overturn_{one.id}")
+        _widgets.csv_button(table, f"overturn_{one.id}")
 
 
 kept = pins.all()
@@ -155,6 +155,6 @@ if not kept:
         "its evidence, its counter-example and what would overturn it."
     )
     if st.button("Go to Importance", type="primary"):
-        _shared.go_to("importance")
+        _navigation.go_to("importance")
 for number, one in enumerate(kept):
     card(number, one)

@@ -16,10 +16,25 @@ from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID
 from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.vocabulary import suggest_targets
-from pages import _aim, _linked, _run, _selection, _shared, _theme, _workspace
+from pages import (
+    _aim,
+    _entering,
+    _linked,
+    _memory,
+    _navigation,
+    _pair,
+    _run,
+    _selection,
+    _states,
+    _text,
+    _theme,
+    _widgets,
+    _words,
+    _workspace,
+)
 
-_shared.enter("train")
-_shared.title(
+_entering.enter("train")
+_widgets.title(
     "Train",
     "a click on a line of the table chooses a run: its curves, its log and its quality follow below, live while it "
     "trains. Held-out SRCC is the rank correlation of prediction and measurement on networks the model never saw; 1 is "
@@ -33,51 +48,49 @@ def start(run_name: str, dataset_id: str, aim: Aim, **settings: int | None) -> N
     """Makes a run, queues it and opens it."""
     called = {"target_name": aim.name, "target_unit": aim.unit}
     run_id = store.add_run(dataset_id, aim.expression, name=run_name, minimize=aim.minimize, **called, **settings)
-    _shared.executor().submit(run_id)
-    _shared.choose_run(run_id)
-    _shared.visit()["form"] = False
+    _workspace.executor().submit(run_id)
+    _pair.choose_run(run_id)
+    _memory.visit()["form"] = False
     st.rerun()
 
 
 def wanted(frame: pd.DataFrame) -> bool:
     """Whether the form opens unfolded: the reader comes from Data, no run is of these data, or another target is chosen."""
-    current, target = _shared.current_run(), _shared.recall("target")
-    if _shared.visit()["from"] == "data" or current is None or (frame["id"] == SAMPLE_ID).all():
+    current, target = _pair.current_run(), _memory.recall("target")
+    if _memory.visit()["from"] == "data" or current is None or (frame["id"] == SAMPLE_ID).all():
         return True
-    return target is not None and (target, _shared.recall("minimize") == "yes") != (current["target"], bool(current["minimize"]))
+    return target is not None and (target, _memory.recall("minimize") == "yes") != (current["target"], bool(current["minimize"]))
 
 
 def form() -> None:
     """Name and seed; the rest is chosen for the reader."""
-    dataset = _shared.current_dataset()
+    dataset = _pair.current_dataset()
     if dataset is None:
         if store.datasets().empty:
             st.info("There is no data to train on yet: upload evaluated architectures, or take the sample.")
         else:
             st.info("The data of this run are not in the workspace any more: put them back on Data, or choose others there.")
         if st.button("Go to Data", type="primary"):
-            _shared.go_to("data")
+            _navigation.go_to("data")
         return
     try:
-        data = _shared.read_dataset(str(store.path), str(dataset["id"]))
+        data = _workspace.read_dataset(str(store.path), str(dataset["id"]))
     except StudioError as problem:
-        st.error(f"These data cannot be read; delete them on Data, or choose others there. {_shared.plain(problem, 600)}")
+        st.error(f"These data cannot be read; delete them on Data, or choose others there. {_text.plain(problem, 600)}")
         return
     metrics = [str(m) for m in data.metrics.columns]
     if not metrics:
-        st.info(
-            f"{_shared.plain(dataset['name'])} has no metric to learn from; add a column of measurements and upload it again."
-        )
+        st.info(f"{_text.plain(dataset['name'])} has no metric to learn from; add a column of measurements and upload it again.")
         return
     first = (suggest_targets(data.metrics) or metrics)[0]
-    aim = _shared.known_aim() or Aim("")
+    aim = _aim.known() or Aim("")
     try:
         aim.target.check(metrics)
     except TargetError:  # none was chosen, or for other data
         aim = Aim(first, is_minimized(data, first))
     with st.form("start", border=False):
-        called = f"{_shared.strong(aim.name)}, {_aim.equation(aim)}" if aim.name else _shared.code(aim.expression)
-        data_name = _shared.strong(dataset["name"])
+        called = f"{_text.strong(aim.name)}, {_aim.equation(aim)}" if aim.name else _text.code(aim.expression)
+        data_name = _text.strong(dataset["name"])
         st.markdown(f"Learn from {data_name} ({len(data):,} architectures) to {aim.direction} {called}. Data changes both.")
         left, middle, right = st.columns([4, 1.4, 1.6], vertical_alignment="bottom")
         name = left.text_input(
@@ -97,7 +110,7 @@ def form() -> None:
         if right.form_submit_button("Start training", type="primary", width="stretch"):
             known = {k: v if isinstance(v, bool) else int(v) for k, v in settings.items() if v is not None}
             act = lambda: start(name, str(dataset["id"]), aim, seed=int(seed), threads=int(threads), **known)  # noqa: E731
-            _shared.guarded(act)
+            _widgets.guarded(act)
 
 
 def stopped_switch(data: ArchTable) -> bool | None:
@@ -112,7 +125,7 @@ def stopped_switch(data: ArchTable) -> bool | None:
 
 def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
     """All runs, and the chosen one; a click on a line chooses one and its data."""
-    current = _shared.current_run()
+    current = _pair.current_run()
     shown = pd.DataFrame(
         {
             "Shown": ["" if current is None or run != current["id"] else "\u25b6" for run in frame["id"]],
@@ -123,7 +136,7 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
             "Seed": ["" if pd.isna(seed) else f"{seed:.0f}" for seed in frame["seed"]],
             "SRCC, held out": ["" if pd.isna(value) else f"{value:.3f}" for value in frame["srcc"]],
             "Verdict": frame["verdict"],
-            "Age": [_shared.age(moment) for moment in frame["created"]],
+            "Age": [_words.age(moment) for moment in frame["created"]],
         }
     )
     if (frame["kind"] != TRAIN).any():
@@ -141,11 +154,11 @@ def listing(frame: pd.DataFrame) -> "pd.Series[str] | None":
     )
     rows = picked["selection"]["rows"]
     if rows and rows != st.session_state.get("picked_rows"):
-        _shared.choose_run(str(frame.iloc[rows[0]]["id"]))
+        _pair.choose_run(str(frame.iloc[rows[0]]["id"]))
         st.session_state["picked_rows"] = rows
         st.rerun()
     st.session_state["picked_rows"] = rows
-    _shared.csv_button(shown.drop(columns="Shown"), "runs")
+    _widgets.csv_button(shown.drop(columns="Shown"), "runs")
     return current
 
 
@@ -158,12 +171,12 @@ def live(run_id: str) -> None:
     @st.fragment(run_every=1.0 if alive else None)
     def curves() -> None:
         if alive:
-            _shared.move_the_queue_on(is_said=False)
+            _workspace.move_the_queue_on(is_said=False)
             rows = store.runs()
             now = rows[rows["id"] == run_id]
             if now.empty or now.iloc[0]["state"] != found.iloc[0]["state"]:
                 st.rerun()  # the rest of the page shows the state too
-            _shared.progress_line(now.iloc[0])
+            _states.progress_line(now.iloc[0])
         progress = store.run(run_id).progress()
         if progress.empty or "loss" not in progress:
             if not alive and found["has_scores"].all():
@@ -172,12 +185,12 @@ def live(run_id: str) -> None:
         left, right = st.columns(2, gap="large")
         with left:
             losses = progress.dropna(subset=["loss"])
-            _shared.show(
+            _widgets.show(
                 quality.loss_figure(losses), None if alive else losses[["step", "loss"]], "loss", "Training loss by step"
             )
         with right:
             table = quality.hop_progress_table(progress)
-            _shared.show(
+            _widgets.show(
                 quality.hop_progress_figure(table),
                 None if alive else table,
                 "hop_progress",
@@ -192,23 +205,23 @@ def actions(run: "pd.Series[str]", kind: kinds.JobKind[Any] | None) -> None:
     run_id, own = str(run["id"]), run["id"] != SAMPLE_ID
     with st.container(horizontal=True):
         if run["state"] in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:"):
-            _shared.guarded(lambda: cancel(run_id))
+            _widgets.guarded(lambda: cancel(run_id))
         if run["state"] in STOPPED_STATES and kind and kind.resumes and st.button("Resume", icon=":material/play_circle:"):
-            _shared.guarded(lambda: resume(run_id))
+            _widgets.guarded(lambda: resume(run_id))
         if run["state"] != RunState.DAMAGED and kind:
             repetition(run)
         if own and run["state"] != RunState.DAMAGED:
             with st.popover("Rename"):
                 name = st.text_input("New name", str(run["name"]), key=f"rename_{run_id}")
                 if st.button("Rename", key=f"do_rename_{run_id}"):
-                    _shared.guarded(lambda: store.rename_run(run_id, name))
+                    _widgets.guarded(lambda: store.rename_run(run_id, name))
                     st.rerun()
         if own and run["state"] not in ACTIVE_STATES:
             with st.popover("Delete"):
                 st.write("The run and all its tables go for good. The data set stays.")
                 if st.button("Delete this run", key=f"delete_{run_id}"):
-                    _shared.guarded(lambda: store.delete_run(run_id))
-                    _shared.keep(run=None)
+                    _widgets.guarded(lambda: store.delete_run(run_id))
+                    _memory.keep(run=None)
                     st.rerun()
 
 
@@ -221,7 +234,7 @@ def repetition(run: "pd.Series[str]") -> None:
         else:
             st.write("A new run with the same settings, from the start.")
         if st.button("Start", type="primary", key=f"repeat_{run_id}"):
-            _shared.guarded(lambda: repeat(run_id, int(seed)) if run["has_scores"] else again(run_id, str(run["kind"])))
+            _widgets.guarded(lambda: repeat(run_id, int(seed)) if run["has_scores"] else again(run_id, str(run["kind"])))
 
 
 def again(run_id: str, kind: str) -> None:
@@ -229,20 +242,20 @@ def again(run_id: str, kind: str) -> None:
     folder = store.run(run_id)
     data = folder.table() if (folder.path / "table.json").exists() else None
     new = kinds.add(store, kind, data, **(folder.job.settings | {"name": store.run_name(run_id)}))
-    _shared.executor().submit(new)
-    _shared.choose_run(new)
+    _workspace.executor().submit(new)
+    _pair.choose_run(new)
     st.rerun()
 
 
 def resume(run_id: str) -> None:
     """Goes on with a run that was stopped, from what it wrote."""
-    _shared.executor().resume(run_id)
+    _workspace.executor().resume(run_id)
     st.rerun()
 
 
 def cancel(run_id: str) -> None:
     """Takes a run out of the queue, or asks it to end, and draws the page anew: a queued one is over at once."""
-    _shared.executor().cancel(run_id)
+    _workspace.executor().cancel(run_id)
     if store.run(run_id).state["state"] in ACTIVE_STATES:
         st.toast("Cancelling: the run stops at its next step, after 3 s at the latest.")
     st.rerun()
@@ -265,11 +278,11 @@ def judged(run: FinishedRun, frame: pd.DataFrame) -> None:
     _linked.line(run, "train")
     left, right = st.columns(2, gap="large")
     with left:
-        chosen = _selection.chosen_row(run) if _shared.recall("arch") else None
+        chosen = _selection.chosen_row(run) if _memory.recall("arch") else None
         figure = quality.predictions_figure(run.predictions, run.label.axis, chosen, _linked.marked(run), _theme.theme())
         alt = f"Held-out prediction against measurement, one dot an architecture; rank correlation {run.quality['srcc']:.3f}"
         click = _linked.row_click("plot_predictions", run)
-        _shared.show(figure, run.predictions, "predictions", alt, on_pick=click)
+        _widgets.show(figure, run.predictions, "predictions", alt, on_pick=click)
     with right:
         others = frame[(frame["state"] == RunState.FINISHED) & frame["has_scores"] & (frame["id"] != run.id)]
         names = {row["id"]: str(row["name"]) for _, row in others.iterrows()}
@@ -283,29 +296,29 @@ def judged(run: FinishedRun, frame: pd.DataFrame) -> None:
         st.dataframe(
             table, hide_index=True, column_config={c: st.column_config.NumberColumn(format="%.4g") for c in table.columns[1:]}
         )
-        _shared.csv_button(table, "comparison")
+        _widgets.csv_button(table, "comparison")
 
 
 def asked(run: "pd.Series[str]") -> str:
     """The aim of a run in Markdown, with its seed where it has one."""
     aim = Aim.of(run)
-    words = _shared.plain(run["aim"], 200)
+    words = _text.plain(run["aim"], 200)
     if run["has_scores"]:
-        words = f"{_aim.words(aim)} ({_aim.equation(aim)})" if aim.name else f"{aim.direction} {_shared.code(aim.expression)}"
+        words = f"{_aim.words(aim)} ({_aim.equation(aim)})" if aim.name else f"{aim.direction} {_text.code(aim.expression)}"
     return words if pd.isna(run["seed"]) else f"{words}, seed {run['seed']:.0f}"
 
 
 def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
     """The chosen run."""
     state = str(run["state"])
-    st.subheader(_shared.plain(run["name"], 100), anchor=False)
-    badge = f":{_shared.STATE_COLOURS[state]}-badge[{state}]"
-    st.markdown(f"{badge} {_shared.age(run['created'])}, {asked(run)}")
+    st.subheader(_text.plain(run["name"], 100), anchor=False)
+    badge = f":{_states.STATE_COLOURS[state]}-badge[{state}]"
+    st.markdown(f"{badge} {_words.age(run['created'])}, {asked(run)}")
     if state in (*STOPPED_STATES, RunState.DAMAGED):
-        _shared.ended_badly(run)
-    kind = _shared.kind_of(run)
+        _states.ended_badly(run)
+    kind = _states.kind_of(run)
     if kind is None:
-        st.warning(f"There is no kind of job called {_shared.code(run['kind'])} here any more; the run can still be deleted.")
+        st.warning(f"There is no kind of job called {_text.code(run['kind'])} here any more; the run can still be deleted.")
     actions(run, kind)
     if state == RunState.DAMAGED:
         return
@@ -314,16 +327,16 @@ def detail(run: "pd.Series[str]", frame: pd.DataFrame) -> None:
         judged(_run.read_run(str(run["id"])), frame)
     elif state == RunState.FINISHED and kind:
         result = kind.result(store.run(str(run["id"])))
-        _shared.table(result, str(run["kind"]), str(run["result"]))
+        _widgets.table(result, str(run["kind"]), str(run["result"]))
     with st.expander("Log", expanded=state == RunState.FAILED):
         st.code(store.run(str(run["id"])).log_text()[-20_000:] or "The log is empty so far.", language=None, height=260)
 
 
-everything = _shared.runs()
+everything = _workspace.runs()
 if everything.empty:
     form()
 else:
-    unfolded = _shared.visit().setdefault("form", wanted(everything))
+    unfolded = _memory.visit().setdefault("form", wanted(everything))
     with st.expander("Start a training", expanded=unfolded, icon=":material/add:"):
         form()
     try:
@@ -335,4 +348,4 @@ else:
         else:
             detail(shown, everything)
     except StudioError as problem:
-        st.error(_shared.plain(problem, 600))
+        st.error(_text.plain(problem, 600))
