@@ -14,7 +14,7 @@ from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Built
 from autobuild_core.spaces import ENUMERATION_LIMIT
-from pages import _linked, _text, _widgets
+from pages import _candidates, _text, _widgets
 
 ABOUT = (
     "The whole space is searched for the networks that are predicted best and were not measured: all of it where it can be "
@@ -114,7 +114,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     with right:
         facts = table.drop(columns="arch")
         facts.insert(1, "against the screen", [words[place] for place in order])
-        _linked.candidates(facts, records, "built")
+        _candidates.candidates(facts, records, "built")
         st.caption(_where(run, codes, found))
         _downloads(records, found.reduced)
 

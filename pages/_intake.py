@@ -13,7 +13,7 @@ from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
 from autobuild_core.datasets._trackers import SHOWN, Tracker
 from autobuild_core.errors import DataError, StudioError
 from autobuild_core.store.workspace import SAMPLE_ID
-from pages import _drop, _mapping, _memory, _navigation, _pair, _text, _widgets, _workspace
+from pages import _drop, _memory, _navigation, _pair, _reading, _text, _widgets, _workspace
 
 ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}
 SAMPLE_NAME = "Fashion MBConv sample"
@@ -41,7 +41,7 @@ def _kept(content: memoryview, name: str) -> str | None:
     """
     store, before = _workspace.workspace(), _memory.recall("drop")
     drop = _drop.Drop(store.add_upload(content, name, _drop.NOTHING_SAID))
-    found = _mapping.read(drop.path)
+    found = _reading.read(drop.path)
     if mapping.worth_a_look(found.table) if found.table is not None else found.columns:
         like, roles = store.remembered_roles(mapping.header_key(found.columns))
         drop.say(like=like, roles=roles)
@@ -127,5 +127,5 @@ def _take_in(name: str, act: Callable[[], str | None]) -> None:
 
 def _sample() -> str:
     """Reads the sample's data and keeps them: the id of the data set."""
-    table = read_guarded(_workspace.SAMPLE_FILE, max_seconds=_mapping.MAX_SECONDS)
+    table = read_guarded(_workspace.SAMPLE_FILE, max_seconds=_reading.MAX_SECONDS)
     return _workspace.workspace().add_dataset(table, SAMPLE_NAME)

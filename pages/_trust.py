@@ -1,17 +1,13 @@
 """The trust panel: on every page that shows scores, folded to the verdict and one line."""
 
-import json
-
-import pandas as pd
 import streamlit as st
 
-from autobuild_core.architectures.names import module_name, native_text
+from autobuild_core.architectures.names import module_name
 from autobuild_core.figures import trust
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.trust.findings import TrustReport
-from pages import _bar, _linked, _memory, _run, _text, _widgets
+from pages import _bar, _memory, _run, _text, _widgets
 
-DOUBT = "doubt removed so far"
 OLDER = "This run was trained before there was a full report: train it anew on Train to see calibration, baselines and stability."
 
 
@@ -145,29 +141,3 @@ def unit_note(run: FinishedRun, unit_index: int) -> str:
     if unit is None or run.task:
         return ""
     return f"{unit.unit}: {module_name(unit.positions, unit.layers, False)} is {trust.best_sentence(unit)}."
-
-
-@st.fragment
-def next_batch(run: FinishedRun) -> None:
-    """What to evaluate next, with downloads."""
-    table = _run.extra(run, "next")
-    st.subheader("Evaluate these next", anchor=False)
-    if table.empty:
-        st.caption("Every network was evaluated already." if report_of(run) else OLDER)
-        return
-    of_the_average(run)
-    st.caption(
-        "Architectures that tell each unit's best modules apart: those on which the members' disagreement depends, "
-        "diverse, with every contending module about equally often, none of them evaluated. Doubt removed counts each together "
-        "with those above it."
-    )
-    records = [json.loads(text) for text in table["record"]]
-    shown = pd.DataFrame({"arch": [native_text(r["arch"]) for r in records]}).join(table.drop(columns="record"))
-    facts = table[["information", "predicted", "low", "high"]]
-    _linked.candidates(facts, records, "next", {"information": st.column_config.NumberColumn(DOUBT, format="percent")})
-    with st.container(horizontal=True):
-        lines = "\n".join(table["record"]) + "\n"
-        st.download_button(
-            "JSONL", lines, "next.jsonl", icon=":material/download:", type="tertiary", on_click="ignore", key="get_next"
-        )
-        _widgets.csv_button(shown, "next")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from autobuild_core.scoring.finished_run import FinishedRun
-from pages import _assembled, _building, _entering, _linked, _slots, _states, _trust, _widgets
+from pages import _assembled, _building, _entering, _linked, _next_batch, _slots, _states, _trust, _widgets
 
 UNITS_A_LINE = 5
 HOW_TO_READ = (
@@ -18,7 +18,7 @@ def render(run: FinishedRun) -> None:
     """The page of a finished run."""
     _trust.panel(run)
     by_hand(run)
-    _trust.next_batch(run)
+    _next_batch.next_batch(run)
 
 
 @st.fragment

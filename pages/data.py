@@ -16,6 +16,7 @@ from pages import (
     _linked,
     _mapping,
     _pair,
+    _table_shown,
     _target_fields,
     _text,
     _widgets,
@@ -136,10 +137,10 @@ def report(table: ArchTable, run: FinishedRun | None) -> None:
     facts |= {"Stopped trials": f"{table.num_censored:,}"} if table.num_censored else {}
     for column, (name, value) in zip(st.columns([2.6, 2.4, 2, *[1.3] * (len(facts) - 3)]), facts.items(), strict=True):
         column.markdown(f":gray[{name}]  \n**{_text.plain(value)}**")
-    _mapping.warnings(table)
+    _table_shown.warnings(table)
     for note in table.notes:
         st.caption(_text.plain(note, 400))
-    _mapping.architectures(table, _data_run.chosen_place(run))
+    _table_shown.architectures(table, _data_run.chosen_place(run))
 
 
 _entering.enter("data")
