@@ -58,6 +58,20 @@ def foreign_to_pages(root: Path) -> list[str]:
     return wrong
 
 
+def beside_render(root: Path) -> list[str]:
+    """What pages do outside of functions but to enter, to draw their heading and to render: it could be told by no argument."""
+    wrong = []
+    for path in sorted((root / "pages").glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+        called = [ast.unparse(call.func).split(".")[-1] for call in calls]
+        others = [node for node in tree.body if isinstance(node, ast.If | ast.For | ast.With | ast.Try | ast.While)]
+        steps = [name for name in called if name != "title"]
+        wrong += [] if "render" in functions and steps == ["enter", "render"] and not others else [path.name]
+    return wrong
+
+
 def behind_streamlit(root: Path) -> list[str]:
     """Where app.py and pages/ go behind `import streamlit as st` or another object's names; pages/_streamlit.py may."""
     wrong = []
@@ -121,6 +135,15 @@ def test_pages_import_what_they_may() -> None:
 
 def test_streamlit_is_used_as_it_promises_but_for_one_file() -> None:
     assert behind_streamlit(ROOT) == []
+
+
+def test_a_page_is_a_function_of_what_it_shows() -> None:
+    assert beside_render(ROOT) == []
+
+
+def test_every_part_of_the_pages_is_in_the_table_of_the_documentation() -> None:
+    said = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert [path.stem for path in (ROOT / "pages").glob("_[a-z]*.py") if f"`{path.stem}`" not in said] == []
 
 
 class TestRunning:
@@ -200,6 +223,12 @@ FAULTS = [
     ("import streamlit.runtime.scriptrunner as runner", "imports from streamlit.runtime.scriptrunner"),
     ("import streamlit as st\nst.session_state._state", "touches ._state"),
 ]
+
+
+def test_planted_work_beside_render_is_found(tree: Path) -> None:
+    page = tree / "pages" / "map.py"
+    page.write_text(page.read_text() + "\nfor one in (1, 2):\n    print(one)\n")
+    assert beside_render(tree) == ["map.py"]
 
 
 @pytest.mark.parametrize(("fault", "said"), FAULTS)
