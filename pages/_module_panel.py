@@ -109,24 +109,6 @@ def better(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     _widgets.csv_button(table.drop(columns=["change_low", "change_high"] if lens is Lens.NORM else []), f"replacements{key}")
 
 
-def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens, name: str) -> pd.DataFrame:
-    """What stands at a place of several architectures, commonest first: module, share there, share of all measured, words."""
-    rows = []
-    for number, count in lines.most_common(8):
-        line = run.modules.iloc[number]
-        inside = ModuleKey.of(line).contained_in(run.table)
-        everywhere = float(inside[run.predictions["row"].to_numpy(int)].mean())
-        rows.append(
-            {
-                "module": module_name(line["positions"], line["layers"], False),
-                name: round(count / lines.total(), 2),
-                "all measured": round(everywhere, 2),
-                "score": score_words(line, lens, run.unit),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def several(run: FinishedRun, place: str, lines: "Counter[int]", lens: Lens, name: str) -> None:
     """A place of several architectures: what stands there how often, against all measured.
 
@@ -139,7 +121,7 @@ def several(run: FinishedRun, place: str, lines: "Counter[int]", lens: Lens, nam
     """
     st.subheader(f"{_text.plain(place)} in {name}", anchor=False)
     name = name.removeprefix("the ")
-    table = shares(run, lines, lens, name)
+    table = rankings.shares_table(run.table, run.predictions, run.modules, lines, lens, run.unit, name)
     percent = {one: st.column_config.NumberColumn(format="percent") for one in (name, "all measured")}
     st.dataframe(table, hide_index=True, column_config=percent, height="auto" if len(table) < 6 else 215)
     if len(lines) > len(table):

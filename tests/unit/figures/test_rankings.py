@@ -1,6 +1,7 @@
 """Figures: the colour scale, the wording, the drawing and every chart's table, on cases small enough to do by hand."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -316,6 +317,17 @@ def test_with_and_without(table: ArchTable) -> None:
     split = rankings.with_without_table(table, targets, ModuleKey(("L1",), ("mb6_k5",)))
     assert split["group"].tolist() == ["with the module", "with the module", "without it"]
     assert isinstance(rankings.with_without_figure(split, "acc"), go.Figure)
+
+
+def test_shares_at_a_place_are_the_commonest_first_beside_those_of_all(table: ArchTable, modules: pd.DataFrame) -> None:
+    at_first = np.flatnonzero(modules["positions"] == '["L1"]')[:2]
+    targets = pd.DataFrame({"row": [0, 1, 3]})
+    lines = Counter({int(at_first[0]): 1, int(at_first[1]): 3})
+    shares = rankings.shares_table(table, targets, modules, lines, Lens.SCORE, "points", "best tenth")
+    assert shares["best tenth"].tolist() == [0.75, 0.25]
+    held = [ModuleKey.of(modules.iloc[line]).contained_in(table)[[0, 1, 3]].mean() for line in at_first[::-1]]
+    assert shares["all measured"].tolist() == [round(share, 2) for share in held]
+    assert len(rankings.shares_table(table, targets, modules, lines, Lens.SCORE, "", "best tenth", num=1)) == 1
 
 
 def test_duplicates_name_the_row_they_repeat(table: ArchTable) -> None:
