@@ -49,26 +49,35 @@ def architecture(run: FinishedRun, left: Any, right: Any, name: str, label: str)
         key=f"{key}_kind",
         label_visibility="collapsed",
     )
-    order, table = run.ranked_rows(), run.table
     chosen = kind
     if kind == "typed":
-        best = run.space.native(table.codes[order[0]])
-        written = best if isinstance(best, str) else json.dumps(best)
         text = rest if known == "typed" else "" if known in names else (_memory.recall(name) or "")
-        written = right.text_input("In the native encoding", text or written, key=f"{key}_typed", label_visibility="collapsed")
-        chosen = f"typed:{written}"
+        chosen = f"typed:{typed(run, right, key, text)}"
     if kind == "row":
-        last = int(table.source_rows.max())
-        named = _memory.whole_number(rest)
-        start = int(table.source_rows[order[0]]) if named is None else min(named, last)
-        asked = int(right.number_input("Row of the file, from 0", 0, last, start, key=f"{key}_row", label_visibility="collapsed"))
-        if asked not in table.source_rows:
-            st.error(f"Row {asked} was refused when the file was read; choose another one.")
-            st.stop()
-        chosen = f"row:{asked}"
+        chosen = f"row:{row(run, right, key, _memory.whole_number(rest))}"
     _memory.keep(**{name: None if chosen == default else chosen})
     try:
         return _selection.architecture(run, name)
     except StudioError as error:
         st.error(_text.plain(error, 500))
         st.stop()
+
+
+def typed(run: FinishedRun, column: Any, key: str, text: str) -> str:
+    """A box for the native encoding; without a text it holds that of the best measured architecture."""
+    best = run.space.native(run.table.codes[run.ranked_rows()[0]])
+    written = best if isinstance(best, str) else json.dumps(best)
+    box = column.text_input("In the native encoding", text or written, key=f"{key}_typed", label_visibility="collapsed")
+    return str(box)
+
+
+def row(run: FinishedRun, column: Any, key: str, named: int | None) -> int:
+    """A box for a row of the file; without a named one it holds that of the best measured architecture."""
+    rows = run.table.source_rows
+    last = int(rows.max())
+    start = int(rows[run.ranked_rows()[0]]) if named is None else min(named, last)
+    asked = int(column.number_input("Row of the file, from 0", 0, last, start, key=f"{key}_row", label_visibility="collapsed"))
+    if asked not in rows:
+        st.error(f"Row {asked} was refused when the file was read; choose another one.")
+        st.stop()
+    return asked

@@ -68,6 +68,7 @@ def _panel(run: FinishedRun, opened: bool) -> None:
 
 
 def _inside(run: FinishedRun) -> None:
+    """Everything behind the verdict."""
     report = report_of(run)
     if report is None:
         st.caption(OLDER)
@@ -81,6 +82,17 @@ def _inside(run: FinishedRun) -> None:
         _order(report)
     with right:
         _calibration(run)
+    _best_modules(run, report)
+    st.markdown("##### Size, noise and chance")
+    st.markdown(
+        f"- Size: {_text.plain(trust.cost_sentence(report), 500)}\n"
+        f"- Label noise: {_text.plain(trust.noise_sentence(report, run.unit), 500)}\n"
+        f"- Permuted labels: {_text.plain(trust.permutation_sentence(report), 500)}"
+    )
+
+
+def _best_modules(run: FinishedRun, report: TrustReport) -> None:
+    """How sure each unit's best module is, and on how many layers that rests."""
     st.markdown("##### Is the best module really the best?")
     st.caption(
         "Many modules are looked at, so the largest is partly luck. The probability that a module is the best of its unit counts "
@@ -93,9 +105,8 @@ def _inside(run: FinishedRun) -> None:
     st.dataframe(evidence, hide_index=True)
     _widgets.csv_button(evidence, "evidence")
     left, right = st.columns(2, gap="large")
-    best = run.best
     with left:
-        table = trust.contenders_table(best, report)
+        table = trust.contenders_table(run.best, report)
         _widgets.show(trust.contenders_figure(table), table, "best_modules", "Probability of being the best module of each unit")
     with right:
         positions = _run.extra(run, "trust_positions")
@@ -103,12 +114,6 @@ def _inside(run: FinishedRun) -> None:
             trust.overlap_figure(positions), positions, "overlap", "Effective number of layers evaluated at each position"
         )
         st.caption(_text.plain(trust.data_sentence(report), 500))
-    st.markdown("##### Size, noise and chance")
-    st.markdown(
-        f"- Size: {_text.plain(trust.cost_sentence(report), 500)}\n"
-        f"- Label noise: {_text.plain(trust.noise_sentence(report, run.unit), 500)}\n"
-        f"- Permuted labels: {_text.plain(trust.permutation_sentence(report), 500)}"
-    )
 
 
 def _order(report: TrustReport) -> None:
