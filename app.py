@@ -3,10 +3,10 @@
 import streamlit as st
 
 if __name__ == "__main__":
-    from pages import _shared
+    from pages import _navigation
 
     st.set_page_config(page_title="AutoBuild Studio", layout="wide", initial_sidebar_state="expanded")
-    _shared.run_page(_shared.navigation())
+    _navigation.run_page(_navigation.navigation())
 else:
     import sys
 
@@ -16,7 +16,7 @@ else:
     from autobuild_core.errors import ConfigError
     from pages._hosts import trusted_hosts
     from pages._serving import BaseAddress, opening
-    from pages._uploads import keep_answers
+    from pages._streamlit import keep_answers
 
     try:
         hosts = trusted_hosts()

@@ -34,7 +34,7 @@ from autobuild_core.scorers import (
     window_count,
 )
 from autobuild_core.scoring import comparing
-from autobuild_core.scoring.finished_run import FinishedRun, Task, tasks_of
+from autobuild_core.scoring.finished_run import FinishedRun, Task, task_held
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
@@ -113,8 +113,7 @@ class Run:
     @property
     def task(self) -> Task | None:
         """The task whose modules the training scored, where it is the very context that was chosen; else None."""
-        chosen = {} if self.predictor.held is None else self.predictor.held.chosen
-        return next((task for task in tasks_of(self.quality) if task.context == chosen), None)
+        return task_held(self.quality, self.predictor)
 
     def finished(self) -> FinishedRun:
         """All tables of the run, where it holds.

@@ -1,1 +1,1 @@
-"""The pages: choose -> load -> draw -> explain. `app.py` runs them; `_shared.py` holds what they share."""
+"""The pages: choose -> load -> draw -> explain. `app.py` runs them; docs/architecture.md lists their parts."""

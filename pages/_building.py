@@ -6,22 +6,20 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import candidates
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
-from autobuild_core.search.assembly import Built
+from autobuild_core.search.assembly import Against, Built
 from autobuild_core.spaces import ENUMERATION_LIMIT
-from pages import _linked, _shared
-from pages._shared import FinishedRun
+from pages import _candidates, _text, _widgets
 
 ABOUT = (
     "The whole space is searched for the networks that are predicted best and were not measured: all of it where it can be "
     "enumerated, else from its best modules, the architecture on the screen and the best measured ones."
 )
 KEEP_HELP = "Off: the whole space is searched. On: only combinations of the best modules of each unit, the reduced space."
-ALIKE = 1e-6  # share of a prediction that rounding may be
 SEARCHING = "Searching the space; a click anywhere ends it"
 
 
@@ -84,44 +82,37 @@ def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Foun
     return Found(run.key, codes, built, reduced)
 
 
-def _against(run: FinishedRun, codes: Codes, built: Built) -> tuple[float, list[str], NDArray[np.bool_]]:
-    """The prediction of the architecture on the screen; how each network compares with it, in words; which are better."""
-    now = float(run.predictor.predict(codes[None])["predicted"].iloc[0])
-    change = built.frame["predicted"].to_numpy(float) - now
-    same = run.space.hash_networks(built.codes) == run.space.hash_networks(codes[None])
-    gain, alike = -change if run.config.minimize else change, ALIKE * max(abs(now), 1e-12)
-    better = ~same & (gain > alike)
-    words = [
-        "on the screen" if own else f"{by:+.3g} {'better' if more > alike else 'worse' if more < -alike else 'alike'}"
-        for own, by, more in zip(same, change, gain, strict=True)
-    ]
-    return now, words, better
+def _beside(against: Against) -> list[str]:
+    """How each network compares with the architecture on the screen, in words."""
+    kinds = {1: "better", 0: "alike", -1: "worse"}
+    lines = zip(against.same, against.change, against.gain, strict=True)
+    return ["on the screen" if own else f"{by:+.3g} {kinds[int(gain)]}" for own, by, gain in lines]
 
 
 def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     """What is better than the architecture on the screen, above what is not; downloads."""
-    now, words, better = _against(run, codes, found.built)
-    order = np.argsort(~better, kind="stable")
+    against = assembly.against(found.built, codes, run.predictor)
+    words, order = _beside(against), np.argsort(~against.better, kind="stable")
     built = Built(found.built.codes[order], found.built.frame.iloc[order].reset_index(drop=True))
     records = assembly.built_records(built, run.predictor)
     table = candidates.built_table(records)
-    _verdict(run, now, int(better.sum()), len(better))
+    _verdict(run, against.now, int(against.better.sum()), len(order))
     left, right = st.columns([1, 1.8], gap="large")
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
-        figure = candidates.candidates_figure(table, best, run.label.axis, now)
-        _shared.show(figure, table, "candidates", "Candidates with intervals, best first")
+        figure = candidates.candidates_figure(table, best, run.label.axis, against.now)
+        _widgets.show(figure, table, "candidates", "Candidates with intervals, best first")
     with right:
         facts = table.drop(columns="arch")
         facts.insert(1, "against the screen", [words[place] for place in order])
-        _linked.candidates(facts, records, "built")
+        _candidates.candidates(facts, records, "built")
         st.caption(_where(run, codes, found))
         _downloads(records, found.reduced)
 
 
 def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
     """One sentence: whether anything is predicted better than what is on the screen."""
-    screen = f"the architecture on the screen ({_shared.plain(run.amount(now))})"
+    screen = f"the architecture on the screen ({_text.plain(run.amount(now))})"
     if not num_better:
         st.info(f"Nothing unmeasured was found that is predicted better than {screen}. None of the networks below is.")
         return

@@ -8,10 +8,10 @@ import streamlit as st
 from autobuild_core.architectures.lens import TRAINED
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import graph as graphs
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.targets.costs import layer_cost
-from pages import _linked, _selection, _shared
+from pages import _linked, _memory, _run, _selection, _workspace
 from pages._components.graph import chosen
-from pages._shared import FinishedRun
 
 BEST_SHARE = 0.1
 MEANS = {"best": "the best tenth", "marked": "the marked region"}
@@ -19,16 +19,18 @@ WATCHED = ("run", "task", "module", "hop", "lens")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _source(run_key: str, changed: float, _run: FinishedRun) -> graphs.Source:
-    cost = layer_cost(_run.table, _run.space, _run.config.target)
-    scales = {lens: _run.scale(lens) for lens in TRAINED}
-    return graphs.Source(_run.table.spec, _run.modules, _run.index, scales, _run.num_evaluated, _run.unit, cost)
+def _source(run_key: str, changed: float, _finished: FinishedRun) -> graphs.Source:
+    cost = layer_cost(_finished.table, _finished.space, _finished.config.target)
+    scales = {lens: _run.scale(_finished, lens) for lens in TRAINED}
+    return graphs.Source(
+        _finished.table.spec, _finished.modules, _finished.index, scales, _finished.num_evaluated, _finished.unit, cost
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner="Drawing the graph")
-def _graph(run_key: str, changed: float, rows: bytes, kind: str, _run: FinishedRun) -> graphs.Graph:
-    source = _source(run_key, changed, _run)
-    codes = np.frombuffer(rows, np.int16).reshape(-1, _run.table.spec.num_positions)
+def _graph(run_key: str, changed: float, rows: bytes, kind: str, _finished: FinishedRun) -> graphs.Graph:
+    source = _source(run_key, changed, _finished)
+    codes = np.frombuffer(rows, np.int16).reshape(-1, _finished.table.spec.num_positions)
     if kind == "pair":
         return graphs.pair_graph(source, codes[0], codes[1])
     return graphs.mean_graph(source, codes, MEANS[kind]) if kind in MEANS else graphs.one_graph(source, codes[0])
@@ -42,7 +44,7 @@ def drawn(run: FinishedRun, kind: str, codes: Codes) -> graphs.Graph:
         kind: "one", "pair", or one of MEANS.
         codes: (n, num_positions): one, two, or all that are averaged.
     """
-    changed = _shared.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
+    changed = _workspace.workspace().run(run.id).path.joinpath("quality.json").stat().st_mtime
     rows = np.ascontiguousarray(codes, np.int16).tobytes()
     return _graph(run.key, changed, rows, kind, run)
 
@@ -63,7 +65,7 @@ def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
         {"node", "stop", "lens", "turn"}: a new turn tells the browser to follow; "elsewhere": the module that was chosen is not
         in the graph, which shows its place instead.
     """
-    wanted, memory = [_shared.recall(name) for name in WATCHED], f"{key}_now"
+    wanted, memory = [_memory.recall(name) for name in WATCHED], f"{key}_now"
     now, at = st.session_state.get(memory), chosen(key)
     if now and at and pending(key):
         # Before the link: a run that was cut short may have kept only half of the last choice there.
@@ -79,7 +81,7 @@ def where(run: FinishedRun, graph: graphs.Graph, key: str) -> dict[str, Any]:
 def told(key: str) -> None:
     """Remembers the link as it is now: what differs from it later was chosen elsewhere. The last choice has been followed."""
     memory = st.session_state[f"{key}_now"]
-    memory |= {"told": [_shared.recall(name) for name in WATCHED], "followed": memory.get("count")}
+    memory |= {"told": [_memory.recall(name) for name in WATCHED], "followed": memory.get("count")}
 
 
 def pending(key: str) -> bool:
@@ -91,8 +93,8 @@ def pending(key: str) -> bool:
 def _from_link(run: FinishedRun, graph: graphs.Graph) -> dict[str, Any]:
     asked, nodes = _selection.module(run), graph.nodes()
     names = [stop["id"] for stop in graph.data["stops"]]
-    hop = _shared.recall("hop") or ""
-    number = _selection.whole_number(hop)
+    hop = _memory.recall("hop") or ""
+    number = _memory.whole_number(hop)
     stop = names[min(number, len(names) - 2)] if number is not None else hop if hop in names else names[0]
     line = None if asked is None else run.index.get(asked.texts)
     if line is not None and asked is not None:

@@ -13,7 +13,7 @@ from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
 from autobuild_core.datasets._trackers import SHOWN, Tracker
 from autobuild_core.errors import DataError, StudioError
 from autobuild_core.store.workspace import SAMPLE_ID
-from pages import _mapping, _shared
+from pages import _drop, _memory, _navigation, _pair, _reading, _text, _widgets, _workspace
 
 ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}
 SAMPLE_NAME = "Fashion MBConv sample"
@@ -39,15 +39,15 @@ def _kept(content: memoryview, name: str) -> str | None:
     Raises:
         StudioError: the file cannot be read, or there is no room for it.
     """
-    store, before = _shared.workspace(), _shared.recall("drop")
-    drop = _shared.Drop(store.add_upload(content, name, _shared.NOTHING_SAID))
-    found = _mapping.read(drop.path)
+    store, before = _workspace.workspace(), _memory.recall("drop")
+    drop = _drop.Drop(store.add_upload(content, name, _drop.NOTHING_SAID))
+    found = _reading.read(drop.path)
     if mapping.worth_a_look(found.table) if found.table is not None else found.columns:
         like, roles = store.remembered_roles(mapping.header_key(found.columns))
         drop.say(like=like, roles=roles)
         if before is not None:
             store.delete_upload(before)
-        _shared.keep(drop=drop.id)
+        _memory.keep(drop=drop.id)
         return None
     store.delete_upload(drop.id)
     if found.table is None:
@@ -61,7 +61,7 @@ def _examples() -> None:
         kinds: dict[str, Dataset | Tracker] = {name: load_format(name) for name in registry.names("datasets")} | SHOWN
         for name, format in kinds.items():
             words, button = st.columns([4, 1.5], vertical_alignment="center")
-            words.markdown(f"**{_shared.plain(format.title)}**  \n{_shared.plain(format.about, 400)}")
+            words.markdown(f"**{_text.plain(format.title)}**  \n{_text.plain(format.about, 400)}")
             button.download_button(
                 "Example",
                 format.example,
@@ -85,22 +85,22 @@ def _file_name(format: Dataset | Tracker) -> str:
 
 def sample_button() -> None:
     """The first step: opens the trained run that ships, or takes the sample's data in where none does."""
-    runs = _shared.runs()
+    runs = _workspace.runs()
     trained = (runs["id"] == SAMPLE_ID).any()
-    if not trained and not _shared.SAMPLE_FILE.exists():
+    if not trained and not _workspace.SAMPLE_FILE.exists():
         return
     if st.button("Try the sample", type="primary", key="try_sample"):
         if trained:
-            store = _shared.workspace()
-            _shared.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
-            _shared.choose_run(SAMPLE_ID)
-            _shared.go_to("home")
+            store = _workspace.workspace()
+            _widgets.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
+            _pair.choose_run(SAMPLE_ID)
+            _navigation.go_to("home")
         _take_in(SAMPLE_NAME, _sample)
 
 
 def sample_data_button() -> None:
     """Takes the sample's data in, to train on it."""
-    if _shared.SAMPLE_FILE.exists() and st.button("Take the sample's data", key="take_sample"):
+    if _workspace.SAMPLE_FILE.exists() and st.button("Take the sample's data", key="take_sample"):
         _take_in(SAMPLE_NAME, _sample)
 
 
@@ -111,21 +111,21 @@ def _take_in(name: str, act: Callable[[], str | None]) -> None:
         name: of the file.
         act: gives the id of its data set, None where its columns are looked at first.
     """
-    with st.status(f"Reading {_shared.plain(name)} in a process of its own", expanded=False) as status:
+    with st.status(f"Reading {_text.plain(name)} in a process of its own", expanded=False) as status:
         try:
             dataset = act()
         except StudioError as error:
             status.update(label="This file could not be read", state="error", expanded=True)
-            st.write(_shared.plain(error, 1200))
+            st.write(_text.plain(error, 1200))
             return
     st.session_state["drops"] = st.session_state.get("drops", 0) + 1
     if dataset is not None:
-        _shared.keep(drop=None)
-        _shared.choose_new_data(dataset)
-    _shared.go_to("data")
+        _memory.keep(drop=None)
+        _pair.choose_new_data(dataset)
+    _navigation.go_to("data")
 
 
 def _sample() -> str:
     """Reads the sample's data and keeps them: the id of the data set."""
-    table = read_guarded(_shared.SAMPLE_FILE, max_seconds=_mapping.MAX_SECONDS)
-    return _shared.workspace().add_dataset(table, SAMPLE_NAME)
+    table = read_guarded(_workspace.SAMPLE_FILE, max_seconds=_reading.MAX_SECONDS)
+    return _workspace.workspace().add_dataset(table, SAMPLE_NAME)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.lens import score_words
 from autobuild_core.architectures.module_key import ModuleKey
-from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import StudioError
-from autobuild_core.figures.candidates import candidates_table
 from autobuild_core.scoring import space_map
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.scoring.space_map import Brush
-from pages import _pins, _selection, _shared
+from pages import _memory, _navigation, _pins, _run, _selection, _text
 
 MOST_MAPPED_HERE = 20_000  # an older run has no map: up to so many architectures a page makes it itself
 OLDER = "This run was trained before there was a map: train it anew on Train to see one."
@@ -24,12 +23,12 @@ OLDER = "This run was trained before there was a map: train it anew on Train to 
 # The map's tables and the region marked on it
 
 
-def maps(run: _shared.FinishedRun) -> dict[str, pd.DataFrame] | None:
+def maps(run: FinishedRun) -> dict[str, pd.DataFrame] | None:
     """The tables of a run's map; None where an older version trained it on more than a page can map.
 
     Where a task is chosen it has what was measured there, before what is predicted there; of a large run, at the average.
     """
-    small, written = len(run.table) <= MOST_MAPPED_HERE, {name: run.extra(name) for name in space_map.FILES}
+    small, written = len(run.table) <= MOST_MAPPED_HERE, {name: _run.extra(run, name) for name in space_map.FILES}
     known = all(len(table) for table in written.values()) and not (run.task and small)
     if not known and not small:
         return None
@@ -41,16 +40,16 @@ def maps(run: _shared.FinishedRun) -> dict[str, pd.DataFrame] | None:
 
 @st.cache_data(max_entries=4, show_spinner="Mapping the space")
 def _mapped(run_id: str, task: str) -> dict[str, pd.DataFrame]:
-    run = _shared.read_run(run_id, task)
+    run = _run.read_run(run_id, task)
     return space_map.make_map(run.predictor, run.table)
 
 
 def brush() -> Brush | None:
     """The region that is marked."""
-    return Brush.parse(_selection.recall("brush"))
+    return Brush.parse(_memory.recall("brush"))
 
 
-def marked(run: _shared.FinishedRun) -> NDArray[np.bool_] | None:
+def marked(run: FinishedRun) -> NDArray[np.bool_] | None:
     """(rows of the run's table,) which architectures the marked region holds; None where nothing is marked."""
     region = brush()
     tables = None if region is None else maps(run)
@@ -88,7 +87,7 @@ def module_click(key: str, lines: pd.DataFrame, curve: int = 0) -> Callable[[], 
     return choose
 
 
-def row_click(key: str, run: _shared.FinishedRun) -> Callable[[], None]:
+def row_click(key: str, run: FinishedRun) -> Callable[[], None]:
     """A callback: the architecture that was clicked is chosen; the last number of a point's customdata is its row."""
 
     def choose() -> None:
@@ -99,7 +98,7 @@ def row_click(key: str, run: _shared.FinishedRun) -> Callable[[], None]:
     return choose
 
 
-def chosen_line_of(run: _shared.FinishedRun, lines: pd.DataFrame) -> int | None:
+def chosen_line_of(run: FinishedRun, lines: pd.DataFrame) -> int | None:
     """Place of the chosen module among lines with positions, layers and whole_unit; None where it is not there."""
     chosen = _selection.module(run)
     if chosen is None:
@@ -108,41 +107,10 @@ def chosen_line_of(run: _shared.FinishedRun, lines: pd.DataFrame) -> int | None:
     return int(places[0]) if len(places) else None
 
 
-def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, columns: dict[str, Any] | None = None) -> None:
-    """Architectures to evaluate as a table of their units; the one whose line is clicked, else the first, opens on Importance.
-
-    Args:
-        facts: a line an architecture: what is known of it.
-        records: of each its "arch" (native encoding) and "modules", as `assembly.architecture_records` has them.
-        key: of the table.
-        columns: how Streamlit shows columns, by name.
-    """
-    described = [[(part["unit"], part["layers"]) for part in record["modules"]] for record in records]
-    shown = candidates_table(facts, described)
-    shown.insert(0, "candidate", range(1, len(shown) + 1))
-    numbers = {"candidate": st.column_config.NumberColumn("no.", width=44)}
-    numbers |= {"predicted": st.column_config.NumberColumn(format="%.4g")}
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height="auto" if len(shown) <= 10 else 388,
-        column_config=numbers | (columns or {}),
-        key=f"lines_{key}",
-        on_select="rerun",
-        selection_mode="single-row",
-    )
-    lines = (st.session_state.get(f"lines_{key}") or {}).get("selection", {}).get("rows", [])
-    line = lines[0] if lines and lines[0] < len(records) else 0
-    label = f"Show candidate {line + 1} in Importance"
-    help = "Click the box before a line to choose another candidate."
-    if st.button(label, type="tertiary", icon=":material/arrow_forward:", key=f"open_{key}", help=help):
-        _shared.go_to("importance", arch=f"typed:{native_text(records[line]['arch'])}")
-
-
 # The line
 
 
-def line(run: _shared.FinishedRun, where: str) -> None:
+def line(run: FinishedRun, where: str) -> None:
     """What is chosen, with the ways to look at it and to let go of it; nothing where nothing is chosen.
 
     Args:
@@ -150,8 +118,8 @@ def line(run: _shared.FinishedRun, where: str) -> None:
         where: name of the page, for keys and to leave out the link to itself.
     """
     module, held = _selection.module(run), marked(run)
-    own = _selection.recall("arch") is not None
-    said = [f"**{_shared.plain(_architecture(run))}**"] if own else []
+    own = _memory.recall("arch") is not None
+    said = [f"**{_text.plain(_architecture(run))}**"] if own else []
     said += [_module(run, module)] if module is not None else []
     said += [f"**{int(held.sum()):,} of {len(held):,}** architectures marked on the map"] if held is not None else []
     if not said:
@@ -164,11 +132,11 @@ def line(run: _shared.FinishedRun, where: str) -> None:
         if (scored := _selection.module_line(run)) is not None:
             _pins.pin(run, scored, _selection.lens(), f"{where}_chosen")
         if held is not None and where != "map" and st.button("Show on the map", type="tertiary", key=f"to_map_{where}"):
-            _shared.go_to("map")
+            _navigation.go_to("map")
         st.button("Clear", type="tertiary", icon=":material/close:", key=f"clear_{where}", on_click=clear)
 
 
-def follow(run: _shared.FinishedRun) -> None:
+def follow(run: FinishedRun) -> None:
     """Opens Importance on the chosen module, in the best architecture that has it where the chosen one does not."""
     module = _selection.module(run)
     if module is not None:
@@ -176,15 +144,15 @@ def follow(run: _shared.FinishedRun) -> None:
         inside = module.contained_in(run.table)
         if row is None or not inside[row]:
             _selection.choose_row(run, _selection.best_row_with(run, module))
-    _shared.go_to("importance")
+    _navigation.go_to("importance")
 
 
 def clear() -> None:
     """Lets go of architecture, module and region."""
-    _selection.keep(arch=None, module=None, unit=None, brush=None, view=None)
+    _memory.keep(arch=None, module=None, unit=None, brush=None, view=None)
 
 
-def _architecture(run: _shared.FinishedRun) -> str:
+def _architecture(run: FinishedRun) -> str:
     try:
         chosen = _selection.architecture(run)
     except StudioError:
@@ -194,9 +162,9 @@ def _architecture(run: _shared.FinishedRun) -> str:
     return f"{chosen.what}: {run.amount(run.measured(chosen.row))}"
 
 
-def _module(run: _shared.FinishedRun, module: ModuleKey) -> str:
+def _module(run: FinishedRun, module: ModuleKey) -> str:
     found = _selection.module_line(run)
     if found is None:
-        return f"**{_shared.plain(module.name)}**"
+        return f"**{_text.plain(module.name)}**"
     words = score_words(found, _selection.lens(), run.unit, run.num_evaluated)
-    return f"**{_shared.plain(module.name)}**: {_shared.plain(words, 160)}"
+    return f"**{_text.plain(module.name)}**: {_text.plain(words, 160)}"

@@ -14,8 +14,8 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.records import Codes
 from autobuild_core.figures import rankings, replacements
-from pages import _pins, _shared, _trust
-from pages._shared import FinishedRun
+from autobuild_core.scoring.finished_run import FinishedRun
+from pages import _pins, _run, _text, _theme, _trust, _widgets, _words
 
 
 def node_of(line: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -25,7 +25,7 @@ def node_of(line: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def heading(line: "pd.Series[Any]") -> str:
     """The module's name, for Markdown."""
-    return _shared.plain(module_name(line["positions"], line["layers"]), 200)
+    return _text.plain(module_name(line["positions"], line["layers"]), 200)
 
 
 def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | None, key: str = "") -> None:
@@ -44,7 +44,7 @@ def module(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     table = rankings.with_without_table(run.table, run.predictions, ModuleKey.of(line))
     figure = rankings.with_without_figure(table, run.label.axis)
     alt = f"Measured {run.label.title} with and without the module"
-    _shared.show(figure, table, f"with_without{key}", alt, f"plot_with_without{key}")
+    _widgets.show(figure, table, f"with_without{key}", alt, f"plot_with_without{key}")
     better(run, line, lens, row, key)
 
 
@@ -52,28 +52,28 @@ def statements(run: FinishedRun, line: "pd.Series[Any]", lens: Lens) -> None:
     """Score, interval, evidence and rank in words."""
     facts = rankings.module_facts(run.modules, node_of(line), lens, run.num_evaluated, run.config.minimize)
     words = score_words(line, lens, run.unit)
-    st.html(_shared.module_card(words, facts["seen"], run.scale(lens).fill_of(line, _shared.theme())))
+    st.html(_widgets.module_card(words, facts["seen"], _run.scale(run, lens).fill_of(line, _theme.theme())))
     if line.get("confounded_with"):
         st.markdown(
-            f"It varied together with {_shared.plain(line['confounded_with'], 120)} and never apart from it: what either is "
+            f"It varied together with {_text.plain(line['confounded_with'], 120)} and never apart from it: what either is "
             "worth alone the data do not tell. Evaluate some networks that have it elsewhere."
         )
         return
-    score = f"{run.amount(line['score'])} {_shared.interval(line['score_low'], line['score_high'])}"
+    score = f"{run.amount(line['score'])} {_words.interval(line['score_low'], line['score_high'])}"
     good = f"{line['good']:.0%} ({line['good_low']:.0%} to {line['good_high']:.0%})"
     mean = numbers.number(run.quality["space_mean"])
     st.markdown(
-        f"Expected target **{_shared.plain(score)}**; the average architecture has {_shared.plain(mean)}.  \n"
+        f"Expected target **{_text.plain(score)}**; the average architecture has {_text.plain(mean)}.  \n"
         f"Among the best 10 %: **{good}**. Norm {line['embedding_norm']:+.2f}.  \n**{facts['rank']}**"
     )
     if line["whole_unit"] and (note := _trust.best_note(run, line["positions"], line["layers"])):
         stable = bootstraps(run, line)
-        st.markdown(_shared.plain(note[:1].upper() + note[1:], 200) + f"{stable}.")
+        st.markdown(_text.plain(note[:1].upper() + note[1:], 200) + f"{stable}.")
 
 
 def bootstraps(run: FinishedRun, line: "pd.Series[Any]") -> str:
     """In how many bootstraps a module stays the best of its unit; "" where the run does not know."""
-    best = run.extra("trust_best")
+    best = run.best
     if "bootstrap_share" not in best:
         return ""
     found = best.loc[(best["positions"] == line["positions"]) & (best["layers"] == line["layers"]), "bootstrap_share"].dropna()
@@ -102,29 +102,11 @@ def better(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | No
     for one in table.to_dict("records"):
         here = one.get("predicted", float("nan"))
         text = f"This architecture: {numbers.number(here)} predicted, now {numbers.number(now)}; " if np.isfinite(here) else ""
-        swatch = run.scale(lens).fill_of(pd.Series(one), _shared.theme())
+        swatch = _run.scale(run, lens).fill_of(pd.Series(one), _theme.theme())
         rows.append(ROW.format(swatch, escape(one["module"]), escape(one["words"]), escape(text + one["seen"])))
     st.html("".join(rows))
     st.caption("Change against the module that stands there; its interval takes the two errors for independent.")
-    _shared.csv_button(table.drop(columns=["change_low", "change_high"] if lens is Lens.NORM else []), f"replacements{key}")
-
-
-def shares(run: FinishedRun, lines: "Counter[int]", lens: Lens, name: str) -> pd.DataFrame:
-    """What stands at a place of several architectures, commonest first: module, share there, share of all measured, words."""
-    rows = []
-    for number, count in lines.most_common(8):
-        line = run.modules.iloc[number]
-        inside = ModuleKey.of(line).contained_in(run.table)
-        everywhere = float(inside[run.predictions["row"].to_numpy(int)].mean())
-        rows.append(
-            {
-                "module": module_name(line["positions"], line["layers"], False),
-                name: round(count / lines.total(), 2),
-                "all measured": round(everywhere, 2),
-                "score": score_words(line, lens, run.unit),
-            }
-        )
-    return pd.DataFrame(rows)
+    _widgets.csv_button(table.drop(columns=["change_low", "change_high"] if lens is Lens.NORM else []), f"replacements{key}")
 
 
 def several(run: FinishedRun, place: str, lines: "Counter[int]", lens: Lens, name: str) -> None:
@@ -137,14 +119,14 @@ def several(run: FinishedRun, place: str, lines: "Counter[int]", lens: Lens, nam
         lens: the question.
         name: what the architectures are, e.g. "the best tenth".
     """
-    st.subheader(f"{_shared.plain(place)} in {name}", anchor=False)
+    st.subheader(f"{_text.plain(place)} in {name}", anchor=False)
     name = name.removeprefix("the ")
-    table = shares(run, lines, lens, name)
+    table = rankings.shares_table(run.table, run.predictions, run.modules, lines, lens, run.unit, name)
     percent = {one: st.column_config.NumberColumn(format="percent") for one in (name, "all measured")}
     st.dataframe(table, hide_index=True, column_config=percent, height="auto" if len(table) < 6 else 215)
     if len(lines) > len(table):
         st.caption(f"The commonest {len(table)} of {len(lines)} modules.")
-    _shared.csv_button(table, name.replace(" ", "_"))
+    _widgets.csv_button(table, name.replace(" ", "_"))
 
 
 def comparison(run: FinishedRun, rows: Codes, shown: "dict[str, pd.Series[Any] | None]", lens: Lens) -> None:
@@ -157,9 +139,9 @@ def comparison(run: FinishedRun, rows: Codes, shown: "dict[str, pd.Series[Any] |
         lens: the question.
     """
     predicted = run.predictor.predict(rows)
-    values = [f"**{side}** {numbers.number(one['predicted'])} {_shared.plain(_shared.interval(one['low'], one['high']))}"
+    values = [f"**{side}** {numbers.number(one['predicted'])} {_text.plain(_words.interval(one['low'], one['high']))}"
               for side, (_, one) in zip("AB", predicted.iterrows(), strict=True)]  # fmt: skip
-    st.markdown(f"Predicted {_shared.plain(run.label.title)}: " + ", ".join(values) + ".")
+    st.markdown(f"Predicted {_text.plain(run.label.title)}: " + ", ".join(values) + ".")
     for column, (side, line), row in zip(st.columns(2, gap="large"), shown.items(), rows, strict=True):
         with column:
             st.markdown(f"###### In {side}")

@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from streamlit import cli_util, config
-from streamlit.web.server import server_util
+import streamlit as st
+
+from pages._streamlit import open_browser
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,9 +37,8 @@ window.__streamlit = {BACKEND_BASE_URL: window.location.origin};
 @asynccontextmanager
 async def opening(_: Any) -> AsyncIterator[None]:
     """Opens the browser once the server is up, unless it was told to be headless."""
-    if not config.get_option("server.headless"):
-        address = server_util.get_display_address(config.get_option("server.address") or "localhost")
-        asyncio.get_running_loop().call_later(1.0, cli_util.open_browser, server_util.get_url(address))
+    if not st.get_option("server.headless"):
+        asyncio.get_running_loop().call_later(1.0, open_browser, str(st.get_option("server.address") or ""))
     yield
 
 

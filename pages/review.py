@@ -1,38 +1,42 @@
 """Review: the claims that were pinned, each with what speaks for and against it, as one file that can be sent and checked."""
 
-from dataclasses import replace
-
-import numpy as np
 import streamlit as st
 
-from autobuild_core.architectures import numbers
-from autobuild_core.architectures.lens import TRAINED, Lens
-from autobuild_core.errors import StudioError
-from autobuild_core.figures import drawing, review
-from autobuild_core.review import words
 from autobuild_core.review.bundle import Bundle, make_bundle, to_json
 from autobuild_core.review.page import page
-from autobuild_core.search import assembly
-from autobuild_core.store.pins import LONGEST_NOTE, Pin
-from autobuild_core.trust.claim import ClaimRecord
-from pages import _linked, _pins, _selection, _shared, _trust
+from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.store.pins import Pin
+from pages import _claims, _entering, _linked, _navigation, _pins, _run, _states, _trust, _widgets, _workspace
 
-_shared.enter("review")
-_shared.title(
-    "Review",
+HOW_TO_READ = (
     "the large dot is the claimed module, small ones are all it was chosen from; the thick bar is its 90 % interval, "
-    "the thin one is adjusted for having looked at all of them.",
+    "the thin one is adjusted for having looked at all of them."
 )
-run = _shared.chosen_run()
-_trust.panel(run)
-pins = _pins.pins_of(run)
 
 
-def exports(kept: list[Pin]) -> None:
+def render(run: FinishedRun) -> None:
+    """The page of a finished run."""
+    _trust.panel(run)
+    kept = _pins.pins_of(run).all()
+    exports(run, kept)
+    _linked.line(run, "review")
+    _claims.undo_line(run)
+    if not kept:
+        st.info(
+            "No claim is pinned yet. Pin on Importance, Hops or Builder keeps what a module is worth, with your note; here it "
+            "gets its evidence, its counter-example and what would overturn it."
+        )
+        if st.button("Go to Importance", type="primary"):
+            _navigation.go_to("importance")
+    for number, one in enumerate(kept):
+        _claims.card(run, number, one)
+
+
+def exports(run: FinishedRun, kept: list[Pin]) -> None:
     """The report as a page and as JSON, and how whoever gets it can check it."""
 
     def bundle() -> Bundle:
-        return make_bundle(_shared.workspace().run(run.id), pins.all(), run.name, _pins.tables_of(run))
+        return make_bundle(_workspace.workspace().run(run.id), _pins.pins_of(run).all(), _run.name_of(run), run)
 
     left, right = st.columns([1, 2.2], vertical_alignment="center", gap="medium")
     files = (
@@ -49,112 +53,6 @@ def exports(kept: list[Pin]) -> None:
     )
 
 
-def save_note(one: Pin, key: str) -> None:
-    """Writes a note that was edited."""
-    _shared.guarded(lambda: pins.write(replace(one, note=str(st.session_state[key]).strip())))
-
-
-def forget(one: Pin) -> None:
-    """Forgets a claim; it can be put back until the next one is deleted."""
-    pins.delete(one.id)
-    st.session_state[f"deleted_{run.id}"] = one
-
-
-def undo_line() -> None:
-    """The claim that was deleted last, and the way to have it back with its note."""
-    one: Pin | None = st.session_state.get(f"deleted_{run.id}")
-    if one is None:
-        return
-
-    def put_back() -> None:
-        if _shared.guarded(lambda: pins.write(one)) is not None:
-            st.session_state.pop(f"deleted_{run.id}")
-
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":gray[Deleted]  **{_shared.plain(one.claim.name, 120)}**", width="content")
-        st.button("Undo", key="undo_delete", type="tertiary", icon=":material/undo:", on_click=put_back)
-
-
-def card(number: int, one: Pin) -> None:
-    """One claim: sentence, note, figure, lenses, remarks, examples, what would overturn it."""
-    with st.container(border=True, key=f"claim_{one.id}"):
-        try:
-            found, rivals = _pins.record_of(run, one.claim)
-        except StudioError as error:
-            st.error(_shared.plain(error, 400))
-            st.button("Delete", key=f"delete_{one.id}", on_click=forget, args=(one,))
-            return
-        heading, show, delete = st.columns([7, 1.5, 1], vertical_alignment="center")
-        heading.subheader(_shared.plain(words.sentence(found), 300), anchor=False)
-        if show.button("Show the module", key=f"show_{one.id}", type="tertiary", icon=":material/account_tree:"):
-            row = None if found.with_it is None else found.with_it.source_row
-            choices = {
-                "module": _selection.module_text(one.claim.module),
-                "hop": found.hop or None,
-                "lens": one.claim.lens.value,
-            }
-            _shared.go_to("importance", run=run.id, arch=None if row is None else f"row:{row}", **choices)
-        delete.button("Delete", key=f"delete_{one.id}", type="tertiary", icon=":material/delete:", on_click=forget, args=(one,))
-        left, right = st.columns([1.15, 1], gap="large")
-        with left:
-            effect = found.effect()
-            lens = effect.lens if effect.lens in TRAINED else Lens.SCORE
-            figure = review.claim_figure(rivals, effect, run.scale(lens), _shared.theme())
-            _shared.show(figure, None, f"claim_{number}", words.sentence(found), key=f"plot_{one.id}")
-            effects = words.effects_table(found).map(lambda cell: _shared.plain(cell, 200))  # its cells are Markdown
-            st.table(effects.set_index("lens"), border="horizontal")
-        with right:
-            key = f"review_note_{one.id}"
-            st.text_area("Note", one.note, max_chars=LONGEST_NOTE, key=key, height=68, on_change=save_note, args=(one, key))
-            remarks = words.remarks(found, run.label.title)
-            st.markdown("  \n".join(f":gray[{name}:] {_shared.plain(text, 400)}" for name, text in remarks))
-        examples(one, found)
-        overturn(one, found)
-
-
-def examples(one: Pin, found: ClaimRecord) -> None:
-    """The best measured architecture with the module and without it, drawn at the claim's hop."""
-    with st.expander("The best measured with it, and the best without it", key=f"examples_{one.id}", on_change="rerun") as folded:
-        if not folded.open:
-            return
-        for column, (name, title) in zip(st.columns(2, gap="large"), words.EXAMPLES.items(), strict=True):
-            about = found.examples[name]
-            if about is None:
-                column.caption(f"{title}: none was measured.")
-                continue
-            with column:
-                st.caption(f"{title}: row {about.source_row}, {numbers.number(about.value)}, rank {about.rank:,}.")
-                drawn = run.drawing(run.table.codes[about.row], found.hop, Lens.SCORE)
-                figure = drawing.architecture_figure(drawn, _shared.theme())
-                _shared.show(figure, None, name, f"{title}, row {about.source_row}", key=f"{name}_{one.id}")
-
-
-def overturn(one: Pin, found: ClaimRecord) -> None:
-    """The five evaluations most likely to overturn the claim."""
-    with st.expander("The five evaluations most likely to overturn it", key=f"overturn_{one.id}", on_change="rerun") as folded:
-        if not folded.open:
-            return
-        st.caption(_shared.plain(words.overturn_words(found.overturn), 300))
-        table = words.overturn_table(found.overturn)
-        if table.empty:
-            st.caption("Every network was evaluated already.")
-            return
-        codes = np.array([run.space.parse(evaluation.arch) for evaluation in found.overturn.evaluations], np.int16)
-        facts = table.drop(columns="arch")
-        _linked.candidates(facts, assembly.architecture_records(run.space, codes, facts[[]]), f"overturn_{one.id}")
-        _shared.csv_button(table, f"overturn_{one.id}")
-
-
-kept = pins.all()
-exports(kept)
-_linked.line(run, "review")
-undo_line()
-if not kept:
-    st.info(
-        "No claim is pinned yet. Pin on Importance, Hops or Builder keeps what a module is worth, with your note; here it gets "
-        "its evidence, its counter-example and what would overturn it."
-    )
-    if st.button("Go to Importance", type="primary"):
-        _shared.go_to("importance")
-for number, one in enumerate(kept):
-    card(number, one)
+_entering.enter("review")
+_widgets.title("Review", HOW_TO_READ)
+render(_states.chosen_run())

@@ -58,6 +58,34 @@ def foreign_to_pages(root: Path) -> list[str]:
     return wrong
 
 
+def beside_render(root: Path) -> list[str]:
+    """What pages do outside of functions but to enter, to draw their heading and to render: it could be told by no argument."""
+    wrong = []
+    for path in sorted((root / "pages").glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+        called = [ast.unparse(call.func).split(".")[-1] for call in calls]
+        others = [node for node in tree.body if isinstance(node, ast.If | ast.For | ast.With | ast.Try | ast.While)]
+        steps = [name for name in called if name != "title"]
+        wrong += [] if "render" in functions and steps == ["enter", "render"] and not others else [path.name]
+    return wrong
+
+
+def behind_streamlit(root: Path) -> list[str]:
+    """Where app.py and pages/ go behind `import streamlit as st` or another object's names; pages/_streamlit.py may."""
+    wrong = []
+    for dotted, path in {**modules(root, "pages"), "app": root / "app.py"}.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if dotted != "pages._streamlit" else ():
+            names = [alias.name for alias in node.names if alias.asname != "st"] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            wrong += [f"{dotted} imports from {name}" for name in names if name.split(".")[0] == "streamlit"]
+            if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
+                owner = node.value.id if isinstance(node.value, ast.Name) else ""
+                wrong += [] if owner in ("self", "cls") else [f"{dotted} touches .{node.attr}"]
+    return wrong
+
+
 def loaded_by(root: Path, code: str, *arguments: str, seconds: float = 120) -> set[str]:
     """Runs code in a fresh process in the tree; the packages of HEAVY and streamlit that it has loaded at its end."""
     watch = f"\nimport json, sys\nprint(json.dumps([m for m in {(*HEAVY, 'streamlit')!r} if m in sys.modules]))"
@@ -97,12 +125,25 @@ def broken_contracts(root: Path) -> list[str]:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache", "--no-logo"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, env={"COLUMNS": "200", "PATH": ""})
     found = re.findall(r"^(.*) (KEPT|BROKEN)", done.stdout, re.MULTILINE)
-    assert len(found) == 4, done.stdout + done.stderr
+    assert len(found) == 5, done.stdout + done.stderr
     return [name for name, state in found if state == "BROKEN"]
 
 
 def test_pages_import_what_they_may() -> None:
     assert foreign_to_pages(ROOT) == []
+
+
+def test_streamlit_is_used_as_it_promises_but_for_one_file() -> None:
+    assert behind_streamlit(ROOT) == []
+
+
+def test_a_page_is_a_function_of_what_it_shows() -> None:
+    assert beside_render(ROOT) == []
+
+
+def test_every_part_of_the_pages_is_in_the_table_of_the_documentation() -> None:
+    said = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert [path.stem for path in (ROOT / "pages").glob("_[a-z]*.py") if f"`{path.stem}`" not in said] == []
 
 
 class TestRunning:
@@ -165,9 +206,35 @@ def test_planted_fault_breaks_its_contract(tree: Path, contract: str, file: str,
     assert [name[: len(contract)] for name in broken_contracts(tree)] == [contract]
 
 
+def test_planted_circle_of_pages_breaks_its_contract(tree: Path) -> None:
+    path = tree / "pages" / "_text.py"
+    path.write_text(path.read_text() + "\ndef f():\n    from pages import _bar\n")
+    assert [name[:18] for name in broken_contracts(tree)] == ["Parts of the pages"]
+
+
 def test_planted_fault_in_the_imports_of_pages_is_found(tree: Path) -> None:
     (tree / "pages" / "planted.py").write_text("def f():\n    import requests\n")
     assert foreign_to_pages(tree) == ["pages.planted imports requests"]
+
+
+FAULTS = [
+    ("from streamlit import config", "imports from streamlit"),
+    ("from streamlit.runtime import get_instance", "imports from streamlit.runtime"),
+    ("import streamlit.runtime.scriptrunner as runner", "imports from streamlit.runtime.scriptrunner"),
+    ("import streamlit as st\nst.session_state._state", "touches ._state"),
+]
+
+
+def test_planted_work_beside_render_is_found(tree: Path) -> None:
+    page = tree / "pages" / "map.py"
+    page.write_text(page.read_text() + "\nfor one in (1, 2):\n    print(one)\n")
+    assert beside_render(tree) == ["map.py"]
+
+
+@pytest.mark.parametrize(("fault", "said"), FAULTS)
+def test_planted_step_behind_streamlit_is_found(tree: Path, fault: str, said: str) -> None:
+    (tree / "pages" / "planted.py").write_text(f"{fault}\n")
+    assert behind_streamlit(tree) == [f"pages.planted {said}"]
 
 
 @pytest.mark.parametrize("file", ["architectures/records.py", "__init__.py"])

@@ -20,8 +20,15 @@ SCORE_COLUMNS = (
     *("effect", "effect_low", "effect_high"),
     *("good", "good_low", "good_high"),
 )
+Index = dict[tuple[str, str, bool], int]  # (positions, layers, whole unit) -> line of the table
 COST_COLUMNS = ("equal_cost", "equal_cost_low", "equal_cost_high")
 RANGE = "range"  # column of a module table that has ranges: JSON [least, largest value], "" of other modules
+
+
+def module_index(modules: pd.DataFrame) -> Index:
+    """Where each module stands in a run's module table."""
+    keys = zip(modules["positions"], modules["layers"], modules["whole_unit"], strict=True)
+    return {(places, layers, bool(whole)): line for line, (places, layers, whole) in enumerate(keys)}
 
 
 def top_modules(modules: pd.DataFrame, lens: Lens = Lens.GOOD, minimize: bool = False) -> pd.DataFrame:

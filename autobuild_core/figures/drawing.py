@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from autobuild_core.architectures.layout import INPUT, NODE_HEIGHT, NODE_WIDTH, RADIUS
 from autobuild_core.architectures.lens import Lens, bounds, score_words, short_values
+from autobuild_core.architectures.module_table import Index
 from autobuild_core.architectures.names import block_name
 from autobuild_core.architectures.numbers import rounded, with_unit
 from autobuild_core.architectures.ranges import range_of, shown_layer
@@ -26,7 +27,6 @@ from autobuild_core.figures.template import blank_figure, literal, literal_frame
 LONGEST_NAME = 14  # letters of a name over a card
 BOXES = ("layer", "operation")  # kinds of nodes that are boxes; others are circles
 COLUMNS = ["position", "label", "token", "unit", "text", "x", "y", "kind", "after", "loose"]
-Index = dict[tuple[str, str, bool], int]
 PLAIN = {"light": ("#eceef2", "#9aa0ad"), "dark": ("#262b36", "#6b7280")}
 
 
@@ -55,12 +55,6 @@ def architecture_table(spec: SpaceSpec, row: Codes) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def module_index(modules: pd.DataFrame) -> Index:
-    """Where each module stands in the run's module table: {(positions, layers, whole unit): line}."""
-    keys = zip(modules["positions"], modules["layers"], modules["whole_unit"], strict=True)
-    return {(places, layers, bool(whole)): line for line, (places, layers, whole) in enumerate(keys)}
-
-
 def node_scores(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes, hop: int) -> pd.DataFrame:
     """The module that ends at each layer of an architecture and reaches back `hop` layers, with its scores.
 
@@ -69,7 +63,7 @@ def node_scores(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes
 
     Args:
         modules: the run's module table.
-        index: its `module_index`.
+        index: its `module_table.module_index`.
         spec: the search space.
         row: (num_positions,) codes.
         hop: number of layers that a module reaches back.

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.layout import GAP_X, GAP_Y, INPUT, NODE_HEIGHT, NODE_WIDTH, RADIUS
 from autobuild_core.architectures.lens import TRAINED, Lens, bounds, change_words, evidence, score_words, short_values
+from autobuild_core.architectures.module_table import Index
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import digits_for, signed, with_unit
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
@@ -48,7 +49,7 @@ class Source:
 
     Args:
         spec: the search space.
-        modules: the run's module table; `index` its `drawing.module_index`.
+        modules: the run's module table; `index` its `module_table.module_index`.
         scales: the run's scale of each lens.
         total: number of evaluated architectures.
         unit: unit of the target.
@@ -57,7 +58,7 @@ class Source:
 
     spec: SpaceSpec
     modules: pd.DataFrame
-    index: drawing.Index
+    index: Index
     scales: dict[Lens, Scale]
     total: int
     unit: str

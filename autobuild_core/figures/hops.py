@@ -8,12 +8,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autobuild_core.architectures.lens import Lens, bounds, score_words
+from autobuild_core.architectures.module_table import Index
 from autobuild_core.architectures.names import module_name
 from autobuild_core.figures.colours import INK, PAPER, Scale
 from autobuild_core.figures.template import QUIET, blank_figure, literal, literal_frame
 
 LABEL = 25  # characters of a line beside a bump chart
-Index = dict[tuple[str, str, bool], int]
 
 
 def bump_table(
@@ -26,7 +26,7 @@ def bump_table(
 
     Args:
         modules: the run's module table.
-        index: its `drawing.module_index`.
+        index: its `module_table.module_index`.
         whole: lines of it, the modules that compete.
         lens: the question.
         minimize: smaller targets are better.

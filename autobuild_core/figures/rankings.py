@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -266,6 +267,38 @@ def features_figure(features: pd.DataFrame, scale: Scale, theme: str = "light", 
     figure.update_xaxes(type="category").update_yaxes(zeroline=True, zerolinecolor=QUIET, zerolinewidth=1, exponentformat="none")
     figure.update_yaxes(title=f"effect ({unit})" if unit else "effect", col=1)
     return figure
+
+
+def shares_table(
+    table: ArchTable,
+    targets: pd.DataFrame,
+    modules: pd.DataFrame,
+    lines: "Counter[int]",
+    lens: Lens,
+    unit: str,
+    name: str,
+    num: int = 8,
+) -> pd.DataFrame:
+    """The commonest modules at a place of several architectures, against all that were measured.
+
+    Args:
+        table: the run's architectures.
+        targets: the run's predictions: row (index in the table).
+        modules: the run's module table.
+        lines: how often each of its lines stands at the place.
+        lens: what is said of a module.
+        unit: of the target.
+        name: what the several are, which calls the column of their share.
+        num: modules.
+    """
+    rows, measured = [], targets["row"].to_numpy(int)
+    for number, count in lines.most_common(num):
+        line = modules.iloc[number]
+        everywhere = float(ModuleKey.of(line).contained_in(table)[measured].mean())
+        shares = {name: round(count / lines.total(), 2), "all measured": round(everywhere, 2)}
+        called = module_name(line["positions"], line["layers"], False)
+        rows.append({"module": called} | shares | {"score": score_words(line, lens, unit)})
+    return pd.DataFrame(rows)
 
 
 def with_without_table(table: ArchTable, targets: pd.DataFrame, module: ModuleKey) -> pd.DataFrame:

@@ -188,18 +188,15 @@ def _architectures(run: FinishedRun, scale: colours.Scale) -> list[dict[str, Any
     best = run.predictions.iloc[int((sign * run.predictions["target"]).to_numpy().argmax())]
     row = int(best["row"])
     deepest = min(int(run.modules["hop"].max()), DEEPEST_HOP)
-    index = drawing.module_index(run.modules)
-    drawn = [drawn_at(run, run.table.codes[row], hop, scale, index) for hop in range(deepest + 1)]
+    drawn = [drawn_at(run, run.table.codes[row], hop, scale) for hop in range(deepest + 1)]
     about = {"source_row": int(run.table.source_rows[row]), "measured": float(best["target"])}
     return [about | {"arch": run.predictor.space.native(run.table.codes[row]), "hops": drawn}]
 
 
-def drawn_at(
-    run: FinishedRun, codes: Codes, hop: int, scale: colours.Scale, index: dict[tuple[str, str, bool], int]
-) -> dict[str, list[Any]]:
+def drawn_at(run: FinishedRun, codes: Codes, hop: int, scale: colours.Scale) -> dict[str, list[Any]]:
     """An architecture laid out and scored at a hop: `review.svg_table`."""
     spec = run.table.spec
-    scores = drawing.node_scores(run.modules, index, spec, codes, hop)
+    scores = drawing.node_scores(run.modules, run.index, spec, codes, hop)
     drawn = drawing.coloured(drawing.architecture_table(spec, codes), scores, scale, run.unit)
     return as_columns(review.svg_table(drawn, scale.lens))
 
@@ -209,10 +206,9 @@ def _claim(run: FinishedRun, pin: Pin, scales: dict[Lens, colours.Scale]) -> dic
     found = record.record(run, pin.claim)
     out: dict[str, Any] = {"sentence": words.sentence(found), "remarks": words.remarks(found, run.config.label.title)}
     out |= {"record": found.to_json(), "rivals": as_columns(record.rivals_table(run, pin.claim))}
-    index = drawing.module_index(run.modules)
     for name, example in found.examples.items():
         codes = None if example is None else run.table.codes[example.row]
-        out[name] = None if codes is None else drawn_at(run, codes, found.hop, scales[Lens.SCORE], index)
+        out[name] = None if codes is None else drawn_at(run, codes, found.hop, scales[Lens.SCORE])
     return out
 
 

@@ -24,7 +24,7 @@ from autobuild_core.figures.quality import hop_srcc_figure, predictions_figure
 from autobuild_core.figures.template import as_written
 from autobuild_core.review.bundle import Bundle, as_frame
 from autobuild_core.review.words import EXAMPLES, effects_table, overturn_table, overturn_words
-from autobuild_core.targets.vocabulary import Label
+from autobuild_core.targets.aim import Aim
 from autobuild_core.trust.claim import ClaimRecord
 from autobuild_core.trust.findings import TrustReport
 
@@ -158,20 +158,16 @@ def _legend(scale: Scale) -> str:
 # Sections
 
 
-def _label(settings: dict[str, Any]) -> Label:
-    """How the target is called; older reports know its equation only."""
-    return Label.of(settings["target"], settings.get("target_name", ""), settings.get("target_unit", ""))
-
-
 def _header(bundle: Bundle) -> str:
     run, data, quality = bundle["run"], bundle["data"], bundle["results"]["quality"]
     settings, verdict = run["settings"], str(quality.get("verdict", ""))
+    aim = Aim.of(settings)
     badge = f'<span class="badge {VERDICTS.get(verdict, "thin")}">{escape(verdict)}</span>' if verdict else ""
     facts = {
-        "Target": f"{'minimise' if settings['minimize'] else 'maximise'} {_label(settings).title}",
+        "Target": aim.words,
         "Data": f"{data['name']}: {data['num_rows']:,} architectures",
         "Search space": data["space"],
-        "Equation": settings["target"] if _label(settings).title != settings["target"] else "",
+        "Equation": aim.expression if aim.label.title != aim.expression else "",
         "Numbers hold at": bundle.get("context", {}).get("words", ""),
         "Seed": str(settings["seed"]),
         "Data hash": data["hash"],
@@ -226,7 +222,7 @@ def _claim(bundle: Bundle, index: int, claim: dict[str, Any], pin: dict[str, Any
 
 
 def _best(bundle: Bundle) -> str:
-    scale, label, parts = _scale(bundle, "score"), _label(bundle["run"]["settings"]), []
+    scale, label, parts = _scale(bundle, "score"), Aim.of(bundle["run"]["settings"]).label, []
     for about in bundle["results"]["architectures"]:
         unit = "" if label.unit == label.title else label.unit
         heading = f"Best measured: row {about['source_row']}, {label.title} {amount(about['measured'], unit)}"
@@ -258,7 +254,11 @@ def _rankings(bundle: Bundle, figures: Figures) -> str:
 
 
 def _trust(bundle: Bundle, figures: Figures) -> str:
-    quality, found, target = bundle["results"]["quality"], bundle["results"]["tables"], _label(bundle["run"]["settings"]).axis
+    quality, found, target = (
+        bundle["results"]["quality"],
+        bundle["results"]["tables"],
+        Aim.of(bundle["run"]["settings"]).label.axis,
+    )
 
     def box(title: str, name: str, figure: go.Figure, alt: str) -> str:
         return f"<div><h4>{escape(title)} {_csv(name)}</h4>{_put(figures, name, figure, None, alt)}</div>"

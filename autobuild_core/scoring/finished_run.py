@@ -8,14 +8,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autobuild_core.architectures import numbers
 from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.module_table import Index, module_index
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.states import RunState
+from autobuild_core.targets.vocabulary import Label
 
 Array = NDArray[np.float64]
+READ = ("predictions", "modules", "features")  # tables that every training writes
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,17 @@ def tasks_of(quality: dict[str, Any]) -> list[Task]:
     return [Task(**line) for line in quality.get("tasks", [])]
 
 
+def task_held(quality: dict[str, Any], predictor: Predictor) -> Task | None:
+    """The task whose modules the training scored, where it is the very context that a predictor holds at; else None."""
+    chosen = {} if predictor.held is None else predictor.held.chosen
+    return next((task for task in tasks_of(quality) if task.context == chosen), None)
+
+
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """All that pages, claims and reports are made from.
+    """All that pages, claims and reports are made from; read once and shared, so never changed.
+
+    Scores, predictions and measurements are those of a task where the run holds at one, of the average over contexts else.
 
     Args:
         config: its settings.
@@ -58,6 +71,8 @@ class FinishedRun:
         predictor: its ensemble, held where the run holds.
         best: trust_best.parquet; without lines where an older version trained the run, and at a chosen context.
         holding: claims.parquet; likewise.
+        features: features.parquet, of the average.
+        id: its id in a workspace, "" outside.
     """
 
     config: RunConfig
@@ -68,6 +83,8 @@ class FinishedRun:
     predictor: Predictor
     best: pd.DataFrame = field(default_factory=pd.DataFrame)
     holding: pd.DataFrame = field(default_factory=pd.DataFrame)
+    features: pd.DataFrame = field(default_factory=pd.DataFrame)
+    id: str = ""
 
     @classmethod
     def load(cls, folder: RunFolder) -> Self:
@@ -78,11 +95,12 @@ class FinishedRun:
         """
         if (state := folder.state["state"]) != RunState.FINISHED:
             raise RunError(f"{folder.path}: got a run that is {state}, expected a finished one.")
-        predictions, modules = (folder.read_frame(f"{name}.parquet") for name in ("predictions", "modules"))
+        predictions, modules, features = (folder.read_frame(f"{name}.parquet") for name in READ)
         names = ("trust_best.parquet", "claims.parquet")
         best, holding = (folder.read_frame(n) if (folder.path / n).exists() else pd.DataFrame() for n in names)
         quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
-        return cls(folder.config, folder.measurements(), quality, predictions, modules, predictor, best, holding)
+        table = folder.measurements()
+        return cls(folder.config, table, quality, predictions, modules, predictor, best, holding, features)
 
     def held_at(self, predictor: Predictor, modules: pd.DataFrame, space_mean: float, num_evidence: int) -> Self:
         """The same run where a predictor holds; what the training asked of modules at the average alone is left out.
@@ -101,10 +119,45 @@ class FinishedRun:
         parts = {"predictions": self.predictions[inside].reset_index(drop=True), "modules": modules, "predictor": predictor}
         return replace(self, quality=quality, **parts, best=pd.DataFrame(), holding=pd.DataFrame())
 
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The tasks whose modules the training scored, the most frequent first."""
+        return tasks_of(self.quality)
+
+    @cached_property
+    def task(self) -> str:
+        """Name of the task that the run holds at, of `tasks`; "" at the average over contexts, and where it holds elsewhere."""
+        task = task_held(self.quality, self.predictor)
+        return "" if task is None else task.name
+
+    @property
+    def key(self) -> str:
+        """Tells it from other runs, and from itself at another task."""
+        return f"{self.id} {self.task}".strip()
+
+    @cached_property
+    def index(self) -> Index:
+        """The line of each module in the table of modules."""
+        return module_index(self.modules)
+
+    @property
+    def space(self) -> Space:
+        """The rules of its search space."""
+        return load_space(self.table.spec)
+
+    @property
+    def label(self) -> Label:
+        """How the target is called."""
+        return self.config.label
+
     @property
     def unit(self) -> str:
         """Unit of the target, may be empty."""
-        return self.config.label.unit
+        return self.label.unit
+
+    def amount(self, value: float) -> str:
+        """A value of the target with its unit."""
+        return numbers.amount(value, self.unit)
 
     @property
     def num_evaluated(self) -> int:
@@ -116,6 +169,23 @@ class FinishedRun:
         """(num_rows,) measured target of every row of the table, NaN where it is unknown or of another task than is chosen."""
         values, held = self.config.goal.values(self.table.metrics), self.predictor.held
         return values if held is None else np.where(held.rows_of(self.table.contexts), values, np.nan)
+
+    @property
+    def targets(self) -> Array:
+        """(num_predictions,) the measured targets that are known, in the order of `predictions`."""
+        values: Array = self.predictions["target"].to_numpy(float)
+        return values
+
+    def ranked_rows(self) -> NDArray[np.int64]:
+        """Rows of the table by measured target, best first."""
+        order = np.argsort(self.targets if self.config.minimize else -self.targets, kind="stable")
+        rows: NDArray[np.int64] = self.predictions["row"].to_numpy(np.int64)[order]
+        return rows
+
+    def measured(self, row: int) -> float:
+        """The measured target of a row of the table, NaN where it has none."""
+        found = self.predictions.loc[self.predictions["row"] == row, "target"]
+        return float(found.iloc[0]) if len(found) else float("nan")
 
     def line_of(self, module: ModuleKey) -> "pd.Series[Any]":
         """A module's line of the table of modules.

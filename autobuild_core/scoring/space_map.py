@@ -20,6 +20,7 @@ from autobuild_core.predictor.forward import Network
 from autobuild_core.store.run_folder import RunFolder
 
 Array = NDArray[np.float64]
+BEST = 0.1  # share of the architectures that a map without a mark tells of
 Bounds = tuple[float, float, float, float]  # left, right, bottom, top
 NUM_RANDOM = 4096  # architectures that the axes and the surface are made from
 ROWS_AT_ONCE = 8192
@@ -261,6 +262,12 @@ def in_common(codes: Codes, spec: SpaceSpec, held: NDArray[np.bool_]) -> pd.Data
     frame = pd.DataFrame(lines, columns=["position", "layer", "num", "share", "share_of_all"])
     frame["change"] = frame["share"] - frame["share_of_all"]
     return frame.iloc[np.argsort(-frame["change"].abs().to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def best_tenth(targets: Array, minimize: bool) -> NDArray[np.bool_]:
+    """(n,) which of n measured targets are among the best tenth; ties with the last of it are."""
+    order = targets if minimize else -targets
+    return order <= np.quantile(order, BEST)
 
 
 # The tables of a run

@@ -23,6 +23,7 @@ UNREDUCED_K, UNREDUCED_LIMIT = 100, 4_000  # modules a unit, and their combinati
 IMPROVE_ROUNDS, IMPROVE_PARENTS, IMPROVE_CHILDREN = 30, 64, 8
 PREDICTED_AT_ONCE = 2048  # between two reports
 STARTS = 16  # best measured networks that the search begins from too
+ALIKE = 1e-6  # share of a prediction that rounding may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +245,43 @@ def nothing_left(space: Space, evaluated: NDArray[np.uint64]) -> str:
     if every is not None and np.isin(networks, evaluated).all():
         return f"All {len(networks):,} networks of this space were evaluated already"
     return "No network was found that was not evaluated already"
+
+
+@dataclass(frozen=True, eq=False)
+class Against:
+    """Architectures beside one that is there already, by their predictions.
+
+    Args:
+        now: the prediction of the one.
+        change: (n,) how much more each is predicted, in target units.
+        gain: (n,) 1 where it is better, -1 where it is worse, 0 where rounding alone tells them apart.
+        same: (n,) it is the very network.
+    """
+
+    now: float
+    change: NDArray[np.float64]
+    gain: NDArray[np.int8]
+    same: NDArray[np.bool_]
+
+    @property
+    def better(self) -> NDArray[np.bool_]:
+        """(n,) which are other networks and better."""
+        return ~self.same & (self.gain > 0)
+
+
+def against(built: Built, codes: Codes, predictor: Predictor) -> Against:
+    """Built architectures beside one.
+
+    Args:
+        built: the architectures.
+        codes: (num_positions,) the one.
+        predictor: predicted them.
+    """
+    now = float(predictor.predict(codes[None])["predicted"].iloc[0])
+    change = built.frame["predicted"].to_numpy(np.float64) - now
+    gain = np.sign(change) * (np.abs(change) > ALIKE * max(abs(now), 1e-12)) * (-1 if predictor.minimize else 1)
+    hashes = predictor.space.hash_networks
+    return Against(now, change, gain.astype(np.int8), hashes(built.codes) == hashes(codes[None]))
 
 
 def built_records(built: Built, predictor: Predictor) -> list[dict[str, Any]]:

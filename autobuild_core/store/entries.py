@@ -14,7 +14,6 @@ from autobuild_core.errors import DataError, RunError, StudioError
 from autobuild_core.store import tables
 from autobuild_core.store.run_folder import TRAIN, RunConfig, RunFolder, StateRecord
 from autobuild_core.store.states import RunState
-from autobuild_core.targets.vocabulary import Label
 
 ENTRY = "entry.json"
 
@@ -153,10 +152,9 @@ class RunRow:
             config: its settings.
             quality: quality.json, {} before there is one.
         """
-        label = Label.of(config.target, config.target_name, config.target_unit)
         srcc = quality.get("srcc")
         return cls(
-            aim=f"{'minimise' if config.minimize else 'maximise'} {label.title}",
+            aim=config.aim.words,
             result="" if srcc is None else f"SRCC {srcc:.3f}",
             data_name=config.data_name,
             data_hash=config.data_hash,

@@ -23,6 +23,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.store import tables
 from autobuild_core.store.states import ENDED_STATES, RunState
+from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.vocabulary import LONGEST_NAME, LONGEST_UNIT, Label
 
@@ -139,18 +140,23 @@ class RunConfig(JobSettings):
                 raise ConfigError(f"{setting.removeprefix('num_')}: got {value}, expected at least {least}.")
 
     @cached_property
+    def aim(self) -> Aim:
+        """Target, direction, name and unit in one value."""
+        return Aim(self.target, self.minimize, self.target_name, self.target_unit)
+
+    @property
     def goal(self) -> Target:
         """The target, parsed once.
 
         Raises:
             TargetError: its equation is not in the grammar.
         """
-        return Target(self.target, self.minimize)
+        return self.aim.target
 
     @property
     def label(self) -> Label:
         """How the target is called."""
-        return Label.of(self.target, self.target_name, self.target_unit)
+        return self.aim.label
 
 
 def run_versions() -> dict[str, str]:

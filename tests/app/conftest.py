@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from autobuild_core.store.workspace import Workspace
 from tests.app import workspaces
@@ -28,6 +27,8 @@ def server_that_ran_app(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     """AppTest forgets before each run that app.py built the navigation, as only a server's very first hit does."""
     if "first_hit" in request.keywords:
         return
+    from streamlit.runtime.pages_manager import PagesManager  # tests/test_streamlit.py says it better where it has moved
+
     begin = PagesManager.__init__
 
     def begin_later(self: PagesManager, *args: Any, **kwargs: Any) -> None:

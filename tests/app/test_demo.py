@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import streamlit as st
 
-from pages._selection import NAMES, parse_module
+from pages._memory import NAMES
+from pages._selection import parse_module
 from tests.app.workspaces import ROOT, open_page, texts
 
 LINKS = re.findall(r"\]\((http://127\.0\.0\.1:8501/[^)]*)\)", (ROOT / "docs" / "demo.md").read_text(encoding="utf-8"))

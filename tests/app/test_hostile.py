@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.figures.template import as_written, literal, without_markup
 from autobuild_core.store.workspace import Workspace
-from pages import _selection
+from pages import _memory
 from pages._text import JOINER, code, plain, strong
 from tests.app import hostile
 from tests.app.workspaces import enter, open_page, texts
@@ -103,9 +103,9 @@ def test_no_name_of_data_run_target_column_or_note_works(name: str, run: str) ->
 def test_no_parameter_of_a_link_works(name: str, run: str) -> None:
     for turn in range(0, len(hostile.ALL), 4):  # each parameter is three of them, one after the other
         texts_now = itertools.cycle((*hostile.ALL[turn:], *hostile.ALL[:turn]))
-        everything = dict(zip((*_selection.NAMES, "at"), texts_now, strict=False)) | {"run": run, "show": "pair"}
+        everything = dict(zip((*_memory.NAMES, "at"), texts_now, strict=False)) | {"run": run, "show": "pair"}
         check(open_page(name, **everything | {way: f"row:{next(texts_now)}" for way in ("arch", "beside")}))
-    check(open_page(name, **dict.fromkeys(_selection.NAMES, hostile.EVERYTHING) | {"run": run, "arch": "best"}))
+    check(open_page(name, **dict.fromkeys(_memory.NAMES, hostile.EVERYTHING) | {"run": run, "arch": "best"}))
     chosen = {"unit": hostile.PICTURE, "task": f"{hostile.ANCHOR}={hostile.LINK}", "data": hostile.PICTURE}
     check(open_page(name, **chosen | {"run": hostile.PICTURE}))
     check(open_page(name, **chosen | {"run": run, "module": f"{hostile.COLUMNS[3]}={hostile.COLUMNS[3]}=plain!"}))

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.module_table import module_index
 from autobuild_core.architectures.names import module_name
 from autobuild_core.figures import drawing, graph
 from autobuild_core.store.workspace import Workspace
@@ -166,7 +167,7 @@ def test_the_graph_says_what_the_module_table_says(in_state: Workspace) -> None:
     run, codes = best_codes(in_state)
     modules, spec = in_state.run(run).read_frame("modules.parquet"), in_state.run(run).table().spec
     data = shown(open_page("importance"))
-    index = drawing.module_index(modules)
+    index = module_index(modules)
     for stop in range(len(data["stops"]) - 1):
         lines = {position: line for position, line, _ in drawing.node_lines(modules, index, spec, codes, stop)}
         called = {

@@ -69,7 +69,7 @@ def test_a_damaged_link_opens_every_page_all_the_same(in_state: Workspace, choic
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
 def test_home_opens_a_module_in_the_best_architecture_that_has_it(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("pages._shared.go_to", lambda name, **choices: asked.append(name))
+    monkeypatch.setattr("pages._navigation.go_to", lambda name, **choices: asked.append(name))
     app = open_page("home")
     next(b for b in app.button if b.key == "show_module_5").click().run()
     assert not app.exception

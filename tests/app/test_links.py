@@ -7,9 +7,10 @@ import pytest
 
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import space
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.scoring.space_map import FILES, Brush
 from autobuild_core.store.workspace import Workspace
-from pages import _linked, _selection, _shared
+from pages import _linked, _memory, _run, _selection
 from tests.app.workspaces import open_page, texts
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
@@ -56,14 +57,14 @@ IN_STATES = ("finished", "finished flat", "finished cells")
 def link(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What the link says, in place of a browser's."""
     said: dict[str, str] = {}
-    for module in (_selection, _shared):
+    for module in (_selection, _memory):
         monkeypatch.setattr(module, "recall", lambda name: said.get(name) or None)
     return said
 
 
-def a_run(workspace: Workspace) -> _shared.FinishedRun:
+def a_run(workspace: Workspace) -> FinishedRun:
     """The finished run of a workspace."""
-    return _shared.read_run(str(workspace.runs()["id"].iloc[0]))
+    return _run.read_run(str(workspace.runs()["id"].iloc[0]))
 
 
 @pytest.mark.parametrize("in_state", IN_STATES, indirect=True)
@@ -109,7 +110,7 @@ def test_every_other_choice_falls_back_to_its_default(in_state: Workspace, link:
         assert _selection.hop(4) == 0, value
         assert _selection.lens().value == "score"
         assert _selection.unit(run.table.spec) is None
-        assert _shared.read_run(run.id, value).task == ""
+        assert _run.read_run(run.id, value).task == ""
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -130,7 +131,7 @@ def test_a_region_is_one_of_a_map_or_none(in_state: Workspace, link: dict[str, s
 def test_every_page_opens_whatever_all_its_parameters_are(page: str, in_state: Workspace) -> None:
     run = str(in_state.runs()["id"].iloc[0])
     for value in AT_ONCE:
-        everything = dict.fromkeys(_selection.NAMES, value) | {"at": value, "run": run}
+        everything = dict.fromkeys(_memory.NAMES, value) | {"at": value, "run": run}
         app = open_page(page, **everything | {"arch": "best", "beside": "worst"})
         assert not app.exception, (value, [e.value for e in app.exception])
         assert texts(app)

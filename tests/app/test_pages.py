@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from autobuild_core import registry
@@ -19,6 +18,7 @@ from autobuild_core.datasets._trackers import SHOWN
 from autobuild_core.datasets.csv_table import CsvTable
 from autobuild_core.store.workspace import Workspace
 from pages import _intake
+from pages._streamlit import is_navigation_missing
 from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
@@ -55,10 +55,9 @@ def test_a_page_without_results_says_what_to_do(page: str, in_state: Workspace, 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
 def test_a_deep_link_as_first_hit_gets_the_navigation(page: str, in_state: Workspace) -> None:
-    PagesManager.uses_pages_directory = None
     app = open_page(page)
     assert not app.exception
-    assert PagesManager.uses_pages_directory is False
+    assert is_navigation_missing() is False
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)

@@ -9,7 +9,7 @@ import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 
-from pages._uploads import keep_answers
+from pages._streamlit import keep_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ def kinds(made: ForwardMsgQueue) -> list[str | None]:
 
 
 def test_streamlit_forgets_the_answer(clear: Callable[..., None]) -> None:
-    """Once this fails, pages/_uploads.py can go."""
+    """Once this fails, `keep_answers` can go."""
     made = queue()
     clear(made, retain_lifecycle_msgs=True)
     assert "file_urls_response" not in kinds(made)
@@ -62,4 +62,4 @@ def test_the_answer_is_kept_once_and_nothing_else_is(clear: Callable[..., None])
 def test_the_server_does_so() -> None:
     code = "import app; from streamlit.runtime.forward_msg_queue import ForwardMsgQueue as q; print(q.clear.__code__.co_filename)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith("pages/_uploads.py")
+    assert done.stdout.strip().endswith("pages/_streamlit.py")

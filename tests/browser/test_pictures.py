@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 
 from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
-from pages._shared import SAMPLE_FILE
+from pages._workspace import SAMPLE_FILE
 from tests.app.workspaces import trials
 from tests.browser.conftest import LAST_SEEN, ROOT, Watch, wait_until_still
 

@@ -16,6 +16,7 @@ from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.layout import INPUT
 from autobuild_core.architectures.lens import Lens
+from autobuild_core.architectures.module_table import module_index
 from autobuild_core.architectures.records import ABSENT, ArchTable, SpaceSpec
 from autobuild_core.architectures.topologies import FOLDER, topology_of
 from autobuild_core.errors import ConfigError
@@ -169,7 +170,7 @@ def scored(space: Space, num: int = 40) -> tuple[ArchTable, pd.DataFrame]:
 
 def test_tables_figures_and_graphs_show_every_node(space: Space) -> None:
     table, modules = scored(space)
-    index, topology = drawing.module_index(modules), topology_of(space.spec)
+    index, topology = module_index(modules), topology_of(space.spec)
     source = graph.Source(space.spec, modules, index, SCALES, len(table), "points")
     for row in table.codes[:4]:
         drawn = drawing.architecture_table(space.spec, row)

@@ -9,7 +9,7 @@ import pytest
 from autobuild_core import registry
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
-from autobuild_core.architectures.module_table import RANGE, describe_modules, groups_of, module_rows, with_room
+from autobuild_core.architectures.module_table import RANGE, describe_modules, groups_of, module_index, module_rows, with_room
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.ranges import (
@@ -238,7 +238,7 @@ Scored = tuple[Space, ArchTable, pd.DataFrame, AutoBuildScorer]
 class TestShown:
     def test_an_exact_value_finds_its_range(self, scored: Scored) -> None:
         space, table, modules, _ = scored
-        index = drawing.module_index(modules)
+        index = module_index(modules)
         for row in table.codes[:40]:
             lines = {position: line for position, line, _ in drawing.node_lines(modules, index, space.spec, row, 0)}
             own = range_of(space.spec, int(row[0]))
@@ -251,7 +251,7 @@ class TestShown:
         layers = [json.dumps([space.spec.tokens[t]]) for group in groups for t in group.codes[:, 0]]
         old = pd.concat(scorer.score(groups), ignore_index=True).assign(layers=layers, whole_unit=True)
         old["positions"] = [json.dumps([space.spec.position_labels[g.positions[0]]]) for g in groups for _ in range(len(g))]
-        index = drawing.module_index(old)
+        index = module_index(old)
         found = drawing.node_lines(old, index, space.spec, table.codes[0], 0)
         assert json.loads(old["layers"].iloc[found[0][1]]) == [space.spec.tokens[table.codes[0, 0]]]
 

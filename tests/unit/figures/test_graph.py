@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.architectures.lens import TRAINED, Lens
+from autobuild_core.architectures.module_table import module_index
 from autobuild_core.architectures.records import ABSENT, ArchTable, SpaceSpec, UnitSpec
 from autobuild_core.figures import drawing, graph, replacements
 from autobuild_core.figures.colours import Scale
@@ -28,7 +29,7 @@ SECOND = np.array([2, 1, 0, 0, 0, 0, 0, 0], np.int16)
 
 
 def source(modules: pd.DataFrame, spec: SpaceSpec = MACRO) -> graph.Source:
-    return graph.Source(spec, modules, drawing.module_index(modules), SCALES, 9, "points")
+    return graph.Source(spec, modules, module_index(modules), SCALES, 9, "points")
 
 
 def deep(depth: int) -> SpaceSpec:

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.figures import drawing, hops, quality, rankings
+from autobuild_core.architectures.module_table import module_index
+from autobuild_core.figures import hops, quality, rankings
 from autobuild_core.figures.colours import Scale
 from autobuild_core.scoring import comparing
 from autobuild_core.trust.findings import Baseline
@@ -35,7 +36,7 @@ def modules() -> pd.DataFrame:
 
 class TestBump:
     def table(self, modules: pd.DataFrame, minimize: bool = False, **more: int) -> pd.DataFrame:
-        index = drawing.module_index(modules)
+        index = module_index(modules)
         whole = modules[modules["whole_unit"]]
         return hops.bump_table(modules, index, whole, Lens.SCORE, minimize, 9, "acc_pct", **more)
 

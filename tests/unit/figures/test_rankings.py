@@ -1,6 +1,7 @@
 """Figures: the colour scale, the wording, the drawing and every chart's table, on cases small enough to do by hand."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from autobuild_core.architectures.lens import Lens, change_words, evidence, score_words
 from autobuild_core.architectures.module_key import ModuleKey
+from autobuild_core.architectures.module_table import module_index
 from autobuild_core.architectures.names import layers_named, module_name
 from autobuild_core.architectures.numbers import amount, digits_for, number, rounded, signed
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
@@ -205,7 +207,7 @@ class TestCards:
 
 
 def test_a_hop_takes_the_module_that_ends_at_the_layer(table: ArchTable, modules: pd.DataFrame) -> None:
-    index = drawing.module_index(modules)
+    index = module_index(modules)
     scores = drawing.node_scores(modules, index, table.spec, table.codes[0], 1)
     assert scores["position"].tolist() == [0, 1]
     assert scores["num_layers"].tolist() == [1, 2]
@@ -214,12 +216,12 @@ def test_a_hop_takes_the_module_that_ends_at_the_layer(table: ArchTable, modules
 
 def test_a_module_never_scored_falls_back_to_a_shorter_one(table: ArchTable, modules: pd.DataFrame) -> None:
     fewer = modules.iloc[:4]
-    scores = drawing.node_scores(fewer, drawing.module_index(fewer), table.spec, table.codes[0], 1)
+    scores = drawing.node_scores(fewer, module_index(fewer), table.spec, table.codes[0], 1)
     assert scores["num_layers"].tolist() == [1, 1]
 
 
 def test_a_drawing_is_a_figure_with_its_legend(table: ArchTable, modules: pd.DataFrame) -> None:
-    scores = drawing.node_scores(modules, drawing.module_index(modules), table.spec, table.codes[0], 0)
+    scores = drawing.node_scores(modules, module_index(modules), table.spec, table.codes[0], 0)
     drawn = drawing.coloured(drawing.architecture_table(table.spec, table.codes[0]), scores, UP, "points")
     assert len(drawn) == 8 and drawn["after"].map(len).sum() == 7
     assert drawing.legend(UP)["labels"][1] == "average 50"
@@ -247,7 +249,7 @@ class TestCells:
 
     def drawn(self, hop: int) -> pd.DataFrame:
         modules = self.scored()
-        scores = drawing.node_scores(modules, drawing.module_index(modules), self.space.spec, self.row, hop)
+        scores = drawing.node_scores(modules, module_index(modules), self.space.spec, self.row, hop)
         return drawing.coloured(drawing.architecture_table(self.space.spec, self.row), scores, UP, "points")
 
     def test_operations_lead_into_the_sum_of_their_unit(self) -> None:
@@ -317,6 +319,17 @@ def test_with_and_without(table: ArchTable) -> None:
     assert isinstance(rankings.with_without_figure(split, "acc"), go.Figure)
 
 
+def test_shares_at_a_place_are_the_commonest_first_beside_those_of_all(table: ArchTable, modules: pd.DataFrame) -> None:
+    at_first = np.flatnonzero(modules["positions"] == '["L1"]')[:2]
+    targets = pd.DataFrame({"row": [0, 1, 3]})
+    lines = Counter({int(at_first[0]): 1, int(at_first[1]): 3})
+    shares = rankings.shares_table(table, targets, modules, lines, Lens.SCORE, "points", "best tenth")
+    assert shares["best tenth"].tolist() == [0.75, 0.25]
+    held = [ModuleKey.of(modules.iloc[line]).contained_in(table)[[0, 1, 3]].mean() for line in at_first[::-1]]
+    assert shares["all measured"].tolist() == [round(share, 2) for share in held]
+    assert len(rankings.shares_table(table, targets, modules, lines, Lens.SCORE, "", "best tenth", num=1)) == 1
+
+
 def test_duplicates_name_the_row_they_repeat(table: ArchTable) -> None:
     assert data.duplicates_table(table).to_dict("records") == [{"row": 5, "same_network_as_row": 3}]
 
@@ -335,7 +348,7 @@ def test_a_long_ranking_keeps_both_ends(modules: pd.DataFrame) -> None:
 
 
 def test_facts_of_a_module(table: ArchTable, modules: pd.DataFrame) -> None:
-    index = drawing.module_index(modules)
+    index = module_index(modules)
     row = table.codes[0]
     nodes = drawing.node_scores(modules, index, table.spec, row, 0)
     single = nodes[nodes["module_positions"] == '["L1"]'].iloc[0]

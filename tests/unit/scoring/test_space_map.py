@@ -186,3 +186,8 @@ class TestOfARun:
     def test_a_run_has_the_files(self, trained: Any) -> None:
         for name in space_map.FILES:
             assert len(trained.folder.read_frame(f"{name}.parquet")), name
+
+
+@pytest.mark.parametrize(("minimize", "held"), [(True, [0, 1]), (False, [18, 19])])
+def test_the_best_tenth_follows_the_direction(minimize: bool, held: list[int]) -> None:
+    assert np.flatnonzero(space_map.best_tenth(np.arange(20.0), minimize)).tolist() == held

@@ -352,3 +352,19 @@ class TestReducedAsASpace:
         found = build(PREDICTOR, modules, NOTHING, 5, within=space, start=MACRO.sample(20, np.random.default_rng(0)))
         assert found.frame["predicted"].tolist() == pytest.approx(expected.frame["predicted"].tolist())
         assert space.valid(found.codes).all()
+
+
+@pytest.mark.parametrize("minimize", [False, True])
+def test_built_ones_stand_beside_another_by_their_predictions(minimize: bool) -> None:
+    predictor = random_predictor(MACRO, minimize=minimize)
+    codes = macro_data(12).codes
+    frame = predictor.predict(codes)
+    found = assembly.against(Built(codes, frame), codes[3], predictor)
+    change = frame["predicted"] - frame["predicted"][3]
+    assert found.now == pytest.approx(frame["predicted"][3])
+    assert found.change == pytest.approx(change, abs=1e-5)
+    assert found.same[3] and found.gain[3] == 0
+    others = np.flatnonzero(change.abs() > 1e-3)
+    assert len(others) > 5
+    assert found.gain[others].tolist() == np.sign(-change[others] if minimize else change[others]).astype(int).tolist()
+    assert found.better.tolist() == (~found.same & (found.gain == 1)).tolist()

@@ -1,0 +1,85 @@
+"""Train: what can be done with a run: cancel, resume, repeat, rename, delete."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from autobuild_core.jobs import kinds
+from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
+from autobuild_core.store.workspace import SAMPLE_ID
+from pages import _memory, _pair, _start_form, _widgets, _workspace
+
+
+def actions(run: "pd.Series[str]", kind: kinds.JobKind[Any] | None) -> None:
+    """Cancel, resume, repeat, rename, delete."""
+    run_id, own = str(run["id"]), run["id"] != SAMPLE_ID
+    with st.container(horizontal=True):
+        if run["state"] in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:"):
+            _widgets.guarded(lambda: cancel(run_id))
+        if run["state"] in STOPPED_STATES and kind and kind.resumes and st.button("Resume", icon=":material/play_circle:"):
+            _widgets.guarded(lambda: resume(run_id))
+        if run["state"] != RunState.DAMAGED and kind:
+            repetition(run)
+        if own and run["state"] != RunState.DAMAGED:
+            with st.popover("Rename"):
+                name = st.text_input("New name", str(run["name"]), key=f"rename_{run_id}")
+                if st.button("Rename", key=f"do_rename_{run_id}"):
+                    _widgets.guarded(lambda: _workspace.workspace().rename_run(run_id, name))
+                    st.rerun()
+        if own and run["state"] not in ACTIVE_STATES:
+            with st.popover("Delete"):
+                st.write("The run and all its tables go for good. The data set stays.")
+                if st.button("Delete this run", key=f"delete_{run_id}"):
+                    _widgets.guarded(lambda: _workspace.workspace().delete_run(run_id))
+                    _memory.keep(run=None)
+                    st.rerun()
+
+
+def repetition(run: "pd.Series[str]") -> None:
+    """Another run like this one: of a training with another seed, of any other job with the same settings."""
+    run_id = str(run["id"])
+    with st.popover("Repeat"):
+        if run["has_scores"]:
+            seed = st.number_input("Seed of the repetition", 0, 2**31 - 1, int(run["seed"]) + 1, key=f"seed_{run_id}")
+        else:
+            st.write("A new run with the same settings, from the start.")
+        if st.button("Start", type="primary", key=f"repeat_{run_id}"):
+            _widgets.guarded(lambda: repeat(run_id, int(seed)) if run["has_scores"] else again(run_id, str(run["kind"])))
+
+
+def again(run_id: str, kind: str) -> None:
+    """A job of another kind than training from the start, on its own copy of the data where it has any."""
+    folder = _workspace.workspace().run(run_id)
+    data = folder.table() if (folder.path / "table.json").exists() else None
+    new = kinds.add(
+        _workspace.workspace(), kind, data, **(folder.job.settings | {"name": _workspace.workspace().run_name(run_id)})
+    )
+    _workspace.executor().submit(new)
+    _pair.choose_run(new)
+    st.rerun()
+
+
+def resume(run_id: str) -> None:
+    """Goes on with a run that was stopped, from what it wrote."""
+    _workspace.executor().resume(run_id)
+    st.rerun()
+
+
+def cancel(run_id: str) -> None:
+    """Takes a run out of the queue, or asks it to end, and draws the page anew: a queued one is over at once."""
+    _workspace.executor().cancel(run_id)
+    if _workspace.workspace().run(run_id).state["state"] in ACTIVE_STATES:
+        st.toast("Cancelling: the run stops at its next step, after 3 s at the latest.")
+    st.rerun()
+
+
+def repeat(run_id: str, seed: int) -> None:
+    """The same run with another seed, on the run's own copy of the data."""
+    folder = _workspace.workspace().run(run_id)
+    config = folder.config
+    dataset_id = _workspace.workspace().add_dataset(folder.table(), config.data_name)
+    settings = {"num_members": config.num_members, "num_steps": config.num_steps, "max_length": config.max_length}
+    settings |= {"drop_stopped": config.drop_stopped}
+    name = f"{_workspace.workspace().run_name(run_id)[:100]}, seed {seed}"
+    _start_form.start(name, dataset_id, config.aim, seed=seed, threads=config.threads, **settings)

@@ -1,0 +1,26 @@
+"""Durations, ages and intervals in words."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autobuild_core.architectures import numbers
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words."""
+    if not np.isfinite(seconds):
+        return ""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def age(moment: Any) -> str:
+    """How long ago a moment was."""
+    return "" if pd.isna(moment) else f"{duration(max(time.time() - moment.timestamp(), 0))} ago"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval in brackets."""
+    return f"({numbers.number(low)} to {numbers.number(high)})"
