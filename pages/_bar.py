@@ -113,7 +113,7 @@ def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str, str | N
     if run is not None and not run["has_scores"]:
         return _text.plain(run["data_name"] or "none", 30), _text.plain(run["aim"] or "none", _aim.LONGEST), None
     if run is not None and (name != "data" or _pair.current_dataset() is None):
-        return _text.plain(run["data_name"], 30), _aim.words(Aim.of(run)), _aim.equation(Aim.of(run))
+        return _data_words(run["data_name"], run["data_version"]), _aim.words(Aim.of(run)), _aim.equation(Aim.of(run))
     chosen, blocked = _pair.current_dataset(), _blocked(name)
     if chosen is None:
         return "none yet", "none yet", None
@@ -121,7 +121,13 @@ def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str, str | N
     if blocked is not None:
         aim, badge = Aim(blocked.target, aim.minimize), f" :red-badge[{blocked.badge}]"
     target = f"{_aim.words(aim)}{badge}" if aim.expression else badge.strip() or "none yet"
-    return _text.plain(chosen["name"], 30), target, _aim.equation(aim)
+    return _data_words(chosen["name"], chosen["version"]), target, _aim.equation(aim)
+
+
+def _data_words(name: Any, version: Any) -> str:
+    """A data set's name, and its version where it has grown."""
+    grown = f", version {int(version)}" if version > 1 else ""
+    return _text.plain(name, 30 - len(grown)) + grown
 
 
 def _labelled(column: Any, label: str, text: str, help: str | None = None) -> None:

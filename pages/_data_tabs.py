@@ -11,7 +11,7 @@ from autobuild_core.errors import TargetError
 from autobuild_core.figures import data
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import load_space
-from pages import _aim, _data_run, _mapping, _selection, _text, _widgets
+from pages import _aim, _data_run, _growing, _mapping, _selection, _text, _widgets
 
 
 @st.fragment
@@ -25,6 +25,7 @@ def details(table: ArchTable, run: FinishedRun | None) -> None:
         "Architectures": partial(architectures, run=run),
         "How the columns were read": _mapping.how_read,
     }
+    parts |= {f"History ({table.version} versions)": _growing.history} if table.version > 1 else {}
     for tab, part in zip(st.tabs(list(parts), on_change="rerun", key="data_tabs"), parts.values(), strict=True):
         if tab.open:
             with tab:

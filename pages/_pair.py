@@ -65,6 +65,13 @@ def choose_new_data(dataset_id: str) -> None:
     choose_data(dataset_id)
 
 
+def choose_version(dataset_id: str) -> None:
+    """Chooses another version of the data set that is chosen: rows keep their numbers, so what was chosen in it stays."""
+    _memory.keep(run=None, data=dataset_id)
+    run, _ = current_pair()
+    _memory.keep(run=None if run is None else run["id"], data=dataset_id)
+
+
 def _choose(**choice: str | None) -> None:
     """Chooses the pair anew; what was chosen in other data, and their target, are let go."""
     before = _hash_of(*current_pair())

@@ -43,7 +43,10 @@ def _as_shown(frame: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
             "Shown": ["\u25b6" if run == chosen else "" for run in frame["id"]],
             "Run": frame["name"],
             "State": frame["state"],
-            "Data": frame["data_name"],
+            "Data": [
+                f"{name}, version {int(version)}" if version > 1 else name
+                for name, version in zip(frame["data_name"], frame["data_version"], strict=True)
+            ],
             "Target": frame["aim"],
             "Seed": ["" if pd.isna(seed) else f"{seed:.0f}" for seed in frame["seed"]],
             "SRCC, held out": ["" if pd.isna(value) else f"{value:.3f}" for value in frame["srcc"]],

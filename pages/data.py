@@ -12,6 +12,7 @@ from pages import (
     _data_tabs,
     _drop,
     _entering,
+    _growing,
     _intake,
     _linked,
     _mapping,
@@ -56,6 +57,7 @@ def stored(dataset: "pd.Series[str]") -> None:
     except StudioError as problem:
         st.error(_text.plain(problem, 600))
         return
+    _growing.what_came_of_it(str(dataset["id"]))
     run = _data_run.shown()
     if run is not None:
         _linked.line(run, "data")
@@ -71,24 +73,31 @@ def choose() -> "pd.Series[str] | None":
         _intake.drop_zone()
         _intake.sample_data_button()
         return None
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    ids = frame["id"].tolist()
+    left, middle, right = st.columns([2.6, 1.1, 3.1], vertical_alignment="bottom")
+    shown = _growing.newest(frame, current)
+    ids = shown["id"].tolist()
     sizes = [
-        "damaged" if error else counted(num, "architecture") for num, error in zip(frame["num_rows"], frame["error"], strict=True)
+        "damaged" if error else counted(num, "architecture") for num, error in zip(shown["num_rows"], shown["error"], strict=True)
     ]
-    names = {one: f"{name}, {size}" for one, name, size in zip(ids, frame["name"], sizes, strict=True)}
+    names = {one: f"{name}, {size}" for one, name, size in zip(ids, shown["name"], sizes, strict=True)}
     at = None if current is None else ids.index(current["id"])
     chosen = left.selectbox("Data set", ids, at, format_func=names.__getitem__, placeholder="Choose another one")
     if chosen is not None and (current is None or chosen != current["id"]):
         _pair.choose_data(chosen)
         st.rerun()
+    if current is not None:
+        with middle:
+            _growing.versions(frame, current)
     with right.container(horizontal=True):
-        with st.popover("Add another file", width="stretch", key=f"add_{st.session_state.get('drops', 0)}"):
+        turn = st.session_state.get("drops", 0)
+        with st.popover("Add another file", width="stretch", key=f"add_{turn}"):
             _intake.drop_zone()
             _intake.sample_data_button()
         if current is not None:
+            with st.popover("Add measurements", width="stretch", key=f"grow_{turn}", disabled=bool(current["error"])):
+                _growing.adding(frame, current)
             with st.popover("Delete", key=f"delete_{chosen}"):
-                delete(current)
+                delete(current, frame)
     if current is None and chosen_run is not None:
         gone(chosen_run)
     return current
@@ -100,18 +109,22 @@ def gone(run: "pd.Series[str]") -> None:
     store = _workspace.workspace()
 
     def act() -> None:
-        store.add_dataset(store.run(str(run["id"])).table(), str(run["data_name"]))
+        store.data_of_run(str(run["id"]))
         st.rerun()
 
     if st.button("Put them back", key="put_back"):
         _widgets.guarded(act)
 
 
-def delete(dataset: "pd.Series[str]") -> None:
-    """Asks, then deletes a data set."""
-    num = int((_workspace.runs()["data_hash"] == dataset["hash"]).sum())
+def delete(dataset: "pd.Series[str]", sets: pd.DataFrame) -> None:
+    """Asks, then deletes a data set with all its versions, or the newest of them alone."""
+    own = sets[sets["family"] == dataset["family"]]
+    if len(own) > 1 and _growing.is_newest(sets, dataset):
+        _growing.take_back(dataset)
+    num = int(_workspace.runs()["data_hash"].isin(own["hash"]).sum())
     kept = f" {num} run{'s' * (num != 1)} trained on it stay{'s' * (num == 1)}: a run keeps its own copy." if num else ""
-    st.write(f"The data set {_text.plain(dataset['name'])} goes for good.{kept}")
+    every = f" with its {len(own)} versions" if len(own) > 1 else ""
+    st.write(f"The data set {_text.plain(dataset['name'])} goes for good{every}.{kept}")
 
     def act() -> None:
         _workspace.workspace().delete_dataset(str(dataset["id"]))

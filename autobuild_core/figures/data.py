@@ -1,6 +1,7 @@
 """What a data set holds: distributions, metrics against each other, duplicates, architectures as rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,33 @@ def duplicates_table(table: ArchTable) -> pd.DataFrame:
     rows = pd.DataFrame({"row": table.source_rows, "network": table.networks})
     rows["same_network_as_row"] = rows.groupby("network")["row"].transform("first")
     return rows.loc[rows["row"] != rows["same_network_as_row"], ["row", "same_network_as_row"]].reset_index(drop=True)
+
+
+def history_table(table: ArchTable, runs: Mapping[str, str]) -> pd.DataFrame:
+    """Every version of a data set: version, origin, appended (UTC), rows, refused, proposed_by.
+
+    Args:
+        table: its newest version.
+        runs: {id: name} of those that are there still.
+    """
+    starts = [batch.first_row for batch in table.batches]
+    rows = np.bincount(table.batch_of, minlength=len(starts))
+    refused = np.searchsorted(starts, [rejection.row for rejection in table.rejected], "right") - 1
+    return pd.DataFrame(
+        {
+            "version": range(1, len(starts) + 1),
+            "origin": [batch.origin or "the first file" for batch in table.batches],
+            "appended": [_moment(batch.time) for batch in table.batches],
+            "rows": rows,
+            "refused": np.bincount(refused.astype(int), minlength=len(starts)),
+            "proposed_by": [runs.get(batch.run, batch.run[:8]) for batch in table.batches],
+        }
+    )
+
+
+def _moment(seconds: float) -> str:
+    """Seconds since 1970 in UTC, "" where they are not known."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds else ""
 
 
 def architectures_table(table: ArchTable, space: Space) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core.architectures.records import ArchTable
+from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.registry import APP
 from autobuild_core.store import listing, schema, tables
@@ -181,6 +181,9 @@ class Workspace:
             ConfigError: it has a newer version meanwhile, or the disk cap would be passed.
         """
         before, new_id = self._entry("datasets", dataset_id), _new_id()
+        if not table.batches[0].origin:
+            first = Batch(before["name"], before["created"])
+            table = replace(table, batches=(first, *table.batches[1:]))
 
         def allowed(connection: sqlite3.Connection) -> None:
             query = "SELECT id, version, hash FROM datasets WHERE family = ? ORDER BY version DESC LIMIT 1"
