@@ -39,6 +39,7 @@ from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.spaces._configspace import read_declared
+from autobuild_core.store.quality import Progress, Quality, Report
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.states import RunState
 from autobuild_core.store.tables import content_hash
@@ -46,10 +47,9 @@ from autobuild_core.targets.costs import fit_cost
 from autobuild_core.trust.findings import TrustReport
 
 WINDOW_LIMIT = 500_000
-Progress = Callable[[dict[str, Any]], None]
 
 
-def _silent(record: dict[str, Any]) -> None:
+def _silent(record: Progress) -> None:
     """Hears nothing."""
 
 
@@ -86,9 +86,9 @@ class Run:
         return {} if self.predictor.held is None else self.predictor.held.facts()
 
     @property
-    def quality(self) -> dict[str, Any]:
+    def quality(self) -> Quality:
         """srcc, kendall, mae, hop_srcc and the rest of quality.json."""
-        quality: dict[str, Any] = self.folder.read_json("quality.json")
+        quality: Quality = self.folder.read_json("quality.json")
         return quality
 
     def table(self) -> ArchTable:
@@ -141,7 +141,7 @@ class Run:
         learned, held = self.learned(), self.predictor.held
         return learned if held is None else learned.take(held.rows_of(learned.contexts))
 
-    def _scored(self, scorer: Scorer, groups: list[ModuleGroup], report: Progress = _silent) -> pd.DataFrame:
+    def _scored(self, scorer: Scorer, groups: list[ModuleGroup], report: Report = _silent) -> pd.DataFrame:
         """Modules by a scorer; those without a number say why, where contexts vary."""
         learned, held = self.learned(), self.predictor.held
         frame = score_modules(scorer, groups, self.evidence(), lambda share: report({"phase": "scoring", "share": share}))
@@ -153,7 +153,7 @@ class Run:
         max_length: int = 1,
         units: bool = False,
         cost: str | None = None,
-        report: Progress = _silent,
+        report: Report = _silent,
         scorer: str = DEFAULT_SCORER,
     ) -> pd.DataFrame:
         """Scores of modules, best first by a lens.
@@ -270,7 +270,7 @@ class Run:
         top_k: int | None = None,
         lens: str = "good",
         allow_evaluated: bool = False,
-        report: Progress = _silent,
+        report: Report = _silent,
     ) -> pd.DataFrame:
         """The best distinct networks by the ensemble: arch (native encoding), predicted, low, high, modules.
 
@@ -381,7 +381,7 @@ def train(
     seed: int = 0,
     name: str = "",
     data_name: str = "",
-    report: Progress = _silent,
+    report: Report = _silent,
     should_stop: Callable[[], bool] = lambda: False,
     **settings: Any,
 ) -> Run:
@@ -419,7 +419,7 @@ def train(
         raise ConfigError(f"{path}: got {error.strerror}, expected a place where a run folder can be made.") from error
     folder.set_state(RunState.RUNNING)
 
-    def record(progress: dict[str, Any]) -> None:
+    def record(progress: Progress) -> None:
         folder.append_progress(progress)
         report(progress)
 

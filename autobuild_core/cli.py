@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Progress:
         self.live = sys.stderr.isatty()
         self.said = 0.0
 
-    def __call__(self, record: dict[str, Any]) -> None:
+    def __call__(self, record: Mapping[str, Any]) -> None:
         now = time.monotonic()
         if now - self.said < (0.2 if self.live else LINE_SECONDS):
             return
@@ -159,7 +159,7 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGINT, before[1])
-    return run.quality
+    return dict(run.quality)
 
 
 def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:

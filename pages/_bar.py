@@ -7,6 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.errors import StudioError
+from autobuild_core.store.entries import RunRow
+from autobuild_core.store.quality import Quality
 from autobuild_core.store.states import RunState
 from autobuild_core.targets.aim import Aim
 from pages import _aim, _drop, _navigation, _pair, _states, _text, _workspace
@@ -97,15 +99,14 @@ def _blocked(name: str) -> Blocked | None:
     return found if name == "data" and found is not None and dataset is not None and found.data == dataset["id"] else None
 
 
-def _quality(run: "pd.Series[Any]") -> dict[str, Any]:
+def _quality(run: "pd.Series[Any]") -> Quality:
     """quality.json of a run, {} where there is none."""
     if run["state"] != RunState.FINISHED:
         return {}
     try:
-        quality = _workspace.workspace().run(str(run["id"])).read_json("quality.json")
+        return RunRow.quality_of(_workspace.workspace().run(str(run["id"])))
     except StudioError:
         return {}
-    return quality if isinstance(quality, dict) else {}
 
 
 def _subject(run: "pd.Series[Any] | None", name: str) -> tuple[str, str, str | None]:

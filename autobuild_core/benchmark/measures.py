@@ -24,6 +24,7 @@ from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.store import tables
+from autobuild_core.store.quality import Progress
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 
@@ -123,7 +124,7 @@ def measure_train(options: Result) -> Result:
     begun, used = time.perf_counter(), time.process_time()
     last = begun
 
-    def report(record: Result) -> None:
+    def report(record: Progress) -> None:
         nonlocal last
         if record.get("phase") == "training":
             last = time.perf_counter()

@@ -1,6 +1,6 @@
 """How well a training learned: its loss, its order hop by hop, its held-out predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.figures.colours import INK, PAPER
 from autobuild_core.figures.template import ACCENT, HOP_COLOURS, QUIET, SECOND, blank_figure, literal
+from autobuild_core.store.quality import Quality
 from autobuild_core.trust.findings import Baseline
 
 
@@ -114,7 +115,7 @@ def predictions_figure(
     return figure.update_yaxes(title=f"predicted, held out {literal(target)}")
 
 
-def compare_table(qualities: dict[str, dict[str, float]]) -> pd.DataFrame:
+def compare_table(qualities: Mapping[str, Quality]) -> pd.DataFrame:
     """Quality of runs side by side: a line a measure, a column a run."""
     names = {
         "srcc": "SRCC, held out",

@@ -12,12 +12,13 @@ from autobuild_core.architectures.names import module_name
 from autobuild_core.architectures.numbers import amount, number
 from autobuild_core.figures.colours import ANCHORS, colour
 from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal, literal_frame
+from autobuild_core.store.quality import Quality
 from autobuild_core.trust.findings import TrustReport, UnitFinding
 
 # Sentences
 
 
-def headline(quality: dict[str, Any]) -> str:
+def headline(quality: Quality) -> str:
     """The verdict's reason in one line."""
     return str(quality["verdict_why"])[:1].upper() + str(quality["verdict_why"])[1:]
 

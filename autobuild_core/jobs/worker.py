@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Worker:
         self.stopped = threading.Event()  # a signal, or the cancel flag
         self.done = threading.Event()
         self.asked_at = 0.0
-        self.last: dict[str, Any] = {}  # progress record
+        self.last: Mapping[str, Any] = {}  # progress record
         self.kind: JobKind[Any] | None = None
 
     def run(self, work: Work | None = None) -> str:
@@ -90,7 +90,7 @@ class Worker:
         self._log("Finished.")
         return RunState.FINISHED, ""
 
-    def _report(self, record: dict[str, Any]) -> None:
+    def _report(self, record: Mapping[str, Any]) -> None:
         """Keeps a progress record; lists hear of it with the next heartbeat."""
         self.folder.append_progress(record)
         self.last = record

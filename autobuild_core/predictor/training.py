@@ -17,13 +17,13 @@ from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.predictor.distillation import Distilled
 from autobuild_core.predictor.loss import autobuild_loss, order_losses, spearman
 from autobuild_core.predictor.model import Encoded, GraphEnsemble, ModelConfig
+from autobuild_core.store.quality import Progress, Report
 from autobuild_core.store.run_folder import MIN_NETWORKS
 
 FEW_NETWORKS = 500  # more leave nothing to ten members that three with a larger budget do not learn (measured)
 REPORT_SECONDS = 1.0
 MAX_DISTILLED_MODULES = 32  # of a step
 MAX_HELD_OUT_SHOWN, MAX_NODES_SHOWN = 500, 10_000  # held-out architectures, and nodes, that members are judged on in training
-Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def train_ensemble(
             reported = now
             held_out = _held_out_srcc(model, data, scores, ordered, fold)
             left = (now - start) / step * (config.steps - step)
-            record = {"step": step, "num_steps": config.steps, "loss": float(losses.detach().mean())}
+            record: Progress = {"step": step, "num_steps": config.steps, "loss": float(losses.detach().mean())}
             report(record | held_out | {"seconds": now - start, "seconds_left": left, "phase": "training"})
     return model.eval()
 
@@ -257,7 +257,7 @@ def _ranks(targets: NDArray[np.float64]) -> Tensor:
 @torch.no_grad()
 def _held_out_srcc(
     model: GraphEnsemble, data: Encoded, scores: NDArray[np.float64], ordered: NDArray[np.float64], fold: NDArray[np.int64]
-) -> dict[str, Any]:
+) -> Progress:
     """{"srcc", "hop_srcc"}: means over members of the Spearman correlation on (a part of) each one's own fold.
 
     Args:

@@ -11,7 +11,7 @@ import json
 import math
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from autobuild_core.review.page import page, plotly_version
 from autobuild_core.review.record import plain
 from autobuild_core.spaces._declared import from_json
 from autobuild_core.store.pins import Pin
+from autobuild_core.store.quality import Report
 from autobuild_core.store.run_folder import RunConfig, RunFolder, run_versions
 from autobuild_core.version import VERSION
 
@@ -33,7 +34,6 @@ SAME_SOFTWARE = ("python", "torch", "numpy", "pandas", "scipy")
 CHOICES = ("next", "overturn")  # parts that hold architectures chosen by the ensemble
 ENDS = ("low", "high", "adjusted_low", "adjusted_high")  # of the interval of a value through a lens, in the value's unit
 Path_ = tuple[str | int, ...]
-Progress = Callable[[dict[str, Any]], None]
 
 
 @dataclass
@@ -190,7 +190,7 @@ def check_data(bundle: Bundle, path: Path) -> tuple[ArchTable, list[Check]]:
     return table, compare({"data": said}, {"data": {name: part for name, part in plain(found).items() if name not in older}})
 
 
-def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.0, say: Progress = lambda _: None) -> list[Check]:
+def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.0, say: Report = lambda _: None) -> list[Check]:
     """Works a report out again; the checks, those that failed among them.
 
     Args:
@@ -227,7 +227,7 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
     return [*checks, *of_data, *of_context, *compare(said, found, tolerance)]
 
 
-def train_again(table: ArchTable, config: RunConfig, place: Path, say: Progress) -> RunFolder:
+def train_again(table: ArchTable, config: RunConfig, place: Path, say: Report) -> RunFolder:
     """The run that settings give, in a new folder.
 
     Raises:

@@ -15,6 +15,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space, load_space
+from autobuild_core.store.quality import Quality
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.states import RunState
 from autobuild_core.targets.vocabulary import Label
@@ -45,12 +46,12 @@ class Task:
         return ", ".join(f"{name}={value}" for name, value in self.context.items())
 
 
-def tasks_of(quality: dict[str, Any]) -> list[Task]:
+def tasks_of(quality: Quality) -> list[Task]:
     """The tasks whose modules the training scored, the most frequent first, of quality.json; none where no task varies."""
     return [Task(**line) for line in quality.get("tasks", [])]
 
 
-def task_held(quality: dict[str, Any], predictor: Predictor) -> Task | None:
+def task_held(quality: Quality, predictor: Predictor) -> Task | None:
     """The task whose modules the training scored, where it is the very context that a predictor holds at; else None."""
     chosen = {} if predictor.held is None else predictor.held.chosen
     return next((task for task in tasks_of(quality) if task.context == chosen), None)
@@ -77,7 +78,7 @@ class FinishedRun:
 
     config: RunConfig
     table: ArchTable
-    quality: dict[str, Any]
+    quality: Quality
     predictions: pd.DataFrame
     modules: pd.DataFrame
     predictor: Predictor
@@ -115,9 +116,9 @@ class FinishedRun:
         """
         assert predictor.held is not None
         inside = predictor.held.rows_of(self.table.contexts)[self.predictions["row"].to_numpy(int)]
-        quality = self.quality | {"space_mean": space_mean, "num_evidence": num_evidence, "held": predictor.held.facts()}
+        own: Quality = {"space_mean": space_mean, "num_evidence": num_evidence, "held": predictor.held.facts()}
         parts = {"predictions": self.predictions[inside].reset_index(drop=True), "modules": modules, "predictor": predictor}
-        return replace(self, quality=quality, **parts, best=pd.DataFrame(), holding=pd.DataFrame())
+        return replace(self, quality=self.quality | own, **parts, best=pd.DataFrame(), holding=pd.DataFrame())
 
     @cached_property
     def tasks(self) -> list[Task]:

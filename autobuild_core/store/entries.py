@@ -7,11 +7,12 @@ folders of before, which have none, the line is worked out from what they hold.
 import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.errors import DataError, RunError, StudioError
 from autobuild_core.store import tables
+from autobuild_core.store.quality import Quality
 from autobuild_core.store.run_folder import TRAIN, RunConfig, RunFolder, StateRecord
 from autobuild_core.store.states import RunState
 
@@ -145,7 +146,7 @@ class RunRow:
     has_scores: bool = False
 
     @classmethod
-    def of_training(cls, config: RunConfig, quality: dict[str, Any]) -> Self:
+    def of_training(cls, config: RunConfig, quality: Quality) -> Self:
         """The row of a training; here, as the registry needs it of runs of before there were kinds.
 
         Args:
@@ -170,13 +171,13 @@ class RunRow:
         )
 
     @staticmethod
-    def quality_of(folder: RunFolder) -> dict[str, Any]:
+    def quality_of(folder: RunFolder) -> Quality:
         """The content of quality.json, {} where there is none yet or it is damaged."""
         try:
-            quality = folder.read_json("quality.json")
+            raw = folder.read_json("quality.json")
         except StudioError:
             return {}
-        return quality if isinstance(quality, dict) else {}
+        return cast(Quality, raw) if isinstance(raw, dict) else {}
 
     @classmethod
     def of_json(cls, raw: object) -> Self:

@@ -9,6 +9,7 @@ workspace: the command line writes one wherever it is told to.
 import json
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -313,7 +314,7 @@ class RunFolder:
         """The error of a file that is not what was written."""
         return RunError(f"{self.path / name}: got a damaged file ({found}), expected that of a run; delete the run.")
 
-    def append_progress(self, record: dict[str, Any]) -> None:
+    def append_progress(self, record: Mapping[str, object]) -> None:
         """Adds one line to progress.jsonl."""
         self._append("progress.jsonl", tables.to_json(record) + "\n")
 

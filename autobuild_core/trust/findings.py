@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from autobuild_core.store.quality import Quality
 from autobuild_core.targets.noise import LabelNoise
 
 
@@ -174,7 +175,7 @@ class TrustReport:
     reasons: tuple[str, ...] = field(default=())
 
     @classmethod
-    def of(cls, quality: dict[str, Any]) -> Self | None:
+    def of(cls, quality: Quality) -> Self | None:
         """The report in a run's quality.json; None where an older version trained the run."""
         raw = quality.get("trust")
         return None if raw is None else cls.from_json(raw)

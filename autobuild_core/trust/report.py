@@ -31,6 +31,7 @@ from autobuild_core.scoring.population import NUM_CONTEXTS, exact_means, pooled,
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.search.assembly import architecture_records
 from autobuild_core.spaces._in_contexts import in_contexts
+from autobuild_core.store.quality import Quality
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.noise import label_noise
 from autobuild_core.trust import statistics
@@ -75,7 +76,7 @@ class Trained:
         return top_modules(self.modules, Lens.SCORE, self.predictor.minimize)
 
 
-def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quality: dict[str, Any]) -> dict[str, Any]:
+def write_report(folder: RunFolder, trained: Trained, refit: Refit | None, quality: Quality) -> Quality:
     """Writes the tables and returns what quality.json gets: "trust", "verdict", "verdict_why".
 
     Args:

@@ -20,7 +20,7 @@ from autobuild_core.store.run_folder import JobSettings, RunFolder
 from autobuild_core.store.workspace import Workspace
 
 FOLDER = "jobs/kinds"
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[Mapping[str, object]], None]  # hears what a job says of how far it is
 S = TypeVar("S", bound=JobSettings)
 
 

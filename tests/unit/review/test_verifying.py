@@ -51,7 +51,7 @@ def quick(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trains only where the settings are not those of the run: what a training gives again is another test's matter."""
     train_again, first = verifying.train_again, RunFolder(made[0].parent / "run")
 
-    def known(table: ArchTable, config: RunConfig, place: Path, say: verifying.Progress) -> RunFolder:
+    def known(table: ArchTable, config: RunConfig, place: Path, say: verifying.Report) -> RunFolder:
         return first if config == first.config else train_again(table, config, place, say)
 
     monkeypatch.setattr(verifying, "train_again", known)

@@ -29,6 +29,7 @@ from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.scoring.space_map import write_map
 from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
+from autobuild_core.store.quality import Quality, Report, Stopped, TaskLine
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.targets.scaling import NormalScores
 from autobuild_core.trust.permutation import layer_spread
@@ -40,10 +41,9 @@ MOST_TASKS = 8  # with a table of modules of their own
 ROWS_AT_ONCE = 16_384
 THREADS = "AUTOBUILD_THREADS"  # environment variable: most threads of a worker
 PERMUTED_MEMBERS, PERMUTED_SHARE = 3, 0.12
-Progress = Callable[[dict[str, Any]], None]
 
 
-def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], bool]) -> dict[str, Any]:
+def train_run(folder: RunFolder, report: Report, should_stop: Callable[[], bool]) -> Quality:
     """Trains, judges and scores what a run folder's settings ask for; writes every file that pages read.
 
     Args:
@@ -106,16 +106,18 @@ def train_run(folder: RunFolder, report: Progress, should_stop: Callable[[], boo
     modules = _score(folder, scorer, evidence, config.max_length, report, should_stop, start)
     quality |= _score_tasks(folder, predictor, evidence, config.max_length, report, should_stop, start)
     folder.write_frame("features.parquet", feature_effects(predictor, scorer, evidence))
-    sizes = {"num_train": len(problem.rows), "num_networks": len(np.unique(problem.rows.networks))}
+    sizes: Quality = {"num_train": len(problem.rows), "num_networks": len(np.unique(problem.rows.networks))}
     sizes |= {"ensemble_size": settings.members}
     sizes |= {
         "num_without_target": len(table) - int(evidence.repeats.sum()) - int(was_stopped.sum()),
         "num_evidence": len(evidence),
     }
-    sizes |= {"num_repeated": int((evidence.repeats > 1).sum())} if (evidence.repeats > 1).any() else {}
-    quality["calibration"] = [dict(zip(("num_modules", "error", "spread"), c, strict=True)) for c in scorer.calibration_errors]
-    lenses = {"space_mean": scorer.space_mean, "good_threshold": scorer.good_threshold}
-    quality |= sizes | lenses | {"learning_curve": curve} | _about_stopped(learned, predictor, codes, int(was_stopped.sum()))
+    if num_repeated := int((evidence.repeats > 1).sum()):
+        sizes["num_repeated"] = num_repeated
+    quality["calibration"] = [{"num_modules": n, "error": e, "spread": s} for n, e, s in scorer.calibration_errors]
+    quality["space_mean"], quality["good_threshold"] = scorer.space_mean, scorer.good_threshold
+    quality["learning_curve"] = curve
+    quality |= sizes | _about_stopped(learned, predictor, codes, int(was_stopped.sum()))
     report({"phase": "checking", "share": 0.0, "seconds": time.monotonic() - start, "seconds_left": None})
     write_map(folder, predictor, table)
     trained = Trained(predictor, scorer, rows, values, held["score"][lines], fold, predictions, modules)
@@ -240,7 +242,7 @@ def _learn(
     codebook: Codebook,
     given: dict[str, Any],
     threads: int,
-    report: Progress,
+    report: Report,
     should_stop: Callable[[], bool],
 ) -> Learned:
     """One training; `given` settings are not chosen by the data's size."""
@@ -286,7 +288,7 @@ def _ensemble(
     codebook: Codebook,
     settings: Any,
     threads: int,
-    report: Progress,
+    report: Report,
     should_stop: Callable[[], bool],
     beside: Beside = Beside(),
 ) -> dict[str, NDArray[np.float32]]:
@@ -395,7 +397,7 @@ def held_out(
     return {"score": outputs.scores[fold, row].astype(float), "norms": norms[fold, :, row].T, "spread": spread}
 
 
-def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: NDArray[np.float64]) -> dict[str, Any]:
+def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: NDArray[np.float64]) -> Quality:
     """Held-out quality: srcc, kendall, mae (target units), srcc per hop, coverage of the 90 % intervals.
 
     Correlations are with the target in its own direction, so they are positive for a good predictor of a minimised target too.
@@ -412,7 +414,7 @@ def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: ND
     }
 
 
-def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: int) -> dict[str, Any]:
+def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: int) -> Quality:
     """What quality.json says of stopped trials: how many, and what leaving them out would change; {} where there are none.
 
     Without them the Gaussian process is found anew, alone; compared are the mean predictions of random architectures with each
@@ -450,14 +452,19 @@ def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: in
     known = np.isfinite(effects[0])
     with_them, without = (e[known] for e in effects)
     best = [np.nanargmax(predictor.scaling.sign * np.where(known, e, np.nan), axis=1) for e in effects]
-    about = {"correlation": float(spearmanr(with_them, without).statistic), "num_positions": spec.num_positions}
-    about |= {"slope": float(without @ with_them / (with_them @ with_them)), "best_changed": int((best[0] != best[1]).sum())}
-    return {"num_censored": num, "stopped": {"dropped": False} | about}
+    about: Stopped = {
+        "dropped": False,
+        "correlation": float(spearmanr(with_them, without).statistic),
+        "num_positions": spec.num_positions,
+        "slope": float(without @ with_them / (with_them @ with_them)),
+        "best_changed": int((best[0] != best[1]).sum()),
+    }
+    return {"num_censored": num, "stopped": about}
 
 
 def _judge_apart(
     predictor: Predictor, held: dict[str, NDArray[np.float64]], adjusted: NDArray[np.float64], predictions: pd.DataFrame
-) -> dict[str, Any]:
+) -> Quality:
     """As `judge` where contexts vary.
 
     The order is that of architectures, contexts apart: by what was predicted where the predictor holds, against the targets as
@@ -470,9 +477,10 @@ def _judge_apart(
         predictions: predictions.parquet.
     """
     target, inside = predictions["target"], predictions["target"].between(predictions["low"], predictions["high"])
-    own = {"mae": float((predictions["predicted"] - target).abs().mean()), "coverage": float(inside.mean())}
     assert predictor.held is not None
-    return judge(predictor, held, adjusted) | own | {"held": predictor.held.facts()}
+    own: Quality = {"mae": float((predictions["predicted"] - target).abs().mean()), "coverage": float(inside.mean())}
+    own["held"] = predictor.held.facts()
+    return judge(predictor, held, adjusted) | own
 
 
 def _held_out_frame(
@@ -506,7 +514,7 @@ def _score(
     scorer: AutoBuildScorer,
     rows: ArchTable,
     max_length: int | None,
-    report: Progress,
+    report: Report,
     should_stop: Callable[[], bool],
     start: float,
     name: str = "modules.parquet",
@@ -542,14 +550,14 @@ def _score_tasks(
     predictor: Predictor,
     rows: ArchTable,
     max_length: int | None,
-    report: Progress,
+    report: Report,
     should_stop: Callable[[], bool],
     start: float,
-) -> dict[str, Any]:
+) -> Quality:
     """Writes modules_task_<i>.parquet for each of the most frequent tasks; {"tasks": [{"file", "context", "space_mean"}]}."""
     if predictor.held is None or len(predictor.held.contexts.names) < 2:
         return {}
-    contexts, lines = predictor.held.contexts, []
+    contexts, lines = predictor.held.contexts, list[TaskLine]()
     task = contexts.task_of(rows.contexts)
     for number, values in enumerate(contexts.names[:MOST_TASKS]):
         name, context = f"modules_task_{number}.parquet", dict(zip(contexts.tasks, values, strict=True))
