@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +79,24 @@ class TestTrainsWords:
         assert (come.share, come.words, come.seconds_left) == (share, words, record.get("seconds_left"))
 
 
+@contextmanager
+def supervised(workspace: Workspace) -> Iterator[None]:
+    """A supervisor of the workspace, which all workers must have come from."""
+    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(workspace.path)], cwd=registry.ROOT)
+    try:
+        until(lambda: warm.ask(workspace.path, 2, {}) is not None)
+        yield
+        assert not jobs._children, "a worker was started the slow way"
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
 @pytest.fixture(params=["cold", "warm"])
 def executor(workspace: Workspace, counting: str, request: pytest.FixtureRequest) -> Iterator[SubprocessExecutor]:
     """The real one, whose real workers find the new kind; at the end none is left."""
-    supervisor = None
-    if request.param == "warm":
-        supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(workspace.path)], cwd=registry.ROOT)
-        until(lambda: warm.ask(workspace.path, 2, {}) is not None)
-    yield SubprocessExecutor(workspace, use_warm=request.param == "warm")
-    if supervisor:
-        assert not jobs._children, "a worker was started the slow way"
-        supervisor.kill()
-        supervisor.wait()
+    with supervised(workspace) if request.param == "warm" else nullcontext():
+        yield SubprocessExecutor(workspace, use_warm=request.param == "warm")
     until(lambda: jobs.reap() or not jobs._children, 10)
 
 
