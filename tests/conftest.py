@@ -6,6 +6,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # as `make test` sets it: workers of two cores share them, arrays are small
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.spaces import space_named
 from autobuild_core.store.workspace import Workspace
-from tests import kept, leftovers
+from tests import forge, kept, leftovers
 
 CHROMIUM = os.environ.get("AUTOBUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMIUM_ARGUMENTS = [
@@ -77,9 +78,11 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _kept(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What is trained once is shared by all workers."""
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is trained once is shared by all workers; what trained it ends with the session."""
     kept.begin(tmp_path_factory.getbasetemp())
+    yield
+    forge.end()
 
 
 @pytest.fixture(autouse=True)
