@@ -109,9 +109,12 @@ def dropped(page: Page, server: str, path: Path) -> None:
     """Drops a file on Data; returns when its columns are seen."""
     page.goto(f"{server}/data")
     wait_until_still(page)
-    if page.get_by_role("button", name="Add another file").count():
-        page.get_by_role("button", name="Add another file").click()
-    page.locator("input[type=file]").first.set_input_files(path)
+    another = page.get_by_role("button", name="Add another file")
+    if another.count():
+        another.click()
+        page.get_by_test_id("stPopoverBody").locator("input[type=file]").set_input_files(path)
+    else:
+        page.locator("input[type=file]").first.set_input_files(path)
     page.locator("[data-read]").wait_for()
 
 

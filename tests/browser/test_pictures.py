@@ -65,10 +65,10 @@ def sample(server_workspace: Workspace) -> None:
 @pytest.mark.parametrize("name", LAST_SEEN)
 def test_a_page_looks_as_in_its_pictures(name: str, page: Page, server: str, watch: Watch, sample: None) -> None:
     wrong = []
-    page.goto(f"{server}/{name}?run={SAMPLE_ID}")
-    page.get_by_text(LAST_SEEN[name]).first.wait_for(state="attached")
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+        page.goto(f"{server}/{name}?run={SAMPLE_ID}")
+        page.get_by_text(LAST_SEEN[name]).first.wait_for(state="attached")
         wrong += compared(page, f"{name or 'home'}-{theme}")
     assert not wrong, f"different from {', '.join(wrong)}; look, then make pictures"
     watch.assert_quiet()
