@@ -27,14 +27,14 @@ run: $(VENV)/.stamp-requirements
 	$(BIN)/streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT) $(ARGS)
 
 test: $(VENV)/.stamp-requirements-dev chromium
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: $(VENV)/.stamp-requirements-dev
-	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not browser and not training and not slow" \
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not browser and not training and not slow" \
 		$(QUICK) $(ARGS)
 
 coverage: $(VENV)/.stamp-requirements-dev
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser" --cov --cov-report term $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not browser" --cov --cov-report term $(ARGS)
 
 lint: $(VENV)/.stamp-requirements-dev
 	$(BIN)/ruff format --check .

@@ -31,6 +31,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+TESTS = Path(__file__).resolve().parent
+LONGEST_FIRST = ("browser/", "app/", "unit/benchmark/", "unit/predictor/", "unit/review/", "unit/jobs/", "contracts/")
 _left_out: list[str] = []
 _left_behind: list[str] = []
 leftovers.mark()
@@ -39,8 +41,18 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+def _turn(item: pytest.Item) -> int:
+    """Where a test's folder stands in LONGEST_FIRST."""
+    place = item.path.relative_to(TESTS).as_posix()
+    return next((turn for turn, folder in enumerate(LONGEST_FIRST) if place.startswith(folder)), len(LONGEST_FIRST))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests need Chromium: without it they are skipped, or fail where AUTOBUILD_REQUIRE_BROWSER is set."""
+    """Files that take long come first, so that no worker is left with one when the other is done.
+
+    Browser tests need Chromium: without it they are skipped, or fail where AUTOBUILD_REQUIRE_BROWSER is set.
+    """
+    items.sort(key=_turn)
     for item in items:
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker("training")

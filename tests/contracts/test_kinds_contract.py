@@ -22,7 +22,9 @@ from autobuild_core.testing.job_kinds import JobKindSuite
 from tests.counting import counting as counting
 from tests.unit.jobs.test_executor import pid, state, until
 
-SETTINGS: dict[str, JobSettings] = {"train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16)}
+SETTINGS: dict[str, JobSettings] = {
+    "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16)
+}
 SUPERVISOR = """
 import sys
 from pathlib import Path
