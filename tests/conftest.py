@@ -6,6 +6,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # as `make test` sets it: workers of two cores share them, arrays are small
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.spaces import space_named
 from autobuild_core.store.workspace import Workspace
-from tests import kept, leftovers
+from tests import forge, kept, leftovers
 
 CHROMIUM = os.environ.get("AUTOBUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMIUM_ARGUMENTS = [
@@ -30,6 +31,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+TESTS = Path(__file__).resolve().parent
+LONGEST_FIRST = ("browser/", "app/", "unit/benchmark/", "unit/predictor/", "unit/review/", "unit/jobs/", "contracts/")
 _left_out: list[str] = []
 _left_behind: list[str] = []
 leftovers.mark()
@@ -38,8 +41,18 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+def _turn(item: pytest.Item) -> int:
+    """Where a test's folder stands in LONGEST_FIRST."""
+    place = item.path.relative_to(TESTS).as_posix()
+    return next((turn for turn, folder in enumerate(LONGEST_FIRST) if place.startswith(folder)), len(LONGEST_FIRST))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests need Chromium: without it they are skipped, or fail where AUTOBUILD_REQUIRE_BROWSER is set."""
+    """Files that take long come first, so that no worker is left with one when the other is done.
+
+    Browser tests need Chromium: without it they are skipped, or fail where AUTOBUILD_REQUIRE_BROWSER is set.
+    """
+    items.sort(key=_turn)
     for item in items:
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker("training")
@@ -77,9 +90,11 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _kept(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What is trained once is shared by all workers."""
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is trained once is shared by all workers; what trained it ends with the session."""
     kept.begin(tmp_path_factory.getbasetemp())
+    yield
+    forge.end()
 
 
 @pytest.fixture(autouse=True)

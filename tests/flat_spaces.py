@@ -4,12 +4,10 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from autobuild_core.architectures.records import ABSENT, Condition, SpaceSpec, UnitSpec
 from autobuild_core.spaces import Space, load_space
-from autobuild_core.spaces._declared import Declared, Slot, in_order, make_spec
-from autobuild_core.spaces.flat import Flat, as_choice, block_columns, block_slot
+from autobuild_core.testing.examples import infer_spec as infer_spec
 
 NAN = float("nan")
 
@@ -142,25 +140,3 @@ SPACES = {
     "mixed": mixed_space,
     "large": large_space,
 }
-
-
-def infer_spec(frame: pd.DataFrame, design: Sequence[str]) -> SpaceSpec:
-    """The space of all combinations of the values seen in each design column: blocks, and single columns.
-
-    Args:
-        frame: one row an architecture.
-        design: its design columns, in the table's order (which is taken for the order of data flow between blocks).
-
-    Raises:
-        DataError: a depth column holds something that is not a small whole number, or a unit has too many combinations.
-    """
-    seen = {column: [as_choice(v) for v in frame[column].dropna().tolist()] for column in design}
-    blocks = block_columns(design)
-    owner = {column: block for block, columns in blocks.items() for column in columns}
-    slots = []
-    for label in dict.fromkeys(owner.get(column, column) for column in design):
-        if label in blocks:
-            slots.append(block_slot(label, blocks[label], seen))
-        else:
-            slots.append(Slot(label, "column", (label,), ((label,),), (in_order(seen[label]),)))
-    return make_spec(Declared(tuple(slots)), Flat.title)

@@ -14,15 +14,17 @@ from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.architectures.structure import structure_features, structure_scale
-from autobuild_core.predictor.ensemble import Calibration, Predictor
 from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Network
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.nas_bench_201 import network_of
-from autobuild_core.targets.scaling import NormalScores
-from tests.flat_spaces import infer_spec
+from autobuild_core.testing.examples import NUM_HOPS
+from autobuild_core.testing.examples import chain_space as chain_space
+from autobuild_core.testing.examples import flat_space as flat_space
+from autobuild_core.testing.examples import random_network as random_network
+from autobuild_core.testing.examples import random_predictor as random_predictor
+from autobuild_core.testing.examples import random_weights as random_weights
 
 MACRO_WEIGHTS = np.linspace(0.2, 0.5, 8)
-NUM_HOPS = 4
 MACRO_VALUES = np.array([0.0, 0.6, 1.0])  # identity, mb3_k3, mb6_k5
 
 
@@ -80,42 +82,12 @@ def cell_csv(num_rows: int, seed: int = 0) -> str:
     return "arch,acc,flops\n" + "".join(rows)
 
 
-def flat_space(num_blocks: int = 2, depths: tuple[int, ...] = (1, 3)) -> Space:
-    """Tied blocks of variable depth: kernel in {3, 5}, expansion in {1, 6}; the first block may also be empty."""
-    columns: dict[str, list[int]] = {}
-    for block in range(num_blocks):
-        columns |= {f"b{block}_k": [3, 5, 3], f"b{block}_e": [1, 6, 6]}
-        columns[f"b{block}_l"] = [0, 2, 2] if block == 0 else [depths[0], depths[-1], depths[0]]
-    return load_space(infer_spec(pd.DataFrame(columns), list(columns)))
-
-
-def chain_space(num_tokens: int = 3, depths: tuple[int, ...] = (1, 2, 3), num_units: int = 2) -> Space:
-    """A small space of free layers (not tied) and variable depth, with the rules of Once-for-all."""
-    width = max(depths)
-    tokens = tuple(f"mbconv{e}" for e in range(num_tokens))
-    every = tuple(range(num_tokens))
-    units = tuple(UnitSpec(f"U{u + 1}", tuple(range(u * width, (u + 1) * width)), depths, every) for u in range(num_units))
-    labels = tuple(f"U{u + 1}.L{i + 1}" for u in range(num_units) for i in range(width))
-    attributes = {"expansion": tuple(str(e) for e in every)}
-    return load_space(SpaceSpec("ofa_mbv3", "small", labels, tokens, units, attributes))
-
-
 def encoded(codes: Codes, spec: SpaceSpec, scale: NDArray[np.float32] | None = None) -> Any:
     """`model.Encoded` of architectures, their structure standardised by `scale` (by default their own)."""
     from autobuild_core.predictor.model import Encoded
 
     mean, spread = structure_scale(codes, spec) if scale is None else scale
     return Encoded.of(make_graphs(codes, spec), make_codebook(spec), (structure_features(codes, spec) - mean) / spread)
-
-
-def random_weights(spec: SpaceSpec, members: int = 3, seed: int = 0, width: int = 12) -> dict[str, NDArray[np.float32]]:
-    """Weights of an ensemble, random everywhere, batch norm and biases too; structure is scaled as random architectures'."""
-    from autobuild_core.predictor.model import GraphEnsemble, ModelConfig
-
-    space = load_space(spec)
-    scale = structure_scale(space.canonical(space.sample(200, np.random.default_rng(0))), spec)
-    state = GraphEnsemble(make_codebook(spec), members, ModelConfig(width=width), scale.shape[1], seed).state_dict()
-    return {name: disturbed(name, t.numpy(), seed) for name, t in state.items()} | {"structure_scale": scale}
 
 
 def random_member(space: Space, width: int = 6) -> Network:
@@ -128,31 +100,6 @@ def gaussian_network(random: Network, solved: dict[str, Any], members: int) -> N
     trained = random_weights(random.codebook.spec, members)
     weights = trained | {RANDOM + name: w for name, w in random.weights.items()} | solved
     return Network(weights | {GAUSSIAN + "share": np.array(1, np.float32)}, random.codebook, NUM_HOPS)
-
-
-def random_network(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Network:
-    """An ensemble with random weights everywhere, without a Gaussian process."""
-    return Network(random_weights(spec, members, seed), make_codebook(spec), NUM_HOPS)
-
-
-def disturbed(name: str, weight: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """The weight with noise, variances kept positive: nothing is left at its initial zero or one."""
-    rng = np.random.default_rng([seed, *name.encode()])
-    noise = 0.3 * rng.standard_normal(weight.shape)
-    return (weight * np.exp(noise) if name.endswith("variance") else weight + noise).astype(np.float32)
-
-
-def random_predictor(space: Space, members: int = 3, seed: int = 0, minimize: bool = False) -> Predictor:
-    """A predictor of a skewed target whose ensemble has random weights, its output spread like normal scores."""
-    network = random_network(space.spec, members, seed)
-    rng = np.random.default_rng(seed)
-    scores = network.predict(space.canonical(space.sample(500, rng))).scores
-    gain = 1 / scores.std(1)[:, None, None]
-    for name in ("out_weight", "out_bias", "linear_weight"):
-        network.weights[name] = (network.weights[name] * gain).astype(np.float32)
-    network.weights["out_bias"] -= (scores.mean(1)[:, None, None] * gain).astype(np.float32)
-    scaling = NormalScores.fit(np.exp(rng.normal(0, 0.5, 200)), minimize)
-    return Predictor(network, space.spec, scaling, Calibration(0.3, 0.1), "acc", minimize)
 
 
 def contains(row: Codes, positions: tuple[int, ...], layers: Codes, unit: UnitSpec | None) -> bool:

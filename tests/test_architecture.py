@@ -195,6 +195,8 @@ CONTRACTS = [
     ("The core never imports", "spaces/flat.py", "def f():\n    import streamlit as st"),
     ("What the app process", "targets/equation.py", "def f():\n    from scipy.stats import rankdata"),
     ("What the app process", "jobs/executor.py", "def f():\n    from autobuild_core.jobs.kinds.train import pipeline"),
+    ("A room imports", "api.py", "def f():\n    from autobuild_core.testing import examples"),
+    ("The pages never import", "../pages/_text.py", "def f():\n    from autobuild_core.testing import examples"),
     ("No scorer imports", "scorers/forest.py", "from autobuild_core.scorers import ridge"),
 ]
 

@@ -74,21 +74,13 @@ def compared_constants(tree: ast.Module) -> list[int]:
 
 CHECKS = [conditional_asserts, fixed_waits, asserted_times, compared_constants]
 MEASURES = {"times.py"}  # of `make times`, no test
-# Written beside this check, with asserts under an `if` still; a file that is mended leaves the list.
-NOT_YET = {"test_hostile.py", "test_jobs.py", "test_links.py", "test_kinds_contract.py", "test_reduced_property.py"}
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_tests_keep_it(check: Callable[[ast.Module], list[int]]) -> None:
-    left_out = MEASURES | (NOT_YET if check is conditional_asserts else set())
-    texts = {path: path.read_text(encoding="utf-8") for path in FILES if path.name not in left_out}
+    texts = {path: path.read_text(encoding="utf-8") for path in FILES if path.name not in MEASURES}
     found = [f"{path.relative_to(HERE)}:{line}" for path, text in texts.items() for line in check(ast.parse(text))]
     assert found == []
-
-
-def test_a_file_that_is_mended_leaves_the_list() -> None:
-    waiting = [path for path in FILES if path.name in NOT_YET]
-    assert {path.name for path in waiting if conditional_asserts(ast.parse(path.read_text(encoding="utf-8")))} == NOT_YET
 
 
 PLANTED = [

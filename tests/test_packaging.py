@@ -62,10 +62,12 @@ def locked(name: str) -> dict[str, Requirement]:
 
 
 RUN, DEV = listed(PROJECT["dependencies"]), listed(PROJECT["optional-dependencies"]["dev"])
+SUITES = listed(PROJECT["optional-dependencies"]["testing"])
 
 
 def test_what_the_product_imports_is_listed_and_what_is_listed_is_imported() -> None:
-    assert imported(*PRODUCT) == set(RUN) - set(NEEDED_BY)
+    assert imported(*PRODUCT) == set(RUN) - set(NEEDED_BY) | set(SUITES)
+    assert SUITES.items() <= DEV.items()
 
 
 def test_what_is_listed_for_another_package_is_asked_for_by_it() -> None:

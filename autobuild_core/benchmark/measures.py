@@ -260,7 +260,8 @@ def measure_start(options: Result) -> Result:
     metrics = pd.DataFrame({"acc": synthetic_truth(codes, len(space.spec.tokens), np.random.default_rng(1))})
     table = ArchTable(space.spec, codes, space.hash_networks(codes), metrics, np.arange(60), "", 60)
     result: Result = {}
-    with tempfile.TemporaryDirectory(prefix="autobuild-benchmark-") as scratch:
+    # A worker that has said its last word may still be closing its files there.
+    with tempfile.TemporaryDirectory(prefix="autobuild-benchmark-", ignore_cleanup_errors=True) as scratch:
         workspace = Workspace(scratch)
         data = workspace.add_dataset(table, "start")
         executor = executors.SubprocessExecutor(workspace, 1, options["threads"])
@@ -272,6 +273,7 @@ def measure_start(options: Result) -> Result:
             executor.submit(run_id)
             for moment, seconds in _moments(workspace.run(run_id), begun).items():
                 result[f"{name} {moment}_s"] = seconds
+            wait(lambda: executor.poll() == 0, 60)
         for _, child in warm._started.values():
             child.kill()
             child.wait()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from autobuild_core.registry import EXTENSIONS, PACKAGE, ROOT, own_places
+from autobuild_core.registry import EXTENSIONS, PACKAGE, ROOT, installed, own_places
 
 ANSWER_SECONDS = 0.3  # every page asks, and waits so long
 SILENT_SECONDS = 60.0  # a supervisor that did not answer in time is left alone: runs start the slow way meanwhile
@@ -28,9 +28,12 @@ _silent: dict[Path, float] = {}  # when a supervisor did not answer in time, by 
 
 @functools.cache
 def _code_stamp() -> str:
-    """Changes when a file of the package or of an extension does; taken once a process, whose own code does not change either."""
+    """Changes when a file of the package or of an extension does, or the version of an installed package that brings one.
+
+    Taken once a process, whose own code does not change either.
+    """
     files = [path for place in (PACKAGE, *own_places()) for path in sorted(place.rglob("*.py"))]
-    here = sys.executable, os.environ.get(EXTENSIONS, "")
+    here = sys.executable, os.environ.get(EXTENSIONS, ""), *installed()
     return json.dumps([*here, *((str(path), path.stat().st_mtime_ns) for path in files)])
 
 

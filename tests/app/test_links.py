@@ -94,12 +94,16 @@ def test_a_module_is_one_of_the_space_or_none(in_state: Workspace, link: dict[st
         f"{first}=",
         "=!",
     )
-    for value in (*VALUES, *strange):
+    fine = f"{first}={token}"
+    chosen = {}
+    for value in (*VALUES, *strange, fine):
         link["module"] = value
-        if (found := _selection.module(run)) is not None:
-            assert found.fits(run.table.spec)
-            _selection.best_row_with(run, found)
+        chosen[value] = _selection.module(run)
         _selection.module_line(run)
+    found = [key for key in chosen.values() if key is not None]
+    assert chosen[fine] in found and all(key.fits(run.table.spec) for key in found)
+    for key in found:
+        _selection.best_row_with(run, key)
 
 
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
@@ -117,13 +121,16 @@ def test_every_other_choice_falls_back_to_its_default(in_state: Workspace, link:
 def test_a_region_is_one_of_a_map_or_none(in_state: Workspace, link: dict[str, str]) -> None:
     run = a_run(in_state)
     tables: Any = _linked.maps(run)
+    regions = []
     for value in VALUES:
         link["brush"] = value
         held, region = _linked.marked(run), Brush.parse(value)
         assert (held is None) == (region is None)
-        if region is not None:
-            space.window_of(tables[FILES[0]], tables[FILES[1]], region)
-            assert Brush.parse(region.text) is not None
+        regions += [region] if region else []
+    assert regions
+    for region in regions:
+        space.window_of(tables[FILES[0]], tables[FILES[1]], region)
+        assert Brush.parse(region.text) is not None
 
 
 @pytest.mark.parametrize("page", PAGES)

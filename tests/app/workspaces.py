@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from streamlit.testing.v1 import AppTest
 
 from autobuild_core.datasets import read_table
 from autobuild_core.jobs.executor import SubprocessExecutor
-from autobuild_core.store.workspace import RunFolder, Workspace
+from autobuild_core.store.workspace import Workspace
 from tests import kept
+from tests.forge import SmallExecutor
 from tests.learning import cell_csv
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL_WORKER = ROOT / "tests" / "small_worker.py"
 STATES = ("no data", "no run", "running", "failed", "lost", "finished", "finished flat", "finished cells")
 
 
@@ -97,13 +96,6 @@ def cell_file(path: Path, num: int = 90) -> Path:
     """NAS-Bench-201 cells whose target follows their live paths."""
     path.write_text(cell_csv(num))
     return path
-
-
-class SmallExecutor(SubprocessExecutor):
-    """Starts small_worker.py in place of the real worker."""
-
-    def command(self, folder: RunFolder) -> list[str]:
-        return [sys.executable, str(SMALL_WORKER), *self.arguments(folder)]
 
 
 def train(

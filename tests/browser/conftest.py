@@ -1,6 +1,7 @@
 """A real server on a free port with a workspace of its own, and a page that remembers what went wrong."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ LAST_SEEN = {
     "review": "Go to Importance",
 }
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"
+RAN = "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 # Drawn, and nothing in the document was added, removed or moved for so many milliseconds.
 STILL = f"""(quiet) => {{
   if (!window.lastChange) {{
@@ -169,6 +171,13 @@ def opened(page: Page, address: str, text: str) -> None:
     page.goto(address)
     page.get_by_text(text).first.wait_for()
     page.wait_for_function(DRAWN)
+
+
+def moved(page: Page, name: str) -> None:
+    """Opens another page by the navigation, as a reader does: a quarter of the work of loading the app anew."""
+    page.get_by_role("link", name=name.title() or "Home", exact=True).first.click()
+    page.wait_for_url(re.compile(rf"^[^/]+//[^/]+/{name}([?#]|$)"))
+    page.wait_for_function(RAN)
 
 
 def drag(page: Page) -> Callable[[], None]:

@@ -10,11 +10,13 @@ from playwright.sync_api import Locator, Page, expect
 from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import deep_file, train
-from tests.browser.conftest import GRAPH, RECOLOUR, Watch, wait_until_still
+from tests.browser.conftest import GRAPH, RECOLOUR, Watch, moved, wait_until_still
 
 pytestmark = pytest.mark.browser
 LUMINANCE = """(colour) => { const [r, g, b] = colour.match(/\\d+/g).map(Number).map((c) => c / 255)
   .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; }"""
+
+GROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 20, 27)"}
 
 
 @pytest.fixture
@@ -67,27 +69,39 @@ def test_a_click_opens_the_module(opened: Page) -> None:
         expect(opened.get_by_text(part).first).to_be_visible()
 
 
-@pytest.mark.parametrize("way", ["choice first", "choice last", "sidebar, choice last"])
-def test_leaving_in_the_middle_of_a_choice_opens_the_next_page(opened: Page, way: str) -> None:
+def on_hops(page: Page) -> None:
+    """Hops is what is open, and stays."""
+    expect(page).to_have_url(re.compile("/hops"))
+    expect(page.get_by_text("What a feature is worth")).to_be_visible()
+    wait_until_still(page)  # what comes too late has come
+    expect(page.get_by_text("What a feature is worth")).to_be_visible()
+
+
+def test_leaving_in_the_middle_of_a_choice_opens_the_next_page(opened: Page) -> None:
     # Streamlit alone would run the graph's fragment after the new page, in its place.
-    option, step = opened.get_by_role("option", name="stage1.L1: "), opened.get_by_role("button", name="Rank the modules")
-    if way == "choice first":
-        option.focus()
-        opened.keyboard.press("ArrowRight")
-        step.click()
-    else:
+    step, hops = opened.get_by_role("button", name="Rank the modules"), opened.get_by_role("link", name="Hops")
+    opened.get_by_role("option", name="stage1.L1: ").focus()
+    opened.keyboard.press("ArrowRight")
+    step.click()
+    on_hops(opened)
+    expect(opened).to_have_url(re.compile("module=stage1.L2"))
+    for way in (step, hops):
+        moved(opened, "importance")
+        opened.locator("[data-ready=yes]").wait_for()
+        wait_until_still(opened)
         left, top = middle(opened.get_by_role("option", name="stage2.L2: "))
-        (opened.get_by_role("link", name="Hops") if way.startswith("sidebar") else step).click()
+        way.click()
         opened.mouse.click(left, top)
-    expect(opened).to_have_url(re.compile("/hops"))
-    expect(opened.get_by_text("What a feature is worth")).to_be_visible()
-    wait_until_still(opened)  # what comes too late has come
-    expect(opened.get_by_text("What a feature is worth")).to_be_visible()
-    if way == "choice first":
-        expect(opened).to_have_url(re.compile("module=stage1.L2"))
+        on_hops(opened)
 
 
-def test_a_hover_tells_in_words(opened: Page) -> None:
+def test_the_first_view_fits_tells_and_recolours(opened: Page) -> None:
+    assert opened.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+    for part in (".canvas", "div.legend"):  # a projector's height
+        box = opened.locator(part).bounding_box()
+        assert box is not None and box["y"] + box["height"] < 720, part
+    words = opened.locator(".node .value").first.bounding_box()
+    assert words is not None and words["height"] >= 10  # pixels: read from the back of a room
     opened.get_by_role("option", name="stage3.L1: ").hover()
     tip = opened.locator(".tip")
     expect(tip).to_be_visible()
@@ -95,6 +109,11 @@ def test_a_hover_tells_in_words(opened: Page) -> None:
     expect(tip).to_contain_text("madds_m")
     opened.locator(".search input").hover()
     expect(tip).to_be_hidden()
+    fills = set()
+    for hop in range(4):  # without the server
+        for name, value in (("hop", hop), ("lens", "good"), ("hop", 3), ("lens", "score")):
+            fills.add(opened.evaluate(RECOLOUR, [name, value])[1])  # in the very next frame
+    assert len(fills) >= 6
 
 
 def test_the_hop_recolours_without_losing_place_zoom_or_selection(opened: Page) -> None:
@@ -115,14 +134,6 @@ def test_the_hop_recolours_without_losing_place_zoom_or_selection(opened: Page) 
     opened.get_by_role("radio", name="Among the best 10 %").click()
     expect(opened).to_have_url(re.compile("lens=good"))
     assert (view(opened), selected(opened)) == (where, "stage2.L2")
-
-
-def test_hop_and_lens_recolour_without_the_server(opened: Page) -> None:
-    fills = set()
-    for hop in range(4):
-        for name, value in (("hop", hop), ("lens", "good"), ("hop", 3), ("lens", "score")):
-            fills.add(opened.evaluate(RECOLOUR, [name, value])[1])  # in the very next frame
-    assert len(fills) >= 6
 
 
 def test_the_keyboard_reaches_every_part(opened: Page) -> None:
@@ -148,7 +159,7 @@ def test_the_keyboard_reaches_every_part(opened: Page) -> None:
     expect(opened).to_have_url(re.compile("hop=unit"))
 
 
-def test_search_finds_operations(opened: Page) -> None:
+def test_search_finds_operations_and_repeated_blocks_fold(opened: Page) -> None:
     box = opened.get_by_label("Find an operation")
     box.fill("e6_K5")
     expect(opened.locator(".found")).to_have_text("3 of 9")
@@ -158,9 +169,6 @@ def test_search_finds_operations(opened: Page) -> None:
     expect(heading(opened)).to_contain_text("stage1.L3")
     box.fill("")
     expect(opened.locator(".node.dim")).to_have_count(0)
-
-
-def test_repeated_blocks_fold_and_unfold(opened: Page) -> None:
     opened.get_by_role("button", name="Fold").click()
     expect(opened.get_by_role("option")).to_have_count(4)
     opened.get_by_role("option", name="3 x e6 k5").click()
@@ -191,7 +199,7 @@ def test_a_link_opens_the_same_view_and_other_pages_keep_it(opened: Page, server
     assert selected(opened) == "stage3.L2"
 
 
-def test_two_side_by_side_show_the_change(opened: Page) -> None:
+def test_two_side_by_side_show_the_change_and_one_is_saved_as_svg(opened: Page) -> None:
     opened.get_by_text("Side by side").click()
     expect(opened.get_by_role("option", name="B, stage1.L1")).to_be_visible()
     pills = opened.locator(".pill:visible text")
@@ -204,31 +212,26 @@ def test_two_side_by_side_show_the_change(opened: Page) -> None:
     expect(opened.get_by_text("in the best tenth").first).to_be_visible()
     opened.get_by_role("radio", name="One").click()
     expect(opened.get_by_role("option", name="stage1.L1: ")).to_be_visible()
-
-
-def test_the_graph_is_saved_as_svg(opened: Page) -> None:
     with opened.expect_download() as download:
         opened.get_by_role("button", name="Save as SVG").click()
     text = Path(download.value.path()).read_text()
     assert text.startswith("<svg") and "e6 k5" in text and "http" not in text.replace("http://www.w3.org", "")
 
 
-def test_all_of_the_first_view_fits_a_projector(opened: Page) -> None:
-    wide = opened.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
-    assert wide
-    for part in (".canvas", "div.legend"):
-        box = opened.locator(part).bounding_box()
-        assert box is not None and box["y"] + box["height"] < 720, part
-    words = opened.locator(".node .value").first.bounding_box()
-    assert words is not None and words["height"] >= 10  # pixels: read from the back of a room
+def test_both_themes_are_readable(opened: Page) -> None:
+    chosen, where = selected(opened), view(opened)
+    for theme in ("light", "dark", "light"):  # the page stands while they change
+        opened.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        expect(opened.locator(".stApp")).to_have_css("background-color", GROUND[theme])
+        wait_until_still(opened)
+        found = contrasts(opened)
+        assert len(found) == 10 and min(found) >= 4.5
+        assert (selected(opened), view(opened)) == (chosen, where)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_both_themes_are_readable(page: Page, server: str, watch: Watch, theme: str) -> None:
-    page.emulate_media(color_scheme=theme)
-    page.goto(f"{server}/importance?run=sample")
-    page.locator("[data-ready=yes]").wait_for()
-    found = page.evaluate(
+def contrasts(page: Page) -> list[float]:
+    """Of the words in nodes against these, and of the graph's words against the page."""
+    found: list[float] = page.evaluate(
         f"""() => {{ const light = {LUMINANCE}, root = ({GRAPH})(), style = (e, n) => getComputedStyle(e)[n];
         const pairs = [...root.querySelectorAll('.node')].map((node) => ['.body', '.value']
           .map((part) => style(node.querySelector(part), 'fill')));
@@ -236,15 +239,7 @@ def test_both_themes_are_readable(page: Page, server: str, watch: Watch, theme: 
         return pairs.map((pair) => {{ const [a, b] = pair.map(light).sort((x, y) => y - x);
           return (a + 0.05) / (b + 0.05); }}); }}"""
     )
-    assert len(found) == 10 and min(found) >= 4.5
-    ground = page.locator(".stApp").evaluate("(app) => getComputedStyle(app).backgroundColor")
-    assert ground == ("rgb(255, 255, 255)" if theme == "light" else "rgb(17, 20, 27)")
-    body = page.locator(".node .body").first
-    before, chosen, where = body.evaluate("(body) => body.style.fill"), selected(page), view(page)
-    page.emulate_media(color_scheme="dark" if theme == "light" else "light")  # while the page stands
-    expect(body).not_to_have_css("fill", before)
-    assert (selected(page), view(page)) == (chosen, where)
-    watch.assert_quiet()
+    return found
 
 
 @pytest.mark.slow

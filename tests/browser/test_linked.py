@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import macro_file, train
-from tests.browser.conftest import LAST_SEEN, Watch, click_chart, drag, opened, unreadable, wait_until_still
+from tests.browser.conftest import LAST_SEEN, Watch, click_chart, drag, moved, opened, unreadable, wait_until_still
 
 pytestmark = pytest.mark.browser
 PAGES = ("", "data", "train", "map", "hops", "builder")
@@ -40,8 +40,10 @@ def test_a_brushed_region_is_everywhere_and_in_the_link(
     number = re.match(r"\d+", said)
     assert number is not None and 0 < int(number[0]) < 120
     other = browser.new_context().new_page()  # a new session: nothing but the link
+    other.goto(page.url)
     for name in ("map", "hops", "train", "data", ""):
-        other.goto(page.url.replace("/map", f"/{name}"))
+        if name != "map":
+            moved(other, name)
         expect(other.get_by_text(re.compile(rf"{number[0]} of 120 architectures marked on the map"))).to_be_visible(
             timeout=60_000
         )
@@ -104,10 +106,14 @@ def test_the_mode_bar_is_reached_by_keyboard_and_saves_svg(page: Page, server: s
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_text_can_be_read(browser: Browser, server: str, watch: Watch, run: str, theme: str) -> None:
     page = browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 2400}).new_page()  # type: ignore[arg-type]
+    page.goto(server)
     for name in PAGES:
-        opened(page, f"{server}/{name}", LAST_SEEN[name])
+        if name:
+            moved(page, name)
+        page.get_by_text(LAST_SEEN[name]).first.wait_for()
         wait_until_still(page)
         assert (name, unreadable(page)) == (name, [])
         page.get_by_role("button", name=re.compile("How to read this")).click()
         expect(page.locator("[data-testid=stPopoverBody]")).to_contain_text("How to read this.")
+        page.keyboard.press("Escape")
     page.close()

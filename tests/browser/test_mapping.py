@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -106,10 +106,15 @@ def mlflow_runs(path: Path, num: int = 60) -> Path:
 
 
 def dropped(page: Page, server: str, path: Path) -> None:
-    """Drops a file on an empty Data; returns when its columns are seen."""
+    """Drops a file on Data; returns when its columns are seen."""
     page.goto(f"{server}/data")
     wait_until_still(page)
-    page.locator("input[type=file]").first.set_input_files(path)
+    another = page.get_by_role("button", name="Add another file")
+    if another.count():
+        another.click()
+        page.get_by_test_id("stPopoverBody").locator("input[type=file]").set_input_files(path)
+    else:
+        page.locator("input[type=file]").first.set_input_files(path)
     page.locator("[data-read]").wait_for()
 
 
@@ -118,10 +123,8 @@ def role(page: Page, column: str) -> Locator:
     return page.get_by_label(f"Role of {column}", exact=True)
 
 
-def use_and_train(page: Page) -> None:
-    """Stores the data set, trains a small ensemble on it and opens Builder on what it says."""
-    page.get_by_role("button", name="Use these columns").click()
-    page.get_by_text("What to aim at").wait_for()
+def train_and_build(page: Page) -> None:
+    """Trains a small ensemble on the stored data set and opens Builder on what it says."""
     page.get_by_role("button", name="Train on this").click()
     page.get_by_text("Advanced").click()
     fill_number(page, "Members of the ensemble", 2)
@@ -155,7 +158,9 @@ def test_an_optuna_study_from_the_drop_to_a_built_architecture(
     expect(page.get_by_text("3 units of a space of 48 architectures")).to_be_visible()
     expect(page.get_by_text("changed, was choice")).to_have_count(0)
 
-    use_and_train(page)
+    page.get_by_role("button", name="Use these columns").click()
+    page.get_by_text("What to aim at").wait_for()
+    train_and_build(page)
     with page.expect_download() as download:
         page.get_by_text("JSON lines").click()
     built = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
@@ -163,16 +168,21 @@ def test_an_optuna_study_from_the_drop_to_a_built_architecture(
     watch.assert_quiet()
 
 
-@pytest.mark.parametrize("make", [wandb_table, ray_results, mlflow_runs])
-def test_a_trackers_layout_from_the_drop_to_a_built_architecture(
-    make: Callable[[Path], Path], page: Page, server: str, watch: Watch, own_workspace: Workspace, tmp_path: Path
+def test_trackers_layouts_from_the_drop_to_a_built_architecture(
+    page: Page, server: str, watch: Watch, own_workspace: Workspace, tmp_path: Path
 ) -> None:
-    dropped(page, server, make(tmp_path / "results.csv"))
-    use_and_train(page)
+    for num, make in enumerate((wandb_table, ray_results, mlflow_runs), 1):
+        dropped(page, server, make(tmp_path / f"{make.__name__}.csv"))
+        page.get_by_role("button", name="Use these columns").click()
+        page.get_by_text("What to aim at").wait_for()
+        assert len(own_workspace.datasets()) == num
+    tables = [own_workspace.dataset(one) for one in own_workspace.datasets()["id"]]
+    for table in tables:
+        assert sorted(unit.label for unit in table.spec.units) == ["activation", "depth", "width"]
+        assert "val_acc" in table.metrics.columns and len(table) == 60
+        assert sorted(table.networks) == sorted(tables[0].networks)  # so one training stands for all three
+    train_and_build(page)
     expect(page.get_by_text(re.compile("architectures of the space were predicted|whole space"))).to_be_visible()
-    table = own_workspace.dataset(own_workspace.datasets()["id"].iloc[0])
-    assert sorted(unit.label for unit in table.spec.units) == ["activation", "depth", "width"]
-    assert "val_acc" in table.metrics.columns and len(table) == 60
     watch.assert_quiet()
 
 

@@ -1,126 +1,22 @@
 """What every format must do; a new file in datasets/ is tested by itself through its `example`."""
 
-import contextlib
-import gzip
+import functools
 import importlib
-import json
+import inspect
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from autobuild_core import registry
-from autobuild_core.architectures.records import ArchTable
-from autobuild_core.datasets import Dataset, Fit, load_format, read_table, recognise
-from autobuild_core.errors import DataError
-from autobuild_core.spaces import load_space
-
-FORMATS = registry.names("datasets")
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+from autobuild_core.datasets import load_format, read_table, recognise
+from autobuild_core.testing.datasets import DatasetSuite
 
 
-@pytest.fixture(params=FORMATS)
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def dataset(name: str) -> Dataset:
-    return load_format(name)
-
-
-@pytest.fixture
-def path(tmp_path: Path, dataset: Dataset) -> Path:
-    file = tmp_path / "example"
-    file.write_bytes(dataset.example)
-    return file
-
-
-def check_table(table: ArchTable) -> None:
-    """Every row is either in the table or refused, and codes lie in the space."""
-    rows = [*table.source_rows.tolist(), *(rejection.row for rejection in table.rejected)]
-    assert sorted(rows) == list(range(table.num_read))
-    assert table.source_rows.tolist() == sorted(table.source_rows.tolist())
-    assert len(table.codes) == len(table.networks) == len(table.metrics) == len(table.source_rows)
-    assert table.codes.dtype == np.int16 and table.networks.dtype == np.uint64 and table.source_rows.dtype == np.int64
-    assert all(dtype == np.float64 for dtype in table.metrics.dtypes)
-    assert not np.isinf(table.metrics.to_numpy()).any()
-    assert all(str(metric).isidentifier() for metric in table.metrics)
-    assert all(rejection.reason for rejection in table.rejected)
-    space = load_space(table.spec)
-    for row in table.codes:
-        space.check(row.tolist())
-
-
-def test_its_example_is_read_whole(name: str, dataset: Dataset, path: Path) -> None:
-    table = read_table(path, name)
-    check_table(table)
-    assert len(table) == table.num_read >= 2 and table.format == name and len(table.metrics.columns)
-    assert np.array_equal(table.networks, load_space(table.spec).hash_networks(table.codes))
-    assert dataset.title and dataset.about
-
-
-def test_it_is_the_surest_of_its_example(name: str, dataset: Dataset, path: Path) -> None:
-    assert recognise(path) == name
-    fits = {n: load_format(n).supports(dataset.example, "x") for n in FORMATS}
-    own = fits.pop(name)
-    assert 0 < own.sure <= 1 and all(own.sure > fit.sure >= 0 for fit in fits.values())
-    assert all(5 < len(fit.why) < 200 for fit in (own, *fits.values()))
-
-
-def test_gzipped_is_the_same(dataset: Dataset, path: Path, tmp_path: Path) -> None:
-    packed = tmp_path / "example.gz"
-    packed.write_bytes(gzip.compress(dataset.example, mtime=0))
-    plain, again = read_table(path), read_table(packed)
-    assert np.array_equal(plain.codes, again.codes) and plain.metrics.equals(again.metrics) and plain.spec == again.spec
-
-
-def test_a_given_space_is_kept_and_gives_the_same_codes(dataset: Dataset, path: Path) -> None:
-    inferred = read_table(path)
-    table = read_table(path, space=inferred.spec)
-    assert table.spec == inferred.spec and np.array_equal(table.codes, inferred.codes)
-
-
-def test_its_architectures_survive_as_json_lines(dataset: Dataset, path: Path, tmp_path: Path) -> None:
-    table = read_table(path)
-    space = load_space(table.spec)
-    written = tmp_path / "again"
-    written.write_text("".join(json.dumps({"arch": space.native(row)}) + "\n" for row in table.codes))
-    again = read_table(written, space=table.spec)
-    assert np.array_equal(again.codes, table.codes) and np.array_equal(again.networks, table.networks)
-
-
-@FUZZ
-@given(data=st.data())
-def test_damage_is_refused_without_a_traceback(dataset: Dataset, tmp_path: Path, data: st.DataObject) -> None:
-    content = dataset.example
-    start = data.draw(st.integers(0, len(content)))
-    end = data.draw(st.integers(start, min(len(content), start + 12)))
-    piece = data.draw(
-        st.binary(max_size=6) | st.sampled_from([b'"', b"{", b"]", b",", b"\n", b"1e999", b"-", b"null", b"\0", b"9" * 400])
-    )
-    file = tmp_path / "damaged"
-    file.write_bytes(content[:start] + piece + content[end:])
-    for format in (None, dataset.__module__.rsplit(".")[-1]):
-        try:
-            table = read_table(file, format)
-        except DataError as error:
-            assert len(str(error)) < 1200
-        else:
-            check_table(table)
-
-
-@FUZZ
-@given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_garbage_is_refused_without_a_traceback(name: str, dataset: Dataset, tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "garbage"
-    file.write_bytes(content)
-    with contextlib.suppress(DataError):
-        check_table(read_table(file, name))
-    assert isinstance(dataset.supports(content, "x"), Fit)
+class TestFormats(DatasetSuite):
+    @pytest.fixture(params=registry.names("datasets"))
+    def name(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
 
 def test_a_format_in_a_new_file_is_found_and_excludes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,22 +36,59 @@ def test_a_format_in_a_new_file_is_found_and_excludes_none(tmp_path: Path, monke
         sys.modules.pop("autobuild_core.datasets.yaml_like", None)
 
 
+FAULTS = [
+    ("test_its_example_is_read_whole", "pairs of a name and a value", ""),
+    ("test_it_is_the_surest_of_its_example", "Fit(0.95", "Fit(0.01"),
+    ("test_it_is_the_surest_of_its_example", "begins with kernel or not", ""),
+    ("test_garbage_is_refused_without_a_traceback", 'DataError("', 'ValueError("'),
+]
+
+
+@pytest.mark.parametrize(("check", "sound", "faulty"), FAULTS)
+def test_the_suite_finds_a_planted_fault(
+    check: str, sound: str, faulty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sound in NEW_FORMAT
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "yaml_like.py").write_text(NEW_FORMAT.replace(sound, faulty))
+    folder = importlib.import_module("autobuild_core.datasets")
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__])
+    monkeypatch.setitem(sys.modules, "autobuild_core.datasets.yaml_like", None)
+    monkeypatch.delitem(sys.modules, "autobuild_core.datasets.yaml_like")
+    monkeypatch.setenv(registry.EXTENSIONS, str(tmp_path))
+    dataset, path = load_format("yaml_like"), tmp_path / "example"
+    path.write_bytes(dataset.example)
+    asked = {"name": "yaml_like", "dataset": dataset, "path": path, "tmp_path": tmp_path}
+    run = getattr(DatasetSuite(), check)
+    run = functools.partial(run.hypothesis.inner_test, DatasetSuite(), content=b"x") if hasattr(run, "hypothesis") else run
+    wanted = inspect.signature(run).parameters
+    with pytest.raises((AssertionError, TypeError)):
+        run(**{key: value for key, value in asked.items() if key in wanted and key != "content"})
+
+
 NEW_FORMAT = """
 from autobuild_core.datasets import Dataset, Fit
-from autobuild_core.datasets._files import text_lines
+from autobuild_core.datasets._files import byte_lines
 from autobuild_core.datasets._intake import assemble
 from autobuild_core.datasets._rows import collect_objects
+from autobuild_core.errors import DataError
+
+
+def read_line(line):
+    pairs = [pair.strip().split(": ") for pair in line.decode(errors="replace").split(",")]
+    return dict(pairs) if all(len(pair) == 2 for pair in pairs) else DataError("got a line without pairs, expected some.")
 
 
 class YamlLike(Dataset):
-    title, about, example = "Made-up lines", "pairs of a name and a value", b"kernel: 3, acc: 0.7"
+    title, about = "Made-up lines", "pairs of a name and a value"
+    example = b"kernel: 3, acc: 0.7\\nkernel: 5, acc: 0.8\\nkernel: 3, acc: 0.6\\n"
 
     def supports(self, head, name):
         return Fit(0.95 if head.startswith(b"kernel: ") else 0, "begins with kernel or not")
 
     def read(self, path, request):
         def rows():
-            for line in text_lines(path):
-                yield dict(pair.strip().split(": ") for pair in line.split(","))
+            return (read_line(line) for line in byte_lines(path) if line.strip())
+
         return assemble(collect_objects(rows, request), request)
 """

@@ -1,12 +1,11 @@
 """What every kind of job must do; and that a new one, a single file anywhere, is queued, cancelled, killed and resumed."""
 
-import dataclasses
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -17,13 +16,15 @@ from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs import executor as jobs
 from autobuild_core.jobs import kinds, warm
 from autobuild_core.jobs.executor import SubprocessExecutor
-from autobuild_core.jobs.kinds import JobKind
-from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
+from autobuild_core.store.run_folder import JobSettings, RunConfig
 from autobuild_core.store.workspace import Workspace
+from autobuild_core.testing.job_kinds import JobKindSuite
 from tests.counting import counting as counting
 from tests.unit.jobs.test_executor import pid, state, until
 
-SETTINGS: dict[str, JobSettings] = {"train": RunConfig(name="a run", target="acc", data_name="mine.csv", data_hash="ab" * 16)}
+SETTINGS: dict[str, JobSettings] = {
+    "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16)
+}
 SUPERVISOR = """
 import sys
 from pathlib import Path
@@ -32,32 +33,14 @@ sys.exit(Supervisor(Path(sys.argv[1]), 2, preloaded=[], idle_seconds=60).run())
 """
 
 
-@pytest.fixture(params=registry.names(kinds.FOLDER))
-def kind(request: pytest.FixtureRequest) -> JobKind[Any]:
-    return kinds.load_kind(request.param)
+class TestKinds(JobKindSuite):
+    @pytest.fixture(params=registry.names(kinds.FOLDER))
+    def name(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
-
-class TestEveryKind:
-    def test_it_has_its_words_and_frozen_settings(self, kind: JobKind[Any]) -> None:
-        assert kind.title[0].isupper() and kind.noun.islower() and isinstance(kind.resumes, bool)
-        assert issubclass(kind.settings_type, JobSettings) and kind.settings_type.__dataclass_params__.frozen
-        with pytest.raises(ConfigError, match=f"settings of a {kind.noun}: got nonsense"):
-            kind.settings({"nonsense": 1})
-
-    @pytest.mark.parametrize("name", registry.names(kinds.FOLDER))
-    def test_its_words_of_a_new_run(self, name: str, tmp_path: Path, table: ArchTable) -> None:
-        kind, settings = kinds.load_kind(name), SETTINGS[name]
-        folder = RunFolder(tmp_path / "run").create(settings, table, name)
-        assert kind.settings_of(folder) == settings == kind.settings(dataclasses.asdict(settings))
-        come, row = kind.progress({}), kind.row(folder, settings)
-        assert come.share == 0 and come.words and row.aim and not row.result
-        assert kind.result(folder).empty
-
-    def test_importing_it_is_light(self, kind: JobKind[Any]) -> None:
-        code = f"import sys, {type(kind).__module__}; heavy = ('torch', 'scipy', 'sklearn', 'streamlit'); "
-        code += "print([m for m in heavy if m in sys.modules])"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "[]"
+    @pytest.fixture
+    def settings(self, name: str) -> JobSettings:
+        return SETTINGS[name]
 
 
 def test_a_training_does_not_resume() -> None:
@@ -78,18 +61,24 @@ class TestTrainsWords:
         assert (come.share, come.words, come.seconds_left) == (share, words, record.get("seconds_left"))
 
 
+@contextmanager
+def supervised(workspace: Workspace) -> Iterator[None]:
+    """A supervisor of the workspace, which all workers must have come from."""
+    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(workspace.path)], cwd=registry.ROOT)
+    try:
+        until(lambda: warm.ask(workspace.path, 2, {}) is not None)
+        yield
+        assert not jobs._children, "a worker was started the slow way"
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+
+
 @pytest.fixture(params=["cold", "warm"])
 def executor(workspace: Workspace, counting: str, request: pytest.FixtureRequest) -> Iterator[SubprocessExecutor]:
     """The real one, whose real workers find the new kind; at the end none is left."""
-    supervisor = None
-    if request.param == "warm":
-        supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(workspace.path)], cwd=registry.ROOT)
-        until(lambda: warm.ask(workspace.path, 2, {}) is not None)
-    yield SubprocessExecutor(workspace, use_warm=request.param == "warm")
-    if supervisor:
-        assert not jobs._children, "a worker was started the slow way"
-        supervisor.kill()
-        supervisor.wait()
+    with supervised(workspace) if request.param == "warm" else nullcontext():
+        yield SubprocessExecutor(workspace, use_warm=request.param == "warm")
     until(lambda: jobs.reap() or not jobs._children, 10)
 
 

@@ -20,33 +20,16 @@ from autobuild_core.scoring.population import NUM_CONTEXTS
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import overturning, suggest
 from autobuild_core.search.assembly import build, product_codes
-from autobuild_core.spaces import Space, space_named
+from autobuild_core.spaces import Space
 from autobuild_core.spaces._in_contexts import in_contexts
+from autobuild_core.testing.spaces import RuledSpaceSuite
 from tests.flat_spaces import SPACES, conditional_space, forbidden_space, large_space, loose_space, mixed_space
 from tests.learning import random_predictor
-
-PUBLISHED = [name for name in registry.names("spaces") if name != "flat"]
-
-
-@pytest.fixture(params=[*PUBLISHED, *SPACES])
-def space(request: pytest.FixtureRequest) -> Space:
-    return space_named(request.param) if request.param in PUBLISHED else SPACES[request.param]()
 
 
 @pytest.fixture(params=SPACES)
 def flat(request: pytest.FixtureRequest) -> Space:
     return SPACES[request.param]()
-
-
-def accepted(space: Space, codes: Codes) -> NDArray[np.bool_]:
-    """Which rows `check` accepts, one by one."""
-    out = np.ones(len(codes), bool)
-    for number, row in enumerate(codes.tolist()):
-        try:
-            space.check(row)
-        except ArchitectureError:
-            out[number] = False
-    return out
 
 
 def table_of(space: Space, predictor: Predictor, num: int = 60) -> ArchTable:
@@ -56,26 +39,10 @@ def table_of(space: Space, predictor: Predictor, num: int = 60) -> ArchTable:
     return ArchTable(space.spec, codes, space.hash_networks(codes), metrics, np.arange(num), "flat_csv", num)
 
 
-class TestEverySpace:
-    def test_many_rows_are_judged_as_one_by_one(self, space: Space) -> None:
-        rng = np.random.default_rng(0)
-        codes = space.sample(150, rng)
-        assert space.valid(codes).all() and accepted(space, codes).all()
-        noisy = codes.copy()
-        place = rng.integers(codes.shape[1], size=150)
-        noisy[np.arange(150), place] = rng.integers(-1, len(space.spec.tokens), 150)
-        assert (space.valid(noisy) == accepted(space, noisy)).all()
-
-    def test_mutants_are_valid_and_move(self, space: Space) -> None:
-        rng = np.random.default_rng(1)
-        codes = space.sample(300, rng)
-        mutants = space.mutate(codes, rng)
-        assert space.valid(mutants).all() and (mutants != codes).any(1).mean() > 0.2
-
-    def test_completion_leaves_valid_rows_alone(self, space: Space) -> None:
-        codes = space.sample(50, np.random.default_rng(2))
-        mended, valid = space.complete(codes, np.zeros(codes.shape[1], bool), np.random.default_rng(0))
-        assert valid.all() and (mended == codes).all()
+class TestRuledSpaces(RuledSpaceSuite):
+    @pytest.fixture
+    def space(self, flat: Space) -> Space:
+        return flat
 
 
 class TestSampling:

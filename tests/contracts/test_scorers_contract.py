@@ -1,6 +1,7 @@
 """What every scorer must do; a new file in scorers/ is tested by itself."""
 
-from functools import cache
+import inspect
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,99 +9,35 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from autobuild_core import registry
+from autobuild_core import registry, scorers
 from autobuild_core.api import train
-from autobuild_core.architectures.module_table import SCORE_COLUMNS
-from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
-from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.scorers import Scorer, make_scorer, score_modules, unit_groups
 from autobuild_core.scorers.cost import cost_metric
 from autobuild_core.scorers.forest import path_features, token_sets
 from autobuild_core.scorers.mean import shrunk_means
 from autobuild_core.scorers.ridge import PENALTIES, fit_ridge
-from autobuild_core.scoring.population import Population, exact_means
-from autobuild_core.spaces import Space, space_named
-from autobuild_core.targets.scaling import NormalScores
-from tests.learning import chain_space, flat_space, macro_data, random_predictor
+from autobuild_core.spaces import space_named
+from autobuild_core.testing.examples import table_of
+from autobuild_core.testing.scorers import FromDataSuite, ScorerSuite, scorer_of
+from tests.learning import macro_data
 
-SPACES = {"macro": space_named("nas_bench_macro"), "ofa": space_named("ofa_mbv3"), "flat": flat_space(), "chain": chain_space()}
-SPACES |= {"cell": space_named("nas_bench_201")}
-
-
-@cache
-def predictor_of(space: str) -> Predictor:
-    """An ensemble with random weights whose scale is that of the data."""
-    random = random_predictor(SPACES[space], members=2)
-    scaling = NormalScores.fit(table_of(space).metrics["acc"].to_numpy(), False)
-    return Predictor(random.network, random.spec, scaling, random.calibration, "acc", False)
+FIDELITY = {"ridge": 0.97, "forest": 0.9, "mean": 0.5, "cost": 0.9}  # a scorer without a line there keeps the suite's own
 
 
-@cache
-def table_of(space: str) -> ArchTable:
-    """120 architectures with an additive target, which the scorers that learn from data see, and its cost."""
-    made, rng = SPACES[space], np.random.default_rng(0)
-    codes = made.sample(120, rng)
-    truth = additive_truth(space, codes)
-    metrics = pd.DataFrame({"acc": truth + rng.normal(0, 0.02 * truth.std(), 120), "flops": truth**2 + 5})
-    return ArchTable(made.spec, codes, made.hash_networks(codes), metrics, np.arange(120), "csv_table", 120)
+class TestScorers(ScorerSuite):
+    @pytest.fixture(params=registry.names("scorers"))
+    def name(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
 
-def additive_truth(space: str, codes: np.ndarray) -> np.ndarray:
-    """Every layer adds its own number, more at later positions; equal for equal networks."""
-    canonical = SPACES[space].canonical(codes)
-    worth = np.append(np.random.default_rng(1).permutation(len(SPACES[space].spec.tokens)) + 1.0, 0.0)  # absent: 0
-    worth[0] = 0 if space == "macro" else worth[0]  # an identity is no operation
-    return worth[canonical] @ np.linspace(1, 2, canonical.shape[1])
+class TestFromData(FromDataSuite):
+    @pytest.fixture(params=[name for name in registry.names("scorers") if name not in ("autobuild", "norms")])
+    def name(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
 
-
-def scorer_of(name: str, space: str) -> Scorer:
-    return make_scorer(name, predictor_of(space), table=table_of(space))
-
-
-@pytest.fixture(params=SPACES)
-def space(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=registry.names("scorers"))
-def scorer(request: pytest.FixtureRequest, space: str) -> Scorer:
-    made = scorer_of(request.param, space)
-    reason = made.supports(predictor_of(space))
-    assert not reason or reason.strip()
-    if reason:
-        pytest.skip(f"{request.param}: {reason}")
-    return made
-
-
-def some_groups(space: Space) -> list:
-    return [space.windows(1)[0], space.windows(1)[-1], space.windows(2)[0], space.unit_modules(0)[0], space.unit_modules(1)[-1]]
-
-
-def test_one_finite_row_a_module_with_the_columns(scorer: Scorer, space: str) -> None:
-    groups = some_groups(SPACES[space])
-    groups = [g for g in groups if len(g) <= 81]
-    shares: list[float] = []
-    frames = scorer.score(groups, shares.append)
-    assert [len(f) for f in frames] == [len(g) for g in groups]
-    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
-    for frame in frames:
-        assert list(frame.columns) == list(SCORE_COLUMNS)
-        assert np.isfinite(frame[["score", "effect"]].to_numpy(float)).all()
-        for lens in ("score", "effect", "good"):
-            low, high = frame[f"{lens}_low"], frame[f"{lens}_high"]
-            within = ((low <= frame[lens] + 1e-9) & (frame[lens] <= high + 1e-9)).all()
-            assert within or (low.isna() & high.isna()).all()  # a scorer that cannot tell says so for all modules
-        good = frame[["good", "good_low", "good_high"]].to_numpy()
-        assert np.isnan(good).all(0).any() or (good.min() >= 0 and good.max() <= 1)
-        differences = frame["score"] - frame["effect"]
-        assert differences.to_numpy() == pytest.approx(differences.iloc[0], rel=1e-6)  # one average of the space
-
-
-def test_the_same_again(scorer: Scorer, space: str) -> None:
-    groups = [SPACES[space].windows(1)[0]]
-    again = scorer_of(scorer.__module__.rpartition(".")[2], space)
-    assert again.score(groups)[0].equals(scorer.score(groups)[0])
+    @pytest.fixture
+    def fidelity(self, name: str) -> float:
+        return FIDELITY.get(name, 0.3)
 
 
 NEW = '''
@@ -132,14 +69,13 @@ class Last(Scorer):
 
 def test_a_new_one_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder of a user's own: the contract holds, a training stands it beside the others, the command line scores by it."""
-    (tmp_path / "own" / "scorers").mkdir(parents=True)
-    (tmp_path / "own" / "scorers" / "last.py").write_text(NEW)
-    monkeypatch.setenv(registry.EXTENSIONS, str(tmp_path / "own"))
+    own_scorer(tmp_path / "own", NEW, monkeypatch)
     assert "last" in registry.names("scorers")
     made = scorer_of("last", "macro")
-    test_one_finite_row_a_module_with_the_columns(made, "macro")
-    test_the_same_again(made, "macro")
-    test_it_has_a_title()
+    suite = ScorerSuite()
+    suite.test_one_finite_row_a_module_with_the_columns(made, "macro")
+    suite.test_the_same_again(made, "last", "macro")
+    suite.test_it_has_a_title_of_its_own("last")
     run = train(macro_data(40), "acc", tmp_path / "run", num_members=2, num_steps=4, max_length=1, threads=1)
     assert ("last", "Last token", None) in [(line.scorer, line.title, line.why_not) for line in run.trust.scorers]
     table = run.folder.read_frame("scorers.parquet")
@@ -148,42 +84,46 @@ def test_a_new_one_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert pd.read_csv(tmp_path / "last.csv")["score"].tolist()[0] == 2
 
 
-def test_it_has_a_title() -> None:
-    titles = [registry.load("scorers", name, Scorer).title for name in registry.names("scorers")]  # type: ignore[type-abstract]
-    assert all(titles) and len(set(titles)) == len(titles)
+FAULTS = [
+    ("test_one_finite_row_a_module_with_the_columns", "one = one.iloc[1:]"),
+    ("test_one_finite_row_a_module_with_the_columns", "one = one.drop(columns='good')"),
+    ("test_one_finite_row_a_module_with_the_columns", "one['score'] = np.inf"),
+    ("test_one_finite_row_a_module_with_the_columns", "one['score_low'] = one['score_high'] = one['score'] + 1"),
+    ("test_one_finite_row_a_module_with_the_columns", "one['good'] = one['good_low'] = one['good_high'] = 2.0"),
+    ("test_one_finite_row_a_module_with_the_columns", "one['effect'] = one['score'] * 2"),
+    ("test_the_same_again", "one['score'] = np.random.default_rng().normal(size=len(one))"),
+    ("test_its_frame_joins_the_evidence", "one['score'] = np.nan"),
+]
 
 
-@pytest.mark.parametrize("name", registry.names("scorers"))
-def test_its_frame_joins_the_evidence(name: str) -> None:
-    predictor = predictor_of("macro")
-    frame = score_modules(scorer_of(name, "macro"), unit_groups(predictor.space), macro_data(30))
-    assert len(frame) == 63 and frame["score"].notna().all() and frame["num_evaluated"].sum() == 90
+def own_scorer(place: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a scorer in a folder of a user's own, gone with the test."""
+    (place / "scorers").mkdir(parents=True)
+    (place / "scorers" / "last.py").write_text(source)
+    monkeypatch.setenv(registry.EXTENSIONS, str(place))
+    monkeypatch.setattr(scorers, "__path__", [*scorers.__path__])
+    monkeypatch.setitem(sys.modules, "autobuild_core.scorers.last", None)
+    monkeypatch.delitem(sys.modules, "autobuild_core.scorers.last")
+    return "last"
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names("scorers") if name != "autobuild"])
-def test_without_data_it_says_why_it_does_not_apply(name: str) -> None:
-    reason = make_scorer(name, predictor_of("macro")).supports(predictor_of("macro"))
-    assert reason is not None and "evaluated architectures" in reason
+@pytest.mark.parametrize(("check", "fault"), FAULTS)
+def test_the_suite_finds_a_planted_fault(check: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = NEW + f"        out = []\n        for one in frames:\n            {fault}\n            out.append(one)\n"
+    name = own_scorer(tmp_path, source.replace("return [pd", "frames = [pd") + "        return out\n", monkeypatch)
+    asked = {"scorer": scorer_of(name, "macro"), "name": name, "space": "macro"}
+    wanted = inspect.signature(getattr(ScorerSuite, check)).parameters
+    with pytest.raises(AssertionError):
+        getattr(ScorerSuite(), check)(**{key: value for key, value in asked.items() if key in wanted})
 
 
-# Spearman's correlation with the true averages of an additive target, over a unit's modules, from 120 architectures.
-FIDELITY = {"ridge": 0.97, "forest": 0.9, "mean": 0.5, "cost": 0.9}
-WEAKEST = 0.3  # of a scorer that has no line there
-
-
-@pytest.mark.parametrize("space", ["macro", "flat", "chain"])
-@pytest.mark.parametrize("name", [name for name in registry.names("scorers") if name not in ("autobuild", "norms")])
-def test_an_additive_truth_is_found(name: str, space: str) -> None:
-    made = SPACES[space]
-    population = Population.of(made, np.random.default_rng(0))
-    assert population.exact
-    groups = [group for group in unit_groups(made) if len(group) >= 4]
-    frames = scorer_of(name, space).score(groups)
-    found = []
-    for group, frame in zip(groups, frames, strict=True):
-        truth = exact_means(additive_truth(space, population.codes)[None], population, group, made.spec)[0]
-        found.append(spearmanr(frame["score"], truth).statistic)
-    assert np.mean(found) > FIDELITY.get(name, WEAKEST), found
+@pytest.mark.parametrize("check", ["test_without_data_it_says_why_it_does_not_apply", "test_an_additive_truth_is_found"])
+def test_the_suite_of_learning_finds_one_that_learns_nothing(check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = NEW.replace("group.codes[:, -1].astype(float)", "-group.codes.sum(1).astype(float)")
+    asked = {"name": own_scorer(tmp_path, source, monkeypatch), "space": "chain", "fidelity": 0.3}
+    wanted = inspect.signature(getattr(FromDataSuite, check)).parameters
+    with pytest.raises(AssertionError):
+        getattr(FromDataSuite(), check)(**{key: value for key, value in asked.items() if key in wanted})
 
 
 def test_the_mean_of_what_was_seen_is_shrunk_by_hand() -> None:
@@ -237,6 +177,6 @@ def test_paths_of_a_cell_by_hand() -> None:
 
 
 def test_the_cost_of_the_target_itself_is_no_cost() -> None:
-    table = table_of("macro")
+    table = table_of(space_named("nas_bench_macro"), 120)
     assert cost_metric(table, "acc") == "flops"
     assert cost_metric(table, "acc / flops") is None
