@@ -14,13 +14,13 @@ from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec, UnitSpec
 from autobuild_core.architectures.structure import structure_features, structure_scale
-from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Network
+from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Ensemble
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces.nas_bench_201 import network_of
 from autobuild_core.testing.examples import NUM_HOPS
 from autobuild_core.testing.examples import chain_space as chain_space
 from autobuild_core.testing.examples import flat_space as flat_space
-from autobuild_core.testing.examples import random_network as random_network
+from autobuild_core.testing.examples import random_ensemble as random_ensemble
 from autobuild_core.testing.examples import random_predictor as random_predictor
 from autobuild_core.testing.examples import random_weights as random_weights
 
@@ -90,16 +90,16 @@ def encoded(codes: Codes, spec: SpaceSpec, scale: NDArray[np.float32] | None = N
     return Encoded.of(make_graphs(codes, spec), make_codebook(spec), (structure_features(codes, spec) - mean) / spread)
 
 
-def random_member(space: Space, width: int = 6) -> Network:
+def random_member(space: Space, width: int = 6) -> Ensemble:
     """One random member."""
-    return Network(random_weights(space.spec, members=1, seed=3, width=width), make_codebook(space.spec), NUM_HOPS)
+    return Ensemble(random_weights(space.spec, members=1, seed=3, width=width), make_codebook(space.spec), NUM_HOPS)
 
 
-def gaussian_network(random: Network, solved: dict[str, Any], members: int) -> Network:
+def gaussian_ensemble(random: Ensemble, solved: dict[str, Any], members: int) -> Ensemble:
     """Predicts by the Gaussian process alone."""
     trained = random_weights(random.codebook.spec, members)
     weights = trained | {RANDOM + name: w for name, w in random.weights.items()} | solved
-    return Network(weights | {GAUSSIAN + "share": np.array(1, np.float32)}, random.codebook, NUM_HOPS)
+    return Ensemble(weights | {GAUSSIAN + "share": np.array(1, np.float32)}, random.codebook, NUM_HOPS)
 
 
 def contains(row: Codes, positions: tuple[int, ...], layers: Codes, unit: UnitSpec | None) -> bool:

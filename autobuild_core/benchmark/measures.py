@@ -177,7 +177,7 @@ def measure_quality(options: Result) -> Result:
     codes = predictor.space.canonical(table.codes[rest])
     ridge = make_scorer("ridge", predictor, table=table.take(rows))
     assert isinstance(ridge, Ridge)
-    norms = predictor.network.predict(codes).graph_norms  # (members, hops + 1, n)
+    norms = predictor.ensemble.predict(codes).graph_norms  # (members, hops + 1, n)
     result: Result = {
         "ours srcc": spearmanr(predictor.predict(codes)["score"], values[rest]).statistic,
         "ridge srcc": spearmanr(sign * ridge.predict(codes).mean(0), values[rest]).statistic,

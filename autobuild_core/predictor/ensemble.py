@@ -16,7 +16,7 @@ from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.records import ArchTable, Codes, SpaceSpec
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
-from autobuild_core.predictor.forward import Network
+from autobuild_core.predictor.forward import Ensemble
 from autobuild_core.spaces import load_space
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import TWO_SIDED_90, NormalScores
@@ -57,7 +57,7 @@ class Predictor:
     """The ensemble of a run with what turns its output into target units.
 
     Args:
-        network: the ensemble.
+        ensemble: the ensemble.
         spec: the search space.
         scaling: normal scores <-> target.
         calibration: held-out errors.
@@ -69,7 +69,7 @@ class Predictor:
 
     def __init__(
         self,
-        network: Network,
+        ensemble: Ensemble,
         spec: SpaceSpec,
         scaling: NormalScores,
         calibration: Calibration,
@@ -78,7 +78,7 @@ class Predictor:
         member_scalings: tuple[NormalScores, ...] = (),
         held: Held | None = None,
     ) -> None:
-        self.network, self.spec, self.scaling, self.calibration = network, spec, scaling, calibration
+        self.ensemble, self.spec, self.scaling, self.calibration = ensemble, spec, scaling, calibration
         self.target_name, self.minimize = target, minimize
         self.target = Target(target, minimize)
         self.space = load_space(spec)
@@ -87,20 +87,20 @@ class Predictor:
         self._member_curves = [own.expectation(calibration.residual) for own in member_scalings]
 
     @classmethod
-    def held_at(cls, network: Network, spec: SpaceSpec, held: Held, target: str, minimize: bool) -> Self:
+    def held_at(cls, ensemble: Ensemble, spec: SpaceSpec, held: Held, target: str, minimize: bool) -> Self:
         """A predictor of architectures alone: of their average over context points, in target units.
 
         Its scale is that of the evaluated rows as they would be there: predicted there by the member that did not see them, and
         as far from it, in normal scores, as they were from their prediction where they were evaluated.
         """
-        scores, adjusted = as_held(network, held, held.codes, held.fold, held.residuals)
+        scores, adjusted = as_held(ensemble, held, held.codes, held.fold, held.residuals)
         common = NormalScores.fit(adjusted, minimize)
         mixed = Mixed(held.weights, held.own_scalings, common)
-        network = network.held_at(held.contexts.encode(held.points), held.weights, mixed)
+        ensemble = ensemble.held_at(held.contexts.encode(held.points), held.weights, mixed)
         off = (mixed(scores) - common.to_scores(adjusted))[held.measured]
-        calibration = Calibration(float(np.sqrt(np.mean(off**2))), member_spread(network, spec))
-        own = tuple(NormalScores.fit(adjusted[held.fold != m], minimize) for m in range(network.members))
-        return cls(network, spec, common, calibration, target, minimize, own, held)
+        calibration = Calibration(float(np.sqrt(np.mean(off**2))), member_spread(ensemble, spec))
+        own = tuple(NormalScores.fit(adjusted[held.fold != m], minimize) for m in range(ensemble.members))
+        return cls(ensemble, spec, common, calibration, target, minimize, own, held)
 
     def at(self, context: Mapping[str, str | float]) -> Self:
         """The same ensemble, held at a chosen context; averages go on over what is not chosen.
@@ -112,17 +112,17 @@ class Predictor:
             return self
         if self.held is None:
             raise ConfigError(f"context: got '{next(iter(context))}', and no context varies in the data of this run.")
-        return type(self).held_at(self.network, self.spec, self.held.at(context), self.target_name, self.minimize)
+        return type(self).held_at(self.ensemble, self.spec, self.held.at(context), self.target_name, self.minimize)
 
     def adjusted(self, table: ArchTable, values: Array) -> Array:
         """(n,) targets of evaluated rows as they would be where this predictor holds; themselves where no context varies."""
         if self.held is None:
             return values
         held, codes = self.held, self.space.canonical(table.codes)
-        own = self.network.predict(codes, held.contexts.encode(table.contexts)).scores.mean(0, dtype=float)
+        own = self.ensemble.predict(codes, held.contexts.encode(table.contexts)).scores.mean(0, dtype=float)
         task = held.contexts.task_of(table.contexts)
         scores = np.array([held.scalings[t].to_scores(value) for t, value in zip(task, values, strict=True)])
-        at_points = self.network.in_contexts(codes, held.contexts.encode(held.points)[:, None]).scores.mean(1, dtype=float)
+        at_points = self.ensemble.in_contexts(codes, held.contexts.encode(held.points)[:, None]).scores.mean(1, dtype=float)
         return _averaged(held, at_points + (scores - own))
 
     @classmethod
@@ -153,15 +153,15 @@ class Predictor:
         codebook = make_codebook(spec)
         if list(codebook.names) != about["features"]:
             raise RunError(f"model.json: got features {about['features']}, expected {list(codebook.names)}; train anew.")
-        network = Network(weights, codebook, about["num_hops"])
+        ensemble = Ensemble(weights, codebook, about["num_hops"])
         scaling, calibration = NormalScores.from_dict(about["scaling"]), Calibration(**about["calibration"])
         own = tuple(NormalScores.from_dict(raw) for raw in about["member_scalings"])
         held = None
         if "held" in about:
             held = _held_of(about["held"], weights)
             mixed = Mixed(held.weights, held.own_scalings, scaling)
-            network = network.held_at(held.contexts.encode(held.points), held.weights, mixed)
-        return cls(network, spec, scaling, calibration, about["target"], about["minimize"], own, held)
+            ensemble = ensemble.held_at(held.contexts.encode(held.points), held.weights, mixed)
+        return cls(ensemble, spec, scaling, calibration, about["target"], about["minimize"], own, held)
 
     def describe(self) -> dict[str, Any]:
         """model.json."""
@@ -169,9 +169,9 @@ class Predictor:
         return held | {
             "format": FORMAT,
             "spec": json.loads(self.spec.to_json()),
-            "features": list(self.network.codebook.names),
-            "num_hops": self.network.num_hops,
-            "members": self.network.members,
+            "features": list(self.ensemble.codebook.names),
+            "num_hops": self.ensemble.num_hops,
+            "members": self.ensemble.members,
             "scaling": self.scaling.to_dict(),
             "member_scalings": [own.to_dict() for own in self.member_scalings],
             "calibration": asdict(self.calibration),
@@ -208,7 +208,7 @@ class Predictor:
         """(members, n) predicted normal scores; each network is predicted once, in its canonical encoding."""
         canonical = self.space.canonical(codes)
         first, inverse = np.unique(self.space.hash_networks(codes), return_index=True, return_inverse=True)[1:]
-        return self.network.predict(canonical[first]).scores[:, inverse]
+        return self.ensemble.predict(canonical[first]).scores[:, inverse]
 
     def predict(self, codes: Codes) -> pd.DataFrame:
         """Predictions of (n, num_positions) codes.
@@ -229,24 +229,24 @@ class Predictor:
         return ends.min(0), ends.max(0)
 
 
-def member_spread(network: Network, spec: SpaceSpec, seed: int = 0) -> float:
+def member_spread(ensemble: Ensemble, spec: SpaceSpec, seed: int = 0) -> float:
     """Root mean variance between members over random architectures of the space."""
     space = load_space(spec)
     codes = space.canonical(space.sample(SPREAD_DRAWS, np.random.default_rng(seed)))
-    return float(np.sqrt(network.predict(codes).scores.var(0).mean()))
+    return float(np.sqrt(ensemble.predict(codes).scores.var(0).mean()))
 
 
-def as_held(network: Network, held: Held, codes: Codes, fold: NDArray[np.int64], residuals: Array) -> tuple[Array, Array]:
+def as_held(ensemble: Ensemble, held: Held, codes: Codes, fold: NDArray[np.int64], residuals: Array) -> tuple[Array, Array]:
     """((points, n) held-out normal scores of rows at context points, (n,) their targets as they would be on average there).
 
     Args:
-        network: the ensemble.
+        ensemble: the ensemble.
         held: where to hold.
         codes: (n, num_positions) canonical encodings.
         fold: (n,) the member that did not see each.
         residuals: (n,) normal score of each less its prediction, in its own context.
     """
-    scores = network.in_contexts(codes, held.contexts.encode(held.points)[:, None]).scores
+    scores = ensemble.in_contexts(codes, held.contexts.encode(held.points)[:, None]).scores
     own = scores[:, fold, np.arange(len(codes))].astype(float)
     return own, _averaged(held, own + residuals)
 

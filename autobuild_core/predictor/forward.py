@@ -54,11 +54,11 @@ class GaussianProcess:
     """The Gaussian processes of an ensemble: how alike to the landmarks an architecture is, weighted.
 
     Args:
-        random: the network with one random member whose graph embeddings are compared.
+        random: the ensemble of one random member whose graph embeddings are compared.
         weights: what `gaussian_process.fit_gaussian_process` found, by its names.
     """
 
-    def __init__(self, random: "Network", weights: dict[str, Floats]) -> None:
+    def __init__(self, random: "Ensemble", weights: dict[str, Floats]) -> None:
         self._random = random
         self._mean, self._weights, self._readout = (weights[GAUSSIAN + name] for name in ("mean", "weights", "readout"))
         squares = weights[GAUSSIAN + "roots"] ** 2  # (members, columns)
@@ -113,8 +113,8 @@ class GaussianProcess:
         return np.concatenate(random.by_chunks(work, np.arange(len(codes))), 1).astype(float)
 
 
-class Network:
-    """An ensemble of trained predictors, each mixed with the Gaussian process of `gaussian_process.py` where there is one.
+class Ensemble:
+    """The ensemble as arrays: trained GNNs, each mixed with the Gaussian process of `gaussian_process.py` where there is one.
 
     Args:
         weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and scale of the
@@ -136,11 +136,11 @@ class Network:
         self._values = self._category_values()
         own = {name.removeprefix(RANDOM): w for name, w in weights.items() if name.startswith(RANDOM)}
         random_hops = sum(name.startswith("norms.") and name.endswith(".scale") for name in own)
-        self.random = Network(own, codebook, random_hops, threads) if own else None
+        self.random = Ensemble(own, codebook, random_hops, threads) if own else None
         self.solved = GaussianProcess(self.random, weights) if self.random is not None else None
         self._folded = [self._fold(hop) for hop in range(num_hops)]
 
-    def held_at(self, points: Floats, shares: NDArray[np.float64], mix: Mix | None = None) -> "Network":
+    def held_at(self, points: Floats, shares: NDArray[np.float64], mix: Mix | None = None) -> "Ensemble":
         """The same ensemble, held at context points.
 
         Args:

@@ -22,11 +22,11 @@ from threadpoolctl import threadpool_limits
 
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.records import Codes
-from autobuild_core.predictor.forward import GAUSSIAN, Floats, Network
+from autobuild_core.predictor.forward import GAUSSIAN, Ensemble, Floats
 from autobuild_core.predictor.kernel import BIAS_VARIANCE, PARTS, Relevances, compare, similarity
 
 Array = NDArray[np.float64]
-RANDOM_WIDTH = 64  # of the random network's node embeddings
+RANDOM_WIDTH = 64  # of the random member's node embeddings
 MAX_HOPS_NETWORKS = 500  # beyond so many the random hops add nothing to the structure and the layers (measured)
 MAX_EVIDENCE = 300  # rows from which a kernel is found
 MAX_LANDMARKS = 1024  # architectures with which others are compared; up to so many, those that were learned from
@@ -114,7 +114,7 @@ def find_kernel(columns: Array, scores: Array, relevances: Relevances, noise: Ar
 
 
 def fit_gaussian_process(
-    random: Network,
+    random: Ensemble,
     codes: Codes,
     scores: Array,
     fold: NDArray[np.int64],
@@ -123,7 +123,7 @@ def fit_gaussian_process(
     contexts: Floats | None = None,
     groups: Sequence[int] = (),
 ) -> dict[str, Floats]:
-    """The Gaussian process of every member, by the names that `Network` asks for; member m never sees a score of fold m.
+    """The Gaussian process of every member, by the names that `Ensemble` asks for; member m never sees a score of fold m.
 
     Args:
         random: one random member; so many kernels as it has threads are found at the same time.
@@ -139,7 +139,7 @@ def fit_gaussian_process(
 
 
 def fit_with_stopped(
-    random: Network,
+    random: Ensemble,
     codes: Codes,
     scores: Array,
     fold: NDArray[np.int64],
@@ -197,7 +197,7 @@ def fit_with_stopped(
 
 
 def standard_columns(
-    random: Network, codes: Codes, contexts: Floats | None, groups: Sequence[int]
+    random: Ensemble, codes: Codes, contexts: Floats | None, groups: Sequence[int]
 ) -> tuple[Array, Relevances, Floats, Array, Array]:
     """((n, columns) standardised coordinates, their relevances, coordinates as they are, their means, their sizes).
 
@@ -304,16 +304,16 @@ class KernelFeatures:
     So its posterior means are those of a linear regression on them, with weights of prior variance one.
 
     Args:
-        network: an ensemble with a Gaussian process.
+        ensemble: an ensemble with a Gaussian process.
     """
 
-    def __init__(self, network: Network) -> None:
-        assert network.random is not None
+    def __init__(self, ensemble: Ensemble) -> None:
+        assert ensemble.random is not None
         names = ("mean", "landmarks", "every_roots", "every_weights")
-        self._mean, marks, self._roots, self._weights = (network.weights[GAUSSIAN + name].astype(float) for name in names)
-        self._random, self._marks = network.random, marks * self._roots
+        self._mean, marks, self._roots, self._weights = (ensemble.weights[GAUSSIAN + name].astype(float) for name in names)
+        self._random, self._marks = ensemble.random, marks * self._roots
         self._root = _root(compare(self._marks, self._marks, self._weights))
-        self._points, self._shares = network.points, network.shares
+        self._points, self._shares = ensemble.points, ensemble.shares
 
     def __call__(self, codes: Codes) -> Array:
         """(n, landmarks) of (n, num_positions) canonical codes; their mean over the context points that the ensemble holds at."""
@@ -329,7 +329,7 @@ class KernelFeatures:
         return features
 
 
-def _coordinates(random: Network, codes: Codes) -> Floats:
+def _coordinates(random: Ensemble, codes: Codes) -> Floats:
     """(n, columns) what the kernel compares of any number of canonical codes."""
     spec = random.codebook.spec
     return np.concatenate(random.by_chunks(lambda c: random.coordinates(c, make_graphs(c, spec), random.structure(c)), codes))

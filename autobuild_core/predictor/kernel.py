@@ -112,7 +112,7 @@ class Relevances:
 
     @classmethod
     def of_space(cls, spec: SpaceSpec, layers: Layers, hop_widths: Sequence[int], contexts: Sequence[int] = ()) -> Self:
-        """For the columns of `Network.coordinates` and those of contexts behind them.
+        """For the columns of `Ensemble.coordinates` and those of contexts behind them.
 
         Args:
             spec: the space.

@@ -280,15 +280,15 @@ class AutoBuildScorer(Scorer):
 
         Layers that are told by their attributes are one-hot by these.
         """
-        network, spec = self.predictor.network, self.predictor.spec
+        ensemble, spec = self.predictor.ensemble, self.predictor.spec
         alone = topology_of(spec).contexts(group)[0]
         if any(told_by_attributes(spec.units[spec.unit_of(p)], spec) for p in group.positions):
             hot = one_hot(alone, spec)
             hot = hot[:, hot.any(0)]
         else:
             hot = (group.codes[:, :, None] == np.arange(len(spec.tokens))).reshape(len(group), -1).astype(float)
-        parts = network.by_chunks(lambda codes: np.concatenate(network.pooled(make_graphs(codes, spec)), -1), alone)
-        return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (network.members, *hot.shape))], -1).astype(float)
+        parts = ensemble.by_chunks(lambda codes: np.concatenate(ensemble.pooled(make_graphs(codes, spec)), -1), alone)
+        return np.concatenate([np.concatenate(parts, 1), np.broadcast_to(hot, (ensemble.members, *hot.shape))], -1).astype(float)
 
     def _frame(
         self, group: ModuleGroup, target: Array, good: Array, beyond: Array, error: Sequence[Array | float]
@@ -312,10 +312,10 @@ class AutoBuildScorer(Scorer):
         Modules longer than the last hop sees are scored at the last hop. Where the sink hears more than the module, the norm is
         the mean over what may stand there.
         """
-        network, topology = self.predictor.network, topology_of(self.predictor.spec)
+        ensemble, topology = self.predictor.ensemble, topology_of(self.predictor.spec)
         sink, hop = topology.sink(group)
-        hop, contexts = min(hop, network.num_hops), topology.contexts(group)
-        norms = np.mean([network.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
+        hop, contexts = min(hop, ensemble.num_hops), topology.contexts(group)
+        norms = np.mean([ensemble.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
         spread = norms.std(1, keepdims=True)
         standard: Array = ((norms - norms.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)).mean(0)
         return standard

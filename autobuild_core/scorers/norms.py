@@ -29,20 +29,20 @@ class PublishedNorms(DataScorer):
     explained = "AutoBuild's own score as published: an order by magnitude at the module's hop, not an estimate of a mean"
 
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
-        network, values, topology = self.predictor.network, self.evaluated.values, topology_of(self.predictor.spec)
+        ensemble, values, topology = self.predictor.ensemble, self.evaluated.values, topology_of(self.predictor.spec)
         looked_at = self.evaluated.codes[:MOST_MOMENTS]  # by hash, hence at random
         moments: dict[int, tuple[Array, Array]] = {}
         frames = []
         for number, group in enumerate(groups):
             sink, hop = topology.sink(group)
-            hop = min(hop, network.num_hops)
+            hop = min(hop, ensemble.num_hops)
             if hop not in moments:
-                nodes = network.node_norms(looked_at, hop).astype(float)
+                nodes = ensemble.node_norms(looked_at, hop).astype(float)
                 nodes = nodes[:, ~np.isnan(nodes[0])]
                 moments[hop] = nodes.mean(1), np.maximum(nodes.std(1), 1e-12)
             mean, spread = moments[hop]
             contexts = topology.contexts(group)
-            alone = np.mean([network.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
+            alone = np.mean([ensemble.node_norms(codes, hop)[:, :, sink].astype(float) for codes in contexts], axis=0)
             standard = pooled((alone - mean[:, None]) / spread[:, None], group)
             rows = eligible_rows(self.evaluated.codes, group, self.predictor.spec)
             alike = values[rows] if len(rows) > 1 else values

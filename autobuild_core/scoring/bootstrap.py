@@ -71,7 +71,7 @@ class Bootstraps:
 
     def __init__(self, predictor: Predictor, moves: NDArray[np.float32]) -> None:
         self.predictor, self.moves = predictor, moves
-        self._features = KernelFeatures(predictor.network)
+        self._features = KernelFeatures(predictor.ensemble)
 
     @classmethod
     def draw(
@@ -95,9 +95,9 @@ class Bootstraps:
             num: bootstrap samples.
             seed: draws them.
         """
-        features = KernelFeatures(predictor.network)(codes)
+        features = KernelFeatures(predictor.ensemble)(codes)
         counts = bootstrap_counts(networks, num, np.random.default_rng(seed))
-        noise = float(predictor.network.weights[GAUSSIAN + "every_noise"][0])
+        noise = float(predictor.ensemble.weights[GAUSSIAN + "every_noise"][0])
         weights = counts.astype(float) if noise_shares is None else counts / noise_shares[:, None]
         readouts = refit_readouts(features, scores, weights, noise)
         return cls(predictor, (readouts - readouts.mean(1, keepdims=True)).astype(np.float32))

@@ -16,7 +16,7 @@ from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.architectures.ranges import by_range, shown_layer
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.predictor.forward import Network
+from autobuild_core.predictor.forward import Ensemble
 from autobuild_core.store.run_folder import RunFolder
 
 Array = NDArray[np.float64]
@@ -65,10 +65,10 @@ class Axes:
         return places
 
 
-def embeddings(network: Network, canonical: Codes) -> NDArray[np.float32]:
+def embeddings(ensemble: Ensemble, canonical: Codes) -> NDArray[np.float32]:
     """(n, members * dim) graph embeddings at the last hop, one member's behind the other's, of canonical codes."""
-    parts = network.by_chunks(lambda codes: network.pooled(make_graphs(codes, network.codebook.spec))[-1], canonical)
-    members_first = np.concatenate(parts, 1) if parts else np.zeros((network.members, 0, 1), np.float32)
+    parts = ensemble.by_chunks(lambda codes: ensemble.pooled(make_graphs(codes, ensemble.codebook.spec))[-1], canonical)
+    members_first = np.concatenate(parts, 1) if parts else np.zeros((ensemble.members, 0, 1), np.float32)
     return np.moveaxis(members_first, 0, 1).reshape(len(canonical), -1)
 
 
@@ -284,11 +284,11 @@ def make_map(predictor: Predictor, table: ArchTable) -> dict[str, pd.DataFrame]:
         map: row (of the table), source_row, x, y, target. map_surface: x, y, value (predicted target), num.
         map_axes: axis (0 across, 1 up), share (of the embeddings' variance), what, r2, sign; see `explained`.
     """
-    network, space = predictor.network, predictor.space
+    ensemble, space = predictor.ensemble, predictor.space
     drawn = space.canonical(space.sample(NUM_RANDOM, np.random.default_rng(0)))
-    scores = network.predict(drawn).scores.mean(0)  # standardised, larger is better
-    sample = embeddings(network, drawn).astype(float)
-    weights = member_weights(sample, network.members)
+    scores = ensemble.predict(drawn).scores.mean(0)  # standardised, larger is better
+    sample = embeddings(ensemble, drawn).astype(float)
+    weights = member_weights(sample, ensemble.members)
     axes = Axes.fit(sample * weights, scores.astype(float))
     random, predicted = axes.project(sample * weights), predictor.expected(scores)
     values = predictor.target.values(table.metrics)
@@ -296,7 +296,7 @@ def make_map(predictor: Predictor, table: ArchTable) -> dict[str, pd.DataFrame]:
     places = np.empty((len(rows), 2))
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
-        places[start : start + ROWS_AT_ONCE] = axes.project(embeddings(network, space.canonical(table.codes[chunk])) * weights)
+        places[start : start + ROWS_AT_ONCE] = axes.project(embeddings(ensemble, space.canonical(table.codes[chunk])) * weights)
     points = pd.DataFrame({"row": rows, "source_row": np.asarray(table.source_rows)[rows]})
     points = points.assign(x=places[:, 0], y=places[:, 1], target=values[rows])
     about = [explained(random[:, a], drawn, predicted, predictor.spec).assign(axis=a, share=axes.shares[a]) for a in (0, 1)]

@@ -10,7 +10,7 @@ from autobuild_core.architectures.features import make_codebook
 from autobuild_core.architectures.records import ArchTable, SpaceSpec, UnitSpec
 from autobuild_core.architectures.structure import structure_scale
 from autobuild_core.predictor.ensemble import Calibration, Predictor
-from autobuild_core.predictor.forward import Network
+from autobuild_core.predictor.forward import Ensemble
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.spaces._declared import Declared, Slot, in_order, make_spec
 from autobuild_core.spaces.flat import Flat, as_choice, block_columns, block_slot
@@ -96,14 +96,14 @@ def disturbed(name: str, weight: NDArray[np.float32], seed: int) -> NDArray[np.f
     return (weight * np.exp(noise) if name.endswith("variance") else weight + noise).astype(np.float32)
 
 
-def random_network(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Network:
+def random_ensemble(spec: SpaceSpec, members: int = 3, seed: int = 0) -> Ensemble:
     """An ensemble with random weights everywhere, without a Gaussian process."""
-    return Network(random_weights(spec, members, seed), make_codebook(spec), NUM_HOPS)
+    return Ensemble(random_weights(spec, members, seed), make_codebook(spec), NUM_HOPS)
 
 
 def random_predictor(space: Space, members: int = 3, seed: int = 0, minimize: bool = False) -> Predictor:
     """A predictor of a skewed target whose ensemble has random weights, its output spread like normal scores."""
-    network = random_network(space.spec, members, seed)
+    network = random_ensemble(space.spec, members, seed)
     rng = np.random.default_rng(seed)
     scores = network.predict(space.canonical(space.sample(500, rng))).scores
     gain = 1 / scores.std(1)[:, None, None]

@@ -32,7 +32,7 @@ def predictor_of(space: str) -> Predictor:
     if space not in _predictors:
         random = random_predictor(SPACES[space], members=2)
         scaling = NormalScores.fit(_tables[space].metrics["acc"].to_numpy(), False)
-        _predictors[space] = Predictor(random.network, random.spec, scaling, random.calibration, "acc", False)
+        _predictors[space] = Predictor(random.ensemble, random.spec, scaling, random.calibration, "acc", False)
     return _predictors[space]
 
 

@@ -18,7 +18,7 @@ from autobuild_core.figures import drawing, graph, review
 from autobuild_core.figures.colours import Scale
 from autobuild_core.scorers import make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import Space
-from autobuild_core.testing.examples import random_network, random_predictor
+from autobuild_core.testing.examples import random_ensemble, random_predictor
 
 SCALES = {
     Lens.SCORE: Scale(Lens.SCORE, 50.0, 40.0, 60.0, "points"),
@@ -100,7 +100,7 @@ class TopologySuite:
 
     def test_a_module_alone_has_the_norm_that_its_contexts_leave_it(self, space: Space) -> None:
         """The mean norm over its contexts is finite at the sink: what the scorers read."""
-        network, topology = random_network(space.spec, members=2), topology_of(space.spec)
+        network, topology = random_ensemble(space.spec, members=2), topology_of(space.spec)
         for group in [space.windows(1)[0], *space.windows(2)[:2], *space.unit_modules(0)[:1]]:
             sink, hop = topology.sink(group)
             norms = [network.node_norms(codes, min(hop, network.num_hops))[:, :, sink] for codes in topology.contexts(group)]

@@ -55,7 +55,7 @@ def test_a_set_has_one_hop_and_no_modules_of_neighbours(trained: dict[str, tuple
     path, run = trained["set"]
     folder = Workspace(path).run(run)
     modules, space = folder.read_frame("modules.parquet"), loose_space()
-    assert Predictor.load(folder.path).network.num_hops == 1
+    assert Predictor.load(folder.path).ensemble.num_hops == 1
     assert len(modules) == sum(len(unit.tokens) for unit in space.spec.units) and (modules["hop"] == 0).all()
     assert len(folder.read_json("quality.json")["hop_srcc"]) == 2
 

@@ -302,7 +302,8 @@ def test_a_seed_makes_rows_repeats(tmp_path: Path) -> None:
     acc = table.metrics["acc"] + np.random.default_rng(0).normal(0, 0.05, 80)
     table = replace(table, metrics=pd.DataFrame({"acc": acc}))
     run = train(table, "acc", tmp_path / "run", num_members=2, num_steps=10, max_length=1, threads=1)
-    assert run.trust.noise.source == "rows of the same network" and run.trust.noise.noise_sd == pytest.approx(0.05, rel=0.4)
+    assert run.trust.noise.source == "repeats with other seeds"
+    assert run.trust.noise.noise_sd == pytest.approx(0.05 / 2**0.5, rel=0.4)  # of the mean of two
     assert not run.holds_at and "held" not in run.quality and "context" not in run.scores()
     with pytest.raises(ConfigError, match="no context varies"):
         run.at(seed=1)

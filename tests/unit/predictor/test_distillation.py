@@ -11,7 +11,7 @@ from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.distillation import NUM_DISTILLED, NUM_MODULES, Distilled, distil
-from autobuild_core.predictor.forward import Network
+from autobuild_core.predictor.forward import Ensemble
 from autobuild_core.predictor.model import ModelConfig
 from autobuild_core.predictor.training import TrainConfig, split_folds, train_ensemble
 from autobuild_core.spaces import Space, space_named
@@ -72,12 +72,12 @@ def sink_orders(distilled: Distilled, module_weight: float) -> list[float]:
     config = TrainConfig(members=2, steps=120, batch_size=16, model=ModelConfig(width=12), module_weight=module_weight)
     data = encoded(np.concatenate([table.codes, distilled.codes]), table.spec)
     model = train_ensemble(data, scores, fold, codebook, config, lambda record: None, lambda: False, distilled)
-    network = Network({name: tensor.numpy() for name, tensor in model.state_dict().items()}, codebook, NUM_HOPS)
+    ensemble = Ensemble({name: tensor.numpy() for name, tensor in model.state_dict().items()}, codebook, NUM_HOPS)
     out = []
     for modules in distilled.modules:
         codes = distilled.codes[modules.rows[0]]
         position = int(np.flatnonzero(codes[0] != ABSENT)[-1])
-        norms = network.node_norms(codes, modules.hop)[:, :, position]
+        norms = ensemble.node_norms(codes, modules.hop)[:, :, position]
         out += [spearmanr(norms[m], modules.scores[m]).statistic for m in range(2)]
     return out
 

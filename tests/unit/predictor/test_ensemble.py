@@ -34,7 +34,7 @@ class TestPredict:
     def test_prediction_by_hand(self) -> None:
         predictor = random_predictor(MACRO)
         codes = MACRO.canonical(MACRO.sample(5, np.random.default_rng(1)))
-        scores = predictor.network.predict(codes).scores.astype(float)
+        scores = predictor.ensemble.predict(codes).scores.astype(float)
         frame = predictor.predict(codes)
         assert frame["score"].to_numpy() == pytest.approx(scores.mean(0), abs=1e-5)
         half = 1.645 * np.sqrt(0.3**2 - 2 * 0.1**2 + scores.var(0))
@@ -69,7 +69,7 @@ class TestMembers:
 
     def predictor(self, *own: NormalScores) -> Predictor:
         random = random_predictor(MACRO, members=2)
-        return Predictor(random.network, random.spec, self.scaling, Calibration(0.2, 0.0), "acc", False, own)
+        return Predictor(random.ensemble, random.spec, self.scaling, Calibration(0.2, 0.0), "acc", False, own)
 
     def test_its_own_scale_has_its_part(self) -> None:
         """Both scales are lines, whose expectation at a score is the line there: a quarter of 55 and three of 21."""
@@ -91,7 +91,7 @@ class TestMembers:
 
     def test_a_scale_a_member_of_the_rows_that_it_learns_from(self, trained: Run) -> None:
         predictor, values = trained.predictor, trained.table().metrics["acc"].to_numpy()
-        assert len(predictor.member_scalings) == predictor.network.members == 4
+        assert len(predictor.member_scalings) == predictor.ensemble.members == 4
         for own in predictor.member_scalings:
             assert np.isin(own.values, values).all() and len(own.values) < len(predictor.scaling.values)
         rows = [set(own.values.tolist()) for own in predictor.member_scalings]

@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal, spearmanr
 
 from autobuild_core.architectures.graphs import make_graphs
 from autobuild_core.predictor import gaussian_process
-from autobuild_core.predictor.forward import GAUSSIAN, GaussianProcess, Network
+from autobuild_core.predictor.forward import GAUSSIAN, Ensemble, GaussianProcess
 from autobuild_core.predictor.gaussian_process import (
     LOG_NOISE,
     PRIOR_NOISE,
@@ -26,7 +26,7 @@ from autobuild_core.predictor.gaussian_process import (
 from autobuild_core.predictor.kernel import BIAS_VARIANCE, Relevances
 from autobuild_core.spaces import load_space, space_named
 from tests.flat_spaces import Columns
-from tests.learning import flat_space, gaussian_network, random_member
+from tests.learning import flat_space, gaussian_ensemble, random_member
 
 SPACES = {"macro": space_named("nas_bench_macro"), "flat": flat_space(3), "cell": space_named("nas_bench_201")}
 NOISE = 0.2
@@ -92,7 +92,7 @@ class TestEvidence:
         assert np.isfinite(kernel.logs).all() and kernel.noise >= np.exp(LOG_NOISE[0]) * (1 - 1e-9)
 
 
-def kernels_of(random: Network, solved: dict[str, Any], codes: np.ndarray, others: np.ndarray) -> list[NDArray[np.float64]]:
+def kernels_of(random: Ensemble, solved: dict[str, Any], codes: np.ndarray, others: np.ndarray) -> list[NDArray[np.float64]]:
     """Each member's kernel between two sets of codes, from the definition."""
     parts = []
     for rows in (codes, others):
@@ -132,7 +132,7 @@ def test_predictions_are_the_posterior_mean_of_a_gaussian_process(name: str, mon
     codes, unseen = space.sample(40, rng), space.sample(25, rng)
     scores, fold = planted(codes, rng), np.arange(40) % 3
     solved = fit_gaussian_process(random, codes, scores, fold, 3, 0)
-    predicted = gaussian_network(random, solved, 3).predict(unseen).scores
+    predicted = gaussian_ensemble(random, solved, 3).predict(unseen).scores
     own, across = kernels_of(random, solved, codes, codes), kernels_of(random, solved, unseen, codes)
     for member in range(3):
         seen = fold != member
@@ -151,7 +151,7 @@ class TestManyArchitectures:
         random, codes, probes = random_member(space), space.sample(120, rng), space.sample(40, rng)
         scores, fold = planted(codes, rng), np.arange(120) % 2
         solved = fit_gaussian_process(random, codes, scores, fold, 2, 0)
-        return random, codes, probes, scores, fold, solved, gaussian_network(random, solved, 2).predict(probes).scores
+        return random, codes, probes, scores, fold, solved, gaussian_ensemble(random, solved, 2).predict(probes).scores
 
     def test_predictions_are_those_of_a_regression_on_the_landmarks(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Subset of regressors: the Gaussian process whose kernel is k(x, L) K(L, L)^-1 k(L, y)."""
@@ -180,7 +180,7 @@ def test_features_have_the_kernel_of_all_rows_as_inner_products(name: str) -> No
     space, rng = SPACES[name], np.random.default_rng(3)
     random, codes = random_member(space), space.sample(50, rng)
     solved = fit_gaussian_process(random, codes, planted(codes, rng), np.arange(50) % 3, 3, 0)
-    features = KernelFeatures(gaussian_network(random, solved, 3))(codes)
+    features = KernelFeatures(gaussian_ensemble(random, solved, 3))(codes)
     every = {GAUSSIAN + "mean": solved[GAUSSIAN + "mean"], GAUSSIAN + "roots": solved[GAUSSIAN + "every_roots"][None]}
     kernel = kernels_of(random, every | {GAUSSIAN + "weights": solved[GAUSSIAN + "every_weights"][None]}, codes, codes)[0]
     assert features @ features.T == pytest.approx(kernel, abs=2e-3 * np.diag(kernel).mean())
@@ -192,7 +192,7 @@ def test_its_own_predictions_are_those_of_the_network_that_mixes_it() -> None:
     solved = fit_gaussian_process(random, codes, rng.normal(size=50), np.arange(50) % 3, 3, 0)
     probes = space.sample(300, rng)  # two chunks
     alone = GaussianProcess(random, solved).scores(probes)
-    assert alone == pytest.approx(gaussian_network(random, solved, 3).predict(probes).scores, abs=1e-4)
+    assert alone == pytest.approx(gaussian_ensemble(random, solved, 3).predict(probes).scores, abs=1e-4)
 
 
 class TestFolds:
@@ -216,8 +216,8 @@ class TestFolds:
         rng, fold = np.random.default_rng(9), np.arange(90) % 3
         scores = np.where(fold == 0, 50.0, rng.normal(size=90))
         space = SPACES["macro"]
-        network = gaussian_network(random_member(space), self.solve(scores, fold), 3)
-        predicted = network.predict(space.sample(90, np.random.default_rng(7))).scores
+        ensemble = gaussian_ensemble(random_member(space), self.solve(scores, fold), 3)
+        predicted = ensemble.predict(space.sample(90, np.random.default_rng(7))).scores
         assert np.abs(predicted[0, fold == 0]).max() < 5 < predicted[1:, fold == 0].min()
 
 
@@ -245,7 +245,7 @@ def test_random_labels_are_not_predicted() -> None:
     real = (real - real.mean()) / real.std()
 
     def held_out(scores: NDArray[np.float64]) -> float:
-        predicted = gaussian_network(random, fit_gaussian_process(random, codes, scores, fold, 3, 0), 3).predict(codes).scores
+        predicted = gaussian_ensemble(random, fit_gaussian_process(random, codes, scores, fold, 3, 0), 3).predict(codes).scores
         return float(np.corrcoef(predicted[fold, np.arange(len(codes))], scores)[0, 1])
 
     assert held_out(real) > 0.9

@@ -37,7 +37,7 @@ class BruteForce:
         assert codes is not None
         self.codes, self.spec = codes, predictor.spec
         self.probability = np.array([self._probability(row) for row in codes])
-        self.scores = predictor.network.predict(self.space.canonical(codes)).scores.astype(float)
+        self.scores = predictor.ensemble.predict(self.space.canonical(codes)).scores.astype(float)
         self.targets = predictor.expected(self.scores)
         self.residual = predictor.calibration.residual
 
@@ -136,7 +136,7 @@ class TestExact:
 
     def test_effects_are_surer_than_scores_where_members_differ_in_level(self) -> None:
         predictor = random_predictor(MACRO, members=5)
-        predictor.network.weights["out_bias"] += np.linspace(-0.5, 0.5, 5, dtype=np.float32)[:, None, None]
+        predictor.ensemble.weights["out_bias"] += np.linspace(-0.5, 0.5, 5, dtype=np.float32)[:, None, None]
         frame = AutoBuildScorer(predictor).score([MACRO.windows(1)[3]])[0]
         assert (frame["effect_high"] - frame["effect_low"] < frame["score_high"] - frame["score_low"]).all()
 
@@ -371,7 +371,7 @@ class TestMeasured:
     def test_a_members_own_target_scale_has_a_quarter_of_the_say(self) -> None:
         base = random_predictor(MACRO)
         own = tuple(NormalScores(base.scaling.scores, base.scaling.values + shift, 1) for shift in (0.0, 1.0, 5.0))
-        parts = (base.network, base.spec, base.scaling, base.calibration, "acc", False)
+        parts = (base.ensemble, base.spec, base.scaling, base.calibration, "acc", False)
         shifted = AutoBuildScorer(Predictor(*parts, own))
         assert shifted.space_means - AutoBuildScorer(base).space_means == pytest.approx([0, 0.25, 1.25], abs=1e-6)
 
@@ -383,7 +383,7 @@ class TestNorms:
         group = MACRO.windows(length)[2]
         codes = np.tile(MACRO.sample(1, np.random.default_rng(0)), (len(group), 1))
         codes[:, list(group.positions)] = group.codes
-        norms = predictor.network.node_norms(codes, length - 1)[:, :, group.positions[-1]]
+        norms = predictor.ensemble.node_norms(codes, length - 1)[:, :, group.positions[-1]]
         expected = np.mean([(n - n.mean()) / n.std() for n in norms.astype(float)], axis=0)
         assert AutoBuildScorer(predictor).score([group])[0]["embedding_norm"].to_numpy() == pytest.approx(expected, abs=1e-3)
 
@@ -391,9 +391,9 @@ class TestNorms:
         """0>2 and 2>3 in a cell: the mean over what stands at 1>2, which 2>3 hears as well; of a unit it is its sum's norm."""
         predictor, pair, unit = random_predictor(CELL), CELL.windows(2)[2], CELL.unit_modules(1)[0]
         codes = np.array([[0, a, c, 1, 2, b] for c in range(5) for a, b in pair.codes], np.int16)
-        norms = predictor.network.node_norms(codes, 1)[:, :, 5].astype(float).reshape(3, 5, 25).mean(1)
+        norms = predictor.ensemble.node_norms(codes, 1)[:, :, 5].astype(float).reshape(3, 5, 25).mean(1)
         cells = np.array([[0, a, b, 1, 2, 3] for a, b in unit.codes], np.int16)
-        sums = predictor.network.node_norms(cells, 1)[:, :, 7].astype(float)
+        sums = predictor.ensemble.node_norms(cells, 1)[:, :, 7].astype(float)
         for group, found in ((pair, norms), (unit, sums)):
             expected = np.mean([(n - n.mean()) / n.std() for n in found], axis=0)
             assert AutoBuildScorer(predictor).score([group])[0]["embedding_norm"].to_numpy() == pytest.approx(expected, abs=1e-3)
@@ -401,7 +401,7 @@ class TestNorms:
     def test_modules_beyond_the_last_hop_are_scored_there(self) -> None:
         groups = [ModuleGroup(tuple(range(8)), MACRO.sample(5, np.random.default_rng(1)))]
         predictor = random_predictor(MACRO)
-        norms = predictor.network.node_norms(groups[0].codes, 4)[:, :, 7].astype(float)
+        norms = predictor.ensemble.node_norms(groups[0].codes, 4)[:, :, 7].astype(float)
         expected = ((norms - norms.mean(1, keepdims=True)) / norms.std(1, keepdims=True)).mean(0)
         assert AutoBuildScorer(predictor).score(groups)[0]["embedding_norm"].to_numpy() == pytest.approx(expected, abs=1e-3)
 

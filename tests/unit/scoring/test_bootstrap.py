@@ -11,7 +11,7 @@ from autobuild_core.predictor.gaussian_process import fit_gaussian_process
 from autobuild_core.scoring.bootstrap import Bootstraps, bootstrap_counts, refit_readouts
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.scaling import NormalScores
-from tests.learning import gaussian_network, random_member
+from tests.learning import gaussian_ensemble, random_member
 
 MACRO = space_named("nas_bench_macro")
 
@@ -44,7 +44,7 @@ def test_refits_are_the_direct_solutions_of_the_weighted_samples(shape: tuple[in
 def gaussian_predictor(codes: Codes, scores: NDArray[np.float64]) -> Predictor:
     """An ensemble on NAS-Bench-Macro that predicts by its solved half alone."""
     random = random_member(MACRO)
-    network = gaussian_network(random, fit_gaussian_process(random, codes, scores, np.arange(len(codes)) % 3, 3, 0), 3)
+    network = gaussian_ensemble(random, fit_gaussian_process(random, codes, scores, np.arange(len(codes)) % 3, 3, 0), 3)
     return Predictor(network, MACRO.spec, NormalScores.fit(scores, False), Calibration(0.1, 0.1), "acc", False)
 
 

@@ -160,7 +160,7 @@ class TestOfARun:
     def test_a_mapped_architecture_is_its_projected_embedding(self, trained: Any) -> None:
         predictor, table = trained.predictor, trained.table()
         maps = space_map.make_map(predictor, table)
-        points, network, space = maps["map"], predictor.network, load_space(table.spec)
+        points, network, space = maps["map"], predictor.ensemble, load_space(table.spec)
         assert points["row"].tolist() == np.flatnonzero(np.isfinite(table.metrics[predictor.target_name])).tolist()
         drawn = space.canonical(space.sample(space_map.NUM_RANDOM, np.random.default_rng(0)))
         sample = space_map.embeddings(network, drawn).astype(float)

@@ -20,7 +20,7 @@ from autobuild_core.predictor import gaussian_process, stopped
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
 from autobuild_core.predictor.distillation import distil
 from autobuild_core.predictor.ensemble import Calibration, Predictor, as_held, member_spread
-from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, GaussianProcess, Network
+from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Ensemble, GaussianProcess
 from autobuild_core.predictor.learning_curve import learn_enough
 from autobuild_core.scorers import default_groups, further_units, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
@@ -80,13 +80,13 @@ def train_run(folder: RunFolder, report: Report, should_stop: Callable[[], bool]
     def test(learned: Learned, judged: NDArray[np.intp]) -> float:
         judged = judged[everything.measured[judged]]
         codes, asked = space.canonical(rows.codes[judged]), everything.take(judged)
-        predicted = learned.network.predict(codes, asked.own).scores.mean(0)
+        predicted = learned.ensemble.predict(codes, asked.own).scores.mean(0)
         return float(spearmanr(predicted, stopped.scored(asked.values, asked.task, learned.problem.scalings)).statistic)
 
     chosen, learned, curve = learn_enough(rows.networks, learn, test, np.random.default_rng(config.seed))
-    kept, problem, settings, network = kept[chosen], learned.problem, learned.settings, learned.network
+    kept, problem, settings, ensemble = kept[chosen], learned.problem, learned.settings, learned.ensemble
     codes = space.canonical(problem.rows.codes)
-    held = held_out(network, codes, learned.fold, problem.own)
+    held = held_out(ensemble, codes, learned.fold, problem.own)
     if not np.isfinite(held["score"]).all():
         raise RunError("training: got predictions that are no numbers, expected finite ones; choose another seed or fewer steps.")
     lines = np.flatnonzero(problem.measured)
@@ -224,7 +224,7 @@ class Beside:
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What one training gives: settings, what it learned from, fold of every row, the ensemble as weights and as a network.
+    """What one training gives: settings, what it learned from, fold of every row, the ensemble as weights and ready to predict.
 
     Where trials were stopped, `without` holds the scales of the tasks without each fold.
     """
@@ -233,7 +233,7 @@ class Learned:
     problem: Problem
     fold: NDArray[np.int64]
     weights: dict[str, NDArray[np.float32]]
-    network: Network
+    ensemble: Ensemble
     without: list[tuple[NormalScores, ...]] | None
 
 
@@ -255,16 +255,16 @@ def _learn(
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
     codes, without = load_space(rows.spec).canonical(rows.codes), None
     if not problem.measured.all():
-        random = _random_network(codes, codebook, settings, threads)[0]
+        random = _random_ensemble(codes, codebook, settings, threads)[0]
         problem, without = _rescaled(problem, random, codes, fold, settings.seed)
     beside = problem.beside(np.arange(len(rows)))
     weights = _ensemble(codes, problem.scores, fold, codebook, settings, threads, report, should_stop, beside)
-    network = Network(weights, codebook, settings.model.num_hops, threads)
-    return Learned(settings, problem, fold, weights, network, without)
+    ensemble = Ensemble(weights, codebook, settings.model.num_hops, threads)
+    return Learned(settings, problem, fold, weights, ensemble, without)
 
 
 def _rescaled(
-    problem: Problem, random: Network, codes: Codes, fold: NDArray[np.int64], seed: int
+    problem: Problem, random: Ensemble, codes: Codes, fold: NDArray[np.int64], seed: int
 ) -> tuple[Problem, list[tuple[NormalScores, ...]]]:
     """(the problem on scales that know its stopped trials, the scales without each fold)."""
     groups = () if problem.contexts is None else tuple(problem.contexts.groups)
@@ -300,7 +300,7 @@ def _ensemble(
     from autobuild_core.predictor import model, training
 
     space, num_hops, own = load_space(codebook.spec), settings.model.num_hops, beside.own
-    random, scale = _random_network(codes, codebook, settings, threads)
+    random, scale = _random_ensemble(codes, codebook, settings, threads)
     where = own, beside.groups, beside.bounds, beside.noise
     solved, learned_scores = gaussian_process.fit_with_stopped(
         random, codes, scores, fold, settings.members, settings.seed, *where
@@ -328,7 +328,7 @@ def _ensemble(
     both = weights | solved | {RANDOM + name: w for name, w in random.weights.items()}
     measured = np.ones(len(codes), bool) if beside.bounds is None else np.isnan(beside.bounds)
     alone, without = (
-        held_out(Network(both | {GAUSSIAN + "share": np.array(s, np.float32)}, codebook, num_hops, threads), codes, fold, own)[
+        held_out(Ensemble(both | {GAUSSIAN + "share": np.array(s, np.float32)}, codebook, num_hops, threads), codes, fold, own)[
             "score"
         ]
         for s in (1, 0)
@@ -337,7 +337,7 @@ def _ensemble(
     return both | {GAUSSIAN + "share": np.array(share, np.float32)}
 
 
-def _random_network(codes: Codes, codebook: Codebook, settings: Any, threads: int) -> tuple[Network, NDArray[np.float32]]:
+def _random_ensemble(codes: Codes, codebook: Codebook, settings: Any, threads: int) -> tuple[Ensemble, NDArray[np.float32]]:
     """One random member, whose graph embeddings the Gaussian process compares, and the scale of the structure features."""
     from autobuild_core.predictor import model
 
@@ -346,7 +346,7 @@ def _random_network(codes: Codes, codebook: Codebook, settings: Any, threads: in
     sizes = model.ModelConfig(num_hops=hops, width=gaussian_process.RANDOM_WIDTH)
     drawn = model.GraphEnsemble(codebook, 1, sizes, scale.shape[1], settings.seed + 1)
     own = {name: tensor.numpy() for name, tensor in drawn.state_dict().items()} | {"structure_scale": scale}
-    return Network(own, codebook, hops, threads), scale
+    return Ensemble(own, codebook, hops, threads), scale
 
 
 def _predictors(
@@ -357,39 +357,39 @@ def _predictors(
     The rows are their held-out normal scores there and their targets as they would be there, each (n,); where no context varies
     all three are one and the same.
     """
-    network, problem, fold = learned.network, learned.problem, learned.fold
+    ensemble, problem, fold = learned.ensemble, learned.problem, learned.fold
     spec, aim = problem.rows.spec, (config.target, config.minimize)
     contexts, measured = problem.contexts, problem.measured
     if contexts is None or problem.points is None:
-        calibration = Calibration(error, member_spread(network, spec, config.seed))
+        calibration = Calibration(error, member_spread(ensemble, spec, config.seed))
         if learned.without is None:
             values = problem.values
             own = tuple(NormalScores.fit(values[fold != m], config.minimize) for m in range(learned.settings.members))
         else:
             own = tuple(scalings[0] for scalings in learned.without)
-        predictor = Predictor(network, spec, problem.scalings[0], calibration, *aim, own)
+        predictor = Predictor(ensemble, spec, problem.scalings[0], calibration, *aim, own)
         return [predictor], predictor, (held["score"], problem.values)
     calibration = Calibration(error, float(np.sqrt(np.mean(held["spread"] ** 2))))
-    judges = [Predictor(network, spec, scaling, calibration, *aim) for scaling in problem.scalings]
+    judges = [Predictor(ensemble, spec, scaling, calibration, *aim) for scaling in problem.scalings]
     scores = np.where(measured, problem.scores, gaussian_process.below(held["score"], error, problem.bounds))
     residuals = scores - held["score"]
     lines = np.sort(np.random.default_rng(config.seed).permutation(len(codes))[:MOST_REFERENCE])
     points, residual = problem.points, residuals[lines]
     at = Held(contexts, *points, problem.scalings, codes[lines], residual, fold[lines], measured[lines], {})
-    predictor = Predictor.held_at(network, spec, at, *aim)
-    at_points, adjusted = as_held(network, at, codes, fold, residuals)
+    predictor = Predictor.held_at(ensemble, spec, at, *aim)
+    at_points, adjusted = as_held(ensemble, at, codes, fold, residuals)
     return judges, predictor, (Mixed(at.weights, at.own_scalings, predictor.scaling)(at_points), adjusted)
 
 
 def held_out(
-    network: Network, codes: NDArray[np.int16], fold: NDArray[np.int64], own: NDArray[np.float32] | None = None
+    ensemble: Ensemble, codes: NDArray[np.int16], fold: NDArray[np.int64], own: NDArray[np.float32] | None = None
 ) -> dict[str, NDArray[np.float64]]:
     """{"score": (n,), "norms": (hops + 1, n), "spread": (n,)} of every row by the member that did not see its network.
 
     Norms of different members have different scales: each member's are standardised over all rows. `own` is (n, dim), each row's
     context, where there are contexts.
     """
-    outputs = network.predict(codes, own)
+    outputs = ensemble.predict(codes, own)
     norms = outputs.graph_norms.astype(float)
     norms = (norms - norms.mean(2, keepdims=True)) / np.maximum(norms.std(2, keepdims=True), 1e-12)
     row = np.arange(len(codes))
@@ -431,7 +431,7 @@ def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: in
         return {"num_censored": num, "stopped": {"dropped": True}}
     lines = np.flatnonzero(problem.measured)
     left = problem.take(lines)
-    random, _ = _random_network(codes[lines], predictor.network.codebook, learned.settings, predictor.network.threads)
+    random, _ = _random_ensemble(codes[lines], predictor.ensemble.codebook, learned.settings, predictor.ensemble.threads)
     beside, nobody = left.beside(np.arange(len(lines))), np.full(len(lines), -1)
     where = beside.own, beside.groups
     solved = gaussian_process.fit_gaussian_process(random, codes[lines], left.scores, nobody, 1, learned.settings.seed, *where)
@@ -585,7 +585,7 @@ def _refit(
 
     share = PERMUTED_SHARE * (2 + settings.members) / (2 + PERMUTED_MEMBERS)
     small = replace(settings, members=PERMUTED_MEMBERS, steps=max(20, int(share * settings.steps)))
-    codebook, threads = predictor.network.codebook, predictor.network.threads
+    codebook, threads = predictor.ensemble.codebook, predictor.ensemble.threads
     probes = predictor.space.sample(PROBES, np.random.default_rng(1))
 
     def refit(rows: NDArray[np.intp], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -594,11 +594,11 @@ def _refit(
         repeats = beside.repeats if beside.repeats is None else beside.repeats[rows]
         given = replace(beside, own=own, repeats=repeats)
         weights = _ensemble(codes[rows], scores, fold, codebook, small, threads, lambda record: None, should_stop, given)
-        network = held = Network(weights, codebook, small.model.num_hops, threads)
+        ensemble = held = Ensemble(weights, codebook, small.model.num_hops, threads)
         if beside.points is not None and beside.shares is not None:
-            held = network.held_at(beside.points, beside.shares)
+            held = ensemble.held_at(beside.points, beside.shares)
         spread = held.predict(predictor.space.canonical(probes)).scores.mean(0).astype(float)
-        return held_out(network, codes[rows], fold, own)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
+        return held_out(ensemble, codes[rows], fold, own)["score"], layer_spread(spread, probes, len(predictor.spec.tokens))
 
     return refit
 
@@ -612,8 +612,8 @@ def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTab
     Returns:
         columns feature, value, effect, effect_low, effect_high (target units), num_nodes (layers evaluated with it).
     """
-    codebook, population, spec = predictor.network.codebook, scorer.population, predictor.spec
-    effects = np.zeros((predictor.network.members, spec.num_positions, len(spec.tokens)))
+    codebook, population, spec = predictor.ensemble.codebook, scorer.population, predictor.spec
+    effects = np.zeros((predictor.ensemble.members, spec.num_positions, len(spec.tokens)))
     for group in predictor.space.windows(1):
         effects[:, group.positions[0], group.codes[:, 0]] = scorer.member_effects(group)
     drawn = np.random.default_rng(0).choice(len(population.codes), SPREAD_DRAWS, p=population.weights)
@@ -638,7 +638,7 @@ def _by_category(
 
     effects is (members, num_positions, num_tokens). Sums of cells are no layers.
     """
-    graphs, codebook = make_graphs(predictor.space.canonical(codes), predictor.spec), predictor.network.codebook
+    graphs, codebook = make_graphs(predictor.space.canonical(codes), predictor.spec), predictor.ensemble.codebook
     layers = graphs.mask & (graphs.positions < predictor.spec.num_positions)
     categories = codebook.encode(graphs)[layers]  # (layers, features)
     own = effects[:, graphs.positions[layers], graphs.tokens[layers]]  # (members, layers)

@@ -19,7 +19,7 @@ from autobuild_core.jobs.kinds.train import pipeline
 from autobuild_core.jobs.kinds.train.pipeline import train_run
 from autobuild_core.predictor import gaussian_process, learning_curve
 from autobuild_core.predictor.ensemble import Predictor
-from autobuild_core.predictor.forward import GAUSSIAN, Network
+from autobuild_core.predictor.forward import GAUSSIAN, Ensemble
 from autobuild_core.predictor.model import ModelConfig
 from autobuild_core.predictor.training import TrainConfig, split_folds
 from autobuild_core.scorers import make_scorer, score_modules, unit_groups
@@ -224,7 +224,7 @@ class TestHeldOut:
         scores = rng.normal(size=60)
         weights, fold, codes = self.learn(scores)
         others = self.learn(np.where(fold == 0, rng.normal(size=60), scores))[0]
-        first, second = (Network(w, make_codebook(MACRO.spec), 4).predict(codes).scores for w in (weights, others))
+        first, second = (Ensemble(w, make_codebook(MACRO.spec), 4).predict(codes).scores for w in (weights, others))
         assert np.array_equal(first[0], second[0])
         assert not np.allclose(first[1], second[1], atol=0.01) and not np.allclose(first[2], second[2], atol=0.01)
 
@@ -238,8 +238,8 @@ class TestHeldOut:
             shuffled = table.metrics.sample(frac=1, random_state=seed).reset_index(drop=True)
             table = replace(table, metrics=shuffled)
             run = train(table, "acc", tmp_path / str(seed), num_members=4, num_steps=60, max_length=1, threads=1)
-            network = run.predictor.network
-            assert network.random is not None and network.weights[GAUSSIAN + "share"] > 0.1  # the readout takes part
+            ensemble = run.predictor.ensemble
+            assert ensemble.random is not None and ensemble.weights[GAUSSIAN + "share"] > 0.1  # the readout takes part
             modules = run.modules()
             effects = modules[modules["hop"] == 0]["effect"]
             surely = (modules["effect_low"] > 0) | (modules["effect_high"] < 0)
