@@ -242,7 +242,7 @@ class Run:
         if not len(codes):
             said = assembly.nothing_left(self.predictor.space, networks)
             raise ConfigError(f"{said}, expected a space with networks left to evaluate.")
-        return pd.DataFrame(assembly.architecture_records(self.predictor.space, codes, frame)).assign(**self._where())
+        return pd.DataFrame(assembly.architecture_records(self.predictor, codes, frame))
 
     def interactions(self) -> pd.DataFrame:
         """Second differences of the strongest pairs of modules (interactions.py); in a chosen context they are asked anew."""
@@ -301,7 +301,7 @@ class Run:
             if top_k is not None and not said.startswith("All"):
                 kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
             raise ConfigError(f"{said}{kept or ';'} allow evaluated ones (--allow-evaluated) to rank those.")
-        return pd.DataFrame(assembly.built_records(built, self.predictor)).assign(**self._where())
+        return pd.DataFrame(assembly.built_records(built, self.predictor))
 
 
 def read(

@@ -5,7 +5,6 @@ can mend, with one clear sentence; 130 when interrupted, with what was finished 
 """
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
+from autobuild_core.search.assembly import json_lines
 from autobuild_core.spaces import unit_facts
 from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
@@ -195,8 +195,7 @@ def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Assembles architectures."""
     run = _held_run(options)
     frame = run.build(options.num, options.top_k, options.lens, options.allow_evaluated, progress)
-    lines = [json.dumps(record) for record in frame.to_dict("records")]
-    _write(options.out, "".join(line + "\n" for line in lines))
+    _write(options.out, json_lines(frame.to_dict("records")))
     return {"num": len(frame), "path": str(options.out)} | _where(run)
 
 
@@ -204,7 +203,7 @@ def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Says which architectures to evaluate next to tell the best modules apart."""
     run = _held_run(options)
     frame = run.suggest(options.num)
-    _write(options.out, "".join(json.dumps(record) + "\n" for record in frame.to_dict("records")))
+    _write(options.out, json_lines(frame.to_dict("records")))
     removed = float(frame["information"].iloc[-1]) if len(frame) else 0.0
     return {"num": len(frame), "path": str(options.out), "information": removed} | _where(run)
 

@@ -88,7 +88,7 @@ def overturn(run: FinishedRun, one: Pin, found: ClaimRecord) -> None:
             return
         codes = np.array([run.space.parse(evaluation.arch) for evaluation in found.overturn.evaluations], np.int16)
         facts = table.drop(columns="arch")
-        _candidates.candidates(facts, assembly.architecture_records(run.space, codes, facts[[]]), f"overturn_{one.id}")
+        _candidates.candidates(facts, assembly.architecture_records(run.predictor, codes, facts[[]]), f"overturn_{one.id}")
         _widgets.csv_button(table, f"overturn_{one.id}")
 
 

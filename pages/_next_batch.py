@@ -7,6 +7,7 @@ import streamlit as st
 
 from autobuild_core.architectures.names import native_text
 from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.search import assembly
 from pages import _candidates, _run, _trust, _widgets
 
 DOUBT = "doubt removed so far"
@@ -31,7 +32,7 @@ def next_batch(run: FinishedRun) -> None:
     facts = table[["information", "predicted", "low", "high"]]
     _candidates.candidates(facts, records, "next", {"information": st.column_config.NumberColumn(DOUBT, format="percent")})
     with st.container(horizontal=True):
-        lines = "\n".join(table["record"]) + "\n"
+        lines = assembly.json_lines(records)
         st.download_button(
             "JSONL", lines, "next.jsonl", icon=":material/download:", type="tertiary", on_click="ignore", key="get_next"
         )

@@ -185,16 +185,24 @@ def _told_apart(before: ArchTable, new: ArchTable, refused: dict[int, str]) -> d
     for name in seeds:
         seeded |= (new.contexts[name].notna() & (new.contexts[name].astype(str) != "")).to_numpy()
     lines: dict[int, list[int]] = {}
-    for line in np.flatnonzero(np.isin(keys[0], keys[1]) & np.isnan(before.censored)).tolist():
-        lines.setdefault(int(keys[0][line]), []).append(line)
+    ended: dict[int, int] = {}  # a stopped trial of each measurement
+    for line in np.flatnonzero(np.isin(keys[0], keys[1])).tolist():
+        if np.isfinite(before.censored[line]):
+            ended[int(keys[0][line])] = line
+        else:
+            lines.setdefault(int(keys[0][line]), []).append(line)
     old, fresh = before.metrics.to_numpy(float, copy=True), new.metrics.to_numpy(float)
     seen: dict[int, list[int]] = {}
     gained: dict[int, dict[str, float]] = {}
     names = list(map(str, before.metrics.columns))
     for place, row in enumerate(new.source_rows.tolist()):
-        if row in refused or np.isfinite(new.censored[place]):
-            continue
         key, own = int(keys[1][place]), fresh[place]
+        if row in refused:
+            continue
+        if np.isfinite(new.censored[place]):
+            if key in ended:
+                refused[row] = f"is in the data set already, stopped, as row {before.source_rows[ended[key]]}."
+            continue
         if not np.isfinite(own).any():
             refused[row] = f"got no number in {listed(names)}, expected a measurement."
             continue

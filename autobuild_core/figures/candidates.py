@@ -14,6 +14,7 @@ from autobuild_core.architectures.numbers import number
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.figures.data import histogram_figure, histogram_table
 from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal
+from autobuild_core.search.assembly import json_lines
 
 
 def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> pd.DataFrame:
@@ -90,9 +91,8 @@ def built_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
 def built_files(records: Sequence[dict[str, Any]]) -> dict[str, str]:
     """Built architectures as the files a reader downloads: built.jsonl (as `build` writes it), built.csv, built.txt (native)."""
     table = built_table(records)
-    lines = [json.dumps(record) for record in records]
     return {
-        "built.jsonl": "\n".join(lines) + "\n",
+        "built.jsonl": json_lines(records),
         "built.csv": table.to_csv(index=False),
         "built.txt": "\n".join(table["arch"]) + "\n",
     }

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -286,13 +286,23 @@ def against(built: Built, codes: Codes, predictor: Predictor) -> Against:
 
 def built_records(built: Built, predictor: Predictor) -> list[dict[str, Any]]:
     """What `build` writes, one object an architecture: {"arch", "predicted", "low", "high", "modules"}."""
-    return architecture_records(predictor.space, built.codes, built.frame[["predicted", "low", "high"]])
+    return architecture_records(predictor, built.codes, built.frame[["predicted", "low", "high"]])
 
 
-def architecture_records(space: Space, codes: Codes, facts: pd.DataFrame) -> list[dict[str, Any]]:
-    """One object an architecture: "arch" (native encoding), the numbers known of it, "modules" ([{"unit", "layers"}, ...])."""
-    records = []
+def architecture_records(predictor: Predictor, codes: Codes, facts: pd.DataFrame) -> list[dict[str, Any]]:
+    """One object an architecture: "arch" (native encoding), the numbers known of it, "modules" ([{"unit", "layers"}, ...]).
+
+    Where contexts vary also "context", what the numbers hold at.
+    """
+    space, records = predictor.space, []
+    where = {} if predictor.held is None else {"context": predictor.held.words}
     for row, line in zip(codes, facts.to_dict("records"), strict=True):
         modules = [{"unit": unit, "layers": layers} for unit, layers in space.describe(row)]
-        records.append({"arch": space.native(row)} | {name: float(value) for name, value in line.items()} | {"modules": modules})
+        numbers = {name: float(value) for name, value in line.items()}
+        records.append({"arch": space.native(row)} | numbers | {"modules": modules} | where)
     return records
+
+
+def json_lines(records: Iterable[Mapping[str, Any]]) -> str:
+    """Architectures as text, one object a line: what `build`, `suggest` and the pages' downloads write."""
+    return "".join(json.dumps(record) + "\n" for record in records)

@@ -338,16 +338,6 @@ class Workspace:
             rows.append(listing.sample_line(*_sample_line(SAMPLE_RUN, changed)))
         return listing.run_frame(rows)
 
-    def read_again(self, run_id: str) -> None:
-        """Takes what lists show of a run from its folder, where somebody else than its worker changed it.
-
-        Raises:
-            RunError: there is none of that id.
-        """
-        folder = RunFolder(self._folder("runs", run_id))
-        with self.connect(write=True) as connection:
-            schema.put_run(connection, folder, self._entry("runs", run_id)["name"])
-
     def check_run(self, run_id: str) -> str:
         """Lists a run as damaged where its folder cannot be read, and as it is where it can be read again.
 

@@ -276,5 +276,5 @@ def unit_findings(trained: Trained, best: pd.DataFrame) -> Iterator[UnitFinding]
 def next_table(trained: Trained, num: int = NUM_NEXT) -> pd.DataFrame:
     """next.parquet: what to evaluate next, a line each: record (its JSON line), information, predicted, low, high."""
     codes, frame = suggest(trained.predictor, trained.modules, trained.rows.networks, num)
-    records = architecture_records(trained.predictor.space, codes, frame)
+    records = architecture_records(trained.predictor, codes, frame)
     return frame.assign(record=[json.dumps(record) for record in records])

@@ -20,6 +20,7 @@ from autobuild_core.store.workspace import Workspace
 from pages import _intake
 from pages._streamlit import is_navigation_missing
 from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
+from tests.registered import read_again
 
 PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
 RESULTS = ("map", "importance", "hops", "builder", "review")
@@ -463,7 +464,7 @@ def called(workspace: Workspace, **changes: str) -> None:
     about = folder.about
     about["config"] |= changes
     folder.write_json("config.json", about)
-    workspace.read_again(folder.path.name)
+    read_again(workspace, folder.path.name)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -19,6 +19,7 @@ from autobuild_core.store.workspace import Workspace
 from tests import kept
 from tests.forge import SmallExecutor
 from tests.learning import cell_csv
+from tests.registered import read_again
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES = ("no data", "no run", "running", "failed", "lost", "finished", "finished flat", "finished cells")
@@ -119,7 +120,7 @@ def train(
         shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("config.json", "entry.json"), dirs_exist_ok=True)
         with workspace.connect(write=True) as connection:
             connection.execute("UPDATE runs SET submitted = created WHERE id = ?", (run,))
-        workspace.read_again(run)
+        read_again(workspace, run)
     return run
 
 
@@ -168,7 +169,7 @@ def set_state(workspace: Workspace, run: str, state: str, error: str = "") -> No
     workspace.run(run).set_state(state, error)
     now = time.time()
     mine = (os.getpid(), psutil.Process().create_time(), now) if state == "running" else (None, None, None)
-    workspace.read_again(run)
+    read_again(workspace, run)
     with workspace.connect(write=True) as connection:
         query = "UPDATE runs SET submitted = ?, pid = ?, pid_started = ?, heartbeat = ? WHERE id = ?"
         connection.execute(query, (now, *mine, run))

@@ -10,6 +10,7 @@ from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import grid_file, macro_file, train
 from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, moved, wait_until_still
+from tests.registered import read_again
 
 pytestmark = pytest.mark.browser
 EQUATION = "mean_acc / log10(flops)"
@@ -26,7 +27,7 @@ def ids(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -
     about = one.about
     about["config"] |= {"target_name": "accuracy for cost", "target_unit": "% per digit"}
     one.write_json("config.json", about)
-    server_workspace.read_again(found["named"])
+    read_again(server_workspace, found["named"])
     grid = server_workspace.add_dataset(read_table(grid_file(folder / "grid.csv")), "Grid")
     return found | {"grid": train(server_workspace, grid, "acc", False)}
 

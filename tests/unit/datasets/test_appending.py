@@ -147,6 +147,16 @@ def test_failed_measurements_are_refused_with_their_state(first: ArchTable, tmp_
     assert found.table.rejected[-1].reason.startswith("more.jsonl: got no number")
 
 
+def test_a_stopped_trial_is_told_once(tmp_path: Path) -> None:
+    lines = [measured(arch, 70 + i) for i, arch in enumerate(ARCHS[:30])]
+    ended = measured(ARCHS[40], 0, state="stopped") | {"acc": None}
+    table = ab.read(write(tmp_path / "first.jsonl", [*lines, ended]))
+    assert table.num_censored == 1
+    found = appended(table, tmp_path / "more.jsonl", [ended, measured(ARCHS[41], 0, state="stopped") | {"acc": None}])
+    assert reasons(found) == {0: "is in the data set already, stopped, as row 30."}
+    assert (found.num_added, found.table.num_censored) == (1, 2)
+
+
 def test_what_was_one_value_becomes_a_context_where_it_is_another(tmp_path: Path) -> None:
     path = tmp_path / "first.csv"
     path.write_text(FLAT)

@@ -13,6 +13,7 @@ from autobuild_core.api import Run, train
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
 from autobuild_core.errors import ConfigError
+from autobuild_core.figures import candidates
 from autobuild_core.predictor.contexts import ContextColumn, Contexts, Held, Mixed
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.review import bundle as report
@@ -20,6 +21,7 @@ from autobuild_core.review import verifying
 from autobuild_core.review.page import page
 from autobuild_core.review.record import plain, record
 from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.search import assembly
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim, Pin
 from autobuild_core.targets.scaling import NormalScores
@@ -288,6 +290,16 @@ class TestRun:
         checks = verifying.compare(said["results"], plain(results))
         assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]
         assert here.interactions()["value"].abs().max() != run.interactions()["value"].abs().max()
+
+    def test_a_download_is_what_the_command_writes(self, run: Run, tmp_path: Path) -> None:
+        out, predictor = tmp_path / "built.jsonl", run.predictor.at({"d": "small"})
+        assert main(["build", str(run.folder.path), "--context", "d=small", "--num", "2", "--out", str(out)]) == 0
+        table, here = run.table(), run.at(d="small").modules()
+        values = run.config.goal.values(table.metrics)
+        start = assembly.best_measured(table.codes, table.networks, values, run.config.minimize)
+        built = assembly.build(predictor, here, table.networks, 2, start=start)
+        assert candidates.built_files(assembly.built_records(built, predictor))["built.jsonl"] == out.read_text()
+        assert '"context": "d=small; average over lr"' in out.read_text()
 
     def test_tables_name_it(self, run: Run, tmp_path: Path) -> None:
         here = run.at(d="small")

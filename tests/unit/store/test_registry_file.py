@@ -19,6 +19,7 @@ from autobuild_core.store.entries import RunRow
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.states import ACTIVE_STATES, ENDED_STATES, RunState
 from autobuild_core.store.workspace import SAMPLE_ID, Workspace
+from tests.registered import read_again
 
 OLD_TABLES = """
 CREATE TABLE IF NOT EXISTS datasets (id TEXT PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, created REAL NOT NULL);
@@ -138,7 +139,7 @@ def full(workspace: Workspace, table: ArchTable) -> Workspace:
     run = workspace.add_run(data, "acc", name="first", target_name="accuracy")
     workspace.run(run).set_state("finished")
     workspace.run(run).write_json("quality.json", {"srcc": 0.5})
-    workspace.read_again(run)
+    read_again(workspace, run)
     workspace.rename_run(run, "renamed")
     workspace.add_job("count", RunConfig(name="counted"), RunRow(aim="count to 3", result="3"))
     return workspace

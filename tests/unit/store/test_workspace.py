@@ -15,6 +15,7 @@ from autobuild_core.store import tables
 from autobuild_core.store import workspace as workspace_file
 from autobuild_core.store.tables import to_csv
 from autobuild_core.store.workspace import RunConfig, RunFolder, Workspace, content_hash, load_table, save_table
+from tests.registered import read_again
 
 CONFIG = RunConfig("", "a run", "macro", "ab" * 16, "acc", seed=3)
 
@@ -239,7 +240,7 @@ class TestWorkspace:
         folder = workspace.run(run_id)
         folder.write_json("quality.json", {"srcc": 0.9})
         assert np.isnan(workspace.runs()["srcc"][0])  # lists read no file of a run
-        workspace.read_again(run_id)
+        read_again(workspace, run_id)
         row = workspace.runs().iloc[0]
         assert (row["state"], row["name"], row["minimize"], row["read_only"]) == ("queued", "macro: -flops", True, False)
         assert (row["srcc"], row["aim"], row["kind"]) == (0.9, "minimise -flops", "train")
