@@ -1,4 +1,4 @@
-"""What is aimed at: as chosen, and as Markdown says it."""
+"""The target that is aimed at: as chosen, and as Markdown says it."""
 
 from autobuild_core.targets.aim import Aim
 from pages import _pair

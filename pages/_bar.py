@@ -28,7 +28,7 @@ VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "oran
 
 @dataclass(frozen=True)
 class Blocked:
-    """Why a data set cannot be trained on as Data's fields stand.
+    """The reason why a data set cannot be trained on as Data's fields stand.
 
     Args:
         data: its id.
@@ -94,7 +94,7 @@ def _next_step(name: str, run: "pd.Series[Any] | None", is_dropped: bool) -> Non
 
 
 def _blocked(name: str) -> Blocked | None:
-    """What Data said of its fields, for the bar on Data."""
+    """The reason from Data why its data set cannot be trained on, for the bar on Data."""
     found, dataset = st.session_state.get("blocked"), _pair.current_dataset()
     return found if name == "data" and found is not None and dataset is not None and found.data == dataset["id"] else None
 

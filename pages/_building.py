@@ -25,7 +25,7 @@ SEARCHING = "Searching the space; a click anywhere ends it"
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a search gave.
+    """The result of a search.
 
     Args:
         run: key of the run.
@@ -83,14 +83,14 @@ def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Foun
 
 
 def _beside(against: Against) -> list[str]:
-    """How each network compares with the architecture on the screen, in words."""
+    """The comparison of each network with the architecture on the screen, in words."""
     kinds = {1: "better", 0: "alike", -1: "worse"}
     lines = zip(against.same, against.change, against.gain, strict=True)
     return ["on the screen" if own else f"{by:+.3g} {kinds[int(gain)]}" for own, by, gain in lines]
 
 
 def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
-    """What is better than the architecture on the screen, above what is not; downloads."""
+    """The networks better than the architecture on the screen, above those that are not; downloads."""
     against = assembly.against(found.built, codes, run.predictor)
     words, order = _beside(against), np.argsort(~against.better, kind="stable")
     built = Built(found.built.codes[order], found.built.frame.iloc[order].reset_index(drop=True))
@@ -122,7 +122,7 @@ def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
 
 
 def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
-    """Where was searched, in words."""
+    """The part of the space that was searched, in words."""
     if (space := found.reduced) is not None:
         kept = f"Reduced space: {space['size']:,} of {space['full_size']:,} architectures"
         return f"{kept}: the {space['top_k']} modules of each unit that are most often among the best 10 %."

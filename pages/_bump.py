@@ -14,7 +14,7 @@ from pages import _linked, _ranking, _run, _selection, _theme, _widgets
 
 
 def bump(run: FinishedRun, lens: Lens) -> None:
-    """How the best modules of a unit rank from hop to hop."""
+    """The ranks of the best modules of a unit from hop to hop."""
     spec, topology = run.table.spec, topology_of(run.table.spec)
     across = run.modules[(run.modules["unit_index"] < 0) & _ranking.windows(run)]
     names = {str(i): unit.label for i, unit in enumerate(spec.units) if topology.windows_within(i)}

@@ -24,7 +24,7 @@ class Drop:
 
     @property
     def name(self) -> str:
-        """What the file is called."""
+        """The name of the file."""
         return str(self.mapping["name"])
 
     def say(self, **changes: Any) -> None:

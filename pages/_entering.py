@@ -1,4 +1,4 @@
-"""What every page begins with: the queue moves on, choices are restored, the bar is drawn."""
+"""The beginning of every page: the queue moves on, choices are restored, the bar is drawn."""
 
 from typing import Any
 

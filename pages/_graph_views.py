@@ -87,7 +87,7 @@ def draw(run: FinishedRun, found: graphs.Graph, kind: str, title: str) -> tuple[
 
 
 def follow(run: FinishedRun, found: graphs.Graph, key: str) -> dict[str, Any]:
-    """What is chosen in a graph becomes what is chosen everywhere; node, stop, lens and turn to show."""
+    """The choice in a graph, which becomes the choice everywhere; node, stop, lens and turn to show."""
     now = _graphs.where(run, found, key)
     lines = found.at(now["node"], now["stop"])
     _selection.choose_lens(Lens(now["lens"]))

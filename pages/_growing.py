@@ -102,14 +102,14 @@ def append(dataset_id: str, content: memoryview, name: str, run: str) -> tuple[s
 
 
 def what_came_of_it(dataset_id: str) -> None:
-    """What was appended during this visit, on the version that it made."""
+    """The outcome of appending during this visit, on the version that it made."""
     said = _memory.visit().get("appended")
     if said is not None and said["id"] == dataset_id:
         st.success(f"{_text.plain(said['said'], 300)} Refused rows are listed below; train again to learn from the new ones.")
 
 
 def history(table: ArchTable) -> None:
-    """Where the rows came from, version by version."""
+    """The origin of the rows, version by version."""
     names = {str(one): str(name) for one, name in zip(*(_workspace.runs()[c] for c in ("id", "name")), strict=True)}
     _widgets.table(data.history_table(table, names), "history", "All rows came with the first file.")
 

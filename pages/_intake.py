@@ -56,7 +56,7 @@ def _kept(content: memoryview, name: str) -> str | None:
 
 
 def _examples() -> None:
-    """What can be dropped: every format, and the tables of trackers, with a sentence and a small file to download each."""
+    """Formats and trackers' tables that can be dropped, each with a sentence and a small file to download."""
     with st.expander("What can I drop here?"):
         kinds: dict[str, Dataset | Tracker] = {name: load_format(name) for name in registry.names("datasets")} | SHOWN
         for name, format in kinds.items():
@@ -75,7 +75,7 @@ def _examples() -> None:
 
 
 def _file_name(format: Dataset | Tracker) -> str:
-    """What a format's example is called when it is downloaded."""
+    """The name of a format's example when it is downloaded."""
     lines = format.example.strip().splitlines()
     in_json = "json" if lines[0].startswith(b"[") or len(lines) == 1 else "jsonl"
     ending = ENDINGS.get(kind_of(format.example)) or (in_json if lines[0].startswith((b"[", b"{")) else "csv")

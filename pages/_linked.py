@@ -111,7 +111,7 @@ def chosen_line_of(run: FinishedRun, lines: pd.DataFrame) -> int | None:
 
 
 def line(run: FinishedRun, where: str) -> None:
-    """What is chosen, with the ways to look at it and to let go of it; nothing where nothing is chosen.
+    """The current choice, with the ways to look at it and to let go of it; nothing where nothing is chosen.
 
     Args:
         run: the run.

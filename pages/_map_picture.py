@@ -12,7 +12,7 @@ MOUSE = {"select": "Mark a box", "lasso": "Mark freely", "pan": "Choose one"}  #
 
 
 def controls(region: Brush | None, view: Brush | None) -> str:
-    """What the mouse does, and the window; returns the mode of dragging."""
+    """Controls for the mouse and the window; returns the mode of dragging."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         mouse = st.segmented_control(
             "Mouse", list(MOUSE), default="select", format_func=MOUSE.__getitem__, required=True, key="mouse",
@@ -58,7 +58,7 @@ def picture(
 
 
 def take(run: FinishedRun) -> None:
-    """What a drag or a click on the map chose."""
+    """Keeps the choice of a drag or a click on the map."""
     selection = (st.session_state.get("space_map") or {}).get("selection", {})
     for kind in ("box", "lasso"):
         if drawn := selection.get(kind):

@@ -74,7 +74,7 @@ def _heading(drop: _drop.Drop, found: _reading.Reading, reading: _reading.Readin
 
 
 def _remarks(drop: _drop.Drop, reading: _reading.Reading) -> None:
-    """Why there is no table, what was remembered, what is to be looked at before training."""
+    """The reason why there is no table, what was remembered, what is to be looked at before training."""
     if reading.table is None:
         st.warning(_text.plain(reading.sentence, 1200))
     if drop.mapping["like"]:
@@ -137,7 +137,7 @@ def _as_said(found: Sequence[ColumnRole], roles: Mapping[str, str]) -> tuple[Col
 
 
 def how_read(table: ArchTable) -> None:
-    """How the columns of a stored data set were read."""
+    """The columns of a stored data set, and the way in which they were read."""
     if not table.columns:
         st.caption(f"{title_of(table.format)}: the format gives every field its role.")
         return

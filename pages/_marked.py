@@ -60,7 +60,7 @@ def chosen_one(run: FinishedRun, points: pd.DataFrame) -> None:
 
 
 def below(run: FinishedRun, points: pd.DataFrame, held: "NDArray[np.bool_]", region: Brush | None) -> None:
-    """What the marked architectures have in common, else the best tenth; and all of them as a table."""
+    """The common layers of the marked architectures, else of the best tenth; and all of them as a table."""
     left, right = st.columns([1, 1.2], gap="large")
     with left:
         who = "the best tenth" if region is None else "the marked"

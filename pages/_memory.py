@@ -1,4 +1,4 @@
-"""What a reader has chosen, the same on every page: kept in the URL, so that a link opens the same view, and in the session.
+"""A reader's choices, alike on every page: in the URL, so that links open the same view, and in the session.
 
 Query parameters, each with the forms it may have; a default is left out of the URL, what does not fit the run is not chosen:
 
@@ -80,6 +80,9 @@ def whole_number(text: str | None) -> int | None:
 
 
 def visit() -> dict[str, Any]:
-    """What holds until another page is opened; "from" is the page before, "heard" makes the last choice in a component count."""
+    """The state until another page is opened.
+
+    "from" is the page before, "heard" makes the last choice in a component count.
+    """
     found: dict[str, Any] = st.session_state["visit"]
     return found

@@ -88,7 +88,7 @@ ROW = (
 
 
 def better(run: FinishedRun, line: "pd.Series[Any]", lens: Lens, row: Codes | None, key: str) -> None:
-    """What would stand better in its place, and the prediction of this architecture with each."""
+    """The modules that would stand better in its place, and the prediction of this architecture with each."""
     st.markdown("##### Better in its place")
     arguments = (run.modules, node_of(line), lens, run.config.minimize, run.num_evaluated, run.unit)
     table = replacements.replacements_table(*arguments)

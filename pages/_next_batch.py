@@ -15,7 +15,7 @@ DOUBT = "doubt removed so far"
 
 @st.fragment
 def next_batch(run: FinishedRun) -> None:
-    """What to evaluate next, with downloads."""
+    """The architectures to evaluate next, with downloads."""
     table = _run.extra(run, "next")
     st.subheader("Evaluate these next", anchor=False)
     if table.empty:

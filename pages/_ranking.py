@@ -63,7 +63,7 @@ def pick(run: FinishedRun, table: pd.DataFrame) -> None:
 
 
 def names_of_groups(run: FinishedRun) -> dict[str, str]:
-    """What can be ranked, in words."""
+    """The names of the groups that can be ranked."""
     found = groups(run)
     deepest = [hop for hop in sorted({hop for hop, _ in found.values()}) if len(run.table.spec.units) > 1]
     names = {"whole:all": "Every unit, whole"} if len(run.table.spec.units) > 1 else {}
@@ -73,7 +73,7 @@ def names_of_groups(run: FinishedRun) -> dict[str, str]:
 
 
 def groups(run: FinishedRun) -> dict[str, tuple[int, str]]:
-    """What can be ranked: whole units first, then each hop within and across units."""
+    """The groups that can be ranked: whole units first, then each hop within and across units."""
     topology, found = topology_of(run.table.spec), {}
     for hop, part in run.modules[windows(run)].groupby("hop"):
         for index in sorted(part["unit_index"].unique()):

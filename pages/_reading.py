@@ -17,7 +17,7 @@ MAX_SECONDS = 120.0
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What reading a file with a mapping gave.
+    """The result of reading a file with a mapping.
 
     Args:
         table: None where its columns make no space, or a column cannot be what it is said to be.

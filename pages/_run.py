@@ -69,7 +69,7 @@ def _read_extra(run_id: str, name: str, changed: float) -> pd.DataFrame:
 
 
 def name_of(run: FinishedRun) -> str:
-    """What the reader called it last."""
+    """The name that the reader gave it last."""
     return _workspace.workspace().run_name(run.id)
 
 

@@ -1,4 +1,7 @@
-"""What a reader has chosen in a run: lens, hop, unit, module, architecture; `_memory` keeps it, and says how links write it."""
+"""A reader's choices in a run: lens, hop, unit, module, architecture.
+
+`_memory` keeps them, and says how links write them.
+"""
 
 import json
 from dataclasses import dataclass, replace

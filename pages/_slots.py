@@ -61,7 +61,7 @@ def slot(run: FinishedRun, index: int, unit: UnitSpec, lens: Lens) -> list[int]:
 
 
 def card(run: FinishedRun, unit: UnitSpec, layers: list[str], lens: Lens) -> None:
-    """What is known about the module in a slot, first by the score that the slots are ranked by."""
+    """The facts known about the module in a slot, first by the score that the slots are ranked by."""
     spec = run.table.spec
     places = json.dumps([spec.position_labels[p] for p in unit.positions[: len(layers)]])
     shown = [shown_layer(spec, spec.tokens.index(layer)) for layer in layers]
@@ -87,7 +87,10 @@ def slot_name(unit: UnitSpec, row: "pd.Series[Any]") -> str:
 
 
 def by_reader(run: FinishedRun) -> dict[int, str]:
-    """What the reader put into slots, by the unit's index: layers as JSON, or as typed; they outlive a change of the lens."""
+    """The reader's layers in slots, by the unit's index, as JSON or as typed.
+
+    They outlive a change of the lens.
+    """
     chosen: dict[int, str] = st.session_state.setdefault(f"slots_{run.id}", {})
     return chosen
 
@@ -110,7 +113,7 @@ def layers_of(run: FinishedRun, unit: UnitSpec, picked: str) -> list[str]:
 
 
 def slot_value(run: FinishedRun, index: int, lens: Lens, picked: str) -> str:
-    """What a slot holds for a choice: one of the best, or the layers as typed."""
+    """The value of a slot for a choice: one of the best, or the layers as typed."""
     try:
         layers = layers_of(run, run.table.spec.units[index], picked)
     except StudioError:
@@ -143,7 +146,10 @@ def follow_choice(run: FinishedRun) -> None:
 
 
 def exact_layers(run: FinishedRun, index: int, layers: tuple[str, ...]) -> list[str]:
-    """What a slot gets for a chosen module: of a range the number that it holds, if it is one of these, or that stands for it."""
+    """The layers that a slot gets for a chosen module.
+
+    Of a range it gets the number that it holds, if it is one of these, else the number that stands for it.
+    """
     spec = run.table.spec
     stands, held = standing_tokens(spec), list[str]()
     with suppress(StudioError):  # the slot says what is wrong with a typed one

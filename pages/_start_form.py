@@ -47,7 +47,7 @@ def form() -> None:
 
 
 def _nothing_to_learn_from() -> None:
-    """Why there is no form, and the way to Data."""
+    """The reason why there is no form, and the way to Data."""
     if _workspace.workspace().datasets().empty:
         st.info("There is no data to train on yet: upload evaluated architectures, or take the sample.")
     else:

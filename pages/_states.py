@@ -99,7 +99,7 @@ def _still_running(run_id: str) -> NoReturn:
 
 
 def progress_line(run: "pd.Series[Any]") -> None:
-    """How far a live run has come: a bar and a sentence."""
+    """The progress of a live run: a bar and a sentence."""
     if run["state"] == RunState.QUEUED:
         st.progress(0.0, "Waiting in the queue: one run at a time.")
         return

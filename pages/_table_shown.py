@@ -1,4 +1,4 @@
-"""What a table of architectures holds, before anything is learned from it: rows, space, warnings, some of its rows drawn."""
+"""Tables of architectures before anything is learned from them: rows, space, warnings, some rows drawn."""
 
 from html import escape
 
@@ -49,7 +49,7 @@ def what_follows(table: ArchTable) -> None:
 
 
 def warnings(table: ArchTable) -> None:
-    """What should be looked at before training, a line each."""
+    """The warnings of what should be looked at before training, a line each."""
     for sentence in table.warnings:
         st.markdown(f":orange[:material/warning:] {_text.plain(sentence, 600)}")
 
@@ -61,7 +61,7 @@ def _bold(num: int, noun: str) -> str:
 
 
 def _size(spec: SpaceSpec) -> str:
-    """How many architectures a space has."""
+    """The number of architectures in a space."""
     size = load_space(spec).size
     return counted(size, "architecture") if size < 10**9 else f"10\\^{len(str(size)) - 1} architectures"
 

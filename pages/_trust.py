@@ -23,7 +23,7 @@ def panel(run: FinishedRun, opened: bool = False) -> None:
 
 
 def _holds(run: FinishedRun) -> None:
-    """What scores and predictions hold at, where contexts vary, and the choice of a task."""
+    """The contexts that scores and predictions hold at, where they vary, and the choice of a task."""
     held = run.predictor.held
     if held is None:
         return
@@ -92,7 +92,7 @@ def _inside(run: FinishedRun) -> None:
 
 
 def _best_modules(run: FinishedRun, report: TrustReport) -> None:
-    """How sure each unit's best module is, and on how many layers that rests."""
+    """The certainty of each unit's best module, and the number of layers on which it rests."""
     st.markdown("##### Is the best module really the best?")
     st.caption(
         "Many modules are looked at, so the largest is partly luck. The probability that a module is the best of its unit counts "
@@ -134,7 +134,7 @@ def _calibration(run: FinishedRun) -> None:
 
 
 def best_note(run: FinishedRun, positions: str, layers: str) -> str:
-    """What the report says of a module that is shown as a best one; "" where it says nothing."""
+    """The report's sentence on a module that is shown as a best one; "" where it says nothing."""
     best = run.best
     return trust.module_sentence(best, positions, layers) if len(best) else ""
 

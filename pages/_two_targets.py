@@ -43,7 +43,7 @@ def two_targets(run: FinishedRun) -> None:
 
 
 def _side_by_side(run: FinishedRun, other: FinishedRun, names: tuple[str, str], table: pd.DataFrame, index: int) -> None:
-    """What changes from one target to the other: all units in a table, one of them as ranks and as heat maps.
+    """The changes from one target to the other: all units in a table, one of them as ranks and as heat maps.
 
     Args:
         run: A.

@@ -93,7 +93,7 @@ def table(frame: pd.DataFrame, name: str, when_empty: str) -> None:
 
 
 def drawing_facts(drawn: pd.DataFrame) -> pd.DataFrame:
-    """What a drawn architecture says, for its CSV: without places and colours."""
+    """The facts in a drawn architecture, for its CSV: without places and colours."""
     return drawn.drop(columns=["fill", "outline", "ink", "x", "y", "text", "kind", "after"], errors="ignore")
 
 

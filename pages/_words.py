@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
 
 
 def age(moment: Any) -> str:
-    """How long ago a moment was."""
+    """The time since a moment, in words."""
     return "" if pd.isna(moment) else f"{duration(max(time.time() - moment.timestamp(), 0))} ago"
 
 

@@ -47,7 +47,7 @@ def charts(run: FinishedRun) -> None:
 
 
 def orders(run: FinishedRun) -> None:
-    """How well each hop orders the architectures, beside the baselines."""
+    """The rank correlation of each hop's order of the architectures, beside the baselines."""
     st.subheader("How well each hop orders", anchor=False)
     trusted = _trust.report_of(run)
     baselines = trusted.baselines if trusted else ()
@@ -59,7 +59,7 @@ def orders(run: FinishedRun) -> None:
 
 
 def beyond(last_hop: int, scored_hop: int) -> str:
-    """Why the network has hops at which no module stands on the other charts; "" where it has none."""
+    """The reason for hops of the network with no module on the other charts; "" where it has none."""
     if last_hop <= scored_hop:
         return ""
     hops_there = f"Hop {last_hop} is" if last_hop == scored_hop + 1 else f"Hops {scored_hop + 1} to {last_hop} are"
@@ -89,7 +89,7 @@ def layers(run: FinishedRun) -> Lens:
 
 
 def features(run: FinishedRun) -> None:
-    """What the values of features of single layers are worth."""
+    """The worth of the values of features of single layers."""
     st.subheader("What a feature is worth", anchor=False)
     _trust.of_the_average(run)
     st.caption(

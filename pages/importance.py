@@ -19,7 +19,7 @@ def render(run: FinishedRun) -> None:
 
 @st.fragment
 def instrument(run: FinishedRun) -> None:
-    """What to show, the graph, and the module that was clicked: only this is drawn anew by a click."""
+    """The choice of what to show, the graph, and the clicked module: only this is drawn anew by a click."""
     show, one_kind, one_value, two_kind, two_value = st.columns([1.9, 1.25, 0.85, 1.25, 0.85], vertical_alignment="bottom")
     kind = _architecture_choice.what_to_show(run, show)
     if kind in _graphs.MEANS:

@@ -1,1 +1,1 @@
-"""What an architecture and a module are: columns, data flow, graphs, features, and how they are called."""
+"""Architectures and modules: columns, data flow, graphs, features, and how they are called."""

@@ -1,4 +1,4 @@
-"""Where the nodes of an architecture are drawn, in pixels; y grows downwards."""
+"""Places of an architecture's nodes in a drawing, in pixels; y grows downwards."""
 
 from dataclasses import dataclass
 

@@ -34,7 +34,7 @@ class Lens(StrEnum):
 
     @property
     def label(self) -> str:
-        """What a reader sees."""
+        """The name that a reader sees."""
         return {
             Lens.SCORE: "Average",
             Lens.GOOD: "Among the best 10 %",
@@ -67,7 +67,7 @@ class Lens(StrEnum):
 
     @property
     def average(self) -> float:
-        """What the average architecture has, on the axis of `value_columns`."""
+        """The value of the average architecture, on the axis of `value_columns`."""
         return GOOD_SHARE if self is Lens.GOOD else 0.0
 
     @property
@@ -125,7 +125,7 @@ def change_words(change: float, half: float, lens: Lens, unit: str) -> str:
 
 
 def evidence(seen: int, total: int) -> str:
-    """How often a module was evaluated, in words."""
+    """The number of evaluated architectures that have a module, in words."""
     return f"seen in {seen:,} of {total:,}" if seen else f"never seen in {total:,}: no evidence of its own"
 
 

@@ -46,7 +46,7 @@ class ModuleKey:
 
     @property
     def name(self) -> str:
-        """What a reader sees, its place included."""
+        """The name that a reader sees, its place included."""
         places, tokens, _ = self.texts
         return module_name(places, tokens)
 

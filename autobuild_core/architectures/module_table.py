@@ -26,7 +26,7 @@ RANGE = "range"  # column of a module table that has ranges: JSON [least, larges
 
 
 def module_index(modules: pd.DataFrame) -> Index:
-    """Where each module stands in a run's module table."""
+    """The line of each module in a run's module table."""
     keys = zip(modules["positions"], modules["layers"], modules["whole_unit"], strict=True)
     return {(places, layers, bool(whole)): line for line, (places, layers, whole) in enumerate(keys)}
 
@@ -111,7 +111,7 @@ def with_room(modules: pd.DataFrame, spec: SpaceSpec, limit: int) -> pd.DataFram
 
 
 def describe_modules(groups: list[ModuleGroup], spec: SpaceSpec, codes: Codes) -> pd.DataFrame:
-    """What modules are, without their scores: the left-hand columns of modules.parquet.
+    """A table of modules without their scores: the left-hand columns of modules.parquet.
 
     A range of numbers is one line; where there is one, the column RANGE has the least and the largest value of each.
 

@@ -1,4 +1,4 @@
-"""What modules and architectures are called: from their JSON to a line for people, and back."""
+"""Names of modules and architectures: from their JSON to a line for people, and back."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""How a number is written for people: the digits that matter, its sign, its unit."""
+"""Numbers as they are written for people: the digits that matter, the sign, the unit."""
 
 import numpy as np
 

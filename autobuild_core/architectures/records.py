@@ -1,4 +1,4 @@
-"""What crosses layers: a search space as data, tables of architectures in columns, groups of modules.
+"""Data that cross layers: a search space as data, tables of architectures in columns, groups of modules.
 
 Architectures are rows of int16 codes, one column a position of the space, -1 where the position is absent
 (variable depth). A million architectures of 20 positions are 40 MB. Nothing here knows a particular space.
@@ -164,7 +164,7 @@ BETTER = ("higher", "lower")
 
 @dataclass(frozen=True)
 class ColumnRole:
-    """How a column of a file is read, and the evidence that decided it.
+    """The way in which a column of a file is read, and the evidence that decided it.
 
     Args:
         name: its header without a prefix that gives its role.

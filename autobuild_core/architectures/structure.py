@@ -1,4 +1,4 @@
-"""What an architecture looks like as a whole: how many layers of each kind, how deep its units, how long its paths.
+"""Numbers of an architecture as a whole: its layers of each kind, depths of its units, lengths of its paths.
 
 Pooled node embeddings are means, so they see depth and reachability only through what nodes know of themselves; these
 numbers stand beside them in the predictor, never in the nodes, whose norms stay local (docs/method.md, section 2).

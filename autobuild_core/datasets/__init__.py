@@ -23,7 +23,7 @@ from autobuild_core.store.tables import load_table
 
 @dataclass(frozen=True)
 class Fit:
-    """How sure a format is that a file is its own.
+    """The certainty of a format that a file is its own.
 
     Args:
         sure: from 0 (it is not) to 1 (nothing else looks so).
@@ -49,7 +49,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def supports(self, head: bytes, name: str) -> Fit:
-        """How much a file looks like this format.
+        """The likeness of a file to this format.
 
         Args:
             head: its first 64 KiB, unpacked.
@@ -80,7 +80,7 @@ def load_format(name: str) -> Dataset:
 
 
 def title_of(name: str) -> str:
-    """What a reader calls a format, also one that is not there any more."""
+    """The title of a format for a reader, also of one that is not there any more."""
     try:
         return load_format(name).title
     except ConfigError:

@@ -40,7 +40,7 @@ class Appended:
 
     @property
     def sentence(self) -> str:
-        """What came of it, for a reader."""
+        """The outcome of the appending in a sentence, for a reader."""
         parts = [f"{counted(self.num_added, 'row')} appended"]
         parts += [f"{counted(self.num_completed, 'row')} of before gained metrics"] if self.num_completed else []
         parts += [f"{counted(len(self.rejected), 'row')} refused"] if self.rejected else []
@@ -280,7 +280,7 @@ def _joined(table: ArchTable, new: ArchTable, rejected: tuple[Rejection, ...], b
 
 
 def _columns(table: ArchTable, new: Iterable[ColumnRole]) -> tuple[ColumnRole, ...]:
-    """How the columns of both are read."""
+    """The columns of both, each with the way in which it is read."""
     by_name = {column.name: column for column in new}
     names = {*table.context_kinds, *map(str, table.metrics.columns)}
     own = {column.name for column in table.columns}

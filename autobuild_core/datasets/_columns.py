@@ -191,7 +191,7 @@ class Column:
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How the numbers of a column are written, where `float` does not read them.
+    """The style in which the numbers of a column are written, where `float` does not read them.
 
     Args:
         comma_is_point: "0,713" is 0.713; else commas group thousands.

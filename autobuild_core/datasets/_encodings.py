@@ -16,7 +16,7 @@ TITLES = {UTF8: "UTF-8", WINDOWS: "Windows-1252 (Latin-1)", "utf-32": "UTF-32"}
 
 
 def title(encoding: str) -> str:
-    """How a reader calls an encoding."""
+    """The name of an encoding for a reader."""
     return TITLES.get(encoding, "UTF-16")
 
 

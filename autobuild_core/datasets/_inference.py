@@ -99,7 +99,7 @@ class Inference:
         return {} if empty and not with_depth else found
 
     def _optional(self, absent: NDArray[np.bool_]) -> bool:
-        """So many readable rows lack a value that it is no slip."""
+        """Whether so many readable rows lack a value that it is no slip."""
         num = int((absent & self.good).sum())
         return num >= MIN_ABSENT and num >= MIN_ABSENT_SHARE * int(self.good.sum())
 

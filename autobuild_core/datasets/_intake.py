@@ -183,7 +183,7 @@ class _Assembly:
             raise MappingError(self._all_refused(first.row, first.reason), self.roles)
 
     def _all_refused(self, row: int, reason: str) -> str:
-        """What to say where no row is left."""
+        """The message where no row is left."""
         num = self.rows.num_rows
         refused = f"all {num} rows were refused" if num > 1 else "its only row was refused"
         return f"{self.request.name}: {refused}; row {row}: {reason}"
@@ -323,7 +323,7 @@ class _Assembly:
         return declared
 
     def _no_choice(self) -> str:
-        """What to do where nothing is a design choice."""
+        """The message where nothing is a design choice, with what to do."""
         constant = [r.name for r in self.roles if r.why.startswith(ONE_VALUE)]
         have = "has" if len(constant) == 1 else "have"
         only = f" ({', '.join(constant[:5])} {have} one value in every row)" if constant else ""

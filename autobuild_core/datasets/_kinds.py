@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes and never by its name, and what to do with one that is no data.
+"""The kind of a file, by its first bytes and never by its name, and what to do with one that is no data.
 
 To recognise one more kind, add one line to KINDS.
 """
@@ -33,7 +33,7 @@ Sign = Callable[[bytes], bool]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file can be.
+    """A kind of file.
 
     Args:
         name: how formats call it.
@@ -125,7 +125,7 @@ UNKNOWN = Kind(BINARY, "binary content of an unknown kind", NO_TABLE, lambda hea
 
 
 def described(head: bytes) -> Kind | None:
-    """What a file is that is no text of data.
+    """The kind of a file that is no text of data.
 
     Args:
         head: its first 64 KiB, unpacked, in whatever encoding.

@@ -36,7 +36,7 @@ def native_cell(cell: str) -> Any:
 
 
 def list_form(column: Column) -> str | None:
-    """How the cells of a column hold lists: "" = as JSON lists, else by the separator of their parts; None where they do not.
+    """The form of a column's lists: "" = JSON lists, else the separator of their parts; None for no lists.
 
     A text is a list where one separator splits every cell into equally many parts of few values that combine to more cells than
     they are; two parts must be numbers, three numbers need not combine, and of words every part varies (no `conv` in all).

@@ -1,4 +1,4 @@
-"""How a file's columns are read, as a reader sees and changes it: when it is worth a look, what was changed, what is remembered.
+"""Roles of a file's columns as a reader changes them: when worth a look, what changed, what is remembered.
 
 `records.ColumnRole` says how a column was read; a mapping is {column: role as `--role` takes it} of those that a reader changed.
 """

@@ -1,4 +1,4 @@
-"""What every column of a table is: architecture, choice, context, metric or ignored, by evidence in a fixed order.
+"""Roles of a table's columns: architecture, choice, context, metric or ignored, by evidence in a fixed order.
 
 The first evidence that speaks decides, and is kept as a sentence: what a reader said, a tracker's own columns, cells that parse
 in a known space, a single value, a known name, a known last word, values that repeat, names of settings.
@@ -131,7 +131,7 @@ def by_name(word: str, is_numeric: bool, is_param: bool = False) -> Found | None
 
 
 class Evidence:
-    """What decides the roles of a table's columns.
+    """The evidence that decides the roles of a table's columns.
 
     Args:
         given: {column: role} that a reader said, by header or by name without prefix.
@@ -199,7 +199,7 @@ class Evidence:
         return Found("ignored", ONE_VALUE)
 
     def _said(self, column: Column, name: str, by_prefix: bool) -> Found | None:
-        """What a reader said, or a prefix in the header."""
+        """The role that a reader said, or a prefix in the header."""
         said = self.given.get(column.name, self.given.get(name))
         why, by_reader = "as you said", said is not None
         if said is None and by_prefix:
@@ -281,7 +281,7 @@ class Evidence:
         return found
 
     def _by_values(self, column: Column, name: str) -> Found:
-        """What the values look like, then names of settings."""
+        """The role by the look of the values, then by names of settings."""
         is_param, word = self._is_param(column), snake(name)
         measures = bool(set(word.split("_")) & METRIC_WORDS)
         setting = word in SETTING_NAMES or (word.rsplit("_", 1)[-1] in SETTING_WORDS and not measures)
@@ -378,7 +378,7 @@ def _in_order(column: Column) -> list[int]:
 
 
 def kind_of(column: Column) -> str:
-    """What the cells of a column are, in a word or two."""
+    """The kind of a column's cells, in a word or two."""
     if not column.num_numbers and not column.counts:
         return "empty"
     if column.choices is not None and list_form(column) is not None:

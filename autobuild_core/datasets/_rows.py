@@ -33,7 +33,7 @@ Row = dict[str, Any] | DataError
 
 @dataclass(frozen=True)
 class Request:
-    """What a reader asks of a file.
+    """A reader's request for a file.
 
     Args:
         name: of the file, for messages.

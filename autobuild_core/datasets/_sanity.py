@@ -1,4 +1,4 @@
-"""What should be looked at before training, one sentence each with its remedy."""
+"""Warnings of what should be looked at before training, one sentence each with its remedy."""
 
 from collections.abc import Iterator
 

@@ -49,7 +49,7 @@ def _are(found: Any, kind: type) -> bool:
 
 
 def rows_of(found: Any, name: str) -> Callable[[], Iterator[Row]]:
-    """What begins to read the rows of an object.
+    """A function that begins to read the rows of an object.
 
     Raises:
         DataError: its values are neither objects nor lists of one length.

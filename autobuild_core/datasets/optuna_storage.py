@@ -124,7 +124,7 @@ class _Study:
             self.notes.append(f"The study minimises {', '.join(which)}.")
 
     def _value(self, objective: int) -> str:
-        """What an objective is called, as `trials_dataframe` does."""
+        """The name of an objective, as in `trials_dataframe`."""
         return "value" if len(self.minimized) < 2 else f"values_{objective}"
 
     def rows(self) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What varied beside the architecture: settings, tasks and fidelities as numbers, and the points that scores hold at.
+"""Contexts beside the architecture: settings, tasks, fidelities as numbers, and points that scores hold at.
 
 A predictor sees contexts as coordinates beside the structure of an architecture, never in its nodes. What it says of an
 architecture alone is an average over a few context points, or holds at a chosen one. Ours.
@@ -254,7 +254,7 @@ def _nearest(points: Array, centres: Array) -> NDArray[np.intp]:
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """How normal scores at several context points become those of their average.
+    """A map from normal scores at several context points to those of their average.
 
     Every point's score is mapped to target units by the scale of its task, averaged there, and mapped back by one common scale.
 
@@ -280,7 +280,9 @@ class Mixed:
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """Where the numbers of a predictor hold, and what a common scale is made from at any other place.
+    """The contexts that a predictor's numbers hold at.
+
+    With them goes what a common scale is made from at any other place.
 
     Args:
         contexts: as the predictor sees them.
@@ -349,7 +351,7 @@ class Held:
 
     @property
     def words(self) -> str:
-        """Where numbers hold, for people."""
+        """The contexts that numbers hold at, for people."""
         parts = [f"{name}={value if isinstance(value, str) else f'{value:g}'}" for name, value in self.chosen.items()]
         free = [column.name for column in self.contexts.columns if column.width and column.name not in self.chosen]
         return "; ".join([*parts, f"average over {', '.join(free)}"] if free else parts)

@@ -1,4 +1,4 @@
-"""What the GNN learns from the Gaussian process: architectures that nobody measured, and modules alone.
+"""Distillation of the Gaussian process into the GNN: architectures that nobody measured, and modules alone.
 
 Few measured architectures leave the norms of a graph network undetermined, while the Gaussian process orders the whole space from
 them. So the norms of the GNN learn, beside the measurements, the order that the Gaussian process gives random architectures

@@ -32,7 +32,7 @@ OWN_SCALING = (
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far the predictions of held-out architectures were off, on the normal-score scale.
+    """The error of predictions of held-out architectures, on the normal-score scale.
 
     Args:
         error: root mean squared error of one member on what it held out.
@@ -180,7 +180,7 @@ class Predictor:
         }
 
     def held_arrays(self) -> dict[str, NDArray[Any]]:
-        """What model.safetensors holds of the contexts, beside the weights."""
+        """The arrays of the contexts in model.safetensors, beside the weights."""
         if self.held is None:
             return {}
         names = {"codes": np.int16, "residuals": np.float32, "fold": np.int16, "measured": np.uint8}

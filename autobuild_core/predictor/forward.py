@@ -33,7 +33,7 @@ RANDOM, GAUSSIAN = "random.", "solved."  # prefixes of the weights of the Gaussi
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What the ensemble says of a batch of graphs.
+    """The ensemble's outputs for a batch of graphs.
 
     Args:
         scores: (members, graphs) predicted normal scores.
@@ -292,7 +292,10 @@ class Ensemble:
         return Outputs(np.concatenate([p.scores for p in parts], 2), np.concatenate([p.graph_norms for p in parts], 2))
 
     def by_chunks(self, work: Callable[[NDArray[Any]], Any], codes: NDArray[Any]) -> list[Any]:
-        """What `work` makes of every chunk of (n, num_positions) codes or (n,) row numbers, `threads` of them at a time."""
+        """The results of `work`, one a chunk, `threads` of them at a time.
+
+        The chunks are of (n, num_positions) codes or (n,) row numbers.
+        """
         chunks = [codes[start : start + self._chunk] for start in range(0, len(codes), self._chunk)]
         if len(chunks) < 2 or self.threads < 2:
             return [work(chunk) for chunk in chunks]

@@ -1,4 +1,4 @@
-"""How alike two architectures are: the kernel of the Gaussian process, with learned relevances of all that it compares.
+"""The Gaussian process's kernel: likeness of two architectures, with learned relevances of all it compares.
 
 It compares the layers of every position (by token and by each attribute), the structure by its kinds (`structure.py`), and the
 graph embeddings of a random graph network, hop by hop. Scaled by their relevances these are coordinates a and b of two

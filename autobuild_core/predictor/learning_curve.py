@@ -1,4 +1,4 @@
-"""How many architectures are enough: samples that double until learning from more of them gains nothing worth its time.
+"""The number of architectures that is enough: samples double until the gain from more is not worth its time.
 
 Ours: of a hundred thousand evaluated architectures a few thousand say what all of them do; the curve that shows it is kept.
 """

@@ -64,7 +64,7 @@ class Batch:
 
     @property
     def num_graphs(self) -> int:
-        """How many graphs."""
+        """The number of graphs."""
         return len(self.structure)
 
 

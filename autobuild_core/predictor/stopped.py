@@ -142,7 +142,9 @@ def _ranked(
 def _likelihood(
     factor: tuple[Array, bool], known: Array, mine: NDArray[np.bool_], targets: Array, levels: Array, few: int
 ) -> Callable[[Array, float], float]:
-    """What scores at the levels, with a slope below the first `few`, are worth by what is alike, up to a constant.
+    """The Gaussian process's log-likelihood of scores at the levels, with a slope below the first `few`.
+
+    It is known up to a constant.
 
     Args:
         factor: of the covariance of the evaluated trials.

@@ -198,7 +198,7 @@ def train_ensemble(
 
 
 class _Distillation:
-    """What of the Gaussian process is learned in a step: a few architectures, and modules of one unit and depth.
+    """A step's share of the distillation: a few architectures, and modules of one unit and depth.
 
     Args:
         distilled: all of it.

@@ -33,7 +33,7 @@ class Scorer(ABC):
 
     @abstractmethod
     def supports(self, predictor: Predictor) -> str | None:
-        """Why it cannot score the modules of this run; None when it can."""
+        """The reason why it cannot score the modules of this run; None when it can."""
 
     @abstractmethod
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:

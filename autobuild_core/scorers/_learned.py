@@ -1,4 +1,4 @@
-"""What the scorers beside AutoBuild share: evaluated data, expectations over the space, jackknife intervals.
+"""Shared parts of scorers beside AutoBuild: evaluated data, expectations over the space, jackknife intervals.
 
 A learned scorer is an ensemble like AutoBuild's: member m never sees fold m of the networks. So its intervals are made
 in the same way, and each member's prediction of its own fold is a held-out one.
@@ -84,7 +84,7 @@ class DataScorer(Scorer):
 
     @cached_property
     def evaluated(self) -> Evaluated:
-        """What it learns from."""
+        """The evaluated networks that it learns from."""
         assert self.table is not None
         predictor = self.predictor
         return Evaluated.of(self.table, predictor.space, predictor.target_name, predictor.minimize, self.values)

@@ -54,12 +54,12 @@ class Cost(LearnedScorer):
 
     @property
     def metric(self) -> str:
-        """What stands for the cost: a metric of the data, "number of layers", or "" where nothing does."""
+        """The name of the cost: a metric of the data, "number of layers", or "" where there is none."""
         return self._costs[0] if self._costs else ""
 
     @cached_property
     def _costs(self) -> tuple[str, Callable[[Codes], Array]] | None:
-        """What the cost is, and the function codes -> cost."""
+        """The name of the cost, and the function codes -> cost."""
         assert self.table is not None
         name = cost_metric(self.table, self.predictor.target_name)
         if name is not None:

@@ -61,7 +61,7 @@ def refit_readouts(features: Array, scores: Array, counts: Array, noise: float) 
 
 
 class Bootstraps:
-    """How the ensemble's predictions move from one bootstrap sample of the networks to the next.
+    """The moves of the ensemble's predictions from one bootstrap sample of the networks to the next.
 
     Args:
         predictor: the ensemble.

@@ -9,7 +9,7 @@ KEYS = ["unit_index", "positions", "layers"]
 
 
 def two_targets(first: pd.DataFrame, second: pd.DataFrame, first_minimized: bool, second_minimized: bool) -> pd.DataFrame:
-    """How each unit's ranking by the average lens changes from one run's target to another's.
+    """The change of each unit's ranking by the average lens from one run's target to another's.
 
     Args:
         first: modules.parquet of the one run.

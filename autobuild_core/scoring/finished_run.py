@@ -148,7 +148,7 @@ class FinishedRun:
 
     @property
     def label(self) -> Label:
-        """How the target is called."""
+        """The name and the unit of the target."""
         return self.config.label
 
     @property

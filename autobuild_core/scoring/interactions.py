@@ -25,7 +25,7 @@ PAIRS_KEPT = 400  # lines of the table, the strongest
 
 
 class Ensemble(Protocol):
-    """What is asked of a predictor."""
+    """A predictor as far as interactions need it."""
 
     space: Space
     spec: SpaceSpec
@@ -39,7 +39,7 @@ class Ensemble(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where modules can stand, and the modules that are asked about there.
+    """A place where modules can stand, and the modules that are asked about there.
 
     Args:
         label: what a reader sees.
@@ -189,7 +189,7 @@ def _contexts(space: Space, first: Place, second: Place, num: int, rng: np.rando
 
 
 def _main_effects(places: list[Place], modules: pd.DataFrame, spec: SpaceSpec) -> list[float]:
-    """How much the average score varies between the modules of each place: where pairs are looked for first."""
+    """The spread of the average score between the modules of each place: where pairs are looked for first."""
     out = []
     for place in places:
         labels = [spec.position_labels[p] for p in place.positions]

@@ -1,4 +1,4 @@
-"""How sure a mean over the members of an ensemble is, and how much less for having looked at many."""
+"""Intervals of a mean over the members of an ensemble, and how much wider for having looked at many."""
 
 import math
 from functools import cache

@@ -1,4 +1,4 @@
-"""What scorers average over: the space's encodings, contexts for modules, and the measured architectures.
+"""Populations that scorers average over: a space's encodings, contexts for modules, measured architectures.
 
 Averages are uniform over encodings as written (docs/method.md, section 5): over every encoding of a space of up to 50,000, else
 over random ones.
@@ -54,7 +54,7 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """What was measured, one line a network: twins are averaged.
+    """The measured networks, one line a network: twins are averaged.
 
     Args:
         codes: (n, num_positions) canonical encodings.

@@ -79,7 +79,7 @@ def member_weights(sample: Array, members: int) -> Array:
 
 
 def explained(place: Array, codes: Codes, predicted: Array, spec: SpaceSpec) -> pd.DataFrame:
-    """What a coordinate goes with: what, r2, sign; best explanation first.
+    """The quantities that a coordinate goes with: what, r2, sign; best explanation first.
 
     Args:
         place: (n,) coordinate.
@@ -241,7 +241,7 @@ class Brush:
 
 
 def in_common(codes: Codes, spec: SpaceSpec, held: NDArray[np.bool_]) -> pd.DataFrame:
-    """How often each layer stands at each position in some architectures, against all: what they have in common.
+    """The frequency of each layer at each position in some architectures, against all: their common layers.
 
     Args:
         codes: (n, num_positions).

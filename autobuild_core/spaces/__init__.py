@@ -72,7 +72,7 @@ class Space(ABC):
         """A row of codes (num_positions,) in the native encoding, ready for JSON."""
 
     def context_of(self, native: Any) -> dict[str, Any]:
-        """What a native encoding says beside the architecture: {context: value}, such as an input resolution."""
+        """A native encoding's context: {context: value} beside the architecture, such as input resolution."""
         return {}
 
     @final

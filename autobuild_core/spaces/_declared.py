@@ -152,7 +152,7 @@ def make_spec(declared: Declared, title: str) -> SpaceSpec:
 
 
 def _entry(slot: Slot) -> dict[str, Any]:
-    """How a unit is read and written: columns, the names of their attributes, the column of its depth."""
+    """The entry of a unit as read and written: columns, names of their attributes, column of its depth."""
     columns = [column for own in slot.columns for column in own]
     entry: dict[str, Any] = {"depth": slot.depth, "choices": columns, "names": list(slot.names)}
     if slot.kind in ("numbered", "list", "part"):

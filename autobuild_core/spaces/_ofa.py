@@ -56,7 +56,7 @@ class OfaSpace(Space):
 
     @classmethod
     def _joined(cls) -> int:
-        """How many stages at the end belong to the last unit besides its own."""
+        """The number of stages at the end that belong to the last unit besides its own."""
         return len(cls.stages) - len(cls._unit_depths())
 
     def parse(self, native: Any) -> list[int]:

@@ -1,4 +1,4 @@
-"""What makes a combination of layers not valid: conditions and forbidden clauses of a space, for many rows at once."""
+"""Rules on combinations of layers: conditions and forbidden clauses of a space, for many rows at once."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -20,7 +20,7 @@ Terms = tuple[Any, ...]
 
 
 def network_of(row: tuple[int, ...]) -> Terms:
-    """What a cell computes: the terms that its output sums, each ("input",) or (operation, the terms that it reads).
+    """The network of a cell: the terms that its output sums, each ("input",) or (operation, terms it reads).
 
     Equal exactly for equal networks; () where no path from the input is alive.
     """

@@ -57,7 +57,7 @@ class Pin:
 
     @classmethod
     def from_dict(cls, raw: dict[str, object]) -> "Pin":
-        """What `asdict` made of one.
+        """A pin from what `asdict` made of one.
 
         Raises:
             TypeError, KeyError, ValueError: it is none.
@@ -85,7 +85,7 @@ class Pins:
 
     @classmethod
     def of(cls, workspace: Workspace, run_id: str) -> "Pins":
-        """Those of a run of a workspace: in its folder, or, for the read-only sample, in the workspace."""
+        """The pins of a run of a workspace: in its folder, or, for the read-only sample, in the workspace."""
         if run_id == SAMPLE_ID:
             return cls(workspace.path / "pins" / SAMPLE_ID)
         return cls(workspace.run(run_id).path / "pins")

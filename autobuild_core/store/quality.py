@@ -1,4 +1,4 @@
-"""What stands in a finished training's quality.json, and what a training says of how far it is."""
+"""The contents of a finished training's quality.json, and the progress that a training reports."""
 
 from collections.abc import Callable
 from typing import Any, TypedDict
@@ -14,7 +14,7 @@ class TaskLine(TypedDict):
 
 
 class Calibration(TypedDict):
-    """How far scores of modules of a group were from what was measured, beside their spread."""
+    """The error of scores of modules of a group against what was measured, beside their spread."""
 
     num_modules: int
     error: float
@@ -66,7 +66,9 @@ class Quality(TypedDict, total=False):
 
 
 class Progress(TypedDict, total=False):
-    """How far a training is: its phase ("training", "scoring", "checking"), seconds since its start and, if known, left.
+    """The progress of a training.
+
+    Its phase ("training", "scoring", "checking"), seconds since its start and, if known, left.
 
     While it trains: step of num_steps, loss, held-out SRCC of the predictions and per hop. Later: share of the phase.
     """

@@ -19,7 +19,7 @@ from autobuild_core.store.workspace import Workspace
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a job has come.
+    """The progress of a job.
 
     Args:
         share: of its work that is done, 0 to 1.

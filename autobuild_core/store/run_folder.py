@@ -68,7 +68,7 @@ class StateRecord(TypedDict):
 
 @dataclass(frozen=True)
 class Job:
-    """What config.json asks for: the kind of job, and its settings as JSON has them.
+    """A job as config.json asks for it: its kind, and its settings as JSON has them.
 
     Args:
         kind: name of a file in jobs/kinds.
@@ -89,7 +89,7 @@ class Job:
 
 @dataclass(frozen=True)
 class RunConfig(JobSettings):
-    """What a training is asked to do.
+    """The settings of a training.
 
     Args:
         id: 32 hex digits, or "" outside a workspace.
@@ -156,7 +156,7 @@ class RunConfig(JobSettings):
 
     @property
     def label(self) -> Label:
-        """How the target is called."""
+        """The name and the unit of the target."""
         return self.aim.label
 
 
@@ -365,7 +365,7 @@ class RunFolder:
         tables.write_json(self.path / name, value)
 
     def read_json(self, name: str) -> Any:
-        """What `write_json` wrote.
+        """The value that `write_json` wrote.
 
         Raises:
             RunError: the file is missing or damaged.
@@ -380,7 +380,7 @@ class RunFolder:
         tables.write_frame(self.path / name, frame)
 
     def read_frame(self, name: str) -> pd.DataFrame:
-        """What `write_frame` wrote.
+        """The table that `write_frame` wrote.
 
         Raises:
             RunError: the file is missing or damaged.
@@ -414,7 +414,7 @@ class RunFolder:
             raise RunError(str(error)) from error
 
     def measurements(self) -> ArchTable:
-        """What the run learned from: its data, of repeats with other seeds the mean in the place of the first.
+        """The data that the run learned from, of repeats with other seeds the mean in place of the first.
 
         Raises:
             RunError: the data are missing or damaged.

@@ -235,7 +235,7 @@ class Workspace:
             raise
 
     def dataset_name(self, dataset_id: str) -> str:
-        """What a data set is called.
+        """The name of a data set.
 
         Raises:
             RunError: there is none of that id.
@@ -374,7 +374,7 @@ class Workspace:
         return RunFolder(self._folder("runs", run_id))
 
     def run_name(self, run_id: str) -> str:
-        """What a run is called now.
+        """The present name of a run.
 
         Raises:
             RunError: there is none of that id.
@@ -490,7 +490,7 @@ class Workspace:
     # Disk
 
     def size_gb(self) -> float:
-        """What data sets, runs and uploads take now, in GB (10^9 bytes)."""
+        """The size of data sets, runs and uploads now, in GB (10^9 bytes)."""
         return sum(folder_bytes(self.path / name) for name in KINDS) / 1e9
 
     @contextmanager

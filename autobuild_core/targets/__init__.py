@@ -1,1 +1,1 @@
-"""What is learned: the target as one object, its scale, its noise, costs, and the words that metrics are called by."""
+"""The target of learning as one object, its scale, noise, costs, and the words that metrics are called by."""

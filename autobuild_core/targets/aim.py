@@ -1,4 +1,4 @@
-"""What a training is asked for, as a person writes it: an equation, its direction, what it is called and its unit."""
+"""The aim of a training, as a person writes it: an equation, its direction, its name and its unit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Aim:
 
     @property
     def label(self) -> Label:
-        """How it is called where its values are shown."""
+        """The name and the unit of the target where its values are shown."""
         return Label.of(self.expression, self.name, self.unit)
 
     @property

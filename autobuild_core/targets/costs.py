@@ -1,4 +1,4 @@
-"""What an architecture costs, learned from a metric of the data: additive over layers at their positions."""
+"""Costs of architectures, learned from a metric of the data: additive over layers at their positions."""
 
 import re
 from dataclasses import dataclass

@@ -138,7 +138,7 @@ def position_of(expression: str, node: ast.expr) -> int:
 
 
 def _one_line(expression: str) -> str:
-    """What is parsed: no space in front, every other one a blank."""
+    """The text that is parsed: no space in front, every other one a blank."""
     return re.sub(r"\s", " ", expression.lstrip())
 
 
@@ -229,7 +229,7 @@ def _allow(node: ast.expr, expression: str, depth: int) -> None:
 
 
 def _symbol(op: ast.operator) -> str:
-    """How an operator is written."""
+    """The symbol of an operator."""
     return {"FloorDiv": "//", "MatMult": "@", "Mod": "%"}.get(type(op).__name__, type(op).__name__)
 
 
@@ -297,7 +297,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         raise TargetError(sentence, position_of(self.expression, node))
 
     def _domain(self, node: ast.expr) -> str:
-        """What is undefined about a part, "" when it is merely too large."""
+        """The reason why a part is undefined, "" when it is merely too large."""
         match node:
             case ast.BinOp(op=ast.Div(), right=right) if (self._eval(right) == 0).any():
                 return "division by zero"
@@ -348,7 +348,7 @@ def _bracketed(expression: str, node: ast.expr) -> str:
 
 
 def _rows_of(faulty: NDArray[np.bool_], rows: pd.Index) -> str:
-    """How many rows, and the first; nothing where it is no matter of rows."""
+    """The number of faulty rows, and the first, in words; nothing where it is no matter of rows."""
     num = int(faulty.sum())
     if num == len(rows) == 1:
         return ""

@@ -58,7 +58,7 @@ class LabelNoise:
 
 
 def label_noise(table: ArchTable, target: Target, scaling: NormalScores, values: Array | None = None) -> LabelNoise:
-    """What the target's own noise is, from repeated trainings, and the ceiling that it sets on the SRCC of any predictor.
+    """The noise of the target itself, from repeated trainings, and its ceiling on the SRCC of any predictor.
 
     Repeats are columns of the file (several seeds), else rows with other seeds, which are averaged, else rows of the same
     network, else a column of standard deviations. The noise is that of a label as it is learned (of a mean over seeds, that of

@@ -1,4 +1,4 @@
-"""What targets and metrics are called: names and units, and which words of a metric mean an accuracy, a loss or a cost."""
+"""Names and units of targets and metrics, and which words of a metric mean an accuracy, a loss or a cost."""
 
 import re
 from collections.abc import Sequence
@@ -63,19 +63,19 @@ def is_loss(name: str) -> bool:
 
 
 def cost_rank(name: str) -> int | None:
-    """How well a metric stands for the size of an architecture, by its name: 0 best; None of what is no cost."""
+    """A metric's rank as a stand-in for an architecture's size, by name: 0 best; None of what is no cost."""
     return next((rank for rank, words in enumerate(COST_WORDS) if has_word(name, words)), None)
 
 
 def by_cost(metrics: Sequence[str]) -> list[str]:
-    """Those metrics that are costs, the best stand-in for the size of an architecture first."""
+    """The metrics that are costs, the best stand-in for the size of an architecture first."""
     ranks = {name: rank for name in metrics if (rank := cost_rank(name)) is not None}
     return sorted(ranks, key=ranks.__getitem__)
 
 
 @dataclass(frozen=True)
 class Label:
-    """How a target is called where its values are shown.
+    """The name and the unit of a target where its values are shown.
 
     Args:
         title: its name, else the equation.

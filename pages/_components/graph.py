@@ -20,7 +20,7 @@ def _renderer() -> Any:
 
 
 def chosen(key: str) -> dict[str, Any] | None:
-    """What the reader chose in a graph last: node, stop, lens, turn, count; None before the first choice."""
+    """The reader's last choice in a graph: node, stop, lens, turn, count; None before the first choice."""
     state = st.session_state.get(key) or {}
     at = state.get("at")
     return dict(at) if at else None

@@ -136,7 +136,7 @@ class Topology(ABC):
         return True
 
     def window_positions(self, length: int) -> list[tuple[int, ...]]:
-        """Where windows of a length stand: at layers joined head to tail by data flow."""
+        """The places where windows of a length stand: at layers joined head to tail by data flow."""
         layers = range(self.spec.num_positions)
         paths: list[tuple[int, ...]] = [(p,) for p in layers]
         for _ in range(length - 1):
@@ -219,7 +219,7 @@ class Topology(ABC):
             paths = [path[1:] for path in paths if len(path) > 1]
 
     def unit_title(self, unit: int) -> str:
-        """What a unit is called where nothing but its name shows which layers are its own."""
+        """The name of a unit where nothing but its name shows which layers are its own."""
         return self.spec.units[unit].label
 
     def _makes_up_unit(self, positions: tuple[int, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""What a chain and a set share: layers in the order of positions, a column a unit."""
+"""The common base of a chain and a set: layers in the order of positions, a column a unit."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -48,7 +48,7 @@ class InOrder(Topology):
 
     @final
     def window_positions(self, length: int) -> list[tuple[int, ...]]:
-        """Where windows of a length stand: at consecutive positions.
+        """The places where windows of a length stand: at consecutive positions.
 
         Where the depth varies they stay within a unit. A unit that stands apart has none but its single layers.
         """
