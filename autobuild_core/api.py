@@ -1,4 +1,4 @@
-"""What a notebook calls: `ab.read`, `ab.append`, `ab.train`, and of a run `scores`, `predict`, `build`, `suggest`, `compare`.
+"""Notebook interface: `ab.read`, `ab.append`, `ab.train`, and of a run `scores`, `predict`, `build`, `suggest`, `compare`.
 
 The command line is thin over it.
 """
@@ -82,7 +82,7 @@ class Run:
 
     @property
     def holds_at(self) -> dict[str, Any]:
-        """What all numbers hold at: {"chosen", "words", "points", "weights", "warnings"}; {} where no context varies."""
+        """Context that all numbers hold at: {"chosen", "words", "points", "weights", "warnings"}; {} where none varies."""
         return {} if self.predictor.held is None else self.predictor.held.facts()
 
     @property

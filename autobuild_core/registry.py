@@ -61,7 +61,7 @@ def names(folder: str) -> tuple[str, ...]:
 
 
 def installed() -> tuple[Installed, ...]:
-    """What installed packages bring."""
+    """Extensions that installed packages bring."""
     return _entry_points(tuple(sys.path))
 
 
@@ -72,7 +72,7 @@ def _files(place: str) -> tuple[str, ...]:
 
 @cache
 def _entry_points(places: tuple[str, ...]) -> tuple[Installed, ...]:
-    """What the packages in `places` bring, which are those of sys.path."""
+    """Extensions that packages in `places`, the folders of sys.path, bring."""
     from importlib.metadata import entry_points  # late: it loads dozens of modules
 
     found = []

@@ -11,6 +11,7 @@ HERE = Path(__file__).resolve().parent
 FILES = sorted(HERE.rglob("*.py"))
 CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time", "time_ns", "perf_counter_ns", "monotonic_ns"}
 SECONDS = re.compile(r"(_s|seconds|_ms)$")
+NAMELESS = re.compile(r"(What|Those|So many|That|Where|How|Why)\b")
 
 
 def named(node: ast.AST) -> str:
@@ -72,6 +73,13 @@ def compared_constants(tree: ast.Module) -> list[int]:
     return lines
 
 
+def nameless_docstrings(tree: ast.Module) -> list[int]:
+    """Lines of docstrings that begin with a question word or a pointer, not with a noun for what they describe."""
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    documented = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return sorted(n.body[0].lineno for n in documented if NAMELESS.match(ast.get_docstring(n) or ""))
+
+
 CHECKS = [conditional_asserts, fixed_waits, asserted_times, compared_constants]
 MEASURES = {"times.py"}  # of `make times`, no test
 
@@ -80,6 +88,16 @@ MEASURES = {"times.py"}  # of `make times`, no test
 def test_the_tests_keep_it(check: Callable[[ast.Module], list[int]]) -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in FILES if path.name not in MEASURES}
     found = [f"{path.relative_to(HERE)}:{line}" for path, text in texts.items() for line in check(ast.parse(text))]
+    assert found == []
+
+
+def test_docstrings_name_their_object() -> None:
+    files = sorted(path for folder in ("autobuild_core", "pages") for path in (HERE.parent / folder).rglob("*.py"))
+    texts = {path: path.read_text(encoding="utf-8") for path in files}
+    found = [
+        f"{path.relative_to(HERE.parent)}:{line}" for path, text in texts.items() for line in nameless_docstrings(ast.parse(text))
+    ]
+    assert files
     assert found == []
 
 
@@ -94,6 +112,8 @@ PLANTED = [
     (asserted_times, "def f(row):\n    assert row['train_s'] < 2 and row['n'] < 2\n    assert row['train_s'] > 0", [2]),
     (compared_constants, "A = 1\nB = [2]\ndef f():\n    assert len(B) == A\n    assert A == g()", [4]),
     (compared_constants, "A = g()\ndef f():\n    assert A == 2", []),
+    (nameless_docstrings, '"""Why it is."""\nclass A:\n    """\n    So many.\n    """\n    def f():\n        "How."', [1, 3, 7]),
+    (nameless_docstrings, 'def f():\n    """The reason. What it is."""\n    "That."\ndef g():\n    """Whatever."""', []),
 ]
 
 

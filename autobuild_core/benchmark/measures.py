@@ -163,7 +163,7 @@ def measure_build(options: Result) -> Result:
 
 
 def measure_quality(options: Result) -> Result:
-    """How well `run` orders networks it did not see, beside ridge; and its modules, where the data hold the whole space."""
+    """Quality of `run`'s order of unseen networks, beside ridge; and its modules, where the data hold the whole space."""
     from scipy.stats import spearmanr
 
     from autobuild_core import api

@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 
 class Features:
-    """What a node of the graph is described by: its unit, its index in the unit and the attributes of its layer.
+    """Description of a node of the graph: its unit, its index in the unit and the attributes of its layer.
 
     Args:
         spec: the search space.

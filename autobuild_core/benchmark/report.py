@@ -1,4 +1,4 @@
-"""What `benchmark` measured, for people: Markdown tables, and a chart of seconds and memory as SVG."""
+"""Results of `benchmark` for people: Markdown tables, and a chart of seconds and memory as SVG."""
 
 import math
 from collections.abc import Mapping, Sequence

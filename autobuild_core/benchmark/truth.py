@@ -1,4 +1,4 @@
-"""What modules and architectures are really worth, where a file holds a whole space: what scores are judged by."""
+"""True worth of modules and architectures, where a file holds a whole space: what scores are judged by."""
 
 from collections.abc import Callable
 
@@ -87,5 +87,5 @@ class Truth:
         return int(self.ranks[self._places(codes)].min())
 
     def regret(self, codes: Codes) -> float:
-        """How far the best of these architectures is below the best of all."""
+        """Difference between the best of all architectures and the best of these."""
         return float(self.values.max() - self.network_values[self._places(codes)].max())

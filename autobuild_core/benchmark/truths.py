@@ -52,7 +52,7 @@ def made_values(codes: Codes) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What every architecture is worth.
+    """Worth of every architecture.
 
     Args:
         codes: (n, num_positions) every encoding of the space.
@@ -88,7 +88,7 @@ class World:
         return self.codes[lines], self.values[lines]
 
     def truth(self, values: Array | None = None) -> Truth:
-        """What modules are really worth, by other values than its own where they are given."""
+        """True worth of modules, by other values than the world's own where they are given."""
         return Truth(macro(), self.codes, self.values if values is None else values)
 
 
@@ -242,7 +242,7 @@ def trained(table: ArchTable, **settings: Any) -> Iterator[Run]:
 
 
 def measure(name: str, world: World, seed: int, **settings: Any) -> Result:
-    """What a run says of one of TRUTHS beside what is so; `settings` are those of the training.
+    """Comparison of a run's results with one of TRUTHS; `settings` are those of the training.
 
     Returns:
         Correlations are Spearman's, of the scores of all single layers with the truth; slopes are of their effects by the true

@@ -18,7 +18,7 @@ from autobuild_core.search.assembly import json_lines
 
 
 def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> pd.DataFrame:
-    """What is known of architectures, and in short what they are: a column a unit with its layers as `module_name` names them.
+    """Facts about architectures, and a column a unit with its layers in short, as `module_name` names them.
 
     Args:
         facts: a line an architecture; where it has predicted, low and high, the ends become "90 % interval", in words.
@@ -40,7 +40,7 @@ def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str
 
 
 def prediction_figure(targets: NDArray[np.float64], predicted: float, low: float, high: float, target: str) -> go.Figure:
-    """Where a prediction and its interval lie among the measured architectures."""
+    """Chart of a prediction and its interval among the measured architectures."""
     table = histogram_table(targets, f"measured {target}", 36)
     figure = histogram_figure(table, 200).update_traces(marker_color=QUIET, opacity=0.6)
     figure.add_vrect(x0=low, x1=high, fillcolor=ACCENT, opacity=0.22, line_width=0)

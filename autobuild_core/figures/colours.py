@@ -22,7 +22,7 @@ INK, PAPER = "#040507", "#ffffff"  # one of the two has a contrast of 4.5 on eve
 
 @dataclass(frozen=True)
 class Scale:
-    """Where a lens has its average and its two ends.
+    """Scale of a lens: its average and its two ends.
 
     Args:
         lens: the question.

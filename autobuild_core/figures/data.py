@@ -1,4 +1,4 @@
-"""What a data set holds: distributions, metrics against each other, duplicates, architectures as rows."""
+"""Figures of a data set: distributions, metrics against each other, duplicates, architectures as rows."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

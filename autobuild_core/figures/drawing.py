@@ -94,7 +94,7 @@ def node_lines(modules: pd.DataFrame, index: Index, spec: SpaceSpec, row: Codes,
 
 
 def _apart(modules: pd.DataFrame, line: int) -> float:
-    """How far a module is from the average architecture, in target units."""
+    """Distance of a module from the average architecture, in target units."""
     return abs(float(modules["effect"].iloc[line]))
 
 
@@ -268,7 +268,7 @@ def _arrow(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 
 def border(node: dict[str, Any], toward: dict[str, Any]) -> tuple[float, float]:
-    """Where the line from a node's centre to another's leaves the node: a box, or the circle of a state or the input."""
+    """Point where the line between two nodes' centres leaves the first: a box, or the circle of a state or input."""
     dx, dy = toward["x"] - node["x"], toward["y"] - node["y"]
     if node["kind"] in BOXES:
         share = min(NODE_WIDTH / 2 / abs(dx) if dx else math.inf, NODE_HEIGHT / 2 / abs(dy) if dy else math.inf)

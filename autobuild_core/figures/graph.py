@@ -45,7 +45,7 @@ SCORES = [
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What every graph of a run is drawn from.
+    """Data that every graph of a run is drawn from.
 
     Args:
         spec: the search space.
@@ -104,7 +104,7 @@ class Graph:
         return {node["id"]: (slot, node) for slot in self.data["slots"] for node in slot["nodes"] if node["of"]}
 
     def at(self, node: str, stop: str) -> "Counter[int]":
-        """What a node shows at a stop; empty where nothing was scored."""
+        """Lines of the module table that a node shows at a stop, counted; empty where nothing was scored."""
         record = self.nodes()[node][1]["of"][self.stop(stop)]
         return self.lines[record] if record >= 0 else Counter()
 
@@ -344,7 +344,7 @@ class _Drawing:
         return known | {"text": str(node["text"]), "token": str(node["token"]), "corner": corner, "note": note, "of": of}
 
     def _cost(self, position: int, token: str) -> tuple[str, str]:
-        """What a layer costs: for the corner of its box, and as a sentence."""
+        """Cost of a layer: for the corner of its box, and as a sentence."""
         if self.added is None or self.source.cost is None:
             return "", ""
         value, metric = float(self.added[position, self.spec.tokens.index(token)]), self.source.cost.metric
@@ -356,7 +356,7 @@ class _Drawing:
         return short, f"Costs {short} ({metric}) over the cheapest that may stand here."
 
     def _share(self, position: int) -> tuple[str, str]:
-        """How common the layer that is drawn is in what is averaged."""
+        """Frequency of the layer that is drawn in what is averaged."""
         assert self.rows is not None
         column = np.asarray(self.rows)[:, position]
         same, there = float((column == self.sides[""][position]).mean()), float((column != ABSENT).mean())

@@ -1,4 +1,4 @@
-"""How rankings change: from hop to hop (a bump chart), and from one target to another. Pairs `*_table`/`*_figure`."""
+"""Changes of rankings: from hop to hop (a bump chart), and from one target to another. Pairs `*_table`/`*_figure`."""
 
 import json
 import textwrap
@@ -124,7 +124,7 @@ def _short(positions: str, layers: str) -> str:
 
 
 def targets_table(both: pd.DataFrame) -> pd.DataFrame:
-    """What changes from one target to another, a line a unit.
+    """Changes from one target to another, a line a unit.
 
     Args:
         both: from `comparing.two_targets`.

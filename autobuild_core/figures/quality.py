@@ -1,4 +1,4 @@
-"""How well a training learned: its loss, its order hop by hop, its held-out predictions."""
+"""Quality of a training: its loss, its order hop by hop, its held-out predictions."""
 
 from collections.abc import Mapping, Sequence
 

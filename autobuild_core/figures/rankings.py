@@ -119,7 +119,7 @@ def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chos
 
 
 def axis_title(scale: Scale) -> str:
-    """What an axis of this lens says."""
+    """Title of an axis of this lens."""
     return f"{scale.lens.label} ({literal(scale.unit)})" if scale.unit else scale.lens.label
 
 
@@ -359,7 +359,7 @@ def groups_figure(table: pd.DataFrame, target: str, names: Sequence[str], num_bi
 
 
 def module_facts(modules: pd.DataFrame, node: "pd.Series[Any]", lens: Lens, num_evaluated: int, minimize: bool) -> dict[str, str]:
-    """What the run's module table knows about one module.
+    """Facts about one module from the run's module table.
 
     Args:
         modules: the run's module table.

@@ -1,4 +1,4 @@
-"""What would stand better in a module's place, and what an architecture would gain by it."""
+"""Modules that would stand better in a module's place, and what an architecture would gain by them."""
 
 import json
 from typing import Any

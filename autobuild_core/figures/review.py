@@ -1,4 +1,4 @@
-"""What a design review shows beside the other figures: a claim among the modules it was chosen from, an architecture as SVG."""
+"""More figures of a design review: a claim among the modules it was chosen from, an architecture as SVG."""
 
 from collections.abc import Sequence
 from html import escape

@@ -36,7 +36,7 @@ def map_scale(points: pd.DataFrame, mean: float, minimize: bool, unit: str) -> S
 
 
 def window_of(points: pd.DataFrame, behind: pd.DataFrame, view: Brush | None) -> Bounds:
-    """What is in sight: the bounds of a marked region with a margin, else of everything."""
+    """Bounds of what is in sight: a marked region with a margin, else everything."""
     every = np.concatenate([frame[["x", "y"]].to_numpy(float) for frame in (points, behind)])
     return around(np.array(view.corners) if view is not None else every, 0.03)
 
@@ -136,7 +136,7 @@ def _behind(behind: pd.DataFrame, scale: Scale, theme: str) -> list[go.Heatmap]:
 
 
 def _colouring(scale: Scale, theme: str) -> dict[str, Any]:
-    """What turns targets into colours, and the bar that says how."""
+    """Settings that turn targets into colours, and the bar that says how."""
     low, high = scale.ends
     title, ink = f"measured {literal(scale.unit) or 'target'}", INK if theme == "light" else PAPER
     bar = {
@@ -176,7 +176,7 @@ def axis_title(about: pd.DataFrame, axis: int) -> str:
 
 
 def axes_sentence(about: pd.DataFrame, minimize: bool) -> str:
-    """What the two axes are, in words."""
+    """Meaning of the two axes, in words."""
     parts = []
     for axis, direction in enumerate(DIRECTIONS):
         own = about[about["axis"] == axis]

@@ -1,4 +1,4 @@
-"""What all charts share: the template, its colours, and that text from outside stays text.
+"""Template that all charts share, its colours, and the rule that text from outside stays text.
 
 Plotly takes some HTML in every text for markup, links among it. Figures use the tags in OWN_TAGS; all else is shown as written.
 """

@@ -36,7 +36,7 @@ def meaning(report: TrustReport) -> str:
 
 
 def best_sentence(unit: UnitFinding) -> str:
-    """How sure the best module of a unit is: its probability, and how many others a joint test leaves in.
+    """Certainty about the best module of a unit: its probability, and how many others a joint test leaves in.
 
     The probability is a share of draws, the test holds for all differences to the best at once (`trust.best_of`), which is more
     cautious: a module may be unlikely to be the best and yet not be ruled out. The words say which is which.
@@ -47,7 +47,7 @@ def best_sentence(unit: UnitFinding) -> str:
 
 
 def module_sentence(best: pd.DataFrame, positions: str, layers: str) -> str:
-    """What the report says of one whole-unit module; "" where it is none or was not among the contenders."""
+    """The report's sentence on a whole-unit module; "" where it is none or was not among the contenders."""
     found = best[(best["positions"] == positions) & (best["layers"] == layers)]
     if found.empty:
         return ""
@@ -69,7 +69,7 @@ def noise_sentence(report: TrustReport, unit: str) -> str:
 
 
 def cost_sentence(report: TrustReport) -> str:
-    """How much of the importance is just size."""
+    """Sentence on how much of the importance is just size."""
     cost = report.cost
     if cost.agreement is None:
         return f"Not known: {cost.why_not or 'no unit has modules of different cost'}."
@@ -92,7 +92,7 @@ def permutation_sentence(report: TrustReport) -> str:
 
 
 def data_sentence(report: TrustReport) -> str:
-    """Where the data lie in the space, in numbers."""
+    """Sentence on where the data lie in the space, in numbers."""
     data = report.data
     return (
         f"The data look like a {data.kind}: layers are chosen {data.effective_share:.0%} as variedly as uniformly, "

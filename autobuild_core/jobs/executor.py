@@ -183,7 +183,7 @@ class SubprocessExecutor:
         return [sys.executable, "-m", "autobuild_core.jobs.worker", *self.arguments(folder)]
 
     def arguments(self, folder: RunFolder) -> list[str]:
-        """What the worker is told."""
+        """The arguments of a worker's command line."""
         limits = ["--max-running", str(self.max_running), "--threads", str(self.threads), *["--warm"] * self.use_warm]
         return [str(folder.path), "--workspace", str(self.workspace.path), *limits]
 

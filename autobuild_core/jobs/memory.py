@@ -1,4 +1,4 @@
-"""What a process that computes asks of the C libraries under it: to keep freed memory, to let waiting threads sleep."""
+"""Requests of a computing process to the C libraries: keep freed memory, let waiting threads sleep."""
 
 import ctypes
 import os

@@ -129,7 +129,7 @@ class Supervisor:
         return pid
 
     def _become_worker(self, log: str) -> None:
-        """What Popen does for a worker: session, output, signals, limits."""
+        """Set-up of a worker, as Popen does it: session, output, signals, limits."""
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         out, nothing = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), os.open(os.devnull, os.O_RDONLY)

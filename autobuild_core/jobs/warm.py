@@ -75,11 +75,11 @@ def ask(workspace: Path, threads: int, request: dict[str, object]) -> dict[str, 
 
 
 def _asked(place: Path, request: dict[str, object]) -> dict[str, object]:
-    """What is answered at an address.
+    """The answer at an address.
 
     Raises:
-        OSError: nothing.
-        ValueError: nonsense.
+        OSError: there is none.
+        ValueError: it is nonsense.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:

@@ -118,14 +118,14 @@ class Worker:
             self.folder.log(line)
 
     def _progress(self) -> JobProgress | None:
-        """How far the job is, in the words of its kind; None where those fail, which is no reason to fall silent."""
+        """Progress of the job in its kind's words; None where those fail, which is no reason to fall silent."""
         try:
             return self.kind.progress(self.last) if self.kind else None
         except Exception:
             return None
 
     def _row(self) -> RunRow | None:
-        """What lists show now that the job has ended; None = as before."""
+        """Row of the job in lists, now that it has ended; None = as before."""
         try:
             return self.kind.row(self.folder, self.kind.settings_of(self.folder)) if self.kind else None
         except Exception:

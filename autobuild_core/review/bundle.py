@@ -84,7 +84,7 @@ def make_bundle(folder: RunFolder, pins: list[Pin] | None = None, name: str = ""
 
 
 def processor() -> str:
-    """What the machine calls its processor, "" where it does not say: another one may round sums differently."""
+    """Name of the machine's processor, "" where it does not say: another one may round sums differently."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -93,7 +93,7 @@ def processor() -> str:
 
 
 def data_facts(table: ArchTable, name: str) -> dict[str, Any]:
-    """What a table is and how it was read, and the hash that only the same content has."""
+    """Facts about a table and how it was read, and the hash that only the same content has."""
     declared = json.loads(declared_json(table.spec)) if table.declared else None
     beside: dict[str, Any] = {"contexts": table.context_kinds} if table.context_kinds else {}
     beside |= {"num_stopped": table.num_censored} if table.num_censored else {}
@@ -172,7 +172,7 @@ def _ranking(run: FinishedRun) -> pd.DataFrame:
 
 
 def _next(folder: RunFolder, run: FinishedRun) -> pd.DataFrame:
-    """What to evaluate next: arch, information, predicted, low, high; at a chosen context it is asked anew."""
+    """Architectures to evaluate next: arch, information, predicted, low, high; at a chosen context suggested anew."""
     predictor = run.predictor
     if predictor.held is not None and predictor.held.chosen:
         codes, table = suggest(predictor, run.modules, run.table.networks, NUM_NEXT)

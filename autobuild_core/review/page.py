@@ -297,7 +297,7 @@ def _next(bundle: Bundle) -> str:
 
 
 def _columns(bundle: Bundle) -> str:
-    """How the columns of the file were read; nothing where its format gives every field its role."""
+    """Section on how the file's columns were read; nothing where its format gives every field its role."""
     columns = bundle["data"].get("columns")
     if not columns or not columns["column"]:
         return ""

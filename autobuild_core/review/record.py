@@ -133,7 +133,7 @@ def _example(run: FinishedRun, order: NDArray[np.intp], values: Array, allowed: 
 
 @dataclass(frozen=True)
 class _Measured:
-    """What the data alone say of a claim."""
+    """Facts about a claim from the data alone."""
 
     evidence: Evidence
     bootstrap: MeasuredDifference | None
@@ -159,7 +159,7 @@ class _Measured:
 
 
 def _best(run: FinishedRun, claim: Claim) -> BestOfUnit | None:
-    """How sure it is that a whole-unit module is the best of its unit; None where the trust report does not say."""
+    """Certainty that a whole-unit module is its unit's best; None where the trust report does not say."""
     if run.best.empty or not claim.whole_unit:
         return None
     found = run.best[claim.lines_of(run.best)]
@@ -188,7 +188,7 @@ def _noise(run: FinishedRun, effect: float) -> BesideNoise:
 
 
 def _overturn(run: FinishedRun, line: "pd.Series[Any]", rivals: pd.DataFrame) -> Overturning:
-    """What would turn the claim: its rival, and the evaluations, the first alone, then together with those before.
+    """Rival of a claim and evaluations that would turn it, the first alone, then together with those before.
 
     A whole-unit module that is the best of its unit is threatened by the second best; every other one by the average.
     """

@@ -114,7 +114,7 @@ def _number(value: Any) -> bool:
 
 
 def _column(path: Path_, value: Any) -> Path_:
-    """What tells a column of numbers from others: a path with its counting numbers left out, and the lens it is seen through.
+    """Key of a column of numbers: a path with its counting numbers left out, and the lens it is seen through.
 
     Args:
         path: of a leaf.
@@ -132,13 +132,13 @@ def _column(path: Path_, value: Any) -> Path_:
 
 
 def _spread(values: list[float]) -> float:
-    """How far the numbers of a column are apart, or from zero where they are alike or alone."""
+    """Range of the numbers of a column, or their distance from zero where they are alike or alone."""
     apart = max(values) - min(values)
     return apart if apart > 1e-12 * max(map(abs, values)) else max(map(abs, values)) or 1.0
 
 
 def _part(path: Path_) -> str:
-    """What a path belongs to, in the table of what was checked."""
+    """Name of the part of a report that a path belongs to, in the table of what was checked."""
     if not path:
         return "report"
     names = [str(name + 1) if isinstance(name, int) else name for name in path[:2]]
@@ -146,7 +146,7 @@ def _part(path: Path_) -> str:
 
 
 def check_page(bundle: Bundle, text: str, path: Path) -> Check:
-    """That a page shows what its own report says, letter for letter.
+    """The check that a page shows what its own report says, letter for letter.
 
     Raises:
         ReportError: it does not, or another version drew it.
@@ -241,7 +241,7 @@ def train_again(table: ArchTable, config: RunConfig, place: Path, say: Report) -
 
 
 def mismatch(path: Path | str, wrong: int, compared: int, tolerance: float) -> ReportError:
-    """What to say where parts of a report differ from what was worked out; where another machine may be why, that too."""
+    """Error for a report that differs from what was worked out, with a hint if another machine may be why."""
     bundle, _ = read_bundle(path)
     trained, own = bundle["run"]["versions"], run_versions()
     other = [f"{name} {trained.get(name)} (here {own[name]})" for name in SAME_SOFTWARE if trained.get(name) != own[name]]

@@ -114,7 +114,7 @@ def effects_table(found: ClaimRecord) -> pd.DataFrame:
 
 
 def overturn_table(turned: Overturning) -> pd.DataFrame:
-    """What would overturn the claim, as a reader sees it: arch, with the module, predicted, low, high, chance (in words)."""
+    """Table of evaluations that would overturn a claim: arch, with the module, predicted, low, high, chance (in words)."""
     columns = ["arch", "with the module", "predicted", "low", "high", "chance"]
     rows = []
     for one in turned.evaluations:
@@ -128,7 +128,7 @@ def _chance(evaluation: Evaluation) -> str:
 
 
 def overturn_words(turned: Overturning) -> str:
-    """What these evaluations would turn and how likely, in two sentences."""
+    """Two sentences on what these evaluations would turn and how likely."""
     if not turned.evaluations:
         return "No network is left to evaluate."
     what = f"that {turned.rival} is better" if turned.rival else "the sign of the effect"

@@ -236,7 +236,7 @@ def _put(codes: Codes, row: Codes, unit: int | None, predictor: Predictor) -> Co
 
 
 def _mended(codes: Codes, columns: list[int], predictor: Predictor) -> Codes:
-    """Those of the codes that keep to the rules of the space once all but some columns may be drawn anew."""
+    """The given codes that keep to the rules of the space once all but some columns may be drawn anew."""
     kept = np.isin(np.arange(codes.shape[1]), columns)
     mended, valid = predictor.space.complete(codes, kept, np.random.default_rng(0))
     return mended[valid]

@@ -239,7 +239,7 @@ def _ordered(codes: Codes, frame: pd.DataFrame, num: int) -> Built:
 
 
 def nothing_left(space: Space, evaluated: NDArray[np.uint64]) -> str:
-    """Why there is no network to offer that was not evaluated, as a sentence."""
+    """Reason why no network is left to offer that was not evaluated, as a sentence."""
     every = space.enumerate()
     networks = np.zeros(0, np.uint64) if every is None else np.unique(space.hash_networks(every))
     if every is not None and np.isin(networks, evaluated).all():
@@ -285,7 +285,7 @@ def against(built: Built, codes: Codes, predictor: Predictor) -> Against:
 
 
 def built_records(built: Built, predictor: Predictor) -> list[dict[str, Any]]:
-    """What `build` writes, one object an architecture: {"arch", "predicted", "low", "high", "modules"}."""
+    """Records that `build` writes, one an architecture: {"arch", "predicted", "low", "high", "modules"}."""
     return architecture_records(predictor, built.codes, built.frame[["predicted", "low", "high"]])
 
 

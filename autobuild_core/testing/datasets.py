@@ -1,4 +1,4 @@
-"""What every format must do."""
+"""Checks that every format must pass."""
 
 import contextlib
 import gzip

@@ -1,4 +1,4 @@
-"""What the suites try extensions on: ensembles with random weights, small chains and flat tables."""
+"""Examples that the suites try extensions on: ensembles with random weights, small chains and flat tables."""
 
 from collections.abc import Sequence
 

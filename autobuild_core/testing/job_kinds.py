@@ -1,4 +1,4 @@
-"""What every kind of job must do."""
+"""Checks that every kind of job must pass."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""What every scorer must do."""
+"""Checks that every scorer must pass."""
 
 import numpy as np
 import pytest
@@ -119,7 +119,7 @@ class FromDataSuite:
 
     @pytest.fixture
     def fidelity(self) -> float:
-        """What it reaches at least."""
+        """The least fidelity that the scorer reaches."""
         return 0.3
 
     def test_without_data_it_says_why_it_does_not_apply(self, name: str) -> None:

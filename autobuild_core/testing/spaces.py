@@ -1,4 +1,4 @@
-"""What every space must do."""
+"""Checks that every space must pass."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What every topology must do."""
+"""Checks that every topology must pass."""
 
 import itertools
 import json

@@ -13,7 +13,7 @@ Native = Any  # an architecture in its space's own encoding: a text, or lists as
 
 @dataclass(frozen=True)
 class Effect:
-    """What a module is worth through a lens, beside the average architecture.
+    """Worth of a module through a lens, beside the average architecture.
 
     Args:
         lens: the question.
@@ -96,7 +96,7 @@ class Example:
 
 @dataclass(frozen=True)
 class BestOfUnit:
-    """How sure it is that a whole-unit module is the best of its unit.
+    """Certainty that a whole-unit module is the best of its unit.
 
     Args:
         prob_best: probability that it is.
@@ -152,7 +152,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Overturning:
-    """What would turn a claim: its rival in words ("" = the average), and the evaluations, each with those before it."""
+    """Rival of a claim in words ("" = the average), and evaluations that would turn it, each with those before it."""
 
     rival: str
     evaluations: tuple[Evaluation, ...]
@@ -214,7 +214,7 @@ class ClaimRecord:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
-        """What `to_json` wrote.
+        """The record that `to_json` wrote.
 
         Raises:
             TypeError, KeyError, ValueError: it is none.

@@ -39,7 +39,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class CostShare:
-    """How much of the importance is just size: the cost metric, its agreement within units, or why that is not known."""
+    """Part of the importance that is just size: cost metric, agreement within units, or why that is not known."""
 
     metric: str
     agreement: float | None
@@ -48,7 +48,7 @@ class CostShare:
 
 @dataclass(frozen=True)
 class DataShape:
-    """Where the data lie in the space.
+    """Distribution of the data over the space.
 
     Args:
         kind: "whole space", "uniform sample" or "search log".
@@ -181,12 +181,12 @@ class TrustReport:
         return None if raw is None else cls.from_json(raw)
 
     def to_json(self) -> dict[str, Any]:
-        """What quality.json has under "trust"."""
+        """Content of quality.json under "trust"."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
-        """What `to_json` wrote.
+        """The report that `to_json` wrote.
 
         Raises:
             TypeError, KeyError: it is none.

@@ -48,7 +48,7 @@ Refit = Callable[[NDArray[np.intp], Array], tuple[Array, float]]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a training has, when its report is written.
+    """Data and results of a training, when its report is written.
 
     Args:
         predictor: the ensemble.
@@ -181,7 +181,7 @@ def scorer_table(trained: Trained, scorers: dict[str, tuple[Any, str | None]]) -
 
 
 def _cost(table: pd.DataFrame, scorers: dict[str, tuple[Any, str | None]]) -> CostShare:
-    """How much of the importance is just size."""
+    """Part of the importance that is just size."""
     scorer, why_not = scorers.get("cost", (None, "there is no scorer of cost"))
     if why_not is not None:
         return CostShare("", None, why_not)

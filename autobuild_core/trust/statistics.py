@@ -128,7 +128,7 @@ def jackknife_draws(members: Array, num: int = DRAWS, scale: float = 1.0, seed: 
 
 
 def best_of(members: Array, sign: int = 1, scale: float = 1.0, seed: int = 0) -> pd.DataFrame:
-    """How sure it is which of n modules is the best, adjusted for looking at all of them.
+    """Certainty for each of n modules that it is the best, adjusted for looking at all of them.
 
     `cannot_be_told`: the module's distance to the best is within the 90 % simultaneous bound of all distances to the best (the
     largest standardised error over all modules; multiple comparisons with the best, Hsu 1981).
@@ -184,7 +184,7 @@ def _nearest(probes: Codes, codes: Codes) -> float:
 
 
 def data_shape(codes: Codes, space: Space, seed: int = 0) -> tuple[DataShape, pd.DataFrame]:
-    """How far the evaluated architectures are from a uniform sample of the space, and what of it they never saw.
+    """Distance of evaluated architectures from a uniform sample of the space, and the part they never saw.
 
     Args:
         codes: (n, num_positions) as the file encodes them.
@@ -295,7 +295,7 @@ def verdict(
 def _doubts(
     srcc: float, num_networks: int, baselines: Sequence[Baseline], noise: LabelNoise, data: DataShape | None
 ) -> list[str]:
-    """What speaks against trust without forbidding it, the weightiest first."""
+    """Doubts that speak against trust without forbidding it, the weightiest first."""
     doubts = []
     if srcc < TRUSTED_SRCC:
         near = noise.ceiling is not None and srcc > noise.ceiling - 0.05

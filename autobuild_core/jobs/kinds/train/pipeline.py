@@ -130,7 +130,7 @@ def train_run(folder: RunFolder, report: Report, should_stop: Callable[[], bool]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is learned from.
+    """Data that a training learns from.
 
     Args:
         rows: evaluated architectures, stopped trials among them.
@@ -187,7 +187,7 @@ class Problem:
         return np.isfinite(self.values)
 
     def beside(self, lines: NDArray[np.intp]) -> "Beside":
-        """What is known of some rows beside architecture and score."""
+        """Known facts about some rows beside architecture and score."""
         bounds, repeats = self.bounds[lines], self.rows.repeats[lines]
         limits = bounds if np.isfinite(bounds).any() else None
         if self.contexts is None or self.own is None or self.points is None:
@@ -198,7 +198,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """What is known of rows beside architecture and score.
+    """Known facts about rows beside architecture and score.
 
     Args:
         own: (n, dim) coordinates of each row's context; None without contexts.
@@ -224,7 +224,7 @@ class Beside:
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What one training gives: settings, what it learned from, fold of every row, the ensemble as weights and ready to predict.
+    """Result of a training: settings, problem, fold of every row, the ensemble as weights and ready to predict.
 
     Where trials were stopped, `without` holds the scales of the tasks without each fold.
     """
@@ -352,7 +352,7 @@ def _random_ensemble(codes: Codes, codebook: Codebook, settings: Any, threads: i
 def _predictors(
     learned: Learned, held: dict[str, NDArray[np.float64]], error: float, config: RunConfig, codes: Codes
 ) -> tuple[list[Predictor], Predictor, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """What judges the rows of every task in their own contexts, the predictor of the run, and the rows where that holds.
+    """Predictors of each task's rows in their own contexts, the run's predictor, and the rows where that holds.
 
     The rows are their held-out normal scores there and their targets as they would be there, each (n,); where no context varies
     all three are one and the same.
@@ -415,7 +415,7 @@ def judge(predictor: Predictor, held: dict[str, NDArray[np.float64]], values: ND
 
 
 def _about_stopped(learned: Learned, predictor: Predictor, codes: Codes, num: int) -> Quality:
-    """What quality.json says of stopped trials: how many, and what leaving them out would change; {} where there are none.
+    """Facts on stopped trials in quality.json: how many, and what leaving them out changes; {} without any.
 
     Without them the Gaussian process is found anew, alone; compared are the mean predictions of random architectures with each
     layer.
@@ -604,7 +604,7 @@ def _refit(
 
 
 def feature_effects(predictor: Predictor, scorer: AutoBuildScorer, rows: ArchTable) -> pd.DataFrame:
-    """What a layer with a feature's value is worth: the mean effect of single layers that have it, as often as the space does.
+    """Worth of a feature's value: the mean effect of single layers that have it, as often as the space does.
 
     Signed, so a reader sees what hurts. The FE-MLP's own numbers are no use for this: the joint (position, layer) feature shares
     a layer's norm with the others as each member likes, and their spread drowned every effect.
