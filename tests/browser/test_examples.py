@@ -13,6 +13,7 @@ from tests.browser.conftest import Watch, unreadable, wait_until_still
 
 pytestmark = pytest.mark.browser
 NUM_EXAMPLES = len(registry.names("datasets")) + len(SHOWN)
+MOST_DOWNLOADS = 10
 
 
 def test_a_wrong_file_says_what_it_is(page: Page, server: str, watch: Watch, tmp_path: Path) -> None:
@@ -37,6 +38,10 @@ def test_every_example_can_be_read_and_is_taken_as_it_was_downloaded(
     assert unreadable(page) == []
     files = []
     for number in range(NUM_EXAMPLES):
+        if number == MOST_DOWNLOADS:  # Chromium asks before a page has more of them
+            page.goto(f"{server}/data")
+            page.get_by_text("What can I drop here?").click()
+            wait_until_still(page)
         with page.expect_download() as download:
             page.get_by_role("button", name="Example").nth(number).click()
         files.append(tmp_path / download.value.suggested_filename)
