@@ -50,7 +50,7 @@ def refused(table: ArchTable) -> None:
 
 
 def duplicates(table: ArchTable) -> None:
-    """Rows whose network stands in an earlier row."""
+    """Rows whose network stands in an earlier row of the same context."""
     _widgets.table(data.duplicates_table(table), "duplicates", "No network occurs twice.")
 
 

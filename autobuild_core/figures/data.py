@@ -144,9 +144,9 @@ def scatter_matrix_figure(
 
 
 def duplicates_table(table: ArchTable) -> pd.DataFrame:
-    """Rows whose network an earlier row has already: row, same network as row."""
-    rows = pd.DataFrame({"row": table.source_rows, "network": table.networks})
-    rows["same_network_as_row"] = rows.groupby("network")["row"].transform("first")
+    """Rows whose network an earlier row has already in the same context: row, same network as row."""
+    rows = pd.DataFrame({"row": table.source_rows, "evaluation": table.evaluations})
+    rows["same_network_as_row"] = rows.groupby("evaluation")["row"].transform("first")
     return rows.loc[rows["row"] != rows["same_network_as_row"], ["row", "same_network_as_row"]].reset_index(drop=True)
 
 

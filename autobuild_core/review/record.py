@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import module_rows
 from autobuild_core.architectures.names import module_name
+from autobuild_core.predictor.contexts import ROWS_OF_TASK
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.scoring.intervals import CONFIDENCE, widening
 from autobuild_core.search.acquisition import overturning
@@ -86,7 +87,12 @@ def _known(value: float) -> float | None:
 
 
 def bootstrap_of_difference(
-    values: Array, inside: NDArray[np.bool_], networks: NDArray[Any], sign: int = 1, seed: int = 0
+    values: Array,
+    inside: NDArray[np.bool_],
+    networks: NDArray[Any],
+    sign: int = 1,
+    seed: int = 0,
+    evaluations: NDArray[Any] | None = None,
 ) -> MeasuredDifference | None:
     """Mean measured target with a module less without it, and the share of bootstraps over networks in which it is better.
 
@@ -96,22 +102,25 @@ def bootstrap_of_difference(
     Args:
         values: (n,) targets, finite.
         inside: (n,) the row has the module.
-        networks: (n,) hashes; rows of a network are averaged and drawn together. It has the module if any of its rows has.
+        networks: (n,) hashes; rows of a network are drawn together.
         sign: 1 where larger is better.
         seed: of the bootstraps.
+        evaluations: (n,) hashes of network and context, the networks unless given; rows of one are averaged, and it has the
+            module if any of its rows has.
 
     Returns:
         The difference; None where less than FEW networks are on a side.
     """
-    _, group = np.unique(networks, return_inverse=True)
+    _, first, group = np.unique(networks if evaluations is None else evaluations, return_index=True, return_inverse=True)
     means = np.bincount(group, values) / np.bincount(group)
     has = np.bincount(group, inside) > 0
-    sides = int(has.sum()), int((~has).sum())
+    distinct, drawn_with = np.unique(networks[first], return_inverse=True)
+    sides = len(np.unique(drawn_with[has])), len(np.unique(drawn_with[~has]))
     if min(sides) < FEW:
         return None
     rng, draws = np.random.default_rng(seed), np.empty(max(min(BOOTSTRAPS, MOST_DRAWN // len(means)), FEWEST_BOOTSTRAPS))
     for b in range(len(draws)):
-        counts = np.bincount(rng.integers(len(means), size=len(means)), minlength=len(means))
+        counts = np.bincount(rng.integers(len(distinct), size=len(distinct)), minlength=len(distinct))[drawn_with]
         with_it, without = counts * has, counts * ~has
         totals = with_it.sum(), without.sum()
         draws[b] = (with_it @ means / totals[0] - without @ means / totals[1]) if min(totals) else np.nan
@@ -129,6 +138,23 @@ def _example(run: FinishedRun, order: NDArray[np.intp], values: Array, allowed: 
     row = int(order[places[0]])
     native, source_row = run.predictor.space.native(run.table.codes[row]), int(run.table.source_rows[row])
     return Example(row, source_row, native, float(values[row]), int(places[0]) + 1, len(order))
+
+
+def _difference(run: FinishedRun, known: NDArray[np.intp], inside: NDArray[np.bool_], sign: int) -> MeasuredDifference | None:
+    """The measured difference of some rows: within each context where there are rows enough, else within each task.
+
+    So rows of different evaluators, data or budgets are neither averaged nor set against each other.
+    """
+    values, held, rows = run.values[known], run.predictor.held, run.table.take(known)
+    if held is not None:
+        names = [column.name for column in held.contexts.columns]
+        within = pd.util.hash_pandas_object(rows.contexts[names], index=False).to_numpy()
+        if len(known) < ROWS_OF_TASK * len(np.unique(within)):
+            within = held.contexts.task_of(rows.contexts)
+        _, context = np.unique(within, return_inverse=True)
+        levels = np.bincount(context, values) / np.bincount(context)
+        values = values - levels[context]
+    return bootstrap_of_difference(values, inside, rows.networks, sign, evaluations=rows.evaluations)
 
 
 @dataclass(frozen=True)
@@ -149,7 +175,7 @@ class _Measured:
         order = known[np.argsort(-sign * values[known], kind="stable")]
         return cls(
             Evidence(int(inside[known].sum()), len(known)),
-            bootstrap_of_difference(values[known], inside[known], networks[known], sign),
+            _difference(run, known, inside[known], sign),
             _example(run, order, values, inside),
             _example(run, order, values, lacks),
         )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.api import Run, train
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
 from autobuild_core.errors import ConfigError
@@ -290,6 +291,18 @@ class TestRun:
         checks = verifying.compare(said["results"], plain(results))
         assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]
         assert here.interactions()["value"].abs().max() != run.interactions()["value"].abs().max()
+
+    def test_measured_differences_are_within_contexts(self, run: Run) -> None:
+        """Rows of two tasks, whose scales differ tenfold, or of two learning rates are neither averaged nor compared."""
+        claim, table = Claim(("L1",), ("mb6_k5",), False, Lens.SCORE), run.table()
+        found = record(run.finished(), claim).bootstrap
+        values, inside = table.metrics["acc"], claim.contained_in(table)
+        apart = values - values.groupby([table.contexts["d"], table.contexts["lr"]]).transform("mean")
+        own = pd.DataFrame({"apart": apart, "inside": inside, "row": table.evaluations}).groupby("row")
+        mean, has = own["apart"].mean(), own["inside"].any()
+        assert found is not None
+        assert found.difference == pytest.approx(mean[has].mean() - mean[~has].mean())
+        assert found.num_with + found.num_without == len(np.unique(table.networks))
 
     def test_a_download_is_what_the_command_writes(self, run: Run, tmp_path: Path) -> None:
         out, predictor = tmp_path / "built.jsonl", run.predictor.at({"d": "small"})

@@ -207,6 +207,16 @@ class TestBootstrap:
         assert found is not None
         assert (found.num_with, found.num_without, found.difference) == (2, 2, 3.5)
 
+    def test_rows_of_other_contexts_stand_beside_each_other(self) -> None:
+        values, inside = np.array([1.0, 3.0, 8.0, 0.0, 0.0]), np.array([True, True, True, False, False])
+        networks, evaluations = np.array([1, 1, 1, 3, 4]), np.array([11, 11, 12, 31, 41])
+        assert bootstrap_of_difference(values, inside, networks, evaluations=evaluations) is None
+        networks[2], evaluations[2] = 2, 12
+        networks, evaluations = np.append(networks, 2), np.append(evaluations, 22)
+        found = bootstrap_of_difference(np.append(values, 2.0), np.append(inside, True), networks, evaluations=evaluations)
+        assert found is not None
+        assert (found.num_with, found.num_without, found.difference) == (2, 2, 4.0)
+
     def test_many_networks_are_drawn_less_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(claims, "MOST_DRAWN", 30_000)
         nums = []
