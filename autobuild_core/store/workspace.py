@@ -273,7 +273,7 @@ class Workspace:
         """Takes data sets off the list in one step, then deletes their files."""
         with self.connect(write=True) as connection:
             connection.executemany("DELETE FROM datasets WHERE id = ?", [(one,) for one in ids])
-            trash = [self._to_trash("datasets", one) for one in ids]
+            trash = self._to_trash("datasets", *ids)
         for folder in trash:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -409,7 +409,7 @@ class Workspace:
             if entry and entry["state"] == RunState.RUNNING:
                 raise RunError(f"run {run_id[:8]}: got a request to delete it while it is running, expected it cancelled first.")
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
-            trash = self._to_trash("runs", run_id)
+            (trash,) = self._to_trash("runs", run_id)
         shutil.rmtree(trash, ignore_errors=True)
 
     # Uploads, and what is remembered of their columns
@@ -530,14 +530,15 @@ class Workspace:
         finally:
             shutil.rmtree(hidden, ignore_errors=True)
 
-    def _to_trash(self, kind: str, old_id: str) -> Path:
-        """Moves a folder to a hidden name, which is returned; leftovers of a deletion cut short go with it."""
+    def _to_trash(self, kind: str, *old_ids: str) -> list[Path]:
+        """Moves folders to hidden names, which are returned; leftovers of a deletion cut short go with them."""
         for leftover in (self.path / kind).glob(".trash-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        trash = self.path / kind / f".trash-{secrets.token_hex(4)}-{old_id}"
-        folder = self.path / kind / old_id
-        if folder.exists():
-            folder.rename(trash)
+        trash = [self.path / kind / f".trash-{secrets.token_hex(4)}-{old_id}" for old_id in old_ids]
+        for old_id, hidden in zip(old_ids, trash, strict=True):
+            folder = self.path / kind / old_id
+            if folder.exists():
+                folder.rename(hidden)
         return trash
 
     def _folder(self, kind: str, some_id: str) -> Path:

@@ -101,6 +101,17 @@ def test_a_data_set_goes_with_all_its_versions(workspace: Workspace, table: Arch
         workspace.dataset(first)
 
 
+def test_no_file_goes_before_all_versions_are_off_the_list(
+    workspace: Workspace, table: ArchTable, grown: Grown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = workspace.add_dataset(table, "macro")
+    workspace.add_version(first, grown(table))
+    listed: list[int] = []
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **how: listed.append(len(workspace.datasets())))
+    workspace.delete_dataset(first)
+    assert listed == [0, 0]
+
+
 def test_only_the_newest_version_is_taken_back(workspace: Workspace, table: ArchTable, grown: Grown) -> None:
     first = workspace.add_dataset(table, "macro")
     second = workspace.add_version(first, grown(table))
