@@ -207,7 +207,7 @@ class Run:
         """
         own = self.predictor.spec
         table = data if isinstance(data, ArchTable) else read_table(Path(data), space=own, roles=self.roles)
-        if (table.spec.name, table.spec.tokens, table.spec.units) != (own.name, own.tokens, own.units):
+        if not table.spec.encodes_as(own):
             raise RunError(
                 f"data: got architectures of {table.spec.title} with other units or layers than the run's ({own.title})."
             )

@@ -109,6 +109,10 @@ class SpaceSpec:
         """Every architecture has a layer at every position."""
         return all(unit.depths == (len(unit.positions),) for unit in self.units)
 
+    def encodes_as(self, other: "SpaceSpec") -> bool:
+        """Whether codes mean the same in both: the rules, the tokens and the units are equal, whatever else the specs say."""
+        return (self.name, self.tokens, self.units) == (other.name, other.tokens, other.units)
+
     def unit_of(self, position: int) -> int:
         """Index of the unit that owns a position."""
         return next(i for i, unit in enumerate(self.units) if position in unit.positions)

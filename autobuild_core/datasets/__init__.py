@@ -145,6 +145,6 @@ def _saved(folder: Path, space: SpaceSpec | None, roles: Mapping[str, str] | Non
     table = load_table(folder)
     if roles and space is None:
         raise ConfigError(f"{folder}: got a role for column {next(iter(roles))}, expected none: they are fixed with a data set.")
-    if space is not None and (space.name, space.tokens, space.units) != (table.spec.name, table.spec.tokens, table.spec.units):
+    if space is not None and not space.encodes_as(table.spec):
         raise DataError(f"{folder}: got architectures of {table.spec.title}, expected those of {space.title}.")
     return table

@@ -78,7 +78,7 @@ def append(table: ArchTable, more: ArchTable, batch: Batch) -> Appended:
         DataError: they are of another space, or no row is new.
     """
     own, other = table.spec, more.spec
-    if (own.name, own.tokens, own.units) != (other.name, other.tokens, other.units):
+    if not own.encodes_as(other):
         raise DataError(f"{batch.origin}: got architectures of {other.title}, expected those of the data set ({own.title}).")
     refused = {rejection.row: rejection.reason for rejection in more.rejected}
     table, more = _constants(table, more, refused)
