@@ -18,7 +18,7 @@ from autobuild_core.datasets._rows import Request
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._declared import Declared
-from autobuild_core.store.tables import load_table
+from autobuild_core.store.tables import is_table, load_table
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def read_table(
         ConfigError: there is no such format, or no such role.
     """
     path = Path(path)
-    if (path / "table.json").is_file():
+    if is_table(path):
         return _saved(path, space, roles)
     name = format or recognise(path)
     request = Request(path.name, name, load_space(space) if space else None, roles or {}, declared, joining=joining)

@@ -11,7 +11,7 @@ import json
 import math
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from autobuild_core.review.bundle import Bundle, data_facts, processor, read_bun
 from autobuild_core.review.page import page, plotly_version
 from autobuild_core.review.record import plain
 from autobuild_core.spaces._declared import from_json
+from autobuild_core.store import tables
 from autobuild_core.store.pins import Pin
 from autobuild_core.store.quality import Report
 from autobuild_core.store.run_folder import RunConfig, RunFolder, run_versions
@@ -168,18 +169,31 @@ def check_page(bundle: Bundle, text: str, path: Path) -> Check:
     return Check("page", texts=1)
 
 
-def check_data(bundle: Bundle, path: Path) -> tuple[ArchTable, list[Check]]:
-    """The table in a data file, which must be the very one that the report is about, and what was checked of it.
+def _read_as_said(path: Path, said: Mapping[str, Any]) -> ArchTable:
+    """The table of a file, read in the format, the roles and the space that a report says of its data.
 
     Raises:
-        DataError: the file cannot be read, or holds other data.
+        DataError: the file is of another format, or cannot be read.
+    """
+    declared = None if said.get("declared") is None else from_json(json.dumps(said["declared"]))
+    if (found := recognise(path)) != said["format"]:
+        got, expected = load_format(found).title, said.get("format_title", said["format"])
+        raise DataError(f"{path}: got a file read as {got}, expected one of {expected}, which the report was made from.")
+    return read_table(path, said["format"], None, said.get("roles"), declared)
+
+
+def check_data(bundle: Bundle, path: Path) -> tuple[ArchTable, list[Check]]:
+    """The table of a data set, which must be the very one that the report is about, and what was checked of it.
+
+    Args:
+        bundle: the report.
+        path: of a data file, or of the folder of a saved table: a version that grew has no file of its own.
+
+    Raises:
+        DataError: it cannot be read, or holds other data.
     """
     said = bundle["data"]
-    declared = None if said.get("declared") is None else from_json(json.dumps(said["declared"]))
-    if (found_format := recognise(path)) != said["format"]:
-        got, expected = load_format(found_format).title, said.get("format_title", said["format"])
-        raise DataError(f"{path}: got a file read as {got}, expected one of {expected}, which the report was made from.")
-    table = read_table(path, said["format"], None, said.get("roles"), declared)
+    table = read_table(path) if tables.is_table(path) else _read_as_said(path, said)
     found = data_facts(table, said["name"])
     if found["hash"] != said["hash"]:
         raise DataError(
@@ -195,7 +209,7 @@ def verify(report_path: Path | str, data_path: Path | str, tolerance: float = 0.
 
     Args:
         report_path: HTML or JSON, as `report` wrote it.
-        data_path: the file that the run was trained on.
+        data_path: the file that the run was trained on, or the folder of its data set's version.
         tolerance: share of each column's spread by which numbers may differ.
         say: hears progress records.
 

@@ -153,6 +153,11 @@ def _refused(folder: Path, facts: dict[str, Any]) -> tuple[tuple[Rejection, ...]
     return kept, facts["num_rejected"] - len(kept)
 
 
+def is_table(path: Path) -> bool:
+    """A folder that `save_table` wrote into, in contrast to a file of any format."""
+    return (path / "table.json").is_file()
+
+
 def table_facts(folder: Path) -> dict[str, Any]:
     """The content of table.json: the space, the report and the content hash, without the rows.
 

@@ -19,6 +19,7 @@ from autobuild_core.review.page import page
 from autobuild_core.review.verifying import compare, leaves
 from autobuild_core.store.pins import Claim, Pin, Pins
 from autobuild_core.store.run_folder import RunConfig, RunFolder
+from autobuild_core.store.tables import save_table
 from tests.learning import macro_data, macro_json
 
 Made = tuple[Path, report.Bundle]  # the data file, the report of a run trained on it
@@ -197,6 +198,20 @@ def test_a_page_of_another_version_cannot_be_checked_but_its_report_can(made: Ma
     with pytest.raises(ReportError, match=r"drawn by plotly 1\.0"):
         verifying.verify(written(bundle, tmp_path / "r.html"), made[0])
     assert wrong(verifying.verify(written(bundle, tmp_path / "r.json"), made[0])) == []
+
+
+def test_a_report_about_a_version_that_grew(made: Made, tmp_path: Path) -> None:
+    more = macro_data(24, seed=9)
+    (tmp_path / "more.json").write_text(macro_json(more))
+    table = api.append(api.read(made[0]), tmp_path / "more.json").table
+    save_table(table, tmp_path / "grown")
+    few = {"num_members": 2, "num_steps": 4, "threads": 1, "max_length": 1}
+    run = api.train(api.read(tmp_path / "grown"), "mean_acc", tmp_path / "run", seed=3, **few)
+    path = written(report.make_bundle(run.folder), tmp_path / "r.html")
+    checks = verifying.verify(path, tmp_path / "grown")
+    assert wrong(checks) == [] and max(check.largest for check in checks) == 0
+    with pytest.raises(DataError, match="got data of hash"):
+        verifying.verify(path, made[0])
 
 
 @pytest.mark.usefixtures("quick")
