@@ -30,6 +30,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    # The first: what is fetched in the background is compiled anew though its code is kept. The others as Playwright has them.
+    "--disable-features=BackgroundResourceFetch,PaintHolding,HttpsUpgrades,OptimizationHints,MediaRouter",
 ]
 TESTS = Path(__file__).resolve().parent
 LONGEST_FIRST = ("browser/", "app/", "unit/benchmark/", "unit/predictor/", "unit/review/", "unit/jobs/", "contracts/")

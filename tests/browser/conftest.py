@@ -10,11 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Page, Request, expect
 
 from autobuild_core.store.workspace import Workspace
 
@@ -44,6 +45,7 @@ STILL = f"""(quiet) => {{
   return ({DRAWN})() && performance.now() - window.lastChange.at > quiet;
 }}"""
 QUIET_MS = 400
+FORGET = "() => { if (location.protocol === 'http:') { localStorage.clear(); sessionStorage.clear(); } }"
 # A chart knows what the pointer is on: from then on a click counts.
 POINTED_AT = "() => [...document.querySelectorAll('.js-plotly-plot')].some((plot) => plot._hoverdata?.length)"
 GRAPH = """() => { for (const e of document.querySelectorAll('*')) {
@@ -66,18 +68,28 @@ MIN_CONTRAST = 4.5
 NOT_OURS = ("GPU stall due to ReadPixels", "Automatic fallback to software WebGL")
 
 
-def free_port() -> int:
-    """A port that nobody listens at."""
+def free_port(wanted: int = 0) -> int:
+    """A port that nobody listens at; the wanted one, if it is free."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+@cache
+def usual_port() -> int:
+    """The port of this worker's servers, one after the other: what Chromium keeps, it keeps by address."""
+    return free_port()
 
 
 @contextmanager
 def serving(workspace: Workspace) -> Iterator[str]:
     """A server of its own for a workspace: its address."""
-    port = free_port()
+    port = free_port(usual_port())
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
     with started(command, port, ROOT, workspace.path.parent, AUTOBUILD_WORKSPACE=str(workspace.path)) as address:
         yield address
@@ -220,6 +232,30 @@ def watch(page: Page, server: str) -> Watch:
 
 
 @pytest.fixture(scope="session")
-def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
-    """Downloads are allowed."""
-    return {**browser_context_args, "accept_downloads": True}
+def profile(
+    browser_type: BrowserType, browser_type_launch_args: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    """Chromium with a profile on disk, one a worker: it keeps the app's code compiled, a third of the work of loading a page."""
+    folder = tmp_path_factory.mktemp("profile")
+    context = browser_type.launch_persistent_context(folder, **browser_type_launch_args, accept_downloads=True)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def browser(profile: BrowserContext) -> Browser:
+    """The same Chromium, for contexts that share nothing with the profile."""
+    assert profile.browser is not None
+    return profile.browser
+
+
+@pytest.fixture
+def page(profile: BrowserContext) -> Iterator[Page]:
+    """A new page in the profile; nothing that the test stored there is left to the next."""
+    first = profile.pages[0]
+    yield profile.new_page()
+    for page in profile.pages:
+        page.evaluate(FORGET)
+        if page != first:
+            page.close()
+    profile.clear_cookies()
