@@ -76,6 +76,7 @@ def has_answer(one: Any) -> bool:
 
 PARTS: list[tuple[str, Callable[[Any], bool]]] = [
     (f"{RUNTIME}.pages_manager:PagesManager.uses_pages_directory", lambda one: one in (None, False, True)),
+    ("streamlit.components.v2.manifest_scanner:scan_component_manifests", callable),
     (f"{RUNTIME}.scriptrunner:get_script_run_ctx", takes()),
     (f"{CONTEXT}:ScriptRunContext", has_fields("fragment_storage", "script_requests")),
     (f"{RUNTIME}.fragment:FragmentStorage.clear", takes("self")),

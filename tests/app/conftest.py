@@ -1,6 +1,8 @@
 """Workspaces in every state a page can meet; the finished ones were really trained, in seconds, by the real worker."""
 
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[state] = tmp_path_factory.mktemp("trained")
         workspaces.trained(state, Workspace(found[state]))
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scanned_once() -> Iterator[None]:
+    """AppTest makes a runtime for each run, and each asks all installed packages for components, as a server does once."""
+    from streamlit.components.v2 import manifest_scanner  # tests/test_streamlit.py says it better where it has moved
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(autouse=True)
