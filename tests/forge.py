@@ -1,8 +1,8 @@
-"""Trainings of the tests: forks of a process that has torch loaded, with samples as small as a page needs to be drawn.
+"""Forges: processes that have loaded what takes long to load, and fork children that do the work. This one trains.
 
 Loading torch and what it loads takes five seconds of a core, a training of the tests two. So each process of a session that
 trains at all has one such forge, which ends when the process does. Its workers are the real ones, forked as the warm supervisor
-forks them.
+forks them, with samples as small as a page needs to be drawn.
 """
 
 import importlib
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autobuild_core.jobs import worker
@@ -30,7 +31,8 @@ SMALL = {
     "search.acquisition": {"POOL": 200, "OVERTURN_POOL": 40},
     "trust.report": {"PROBES": 256, "MOST_SAMPLED": 300},
 }
-_running: list["subprocess.Popen[str]"] = []  # the forge of this process
+ROOT = Path(__file__).resolve().parents[1]
+_running: dict[str, "subprocess.Popen[str]"] = {}  # the forges of this process, by module
 
 
 class SmallExecutor(SubprocessExecutor):
@@ -38,30 +40,43 @@ class SmallExecutor(SubprocessExecutor):
 
     def _spawn(self, run_id: str) -> int:
         folder = self.workspace.run(run_id)
-        return _asked({"arguments": self.arguments(folder), "log": str(folder.path / "log.txt")})
+        return forked("tests.forge", self.arguments(folder), folder.path / "log.txt")
 
 
-def _asked(request: dict[str, object]) -> int:
-    """The pid of a worker that the forge of this process has forked."""
-    forge = _forge()
+def forked(module: str, arguments: Sequence[str], log: Path) -> int:
+    """The pid of a child of a forge of this process, which is started if need be.
+
+    Args:
+        module: that is run as the forge: it ends in `fork_for_each_line`.
+        arguments: of the child.
+        log: where its output goes.
+    """
+    if module not in _running:
+        command = [sys.executable, "-m", module]
+        _running[module] = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    forge = _running[module]
     assert forge.stdin and forge.stdout
-    forge.stdin.write(json.dumps(request) + "\n")
+    forge.stdin.write(json.dumps({"arguments": arguments, "log": str(log)}) + "\n")
     forge.stdin.flush()
     return int(forge.stdout.readline())
 
 
-def _forge() -> "subprocess.Popen[str]":
-    """The forge of this process."""
-    if not _running:
-        command, root = [sys.executable, "-m", "tests.forge"], Path(__file__).resolve().parents[1]
-        _running.append(subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    return _running[0]
-
-
 def end() -> None:
-    """Ends the forge of this process, if it has one."""
+    """Ends the forges of this process."""
     while _running:
-        _running.pop().communicate()
+        _running.popitem()[1].communicate()
+
+
+def fork_for_each_line(main: Callable[[Sequence[str] | None], int]) -> None:
+    """What a forge does once all is loaded: forks a child for every line of input, and says its pid.
+
+    Args:
+        main: what a child does with its arguments; returns its exit status.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children are no zombies
+    supervisor = Supervisor(Path(tempfile.gettempdir()), THREADS, main=main)
+    for line in sys.stdin:
+        print(supervisor._fork(json.loads(line), ()), flush=True)
 
 
 def shrink() -> None:
@@ -73,16 +88,8 @@ def shrink() -> None:
             setattr(module, name, size)
 
 
-def main() -> None:
-    """Forks a worker for every line of input, and says its pid."""
+if __name__ == "__main__":
     for name in LATE:
         importlib.import_module(name)
     shrink()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers are no zombies
-    supervisor = Supervisor(Path(tempfile.gettempdir()), THREADS, main=worker.main)
-    for line in sys.stdin:
-        print(supervisor._fork(json.loads(line), ()), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    fork_for_each_line(worker.main)

@@ -1,23 +1,25 @@
 """A real server on a free port with a workspace of its own, and a page that remembers what went wrong."""
 
+import json
 import os
 import re
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Error, Page, Request, expect
 
 from autobuild_core.store.workspace import Workspace
+from tests.forge import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
@@ -89,36 +91,43 @@ def usual_port() -> int:
 @contextmanager
 def serving(workspace: Workspace) -> Iterator[str]:
     """A server of its own for a workspace: its address."""
-    port = free_port(usual_port())
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    with started(command, port, ROOT, workspace.path.parent, AUTOBUILD_WORKSPACE=str(workspace.path)) as address:
-        yield address
+    port, log = free_port(usual_port()), workspace.path.parent / "server.log"
+    variables = {name: value for name, value in os.environ.items() if name.startswith("AUTOBUILD_")}
+    variables |= {"AUTOBUILD_WARM": "0", "AUTOBUILD_WORKSPACE": str(workspace.path)}
+    command = [json.dumps(variables), "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
+    process = psutil.Process(forked("tests.browser.servers", command, log))
+    yield from _answering(process, port, log)
 
 
 @contextmanager
-def started(command: list[str], port: int, cwd: Path, folder: Path, **variables: str) -> Iterator[str]:
-    """A server until it is not needed any more.
+def started(command: list[str], port: int, folder: Path, **variables: str) -> Iterator[str]:
+    """A server that a command starts in a folder, until it is not needed any more.
 
     Args:
         command: what starts it.
         port: that it will listen at.
-        cwd: where it is started.
-        folder: of its log.
+        folder: where it is started, and of its log.
         variables: of its environment, beside ours.
 
     Yields:
         Its address, when it answers.
     """
-    environment = {**os.environ, "AUTOBUILD_WARM": "0", **variables}
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    environment, log = {**os.environ, "AUTOBUILD_WARM": "0", **variables}, folder / "server.log"
+    with log.open("w") as output:
+        process = psutil.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    yield from _answering(process, port, log)
+
+
+def _answering(process: psutil.Process, port: int, log: Path) -> Iterator[str]:
+    """The address of a server when it answers; afterwards it is ended."""
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_healthy(address, process, folder / "server.log")
+        _wait_until_healthy(address, process, log)
         yield address
     finally:
-        process.terminate()
-        process.wait(20)
+        with suppress(psutil.NoSuchProcess):  # it ended by itself: _wait_until_healthy says so
+            process.terminate()
+            process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -134,15 +143,15 @@ def server(server_workspace: Workspace) -> Iterator[str]:
         yield address
 
 
-def _wait_until_healthy(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_healthy(address: str, process: psutil.Process, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
+        assert process.is_running() and process.status() != psutil.STATUS_ZOMBIE, log.read_text()
         try:
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+            time.sleep(0.1)
     raise AssertionError(f"no healthy server within {START_SECONDS} s: {log.read_text()}")
 
 
@@ -151,9 +160,9 @@ class Watch:
 
     def __init__(self, page: Page, address: str) -> None:
         self.address, self.complaints, self.strangers = address, [], []
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._request)
+        self._page, self._heard = page, {"console": self._console, "pageerror": self._error, "request": self._request}
+        for event, hear in self._heard.items():
+            page.on(event, hear)  # type: ignore[call-overload]
 
     complaints: list[str]
     strangers: list[str]
@@ -161,6 +170,9 @@ class Watch:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not any(known in message.text for known in NOT_OURS):
             self.complaints.append(message.text)
+
+    def _error(self, error: Error) -> None:
+        self.complaints.append(str(error))
 
     def _request(self, request: Request) -> None:
         own = (self.address, self.address.replace("http", "ws"), "data:", "blob:")
@@ -171,6 +183,11 @@ class Watch:
         """No console error, no request to any other host."""
         assert self.complaints == []
         assert self.strangers == []
+
+    def leave(self) -> None:
+        """Hears nothing any more."""
+        for event, hear in self._heard.items():
+            self._page.remove_listener(event, hear)
 
 
 def wait_until_still(page: Page) -> None:
@@ -223,12 +240,13 @@ def unreadable(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def watch(page: Page, server: str) -> Watch:
+def watch(page: Page, server: str) -> Iterator[Watch]:
     """Watches the page of the test."""
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    page.set_viewport_size({"width": 1280, "height": 720})
-    return Watch(page, server)
+    watch = Watch(page, server)
+    yield watch
+    watch.leave()
 
 
 @pytest.fixture(scope="session")
@@ -251,11 +269,18 @@ def browser(profile: BrowserContext) -> Browser:
 
 @pytest.fixture
 def page(profile: BrowserContext) -> Iterator[Page]:
-    """A new page in the profile; nothing that the test stored there is left to the next."""
-    first = profile.pages[0]
-    yield profile.new_page()
-    for page in profile.pages:
-        page.evaluate(FORGET)
-        if page != first:
-            page.close()
+    """The profile's tab, one for all tests: loading the app into a new one is half as much work again.
+
+    Nothing that a test stored, chose or pointed at there is left to the next.
+    """
+    page = profile.pages[0]
+    page.set_viewport_size({"width": 1280, "height": 720})
+    yield page
+    for one in profile.pages:
+        one.evaluate(FORGET)
+        if one != page:
+            one.close()
     profile.clear_cookies()
+    page.goto("about:blank")
+    page.emulate_media(media="null", color_scheme="null", reduced_motion="null")
+    page.mouse.move(0, 0)

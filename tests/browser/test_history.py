@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
@@ -18,6 +18,12 @@ def run(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -
     """A finished run in the server's workspace."""
     path = macro_file(tmp_path_factory.mktemp("data") / "data.json")
     return train(server_workspace, server_workspace.add_dataset(read_table(path), "Test data"), "mean_acc", False)
+
+
+@pytest.fixture
+def page(page: Page, profile: BrowserContext) -> Page:
+    """A tab of its own: Chromium counts the entries of a tab's history to fifty, and no further."""
+    return profile.new_page()
 
 
 def settled(page: Page, title: str) -> int:

@@ -24,7 +24,7 @@ def server(folder: Path) -> Iterator[str]:
     port, place = free_port(), packed.installed()
     command = [str(place / "bin" / "autobuild-studio"), "--port", str(port), "--server.headless", "true"]
     variables = {"PYTHONPATH": str(place), "AUTOBUILD_WORKSPACE": ""}  # "": ./workspace
-    with started(command, port, folder, folder, **variables) as address:
+    with started(command, port, folder, **variables) as address:
         yield address
 
 

@@ -104,8 +104,9 @@ def test_the_mode_bar_is_reached_by_keyboard_and_saves_svg(page: Page, server: s
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_text_can_be_read(browser: Browser, server: str, watch: Watch, run: str, theme: str) -> None:
-    page = browser.new_context(color_scheme=theme, viewport={"width": 1280, "height": 2400}).new_page()  # type: ignore[arg-type]
+def test_every_text_can_be_read(page: Page, server: str, watch: Watch, run: str, theme: str) -> None:
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": 1280, "height": 2400})
     page.goto(server)
     for name in PAGES:
         if name:
@@ -116,4 +117,3 @@ def test_every_text_can_be_read(browser: Browser, server: str, watch: Watch, run
         page.get_by_role("button", name=re.compile("How to read this")).click()
         expect(page.locator("[data-testid=stPopoverBody]")).to_contain_text("How to read this.")
         page.keyboard.press("Escape")
-    page.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
@@ -77,18 +77,16 @@ def test_an_upload_drops_the_run_everywhere(page: Page, server: str, watch: Watc
     watch.assert_quiet()
 
 
-def test_a_new_tab_after_the_sample_was_tried_opens_it(browser: Browser, tmp_path: Path) -> None:
+def test_a_new_tab_after_the_sample_was_tried_opens_it(page: Page, tmp_path: Path) -> None:
     with serving(Workspace(tmp_path / "workspace")) as address:
-        first = browser.new_page()
-        first.goto(address)
-        first.get_by_role("button", name="Try the sample").first.click()
-        first.get_by_text("Best modules").wait_for()
-        said = bar(first).inner_text()
+        page.goto(address)
+        page.get_by_role("button", name="Try the sample").first.click()
+        page.get_by_text("Best modules").wait_for()
+        said = bar(page).inner_text()
         for name in ("", "train", "importance"):
-            tab = browser.new_context().new_page()
+            tab = page.context.new_page()
             tab.goto(f"{address}/{name}")
             tab.get_by_text(LAST_SEEN[name]).first.wait_for(state="attached")
             tab.wait_for_function(DRAWN)
             assert bar(tab).inner_text().split("\n")[:6] == said.split("\n")[:6]
-            tab.context.close()
-        first.close()
+            tab.close()

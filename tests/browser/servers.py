@@ -1,0 +1,44 @@
+"""The forge of the tests' servers: Streamlit's own command, in a process that has loaded it and what the pages load.
+
+Loading takes three seconds of a core, and the tests have some twenty servers.
+"""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from streamlit.web import cli
+
+from tests.forge import fork_for_each_line
+
+LATE = (
+    "numpy",
+    "pandas",
+    "plotly.graph_objects",
+    "plotly.io",
+    "plotly.subplots",
+    "pyarrow.parquet",
+    "streamlit.web.bootstrap",
+    "streamlit.web.server.starlette",
+)
+
+
+def serve(arguments: Sequence[str] | None) -> int:
+    """A server until it is ended.
+
+    Args:
+        arguments: its variables of the environment as JSON, then those of `streamlit`.
+    """
+    variables, *command = arguments or ()
+    os.environ.update(json.loads(variables))
+    sys.argv = ["streamlit", *command]
+    cli.main(prog_name="streamlit", standalone_mode=False)
+    return 0
+
+
+if __name__ == "__main__":
+    for name in LATE:
+        importlib.import_module(name)
+    fork_for_each_line(serve)
