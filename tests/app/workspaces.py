@@ -184,14 +184,13 @@ def enter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_page(name: str, **query: str) -> AppTest:
-    """A page, entered by app.py."""
+    """A page by its address, entered by app.py."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value
-    app.run()
     if name != "home":
-        app.switch_page(f"pages/{name}.py").run()
-    return app
+        app.switch_page(f"pages/{name}.py")  # before a run the page is named by its file, as _navigation names its address
+    return app.run()
 
 
 def texts(app: AppTest) -> str:
