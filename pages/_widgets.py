@@ -10,9 +10,8 @@ import streamlit as st
 
 from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.errors import StudioError
-from autobuild_core.figures import drawing
+from autobuild_core.figures import drawing, template
 from autobuild_core.figures.colours import Scale
-from autobuild_core.figures.template import without_markup
 from pages import _selection, _text, _theme
 
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
@@ -53,16 +52,13 @@ def show(
         on_pick: called when a point is clicked or a region is marked.
         regions: boxes and lassos can be drawn.
     """
-    ink = {"color": _theme.QUIET_INK[_theme.theme()]}
-    figure.update_xaxes(tickfont=ink, title={"font": ink}).update_yaxes(tickfont=ink, title={"font": ink})
-    figure.for_each_annotation(lambda note: note.update(font=ink) if note.font.color is None else None)
-    figure.update_traces(colorbar={"tickfont": ink, "title": {"font": ink}}, selector={"type": "heatmap"})
     config = PLOT | {"toImageButtonOptions": {"format": "svg", "filename": name}}
     chosen: dict[str, Any] = {} if on_pick is None else {"on_select": on_pick, "selection_mode": "points"}
     if regions:
         config["modeBarButtonsToRemove"] = ["autoScale2d"]
         chosen["selection_mode"] = ("points", "box", "lasso")
-    st.plotly_chart(without_markup(figure), config=config, key=key or f"plot_{name}", alt=alt, **chosen)
+    drawn = template.shown(figure, _theme.QUIET_INK[_theme.theme()])
+    st.plotly_chart(drawn, config=config, key=key or f"plot_{name}", alt=alt, **chosen)
     if table is not None:
         csv_button(table, name)
 

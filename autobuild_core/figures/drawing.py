@@ -145,7 +145,6 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
         table: from `architecture_table`, or `coloured`.
         theme: "light" or "dark".
     """
-    figure = blank_figure()
     fill, outline = PLAIN[theme]
     shapes, notes = [], []  # handed over at once: adding them one by one takes a second
     for frame in frames(table):
@@ -170,16 +169,15 @@ def architecture_figure(table: pd.DataFrame, theme: str = "light") -> go.Figure:
     said = literal_frame(table[[name for name in ("label", "token", "words") if name in table]])
     hover = said["label"] + ": " + said["token"] + ("<br>" + said["words"] if "words" in said else "")
     marker = {"size": 34, "opacity": 0}
-    figure.add_scatter(x=table["x"], y=table["y"], mode="markers", marker=marker, text=hover, hoverinfo="text")
     height = table["y"].max() - table["y"].min() + NODE_HEIGHT + 60
     left = min(node["x"] for node in nodes)
-    figure.update_xaxes(visible=False, range=[left - 78, table["x"].max() + 78], fixedrange=True)
+    across = {"visible": False, "range": [left - 78, table["x"].max() + 78], "fixedrange": True}
+    down = {"visible": False, "range": [table["y"].max() + 40, table["y"].min() - 58], "fixedrange": True}
     if free:  # circles stay round
-        figure.update_yaxes(scaleanchor="x", constrain="domain").update_xaxes(constrain="domain")
-    figure.update_yaxes(visible=False, range=[table["y"].max() + 40, table["y"].min() - 58], fixedrange=True)
+        across, down = across | {"constrain": "domain"}, down | {"scaleanchor": "x", "constrain": "domain"}
     margin = {"l": 0, "r": 0, "t": 0, "b": 0}
-    figure.update_layout(height=min(float(height), 640.0), margin=margin, shapes=shapes, annotations=notes)
-    return figure
+    figure = blank_figure(min(float(height), 640.0), margin=margin, shapes=shapes, annotations=notes, xaxis=across, yaxis=down)
+    return figure.add_scatter(x=table["x"], y=table["y"], mode="markers", marker=marker, text=hover, hoverinfo="text")
 
 
 def placed_freely(table: pd.DataFrame) -> bool:

@@ -30,9 +30,14 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def blank_figure(height: int = 300) -> go.Figure:
-    """A figure in the project's template."""
-    return go.Figure(layout={"template": TEMPLATE, "height": height, "showlegend": False})
+def blank_figure(height: float = 300, **layout: Any) -> go.Figure:
+    """A figure in the project's template, without traces.
+
+    Args:
+        height: in pixels.
+        layout: what else is known of its layout: given here it is checked once.
+    """
+    return go.Figure(layout={"template": TEMPLATE, "height": height, "showlegend": False} | layout)
 
 
 def literal(text: Any) -> str:
@@ -45,11 +50,29 @@ def literal_frame(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.map(lambda value: literal(value) if isinstance(value, str) else value)
 
 
-def without_markup(figure: go.Figure) -> go.Figure:
-    """A figure none of whose texts has any markup but OWN_TAGS; itself where that is so already."""
-    raw = figure.to_plotly_json()
-    shown = as_written(raw)
-    return figure if shown is raw else go.Figure(shown)
+def shown(figure: go.Figure, ink: str) -> go.Figure:
+    """A figure as a page shows it: words that stand back in an ink, no text with any markup but OWN_TAGS.
+
+    Args:
+        figure: what was drawn.
+        ink: colour of ticks, titles of axes, notes without a colour of their own, and what stands beside a heat map.
+    """
+    raw = as_written(figure.to_plotly_json())
+    layout = raw["layout"]
+    for name in {"xaxis", "yaxis", *(name for name in layout if name[1:5] == "axis")}:
+        _colour_words(layout.setdefault(name, {}), ink)
+    for note in layout.get("annotations", ()):
+        note.setdefault("font", {}).setdefault("color", ink)
+    for trace in raw["data"]:
+        if trace["type"] == "heatmap":
+            _colour_words(trace.setdefault("colorbar", {}), ink)
+    return go.Figure(raw)  # all at once: a figure updated part by part is checked anew for each
+
+
+def _colour_words(scale: dict[str, Any], ink: str) -> None:
+    """Ticks and title of an axis or a colour bar."""
+    for words in (scale.setdefault("tickfont", {}), scale.setdefault("title", {}).setdefault("font", {})):
+        words["color"] = ink
 
 
 def as_written(value: Any) -> Any:

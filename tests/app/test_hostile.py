@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from autobuild_core.figures.template import as_written, literal, without_markup
+from autobuild_core.figures.template import as_written, literal, shown
 from autobuild_core.store.workspace import Workspace
 from pages import _memory
 from pages._text import JOINER, code, plain, strong
@@ -166,7 +166,7 @@ def test_figures_have_the_markup_that_is_theirs_alone() -> None:
         "layout": {"title": {"text": "&lt;sup>2&lt;/sup>&lt;brr>&lt;script>"}},
     }
     figure = go.Figure().add_scatter(x=np.array(["<i>a", "b"], object), y=[1, 2], name="<img src=x>")
-    shown = without_markup(figure)
-    assert list(shown.data[0].x) == ["&lt;i>a", "b"] and shown.data[0].name == "&lt;img src=x>"
-    assert without_markup(shown) is shown
+    drawn = shown(figure, "#123456")
+    assert list(drawn.data[0].x) == ["&lt;i>a", "b"] and drawn.data[0].name == "&lt;img src=x>"
+    assert list(figure.data[0].x) == ["<i>a", "b"]
     assert literal("<b>&lt; %{x}") == "&lt;b>&amp;lt; %&#123;x}"
