@@ -436,6 +436,20 @@ def test_an_example_is_named_after_its_title_and_content(monkeypatch: pytest.Mon
     assert _intake._file_name(Invented()) == f"invented_format_1.{ending}"
 
 
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+@pytest.mark.parametrize("name", (*registry.names("datasets"), *SHOWN))
+def test_every_example_is_taken_as_it_was_downloaded(name: str, in_state: Workspace) -> None:
+    kind = SHOWN[name] if name in SHOWN else load_format(name)
+    app, file = open_page("data"), _intake._file_name(kind)
+    app.file_uploader[0].set_value((file, kind.example, "application/octet-stream")).run()
+    if in_state.datasets().empty:  # a table whose columns are looked at first
+        app.button(key="use_columns").click().run()
+    assert not app.exception
+    (line,) = in_state.datasets().to_dict("records")
+    table = in_state.dataset(line["id"])
+    assert line["name"] == file and len(table) == table.num_read > 0
+
+
 @pytest.mark.parametrize("name", registry.names("datasets"))
 def test_what_a_format_is_about_is_a_clause_for_readers(name: str) -> None:
     sentence = load_format(name).about
