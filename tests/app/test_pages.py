@@ -437,7 +437,7 @@ def test_an_example_is_named_after_its_title_and_content(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
-@pytest.mark.parametrize("name", (*registry.names("datasets"), *SHOWN))
+@pytest.mark.parametrize("name", [*registry.names("datasets"), *SHOWN])
 def test_every_example_is_taken_as_it_was_downloaded(name: str, in_state: Workspace) -> None:
     kind = SHOWN[name] if name in SHOWN else load_format(name)
     app, file = open_page("data"), _intake._file_name(kind)

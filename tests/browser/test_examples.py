@@ -1,4 +1,4 @@
-"""What can be dropped, in real Chromium: every example is downloaded, some are dropped again, and a wrong file says what it is."""
+"""What can be dropped, in real Chromium: every example is downloaded, some are dropped again; a wrong file says what it is."""
 
 import re
 from pathlib import Path
