@@ -65,6 +65,7 @@ def test_a_click_on_the_map_chooses_an_architecture(page: Page, server: str, wat
     row = re.search(r"arch=row%3A(\d+)", page.url)
     assert row is not None
     expect(page.get_by_text(f"Chosen: row {row[1]}")).to_be_visible()
+    wait_until_still(page)  # while the line of the choice is still being put in, the button may move away below the pointer
     page.get_by_role("button", name="Show in Importance").click()
     page.wait_for_url(re.compile(rf"/importance.*arch=row%3A{row[1]}"))
     watch.assert_quiet()
