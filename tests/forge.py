@@ -7,6 +7,7 @@ forks them, with samples as small as a page needs to be drawn.
 
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ SMALL = {
     "search.acquisition": {"POOL": 200, "OVERTURN_POOL": 40},
     "trust.report": {"PROBES": 256, "MOST_SAMPLED": 300},
 }
+OURS = "AUTOBUILD_"
 ROOT = Path(__file__).resolve().parents[1]
 _running: dict[str, "subprocess.Popen[str]"] = {}  # the forges of this process, by module
 
@@ -43,20 +45,21 @@ class SmallExecutor(SubprocessExecutor):
         return forked("tests.forge", self.arguments(folder), folder.path / "log.txt")
 
 
-def forked(module: str, arguments: Sequence[str], log: Path) -> int:
+def forked(module: str, arguments: Sequence[str], log: Path, **variables: str) -> int:
     """The pid of a child of a forge of this process, which is started if need be.
 
     Args:
         module: that is run as the forge: it ends in `fork_for_each_line`.
         arguments: of the child.
         log: where its output goes.
+        variables: of its environment, beside the AUTOBUILD_ ones of this process.
     """
     if module not in _running:
         command = [sys.executable, "-m", module]
         _running[module] = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    forge = _running[module]
+    forge, ours = _running[module], {name: value for name, value in os.environ.items() if name.startswith(OURS)}
     assert forge.stdin and forge.stdout
-    forge.stdin.write(json.dumps({"arguments": arguments, "log": str(log)}) + "\n")
+    forge.stdin.write(json.dumps({"arguments": [json.dumps(ours | variables), *arguments], "log": str(log)}) + "\n")
     forge.stdin.flush()
     return int(forge.stdout.readline())
 
@@ -67,14 +70,22 @@ def end() -> None:
         _running.popitem()[1].communicate()
 
 
-def fork_for_each_line(main: Callable[[Sequence[str] | None], int]) -> None:
+def fork_for_each_line(main: Callable[[list[str]], int]) -> None:
     """What a forge does once all is loaded: forks a child for every line of input, and says its pid.
 
     Args:
         main: what a child does with its arguments; returns its exit status.
     """
+
+    def begin(arguments: Sequence[str] | None) -> int:
+        variables, *own = arguments or ()
+        for name in [name for name in os.environ if name.startswith(OURS)]:
+            del os.environ[name]
+        os.environ.update(json.loads(variables))
+        return main(own)
+
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children are no zombies
-    supervisor = Supervisor(Path(tempfile.gettempdir()), THREADS, main=main)
+    supervisor = Supervisor(Path(tempfile.gettempdir()), THREADS, main=begin)
     for line in sys.stdin:
         print(supervisor._fork(json.loads(line), ()), flush=True)
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import streamlit as st
 
+from autobuild_core.datasets import _guarded
 from autobuild_core.store.workspace import Workspace
-from tests.app import workspaces
+from tests.app import reading, workspaces
 from tests.app.workspaces import FILES
 
 
@@ -48,6 +49,12 @@ def server_that_ran_app(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
         PagesManager.uses_pages_directory = False
 
     monkeypatch.setattr(PagesManager, "__init__", begin_later)
+
+
+@pytest.fixture(autouse=True)
+def _reader_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file handed in is read by a fork."""
+    monkeypatch.setattr(_guarded, "_run", reading.run)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A real server on a free port with a workspace of its own, and a page that remembers what went wrong."""
 
-import json
 import os
 import re
 import socket
@@ -92,10 +91,9 @@ def usual_port() -> int:
 def serving(workspace: Workspace) -> Iterator[str]:
     """A server of its own for a workspace: its address."""
     port, log = free_port(usual_port()), workspace.path.parent / "server.log"
-    variables = {name: value for name, value in os.environ.items() if name.startswith("AUTOBUILD_")}
-    variables |= {"AUTOBUILD_WARM": "0", "AUTOBUILD_WORKSPACE": str(workspace.path)}
-    command = [json.dumps(variables), "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    process = psutil.Process(forked("tests.browser.servers", command, log))
+    command = ["run", "app.py", "--server.port", str(port), "--server.headless", "true"]
+    variables = {"AUTOBUILD_WARM": "0", "AUTOBUILD_WORKSPACE": str(workspace.path)}
+    process = psutil.Process(forked("tests.browser.servers", command, log, **variables))
     yield from _answering(process, port, log)
 
 

@@ -4,10 +4,7 @@ Loading takes three seconds of a core, and the tests have some twenty servers.
 """
 
 import importlib
-import json
-import os
 import sys
-from collections.abc import Sequence
 
 from streamlit.web import cli
 
@@ -25,15 +22,9 @@ LATE = (
 )
 
 
-def serve(arguments: Sequence[str] | None) -> int:
-    """A server until it is ended.
-
-    Args:
-        arguments: its variables of the environment as JSON, then those of `streamlit`.
-    """
-    variables, *command = arguments or ()
-    os.environ.update(json.loads(variables))
-    sys.argv = ["streamlit", *command]
+def serve(arguments: list[str]) -> int:
+    """A server until it is ended; arguments of `streamlit`."""
+    sys.argv = ["streamlit", *arguments]
     cli.main(prog_name="streamlit", standalone_mode=False)
     return 0
 
