@@ -78,44 +78,51 @@ def ranking_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chos
         theme: "light" or "dark".
         chosen: line of the table that is marked.
     """
-    table, figure = literal_frame(table), blank_figure(90 + 24 * len(table))
+    table = literal_frame(table)
     names = [f"{r}. {m}" for r, m in zip(table["rank"], table["module"], strict=True)]
-    bars = [
-        {
-            "type": "line",
-            "x0": lo,
-            "x1": hi,
-            "y0": name,
-            "y1": name,
-            "opacity": 0.55,
-            "line": {"color": scale.line(value, theme), "width": 3},
-        }
-        for name, value, lo, hi in zip(names, table["value"], table["low"], table["high"], strict=True)
-    ]
-    figure.update_layout(shapes=bars)
+    ends = [*table["low"], *table["high"], scale.centre]
+    pad = (max(ends) - min(ends)) * 0.05
+    named = [f"<b>{name}</b>" if line == chosen else name for line, name in enumerate(names)]
+    figure = blank_figure(
+        90 + 24 * len(table),
+        shapes=_ranking_lines(table, names, scale, theme),
+        annotations=[_average_note(scale.centre, min(ends), max(ends))],
+        xaxis={"title": {"text": axis_title(scale)}, "range": [min(ends) - pad, max(ends) + pad]},
+        yaxis={"autorange": "reversed", "categoryorder": "array", "categoryarray": names, "tickvals": names, "ticktext": named},
+    )
     fills = [scale.fill(v, lo, hi, theme) for v, lo, hi in zip(table["value"], table["low"], table["high"], strict=True)]
     ink = INK if theme == "light" else PAPER
     lines = [ink if line == chosen else scale.line(v, theme) for line, v in enumerate(table["value"])]
     widths, sizes = ([big if line == chosen else small for line in range(len(table))] for big, small in ((3, 1.5), (16, 12)))
     marker = {"size": sizes, "color": fills, "line": {"width": widths, "color": lines}}
     hover = "%{y}<br>%{customdata}<extra></extra>"
-    figure.add_scatter(
+    return figure.add_scatter(
         x=table["value"], y=names, mode="markers", marker=marker, customdata=table["words"], hovertemplate=hover,
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}},
     )  # fmt: skip
-    figure.add_vline(x=scale.centre, line={"color": QUIET, "dash": "dash", "width": 1.5})
-    ends = [*table["low"], *table["high"], scale.centre]
-    pad = (max(ends) - min(ends)) * 0.05
-    near = (scale.centre - min(ends)) / max(max(ends) - min(ends), 1e-12)
-    label = {"showarrow": False, "yref": "paper", "yanchor": "bottom"}
-    label["xanchor"] = "right" if near > 0.8 else "left" if near < 0.2 else "center"
-    figure.add_annotation(x=scale.centre, y=1, text="average architecture", **label)
+
+
+def _ranking_lines(table: pd.DataFrame, names: list[str], scale: Scale, theme: str) -> list[dict[str, Any]]:
+    """All lines of a ranking, to be handed over at once: adding one checks all that are there anew."""
+    shapes: list[dict[str, Any]] = []
+    for name, value, low, high in zip(names, table["value"], table["low"], table["high"], strict=True):
+        ends = {"x0": low, "x1": high, "y0": name, "y1": name}
+        shapes.append({"type": "line", "opacity": 0.55, "line": {"color": scale.line(value, theme), "width": 3}} | ends)
+    down = {"xref": "x", "yref": "y domain", "x0": scale.centre, "x1": scale.centre, "y0": 0, "y1": 1}
+    shapes.append({"type": "line", "line": {"color": QUIET, "dash": "dash", "width": 1.5}} | down)
     sections = table["section"].diff() > 0 if "section" in table else table["rank"].diff() > 1
     for place in np.flatnonzero(sections.to_numpy()):
-        figure.add_hline(y=float(place) - 0.5, line={"color": QUIET, "dash": "dot", "width": 1})
-    named = [f"<b>{name}</b>" if line == chosen else name for line, name in enumerate(names)]
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names, tickvals=names, ticktext=named)
-    return figure.update_xaxes(title=axis_title(scale), range=[min(ends) - pad, max(ends) + pad])
+        across = {"xref": "x domain", "yref": "y", "x0": 0, "x1": 1, "y0": float(place) - 0.5, "y1": float(place) - 0.5}
+        shapes.append({"type": "line", "line": {"color": QUIET, "dash": "dot", "width": 1}} | across)
+    return shapes
+
+
+def _average_note(centre: float, low: float, high: float) -> dict[str, Any]:
+    """What stands over the line of the average architecture, where the axis has room for it."""
+    near = (centre - low) / max(high - low, 1e-12)
+    side = "right" if near > 0.8 else "left" if near < 0.2 else "center"
+    place = {"x": centre, "y": 1, "yref": "paper", "xanchor": side, "yanchor": "bottom"}
+    return {"text": "average architecture", "showarrow": False} | place
 
 
 def axis_title(scale: Scale) -> str:
