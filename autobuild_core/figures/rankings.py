@@ -200,6 +200,7 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
         frame = {"color": INK if theme == "light" else PAPER, "width": 3}
         figure.add_shape(type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5, line=frame)
     if own and len(positions) <= NAMED_COLUMNS:
+        notes = []
         fills = [
             scale.fill(value, low, high, theme) for value, low, high in table[["value", "low", "high"]].itertuples(index=False)
         ]
@@ -210,7 +211,8 @@ def heat_figure(table: pd.DataFrame, scale: Scale, theme: str = "light", chosen:
                 text = f"≥{ends[1]}"  # a range by its lower end
             text = text[:NAMED_LETTERS]
             here = positions.index(place), layers.index(line)  # by number: a category that is one is taken for its place
-            figure.add_annotation(x=here[0], y=here[1], text=text, showarrow=False, font=font)
+            notes.append({"x": here[0], "y": here[1], "text": text, "showarrow": False, "font": font})
+        figure.update_layout(annotations=notes)  # all at once: adding one checks all that are there anew
     title = ("value, in order", "column") if own else ("layer", "position")
     figure.update_yaxes(autorange="reversed", title=title[0], showgrid=False, type="category")
     return figure.update_xaxes(title=title[1], showgrid=False, type="category")

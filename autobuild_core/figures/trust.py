@@ -339,7 +339,7 @@ def slopes_shown(table: pd.DataFrame, unit_index: int, num: int = 8) -> pd.DataF
 def slopes_figure(table: pd.DataFrame, first: str, second: str) -> go.Figure:
     """Ranks under two targets, a line a module; what rises is accented, what falls is plain."""
     table, figure = literal_frame(table), blank_figure(90 + 24 * len(table))
-    ranks = [table[name].rank(method="first") for name in ("first_rank", "second_rank")]
+    ranks, notes = [table[name].rank(method="first") for name in ("first_rank", "second_rank")], []
     for place, line in table.reset_index(drop=True).iterrows():
         gained = int(line["change"])
         shade = ACCENT if gained > 0 else SECOND if gained < 0 else QUIET
@@ -350,11 +350,14 @@ def slopes_figure(table: pd.DataFrame, first: str, second: str) -> go.Figure:
         )
         for x, end, rank, anchor in ((0, ends[0], line["first_rank"], "right"), (1, ends[1], line["second_rank"], "left")):
             text = f"{line['module']}  {rank}" if x == 0 else f"{rank}  {line['module']}"
-            figure.add_annotation(x=x, y=end, text=text, showarrow=False, xanchor=anchor, xshift=-8 if x == 0 else 8)
+            note = {"x": x, "y": end, "text": text, "xanchor": anchor, "xshift": -8 if x == 0 else 8}
+            notes.append(note | {"showarrow": False})
     for x, name in ((0, first), (1, second)):
-        figure.add_annotation(x=x, y=1, yref="paper", yanchor="bottom", text=f"<b>{literal(name[:44])}</b>", showarrow=False)
+        note = {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "text": f"<b>{literal(name[:44])}</b>"}
+        notes.append(note | {"showarrow": False})
     figure.update_xaxes(visible=False, range=[-0.95, 1.95], fixedrange=True)
-    return figure.update_yaxes(visible=False, autorange="reversed").update_layout(margin={"t": 40, "b": 10, "l": 8, "r": 8})
+    margin = {"t": 40, "b": 10, "l": 8, "r": 8}
+    return figure.update_yaxes(visible=False, autorange="reversed").update_layout(annotations=notes, margin=margin)
 
 
 def scorers_table(best: pd.DataFrame, labels: dict[int, str]) -> pd.DataFrame:
