@@ -118,7 +118,7 @@ def _ranking_lines(table: pd.DataFrame, names: list[str], scale: Scale, theme: s
 
 
 def _average_note(centre: float, low: float, high: float) -> dict[str, Any]:
-    """What stands over the line of the average architecture, where the axis has room for it."""
+    """The note over the line of the average architecture, on the side where the axis has room for it."""
     near = (centre - low) / max(high - low, 1e-12)
     side = "right" if near > 0.8 else "left" if near < 0.2 else "center"
     place = {"x": centre, "y": 1, "yref": "paper", "xanchor": side, "yanchor": "bottom"}
