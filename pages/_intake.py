@@ -58,8 +58,7 @@ def _kept(content: memoryview, name: str) -> str | None:
 def _examples() -> None:
     """Formats and trackers' tables that can be dropped, each with a sentence and a small file to download."""
     with st.expander("What can I drop here?"):
-        kinds: dict[str, Dataset | Tracker] = {name: load_format(name) for name in registry.names("datasets")} | SHOWN
-        for name, format in kinds.items():
+        for name, format in _kinds().items():
             words, button = st.columns([4, 1.5], vertical_alignment="center")
             words.markdown(f"**{_text.plain(format.title)}**  \n{_text.plain(format.about, 400)}")
             button.download_button(
@@ -72,6 +71,11 @@ def _examples() -> None:
                 help=f"A small file of this kind, to see how yours should look: {format.title}",
                 width="stretch",
             )
+
+
+def _kinds() -> dict[str, Dataset | Tracker]:
+    """All that can be dropped, by name: formats, and trackers' tables."""
+    return {name: load_format(name) for name in registry.names("datasets")} | SHOWN
 
 
 def _file_name(format: Dataset | Tracker) -> str:

@@ -437,9 +437,9 @@ def test_an_example_is_named_after_its_title_and_content(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("in_state", ["no data"], indirect=True)
-@pytest.mark.parametrize("name", [*registry.names("datasets"), *SHOWN])
+@pytest.mark.parametrize("name", _intake._kinds())
 def test_every_example_is_taken_as_it_was_downloaded(name: str, in_state: Workspace) -> None:
-    kind = SHOWN[name] if name in SHOWN else load_format(name)
+    kind = _intake._kinds()[name]
     app, file = open_page("data"), _intake._file_name(kind)
     app.file_uploader[0].set_value((file, kind.example, "application/octet-stream")).run()
     if in_state.datasets().empty:  # a table whose columns are looked at first

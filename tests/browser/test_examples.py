@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from autobuild_core import registry
-from autobuild_core.datasets._trackers import SHOWN
 from autobuild_core.store.workspace import Workspace
+from pages import _intake
 from tests.browser.conftest import Watch, unreadable, wait_until_still
 
 pytestmark = pytest.mark.browser
-NUM_EXAMPLES = len(registry.names("datasets")) + len(SHOWN)
+EXAMPLES = {_intake._file_name(kind): kind.example for kind in _intake._kinds().values()}
 MOST_DOWNLOADS = 10
 
 
@@ -30,14 +29,14 @@ def test_every_example_is_downloaded_and_two_are_dropped_again(
 ) -> None:
     page.goto(f"{server}/data")
     page.get_by_text("What can I drop here?").click()
-    expect(page.get_by_role("button", name="Example")).to_have_count(NUM_EXAMPLES)
+    expect(page.get_by_role("button", name="Example")).to_have_count(len(EXAMPLES))
     expect(page.get_by_role("button", name="Example").last).to_be_visible()
     assert unreadable(page) == []
     page.emulate_media(color_scheme="dark")
     wait_until_still(page)
     assert unreadable(page) == []
     files = []
-    for number in range(NUM_EXAMPLES):
+    for number in range(len(EXAMPLES)):
         if number == MOST_DOWNLOADS:  # Chromium asks before a page has more of them
             page.goto(f"{server}/data")
             page.get_by_text("What can I drop here?").click()
@@ -46,7 +45,7 @@ def test_every_example_is_downloaded_and_two_are_dropped_again(
             page.get_by_role("button", name="Example").nth(number).click()
         files.append(tmp_path / download.value.suggested_filename)
         download.value.save_as(files[-1])
-    assert len({file.name for file in files}) == NUM_EXAMPLES and all(file.stat().st_size > 10 for file in files)
+    assert {file.name: file.read_bytes() for file in files} == EXAMPLES
     dropped = files[0], files[-1]  # tests/app drops them all
     for file in dropped:
         if file != files[0]:
