@@ -1,0 +1,105 @@
+"""Produces the complete spaces and the segmentation sample: every network of a small space trained for real.
+
+    python sample_data/make_truth.py train cells --shard 0 --num-shards 2   # resumable, one process a shard, on any device
+
+One list a set, in an order that stands: first seeds of all networks, then second seeds. A line of runs.*.jsonl that is there is not
+trained again, whichever process or device wrote it.
+"""
+
+import argparse
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+ORDER_SEED = 2027
+NUM_SECOND = 100  # random networks with a second seed before all others
+CELL_OPERATIONS = ("skip_connect", "nor_conv_3x3", "avg_pool_3x3")
+Task = tuple[Any, int]  # architecture, seed
+
+
+def all_cells() -> list[Any]:
+    """Cells of NAS-Bench-201's wiring with three operations, each network once, in a random order that stands."""
+    from autobuild_core.spaces import space_named
+
+    space = space_named("nas_bench_201")
+    tokens = [space.token_index[token] for token in CELL_OPERATIONS]
+    codes = np.array(list(itertools.product(tokens, repeat=6)), np.int16)
+    _, first = np.unique(space.hash_networks(codes), return_index=True)
+    order = np.random.default_rng(ORDER_SEED).permutation(np.sort(first))
+    return [space.native(codes[row]) for row in order]
+
+
+def with_second_seeds(architectures: list[Any]) -> list[Task]:
+    """Every architecture with seed 0, then with seed 1; in a random order, so that the first of them are random ones."""
+    return [(arch, seed) for seed in (0, 1) for arch in architectures]
+
+
+def all_unets() -> list[Any]:
+    """U-Nets with each of nine blocks there or not, in a random order that stands."""
+    from autobuild_core.evaluators._unet import STAGES
+
+    blocks = [(f"{stage}_{place}", kind) for stage, kinds in STAGES.items() for place, kind in enumerate(kinds, 1)]
+    every = list(itertools.product((True, False), repeat=len(blocks)))
+    order = np.random.default_rng(ORDER_SEED).permutation(len(every))
+    return [{name: kind if there else "none" for (name, kind), there in zip(blocks, every[row], strict=True)} for row in order]
+
+
+SETS = {
+    "cells": ("classification", lambda: with_second_seeds(all_cells())),
+    "unets": ("diffusion", lambda: with_second_seeds(all_unets())),
+}
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """Every finished training, over all shards; a torn last line of a killed process is left out."""
+    results = []
+    for path in sorted(folder.glob("runs.*.jsonl")):
+        for line in path.read_text().splitlines():
+            try:
+                results.append(json.loads(line))
+            except json.JSONDecodeError:
+                print(f"{path.name}: a torn line was skipped")
+    return results
+
+
+def train(name: str, num: int | None, shard: int, num_shards: int, device: str) -> None:
+    """Trains what is left of this shard's part of the first `num` of a list."""
+    import torch
+
+    from autobuild_core.evaluators import Conditions, load_evaluator
+    from autobuild_core.evaluators._results import key_of, measure
+
+    torch.set_num_threads(1)
+    evaluator_name, make_list = SETS[name]
+    evaluator, folder = load_evaluator(evaluator_name), HERE / name
+    folder.mkdir(exist_ok=True)
+    done = {key_of(line) for line in read_results(folder)}
+    with (folder / f"runs.{shard}.jsonl").open("a") as file:
+        for arch, seed in make_list()[:num][shard::num_shards]:
+            if key_of({"arch": arch, "seed": seed}) not in done:
+                line, curve = measure(evaluator_name, evaluator, arch, Conditions(evaluator.budget, seed, device))
+                file.write(json.dumps(line | {"curve": curve}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["train"])
+    parser.add_argument("set", choices=list(SETS))
+    parser.add_argument("--num", type=int, help="trainings of the list (default all)")
+    parser.add_argument("--shard", type=int, default=0)
+    parser.add_argument("--num-shards", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    train(options.set, options.num, options.shard, options.num_shards, options.device)
+
+
+if __name__ == "__main__":
+    main()
