@@ -17,7 +17,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 ORDER_SEED = 2027
-NUM_SECOND = 100  # random networks with a second seed before all others
+NUM_SEGMENTATION = 120  # random networks; half of them have a second seed
 CELL_OPERATIONS = ("skip_connect", "nor_conv_3x3", "avg_pool_3x3")
 Task = tuple[Any, int]  # architecture, seed
 
@@ -49,7 +49,33 @@ def all_unets() -> list[Any]:
     return [{name: kind if there else "none" for (name, kind), there in zip(blocks, every[row], strict=True)} for row in order]
 
 
+def some_encoder_decoders() -> list[Any]:
+    """Random encoder-decoders, all choices alike; a decoder stage without layers has idle choices, written as its first."""
+    from autobuild_core.evaluators import _encoder_decoder as made
+
+    rng = np.random.default_rng(ORDER_SEED)
+    drawn: dict[str, Any] = {}
+    while len(drawn) < NUM_SEGMENTATION:
+        arch: dict[str, Any] = {}
+        for stage in ("enc1", "enc2", "enc3", "skip2", "dec2", "skip1", "dec1"):
+            if stage.startswith("skip"):
+                arch[stage] = str(rng.choice(["none", "add"]))
+                continue
+            depth = int(rng.choice(made.ENCODER_DEPTHS if stage.startswith("enc") else made.DECODER_DEPTHS))
+            kernel, expansion = int(rng.choice(made.KERNELS)), int(rng.choice(made.EXPANSIONS))
+            kernel, expansion = (kernel, expansion) if depth else (made.KERNELS[0], made.EXPANSIONS[0])
+            arch |= {f"{stage}_k": kernel, f"{stage}_e": expansion, f"{stage}_l": depth}
+        drawn[json.dumps(arch)] = arch
+    return list(drawn.values())
+
+
+def segmentation_tasks() -> list[Task]:
+    """Every encoder-decoder with seed 0, then half of them with seed 1."""
+    return with_second_seeds(some_encoder_decoders())[: NUM_SEGMENTATION * 3 // 2]
+
+
 SETS = {
+    "segmentation": ("segmentation", segmentation_tasks),
     "cells": ("classification", lambda: with_second_seeds(all_cells())),
     "unets": ("diffusion", lambda: with_second_seeds(all_unets())),
 }
