@@ -1,4 +1,4 @@
-"""The same pipeline as the pages, without a browser: inspect, append, train, predict, score, build, suggest, report, verify.
+"""The same pipeline as the pages, without a browser: train, predict, score, build, evaluate and others.
 
 Progress goes to standard error, one JSON object to standard output at the end. Exit status 0; 2 for what the user
 can mend, with one clear sentence; 130 when interrupted, with what was finished kept; 141 when nobody reads on (`| head`).
@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,43 @@ def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"num": len(frame), "path": str(options.out), "information": removed} | _where(run)
 
 
+def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Measures architectures for real; each line of results is written at once, and what is there is not measured again."""
+    from autobuild_core.evaluators import _batch, check_device, load_evaluator
+    from autobuild_core.evaluators._results import ResultsFile, Setting
+
+    if options.seeds < 1 or options.first_seed < 0:
+        raise ConfigError(f"seeds: got {options.seeds} from {options.first_seed}, expected at least 1, from 0 on.")
+    evaluator = load_evaluator(options.evaluator)
+    candidates = _batch.read_candidates(Path(options.architectures))
+    budget = evaluator.budget_or(options.budget_steps)
+    setting = Setting(options.evaluator, budget, check_device(options.device), options.seconds)
+    seeds = range(options.first_seed, options.first_seed + (options.seeds if evaluator.by_seed else 1))
+    asked, results = _batch.ask(candidates.archs, seeds, candidates.ids), ResultsFile(options.out)
+    with stopping() as should_stop:
+        lines = _batch.run_batch(evaluator, asked, setting, results, progress, should_stop)
+    rejected = [{"row": r.row, "reason": r.reason} for r in candidates.rejected]
+    return {"path": options.out} | _batch.summary(lines, evaluator) | {"rejected": rejected}
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Asks whether a signal has asked for the end; the first lets what runs end in order, a second ends it at once."""
+    stop = threading.Event()
+
+    def ask(number: int, *_: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _held_run(options: argparse.Namespace) -> api.Run:
     """The run, held at what --context says.
 
@@ -383,6 +421,14 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--context", **context)
     command.add_argument("--num", type=int, default=16)
     command.add_argument("--out", required=True, help="JSON lines")
+    command = add(evaluate, "architectures")
+    command.add_argument("--evaluator", required=True, help="by name, table:FILE, or the path of one of your own")
+    command.add_argument("--seeds", type=int, default=1, help="trainings of each architecture")
+    command.add_argument("--first-seed", type=int, default=0, help="others follow; for seeds that nobody has seen")
+    command.add_argument("--budget-steps", type=int, help="of each evaluation; the evaluator's own unless given")
+    command.add_argument("--device", default="cpu", help="cpu or cuda")
+    command.add_argument("--seconds", type=float, help="that one evaluation may take; longer ones count as failed")
+    command.add_argument("--out", required=True, help="JSON lines; those of a batch that was stopped are gone on from")
     command = add(report, "run")
     command.add_argument("--context", **context)
     command.add_argument(

@@ -7,6 +7,9 @@ StudioError
   TargetError          a target equation is refused; `.position` is the faulty character
   RunError             a run is missing, unfinished, or was written by another version
   ConfigError          a setting is out of range
+  EvaluationError      an evaluation of an architecture failed
+    Diverged           its loss is no finite number any more
+    OutOfTime          it took longer than it was given
   ReportError          a review report is none, is damaged, or says what cannot be worked out again
 """
 
@@ -61,6 +64,18 @@ class RunError(StudioError):
 
 class ConfigError(StudioError):
     """A setting is out of range."""
+
+
+class EvaluationError(StudioError):
+    """An evaluation of an architecture failed: the evaluator said so, or its process ended."""
+
+
+class Diverged(EvaluationError):
+    """The loss of a training is no finite number any more."""
+
+
+class OutOfTime(EvaluationError):
+    """An evaluation took longer than it was given."""
 
 
 class ReportError(StudioError):

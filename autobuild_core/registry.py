@@ -27,6 +27,7 @@ EXTENSIONS = "AUTOBUILD_EXTENSIONS"
 GROUPS = {
     "architectures/topologies": "autobuild_studio.topologies",
     "datasets": "autobuild_studio.datasets",
+    "evaluators": "autobuild_studio.evaluators",
     "jobs/kinds": "autobuild_studio.job_kinds",
     "scorers": "autobuild_studio.scorers",
     "spaces": "autobuild_studio.spaces",

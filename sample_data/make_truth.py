@@ -2,14 +2,13 @@
 
     python sample_data/make_truth.py train cells --shard 0 --num-shards 2   # resumable, one process a shard, on any device
 
-One list a set, in an order that stands: first seeds of all networks, then second seeds. A line of runs.*.jsonl that is there is not
-trained again, whichever process or device wrote it.
+One list a set, in an order that stands: first seeds of all networks, then second seeds. What runs.*.jsonl have is not trained
+again, whichever process or device wrote it.
 """
 
 import argparse
 import itertools
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +40,9 @@ def with_second_seeds(architectures: list[Any]) -> list[Task]:
 
 def all_unets() -> list[Any]:
     """U-Nets with each of nine blocks there or not, in a random order that stands."""
-    from autobuild_core.evaluators._unet import STAGES
+    from autobuild_core.evaluators._networks import UNET_STAGES
 
-    blocks = [(f"{stage}_{place}", kind) for stage, kinds in STAGES.items() for place, kind in enumerate(kinds, 1)]
+    blocks = [(f"{stage}_{place}", kind) for stage, kinds in UNET_STAGES.items() for place, kind in enumerate(kinds, 1)]
     every = list(itertools.product((True, False), repeat=len(blocks)))
     order = np.random.default_rng(ORDER_SEED).permutation(len(every))
     return [{name: kind if there else "none" for (name, kind), there in zip(blocks, every[row], strict=True)} for row in order]
@@ -51,7 +50,7 @@ def all_unets() -> list[Any]:
 
 def some_encoder_decoders() -> list[Any]:
     """Random encoder-decoders, all choices alike; a decoder stage without layers has idle choices, written as its first."""
-    from autobuild_core.evaluators import _encoder_decoder as made
+    from autobuild_core.evaluators import _networks as made
 
     rng = np.random.default_rng(ORDER_SEED)
     drawn: dict[str, Any] = {}
@@ -81,37 +80,22 @@ SETS = {
 }
 
 
-def read_results(folder: Path) -> list[dict[str, Any]]:
-    """Every finished training, over all shards; a torn last line of a killed process is left out."""
-    results = []
-    for path in sorted(folder.glob("runs.*.jsonl")):
-        for line in path.read_text().splitlines():
-            try:
-                results.append(json.loads(line))
-            except json.JSONDecodeError:
-                print(f"{path.name}: a torn line was skipped")
-    return results
-
-
 def train(name: str, num: int | None, shard: int, num_shards: int, device: str) -> None:
     """Trains what is left of this shard's part of the first `num` of a list."""
     import torch
 
-    from autobuild_core.evaluators import Conditions, load_evaluator
-    from autobuild_core.evaluators._results import key_of, measure
+    from autobuild_core.evaluators import Watch, load_evaluator
+    from autobuild_core.evaluators._results import Asked, ResultsFile, Setting, key_of, measure_all
 
     torch.set_num_threads(1)
     evaluator_name, make_list = SETS[name]
     evaluator, folder = load_evaluator(evaluator_name), HERE / name
     folder.mkdir(exist_ok=True)
-    done = {key_of(line) for line in read_results(folder)}
-    with (folder / f"runs.{shard}.jsonl").open("a") as file:
-        for arch, seed in make_list()[:num][shard::num_shards]:
-            if key_of({"arch": arch, "seed": seed}) not in done:
-                line, curve = measure(evaluator_name, evaluator, arch, Conditions(evaluator.budget, seed, device))
-                file.write(json.dumps(line | {"curve": curve}) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+    done = {key_of(line) for path in sorted(folder.glob("runs.*.jsonl")) for line in ResultsFile(path).read()}
+    asked = [Asked(arch, seed) for arch, seed in make_list()[:num][shard::num_shards]]
+    left, results = [one for one in asked if one.key not in done], ResultsFile(folder / f"runs.{shard}.jsonl")
+    for line in measure_all(evaluator, left, Setting(evaluator_name, evaluator.budget, device), lambda one: Watch()):
+        results.append([line])
 
 
 def main() -> None:

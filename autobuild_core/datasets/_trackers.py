@@ -134,10 +134,10 @@ MEASURED = Tracker(
     "Measurements of an evaluator",
     params=None,
     metrics=None,
-    ignored=re.compile(r"^(state|seconds|id|error)$"),
+    ignored=re.compile(r"^(state|seconds|id|error|curve|samples|remark)$"),
     state="state",
     complete=frozenset({"finished"}),
-    stopped=frozenset({"stopped"}),
+    stopped=frozenset({"stopped", "diverged"}),
     about="a line for every architecture and seed with its metrics, and evaluator, version, data, budget and device beside them",
     example=(
         b"activation,units,seed,acc,evaluator,version,data,budget,device,seconds,state\n"

@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autobuild_core.evaluators._images import NUM_CLASSES, read_split
+from autobuild_core.evaluators import Watch
+from autobuild_core.evaluators._images import read_split
+from autobuild_core.evaluators._networks import NUM_CLASSES
 
 WEIGHTS = Path(__file__).with_name("features.safetensors")
 FEATURE_WIDTHS = (16, 24, 32, 48, 64)
@@ -25,6 +27,12 @@ def small_images(name: str, part: str) -> Tensor:
     images = read_split(name, part).images[:, None].float() / 127.5 - 1
     small = nn.functional.interpolate(images, size=SIDE, mode="bilinear", antialias=True, align_corners=False)
     return small.clamp(-1.0, 1.0)
+
+
+@cache
+def images_on(name: str, part: str, device: str) -> Tensor:
+    """The small images of a part of a data set on a device, worked out once."""
+    return small_images(name, part).to(device)
 
 
 def make_features() -> nn.Sequential:
@@ -100,5 +108,5 @@ def train_features(name: str, steps: int, seed: int = 0) -> tuple[nn.Sequential,
         right = torch.cat([network(part).argmax(1) for part in test_images.split(1000)]) == test_labels
         return {"accuracy_pct": 100 * float(right.float().mean())}
 
-    curve = train(network, Schedule(steps, 0.01), draw_loss, test)
+    curve = train(network, Schedule(steps, 0.01), draw_loss, test, Watch())
     return features.eval(), curve[-1]["accuracy_pct"]

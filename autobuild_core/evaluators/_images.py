@@ -16,7 +16,7 @@ from torch import Tensor, nn
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FOLDER_VARIABLE = "AUTOBUILD_FASHION_MNIST"  # another folder with the four IDX files
 FASHION_MNIST, DIGITS = "fashion_mnist", "digits"
-SIDE, NUM_CLASSES = 28, 10
+SIDE = 28
 NUM_TEST_DIGITS = 400
 
 

@@ -1,14 +1,13 @@
 """Networks of inverted residual blocks: stages that choose a kernel size, an expansion and a depth."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-KERNELS, EXPANSIONS, DEPTHS = (3, 5, 7), (1, 3, 6), (1, 2, 3)
+from autobuild_core.evaluators._networks import Stage
+
 WIDTHS, STRIDES, HEAD_WIDTH = (8, 16, 24, 32), (2, 1, 2, 1), 64
-Stage = tuple[int, int, int]  # kernel, expansion, depth
 
 
 class SmallMapDepthwise(torch.autograd.Function):
@@ -70,7 +69,8 @@ class DepthwiseConv(nn.Conv2d):
 class MBConv(nn.Module):
     """An inverted residual block: 1x1 expand (unless expansion 1), depthwise, 1x1 project, residual where shapes allow.
 
-    Source: MobileNetV2, Sandler et al., CVPR 2018; the last batch norm of a residual starts at zero, which steadies short trainings.
+    Source: MobileNetV2, Sandler et al., CVPR 2018. The last batch norm of a residual starts at zero, which steadies short
+    trainings.
 
     Args:
         in_width: channels of its input.
@@ -101,13 +101,6 @@ class MBConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.body(x)
         return x + out if self.residual else out
-
-
-def stages_of(arch: Mapping[str, Any]) -> tuple[Stage, ...]:
-    """The stages of an architecture {"stage1_e", "stage1_k", "stage1_l", ...}."""
-    return tuple(
-        (int(arch[f"stage{n}_k"]), int(arch[f"stage{n}_e"]), int(arch[f"stage{n}_l"])) for n in range(1, len(WIDTHS) + 1)
-    )
 
 
 def make_network(stages: tuple[Stage, ...], num_classes: int) -> nn.Sequential:

@@ -8,7 +8,8 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from autobuild_core.evaluators._images import NUM_CLASSES, SIDE, Split, read_split
+from autobuild_core.evaluators._images import SIDE, Split, read_split
+from autobuild_core.evaluators._networks import NUM_CLASSES
 
 NUM_TEST, NUM_TEST_PER_EPOCH, TEST_SEED, TEST_BATCH = 10_000, 1_000, 12345, 500
 MAX_ROLL = 6

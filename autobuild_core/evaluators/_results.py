@@ -1,63 +1,249 @@
-"""A measurement as a line of a file: what was measured, with what, and how it ended.
+"""Measurements as lines of a file: what was measured, with what, and how it ended; `inspect` and `train` read such files.
 
-`inspect` and `train` read such lines as a tracker's file (docs/evaluators.md).
+A line is {"arch", "seed", metrics..., "evaluator", "version", "data", "budget", "device", "seconds", "state"}; where there are
+any also "error" (the reason of a failure), "curve" (metrics after every epoch), "samples" and "remark". Lines are appended one
+by one, so a batch that was stopped goes on from what is there.
 """
 
+import base64
+import itertools
 import json
 import math
+import os
 import time
-from collections.abc import Mapping
-from typing import Any
+import traceback
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from autobuild_core.errors import StudioError
-from autobuild_core.evaluators import Conditions, Evaluator, Report
+import numpy as np
+from numpy.typing import NDArray
 
-FINISHED, FAILED, DIVERGED = "finished", "failed", "diverged"
+from autobuild_core.errors import ArchitectureError, Cancelled, ConfigError, Diverged, OutOfTime, StudioError
+from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FINISHED, FAILED, DIVERGED, OUT_OF_TIME = "finished", "failed", "diverged", "out of time"
+LONGEST_ERROR = 400
 Line = dict[str, Any]
 
 
-def measure(
-    name: str, evaluator: Evaluator, arch: Any, at: Conditions, report: Report = lambda metrics: None
-) -> tuple[Line, list[Mapping[str, float]]]:
-    """Measures one architecture; whatever happens, there is a line.
+@dataclass(frozen=True)
+class Asked:
+    """An evaluation that is asked for.
 
     Args:
-        name: of the evaluator.
-        evaluator: the evaluator.
         arch: in its native encoding.
-        at: budget, seed and device.
-        report: hears the metrics after every epoch.
-
-    Returns:
-        (the line: {"arch", "seed", metrics..., "evaluator", "version", "data", "budget", "device", "seconds", "state"}, with "reason"
-        where it failed; the metrics after every epoch).
+        seed: of all that is random.
+        id: of the candidate, "" where it has none.
     """
-    from autobuild_core.evaluators._training import Diverged
 
-    start = time.perf_counter()
-    curve: list[Mapping[str, float]] = []
+    arch: Any
+    seed: int
+    id: str = ""
 
-    def heard(metrics: Mapping[str, float]) -> None:
-        curve.append(metrics)
-        report(metrics)
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from others: the architecture as JSON, and the seed."""
+        return json.dumps(self.arch, sort_keys=True), self.seed
 
-    metrics: dict[str, Any] = {}
-    state, reason = FINISHED, ""
-    try:
-        measured = evaluator.evaluate(arch, at, heard)
-        metrics = dict(measured.metrics) | dict(measured.artefacts or {})
-        if not all(math.isfinite(value) for value in measured.metrics.values()):
-            metrics, state, reason = {}, DIVERGED, "a metric is no finite number"
-    except Diverged as error:
-        state, reason = DIVERGED, str(error)
-    except StudioError as error:
-        state, reason = FAILED, str(error)
-    line = {"arch": arch, "seed": at.seed} | metrics
-    line |= {"evaluator": name, "version": evaluator.version, "data": evaluator.data(), "budget": at.budget, "device": at.device}
-    line |= {"seconds": round(time.perf_counter() - start, 3), "state": state} | ({"reason": reason} if reason else {})
-    return line, curve
+
+@dataclass(frozen=True)
+class Setting:
+    """The conditions of a whole batch.
+
+    Args:
+        name: of the evaluator, as it was asked for.
+        budget: of every evaluation.
+        device: "cpu" or "cuda".
+        seconds: that one evaluation may take; None = as long as it takes.
+    """
+
+    name: str
+    budget: int
+    device: str = "cpu"
+    seconds: float | None = None
+
+    def at(self, seed: int) -> Conditions:
+        """The conditions with a seed."""
+        return Conditions(self.budget, seed, self.device)
 
 
 def key_of(line: Mapping[str, Any]) -> tuple[str, int]:
-    """(architecture as JSON, seed) of a line."""
+    """The key of the evaluation that a line is about (`Asked.key`)."""
     return json.dumps(line["arch"], sort_keys=True), int(line["seed"])
+
+
+def measure(evaluator: Evaluator, asked: Asked, setting: Setting, watch: Watch) -> Line:
+    """Measures one architecture; whatever happens but cancelling, there is a line.
+
+    Args:
+        evaluator: the evaluator.
+        asked: architecture and seed.
+        setting: conditions of the batch.
+        watch: is asked at every step, and hears the metrics after every epoch.
+
+    Raises:
+        Cancelled: the watch said so; there is no line then, and the evaluation is done anew later.
+    """
+    start = time.perf_counter()
+    try:
+        measured = evaluator.evaluate(asked.arch, setting.at(asked.seed), watch)
+    except Cancelled:
+        raise
+    except Exception as error:
+        if not isinstance(error, StudioError):  # the log shows where
+            traceback.print_exc()
+        return failed_line(evaluator, asked, setting, error, time.perf_counter() - start)
+    return line_of(evaluator, asked, setting, measured, time.perf_counter() - start)
+
+
+def line_of(evaluator: Evaluator, asked: Asked, setting: Setting, measured: Measured, seconds: float) -> Line:
+    """The line of an evaluation that came to its end; of a metric that is no finite number, that it diverged."""
+    numbers = {name: float(value) for name, value in measured.metrics.items()}
+    wrong = next((name for name, value in numbers.items() if not math.isfinite(value)), None)
+    if wrong is not None:
+        error = Diverged(f"{wrong}: got {numbers[wrong]}, expected a finite number.")
+        return failed_line(evaluator, asked, setting, error, seconds, measured.curve)
+    line = {"arch": asked.arch, "seed": asked.seed} | numbers | _about(evaluator, asked, setting, seconds, FINISHED)
+    line |= _curve(measured.curve)
+    line |= {"samples": measured.samples} if measured.samples else {}
+    return line | ({"remark": measured.remark} if measured.remark else {})
+
+
+def failed_line(
+    evaluator: Evaluator,
+    asked: Asked,
+    setting: Setting,
+    error: Exception,
+    seconds: float,
+    curve: Sequence[Mapping[str, float]] = (),
+) -> Line:
+    """The line of an evaluation that failed, with its reason."""
+    state = DIVERGED if isinstance(error, Diverged) else OUT_OF_TIME if isinstance(error, OutOfTime) else FAILED
+    said = str(error) if isinstance(error, StudioError) else f"{type(error).__name__}: {error}"
+    line = {"arch": asked.arch, "seed": asked.seed} | _about(evaluator, asked, setting, seconds, state)
+    line |= {"error": " ".join(said.split())[:LONGEST_ERROR]}
+    return line | _curve(curve)
+
+
+def _curve(curve: Sequence[Mapping[str, float]]) -> Line:
+    """The curve as a part of a line, up to where it is no number any more."""
+    finite = list(itertools.takewhile(lambda one: all(map(math.isfinite, one.values())), curve))
+    return {"curve": [dict(one) for one in finite]} if finite else {}
+
+
+def _about(evaluator: Evaluator, asked: Asked, setting: Setting, seconds: float, state: str) -> Line:
+    about: Line = {"id": asked.id} if asked.id else {}
+    about |= {"evaluator": setting.name, "version": evaluator.version, "data": evaluator.data()}
+    return about | {"budget": setting.budget, "device": setting.device, "seconds": round(seconds, 3), "state": state}
+
+
+def measure_all(
+    evaluator: Evaluator, asked: Sequence[Asked], setting: Setting, watch: Callable[[Asked], Watch]
+) -> Iterator[Line]:
+    """A line for every evaluation, as each comes to its end.
+
+    Architectures that cannot be measured are said first where the evaluator takes all in rounds.
+
+    Args:
+        evaluator: the evaluator.
+        asked: what is to be measured.
+        setting: conditions of the batch.
+        watch: of an evaluation; of all in rounds that of the first.
+
+    Raises:
+        Cancelled: a watch said so.
+    """
+    fit, misfits = [], []
+    for one in asked:
+        try:
+            evaluator.check(one.arch)
+            fit.append(one)
+        except ArchitectureError as error:
+            misfits.append(failed_line(evaluator, one, setting, error, 0.0))
+    start = time.perf_counter()
+    together = evaluator.evaluate_together([one.arch for one in fit], setting.at(0), watch(fit[0])) if fit else None
+    if together is None:
+        yield from (measure(evaluator, one, setting, watch(one)) for one in asked)
+        return
+    yield from misfits
+    for one, measured in zip(fit, together, strict=True):
+        yield line_of(evaluator, one, setting, measured, (time.perf_counter() - start) / len(fit))
+
+
+class ResultsFile:
+    """A file of lines that grows; a torn last line of a process that was killed is cut off before the next is written.
+
+    Args:
+        path: the file; made by the first line.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def read(self) -> list[Line]:
+        """The lines that are there.
+
+        Raises:
+            ConfigError: a line before the last is no measurement, or the file cannot be read.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ConfigError(f"{self.path}: got {error.strerror}, expected a file of measurements.") from error
+        whole, newline, _ = content.rpartition(b"\n")
+        return [self._line(number, text) for number, text in enumerate(whole.split(b"\n"), 1) if text.strip()] if newline else []
+
+    def _line(self, number: int, text: bytes) -> Line:
+        """One line."""
+        try:
+            line = json.loads(text)
+            if isinstance(line, dict) and "arch" in line and isinstance(line.get("seed"), int):
+                return line
+        except ValueError:
+            pass
+        got = text[:60].decode(errors="replace")
+        raise ConfigError(f"{self.path}, line {number}: got {got!r}, expected a measurement; name another file.")
+
+    def append(self, lines: Iterable[Line]) -> None:
+        """Writes lines at once, each whole or, where the process is killed, cut off by the next.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        try:
+            with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+                content = file.read()
+                file.truncate(content.rfind(b"\n") + 1)
+                file.seek(0, os.SEEK_END)
+                file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConfigError(f"{self.path}: got {error.strerror}, expected a file that can be written.") from error
+
+
+def pack_pictures(pictures: "Tensor") -> str:
+    """Grey pictures (n, height, width) in -1..1 as a short text: their shape, and their bytes as base64."""
+    grey = ((pictures + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+    shape = "x".join(map(str, grey.shape))
+    return f"{shape}:{base64.b64encode(zlib.compress(grey.tobytes(), 9)).decode()}"
+
+
+def unpack_pictures(text: str) -> NDArray[np.uint8]:
+    """The pictures that `pack_pictures` wrote, (n, height, width) uint8.
+
+    Raises:
+        ValueError: the text is none of its.
+    """
+    shape, _, packed = text.partition(":")
+    sides = [int(side) for side in shape.split("x")]
+    found = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
+    return found.reshape(sides)

@@ -1,19 +1,18 @@
 """The training that all evaluators share: AdamW at a one-cycle learning rate, clipped gradients, a metric after every epoch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from autobuild_core.errors import Diverged
+from autobuild_core.evaluators import Watch
+
 NUM_EPOCHS = 4  # parts of a training after which it is looked at
 CLIP, WEIGHT_DECAY = 1.0, 0.01
 Curve = list[dict[str, float]]
-
-
-class Diverged(Exception):
-    """The loss is no finite number any more."""
 
 
 @dataclass(frozen=True)
@@ -34,25 +33,27 @@ def train(
     schedule: Schedule,
     draw_loss: Callable[[], Tensor],
     test: Callable[[bool], dict[str, float]],
-    report: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
+    watch: Watch,
 ) -> Curve:
     """Trains a network from scratch.
 
-    Source: one-cycle, Smith and Topin 2018; the settings were tried with seven to twelve architectures a task (docs/evaluators.md).
+    Source: one-cycle, Smith and Topin 2018; the settings were tried on some architectures of each task (docs/evaluators.md).
 
     Args:
         network: in its initial state, on its device.
         schedule: steps and learning rate.
         draw_loss: the loss of one fresh batch.
         test: metrics; True asks for all test data, False for a part of them that is quick.
-        report: hears (step, metrics) after every epoch.
+        watch: is asked at every step, and hears the metrics after every epoch.
 
     Returns:
         The metrics after every epoch with the mean `train_loss` of its steps; the last is over all test data.
 
     Raises:
         Diverged: the loss is no finite number.
+        Cancelled, OutOfTime: the watch said so.
     """
+    torch.set_num_threads(1)  # two processes of one thread beat one of two, and sums do not depend on the number
     fused = next(network.parameters()).device.type in ("cpu", "cuda")
     optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.max_lr, weight_decay=WEIGHT_DECAY, fused=fused)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.max_lr, total_steps=schedule.steps)
@@ -60,6 +61,7 @@ def train(
     curve: Curve = []
     losses: list[Tensor] = []
     for step in range(1, schedule.steps + 1):
+        watch.step()
         network.train()
         loss = draw_loss()
         optimiser.zero_grad()
@@ -71,11 +73,11 @@ def train(
         if step in ends:
             train_loss = float(np.mean([float(part) for part in losses]))
             if not np.isfinite(train_loss):
-                raise Diverged(f"the training loss is {train_loss} at step {step} of {schedule.steps}")
+                raise Diverged(f"training loss: got {train_loss} at step {step} of {schedule.steps}, expected a finite number.")
             network.eval()
             with torch.no_grad():
                 metrics = test(step == schedule.steps) | {"train_loss": train_loss}
             curve.append({"step": float(step)} | metrics)
-            report(step, metrics)
+            watch.epoch(curve[-1])
             losses = []
     return curve

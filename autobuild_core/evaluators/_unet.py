@@ -1,30 +1,27 @@
 """A small U-Net whose residual and attention blocks are each there or not, and the diffusion that it learns.
 
-Source: the blocks in the manner of Stable Diffusion 1.4 (Rombach et al., CVPR 2022), whose U-Net AutoBuild takes apart stage by stage;
-v-prediction with a cosine schedule: Salimans and Ho, ICLR 2022; DDIM: Song et al., ICLR 2021.
+Source: the blocks in the manner of Stable Diffusion 1.4 (Rombach et al., CVPR 2022), whose U-Net AutoBuild takes
+apart; v-prediction with a cosine schedule: Salimans and Ho, ICLR 2022; DDIM: Song et al., ICLR 2021.
 """
 
+import itertools
 import math
 
 import torch
 from torch import Tensor, nn
 
+from autobuild_core.evaluators._networks import UNET_STAGES
+
 SIDE = 16  # pixels of an image
 WIDTHS = (16, 32, 48)  # at 16, 8 and 4 pixels
 TIME_WIDTH, TIME_FREQUENCIES, GROUPS = 64, 16, 4
-# Stage -> its blocks, upstream first.
-STAGES = {
-    "down16": ("res",),
-    "down8": ("res", "att"),
-    "mid4": ("res", "att", "res"),
-    "up8": ("res", "att"),
-    "up16": ("res",),
-}
 Presence = dict[str, tuple[bool, ...]]
 
 
 class TimeEmbedding(nn.Module):
     """Noise levels in 0..1, (batch,), as (batch, TIME_WIDTH)."""
+
+    frequencies: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,8 +110,8 @@ class UNet(nn.Module):
         high, middle, low = WIDTHS
         self.time = TimeEmbedding()
         self.stem, self.stem_level = nn.Conv2d(1, high, 3, padding=1), nn.Linear(TIME_WIDTH, high)
-        widths = dict(zip(STAGES, (high, middle, low, middle, high), strict=True))
-        self.stages = nn.ModuleDict({name: Stage(kinds, presence[name], widths[name]) for name, kinds in STAGES.items()})
+        widths = dict(zip(UNET_STAGES, (high, middle, low, middle, high), strict=True))
+        self.stages = nn.ModuleDict({name: Stage(kinds, presence[name], widths[name]) for name, kinds in UNET_STAGES.items()})
         self.down8 = nn.Conv2d(high, middle, 3, stride=2, padding=1)
         self.down4 = nn.Conv2d(middle, low, 3, stride=2, padding=1)
         self.up8, self.merge8 = nn.Conv2d(low, middle, 3, padding=1), nn.Conv2d(2 * middle, middle, 1)
@@ -159,9 +156,9 @@ def sample(network: nn.Module, noise: Tensor, num_steps: int) -> Tensor:
         noise: where sampling starts.
         num_steps: evaluations of the network.
     """
-    levels = torch.linspace(1.0, 0.0, num_steps + 1, device=noise.device)
+    levels = torch.linspace(1.0, 0.0, num_steps + 1, device=noise.device).unbind()
     x = noise
-    for now, then in zip(levels[:-1], levels[1:], strict=True):
+    for now, then in itertools.pairwise(levels):
         alpha, sigma = (math.pi / 2 * now).cos(), (math.pi / 2 * now).sin()
         velocity = network(x, now.expand(len(x)))
         image = (alpha * x - sigma * velocity).clamp(-1.0, 1.0)

@@ -1,38 +1,36 @@
-"""Classification: networks trained from scratch to name two overlaid items of Fashion-MNIST.
-
-It measures two kinds of networks: four stages of inverted residual blocks (columns stage1_e, stage1_k, stage1_l, ...), and cells of
-NAS-Bench-201.
-"""
+"""Classification: networks trained from scratch to name two overlaid items of Fashion-MNIST."""
 
 from typing import Any, final
 
-from autobuild_core.errors import ArchitectureError
-from autobuild_core.evaluators import Conditions, Evaluator, Measured, Report
-from autobuild_core.spaces import Space
+from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+from autobuild_core.evaluators._networks import CELLS, STAGES, family_of
 
 BATCH_SIZE = 64
-LR_STAGES, LR_CELLS = 0.003, 0.006
+MAX_LR = {STAGES: 0.003, CELLS: 0.006}
 
 
 @final
 class Classification(Evaluator):
-    """Two Fashion-MNIST items of different classes, each flipped and rolled at random, overlaid; the network names both.
+    """Two items of different classes, each flipped and rolled at random, overlaid; the network names both.
 
-    400 steps of 64 pairs unasked. Metrics: `test_loss` (binary cross entropy), `map_pct`, `recall_at_2_pct`, over 10,000 fixed pairs.
+    400 steps of 64 pairs unasked. Metrics over 10,000 fixed pairs: `test_loss` (binary cross entropy), `map_pct` (mean average
+    precision), `recall_at_2_pct`. It measures stages of inverted residual blocks, and cells of NAS-Bench-201.
     """
 
-    title = "Classification: two overlaid items"
+    title = "Classification"
+    about = "trains on overlaid pairs of Fashion-MNIST items and names both"
     budget = 400
+    metrics = ("test_loss", "map_pct", "recall_at_2_pct")
 
     def data(self) -> str:
         from autobuild_core.evaluators._images import images_name
 
         return f"{images_name()}_pairs"
 
-    def supports(self, space: Space) -> str | None:
-        return None
+    def check(self, arch: Any) -> None:
+        family_of(arch, tuple(MAX_LR))
 
-    def evaluate(self, arch: Any, at: Conditions, report: Report = lambda metrics: None) -> Measured:
+    def evaluate(self, arch: Any, at: Conditions, watch: Watch) -> Measured:
         import torch
         from torch import nn
 
@@ -40,11 +38,11 @@ class Classification(Evaluator):
         from autobuild_core.evaluators._images import images_name
         from autobuild_core.evaluators._training import Schedule, train
 
+        family = family_of(arch, tuple(MAX_LR))
+        pairs, (images, targets) = _pairs.training_pairs(images_name(), at.device), _pairs.test_pairs(images_name(), at.device)
         torch.manual_seed(at.seed)
         generator = torch.Generator(at.device).manual_seed(at.seed)
-        network, max_lr = _network_of(arch)
-        network = network.to(at.device, memory_format=torch.channels_last)
-        pairs, (images, targets) = _pairs.training_pairs(images_name(), at.device), _pairs.test_pairs(images_name(), at.device)
+        network = family.make(arch).to(at.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
         def draw_loss() -> torch.Tensor:
             drawn, wanted = pairs.draw(BATCH_SIZE, generator)
@@ -55,27 +53,5 @@ class Classification(Evaluator):
             part = slice(None if whole else _pairs.NUM_TEST_PER_EPOCH)
             return _pairs.judge(network, images[part], targets[part])
 
-        curve = train(network, Schedule(at.budget, max_lr), draw_loss, test, lambda step, metrics: report(metrics))
-        final_metrics = {name: curve[-1][name] for name in _pairs.METRICS}
-        return Measured(final_metrics, tuple(curve))
-
-
-def _network_of(arch: Any) -> tuple[Any, float]:
-    """(network, highest learning rate) of an architecture.
-
-    Raises:
-        ArchitectureError: it is of no kind that is measured here.
-    """
-    from autobuild_core.evaluators import _cell_network, _mbconv
-    from autobuild_core.evaluators._images import NUM_CLASSES
-    from autobuild_core.spaces import space_named
-
-    if isinstance(arch, str):
-        space = space_named("nas_bench_201")
-        tokens = tuple(space.spec.tokens[token] for token in space.parse(arch))
-        return _cell_network.make_network(tokens, NUM_CLASSES), LR_CELLS
-    try:
-        stages = _mbconv.stages_of(arch)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArchitectureError(f"classification: got {str(arch)[:80]}, expected stages or a cell ({error}).") from None
-    return _mbconv.make_network(stages, NUM_CLASSES), LR_STAGES
+        curve = train(network, Schedule(at.budget, MAX_LR[family]), draw_loss, test, watch)
+        return Measured({name: curve[-1][name] for name in self.metrics}, tuple(curve))
