@@ -161,6 +161,9 @@ class Evaluator(ABC):
                 return str(error)
         return None
 
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Ends what it holds; it may be asked again afterwards."""
+
     @final
     def budget_or(self, asked: int | None) -> int:
         """The budget that was asked for, else its own.

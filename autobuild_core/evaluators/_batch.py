@@ -10,7 +10,7 @@ from autobuild_core.architectures.records import Rejection
 from autobuild_core.datasets.json_lines import read_lines
 from autobuild_core.errors import ConfigError, DataError, counted
 from autobuild_core.evaluators import Evaluator, Watch
-from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, measure_all
+from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, measure_all, metrics_of
 from autobuild_core.targets.vocabulary import lower_is_better
 
 Report = Callable[[Mapping[str, object]], None]
@@ -116,10 +116,13 @@ def run_batch(
         return Watch(epoch, should_stop, setting.seconds)
 
     say()
-    for line in measure_all(evaluator, left, setting, watch):
-        results.append([line])
-        finished += 1
-        say()
+    try:
+        for line in measure_all(evaluator, left, setting, watch):
+            results.append([line])
+            finished += 1
+            say()
+    finally:
+        evaluator.close()
     return [line for line in results.read() if key_of(line) in wanted]
 
 
@@ -153,12 +156,6 @@ def first_metric(line: Line, evaluator: Evaluator) -> str:
     """The metric by which architectures are compared unasked; "" where a line has none."""
     names = [name for name in (*evaluator.metrics, *metrics_of(line)) if name in line]
     return names[0] if names else ""
-
-
-def metrics_of(line: Line) -> list[str]:
-    """Names of a line's metrics."""
-    between = list(line)[2 : list(line).index("evaluator")]
-    return [name for name in between if isinstance(line[name], int | float) and name != "id"]
 
 
 def in_words(lines: Sequence[Line]) -> str:

@@ -1,6 +1,7 @@
 """Real images without a download: Fashion-MNIST from Debian's package, scikit-learn's digits where that is missing.
 
 They are two data sets under two names, so that what is measured on one is never joined with what is measured on the other.
+Torch is imported late: the app process asks for the names.
 """
 
 import gzip
@@ -8,10 +9,12 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FOLDER_VARIABLE = "AUTOBUILD_FASHION_MNIST"  # another folder with the four IDX files
@@ -29,8 +32,8 @@ class Split:
         labels: (n,) int64, classes 0 to 9.
     """
 
-    images: Tensor
-    labels: Tensor
+    images: "Tensor"
+    labels: "Tensor"
 
     def to(self, device: str) -> "Split":
         """The same part on a device."""
@@ -57,6 +60,9 @@ def read_split(name: str, part: str) -> Split:
         name: FASHION_MNIST or DIGITS.
         part: "train" or "test".
     """
+    import torch
+    from torch import nn
+
     if name == FASHION_MNIST:
         prefix = {"train": "train", "test": "t10k"}[part]
         images = _read_idx(fashion_mnist_folder() / f"{prefix}-images-idx3-ubyte.gz")

@@ -17,7 +17,6 @@ import selectors
 import subprocess
 import sys
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -45,7 +44,6 @@ def find(name: str) -> Evaluator | None:
     return None if path is None else _of(path.resolve())
 
 
-@cache
 def _of(path: Path) -> "Own":
     """The evaluator of a file."""
     if not path.is_file():
@@ -162,7 +160,3 @@ class Own(Evaluator):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
-
-    def __del__(self) -> None:
-        with suppress(Exception):
-            self.close()

@@ -92,6 +92,7 @@ def measure(evaluator: Evaluator, asked: Asked, setting: Setting, watch: Watch) 
     """
     start = time.perf_counter()
     try:
+        evaluator.check(asked.arch)
         measured = evaluator.evaluate(asked.arch, setting.at(asked.seed), watch)
     except Cancelled:
         raise
@@ -141,6 +142,12 @@ def _about(evaluator: Evaluator, asked: Asked, setting: Setting, seconds: float,
     about: Line = {"id": asked.id} if asked.id else {}
     about |= {"evaluator": setting.name, "version": evaluator.version, "data": evaluator.data()}
     return about | {"budget": setting.budget, "device": setting.device, "seconds": round(seconds, 3), "state": state}
+
+
+def metrics_of(line: Line) -> list[str]:
+    """Names of a line's metrics."""
+    between = list(line)[2 : list(line).index("evaluator")]
+    return [name for name in between if isinstance(line[name], int | float) and name != "id"]
 
 
 def measure_all(

@@ -3,6 +3,7 @@
 from typing import Any, final
 
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+from autobuild_core.evaluators._images import images_name
 from autobuild_core.evaluators._networks import CELLS, STAGES, family_of
 
 BATCH_SIZE = 64
@@ -23,8 +24,6 @@ class Classification(Evaluator):
     metrics = ("test_loss", "map_pct", "recall_at_2_pct")
 
     def data(self) -> str:
-        from autobuild_core.evaluators._images import images_name
-
         return f"{images_name()}_pairs"
 
     def check(self, arch: Any) -> None:
@@ -35,7 +34,6 @@ class Classification(Evaluator):
         from torch import nn
 
         from autobuild_core.evaluators import _pairs
-        from autobuild_core.evaluators._images import images_name
         from autobuild_core.evaluators._training import Schedule, train
 
         family = family_of(arch, tuple(MAX_LR))

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, final
 
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+from autobuild_core.evaluators._images import images_name
 from autobuild_core.evaluators._networks import UNETS, family_of
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ class Diffusion(Evaluator):
     metrics = ("log_frechet", "frechet_distance", "v_loss")
 
     def data(self) -> str:
-        from autobuild_core.evaluators._images import images_name
-
         return f"{images_name()}_16px"
 
     def check(self, arch: Any) -> None:
@@ -41,7 +40,6 @@ class Diffusion(Evaluator):
         import torch
 
         from autobuild_core.evaluators import _frechet, _unet
-        from autobuild_core.evaluators._images import images_name
         from autobuild_core.evaluators._results import pack_pictures
         from autobuild_core.evaluators._training import Schedule, train
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, final
 
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+from autobuild_core.evaluators._images import images_name
 from autobuild_core.evaluators._networks import ENCODER_DECODERS, NUM_SCENE_CLASSES, family_of
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ class Segmentation(Evaluator):
     metrics = ("test_loss", "pq_pct", "miou_pct")
 
     def data(self) -> str:
-        from autobuild_core.evaluators._images import images_name
-
         return f"{images_name()}_scenes"
 
     def check(self, arch: Any) -> None:
@@ -38,7 +37,6 @@ class Segmentation(Evaluator):
         from torch import nn
 
         from autobuild_core.evaluators import _scenes
-        from autobuild_core.evaluators._images import images_name
         from autobuild_core.evaluators._training import Schedule, train
 
         self.check(arch)

@@ -16,14 +16,17 @@ from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs import executor as jobs
 from autobuild_core.jobs import kinds, warm
 from autobuild_core.jobs.executor import SubprocessExecutor
+from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
 from autobuild_core.store.run_folder import JobSettings, RunConfig
 from autobuild_core.store.workspace import Workspace
 from autobuild_core.testing.job_kinds import JobKindSuite
+from tests.architectures import EXAMPLES
 from tests.counting import counting as counting
 from tests.unit.jobs.test_executor import pid, state, until
 
 SETTINGS: dict[str, JobSettings] = {
-    "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16)
+    "evaluate": EvaluateSettings(name="a batch", evaluator="cost", archs=("02012100", EXAMPLES["cost"]), seeds=(0, 1)),
+    "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16),
 }
 SUPERVISOR = """
 import sys
