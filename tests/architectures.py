@@ -24,7 +24,7 @@ def unet(*blocks: str) -> dict[str, Any]:
     return {name: kind if name in blocks or "all" in blocks else "none" for name, kind in BLOCKS.items()}
 
 
-CELL = "|skip_connect~0|+|avg_pool_3x3~0|skip_connect~1|+|nor_conv_3x3~0|skip_connect~1|none~2|"
+CELL = "|skip_connect~0|+|avg_pool_3x3~0|skip_connect~1|+|nor_conv_3x3~0|none~1|skip_connect~2|"
 EXAMPLES: dict[str, Any] = {
     "classification": stages(),
     "segmentation": encoder_decoder(),

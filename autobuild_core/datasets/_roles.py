@@ -250,6 +250,8 @@ class Evidence:
             return Found("context", f"its name is that of a seed ({word})", "seed")
         if tracker.metrics and any(map(tracker.metrics.match, written)) and column.is_numeric and column.num_values > 1:
             return Found("metric", f"a result in {tracker.title}'s table")
+        if tracker.holder and column.path[:1] != (tracker.holder,) and column.is_numeric and column.num_values > 1:
+            return Found("metric", f"a number beside {tracker.holder}")
         return None
 
     def _parsed(self, column: Column) -> Found | None:

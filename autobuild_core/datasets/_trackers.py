@@ -6,7 +6,7 @@ MLflow's `search_runs` and the CSV of its page. Beside them what `evaluate` writ
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 COMPLETE, STOPPED, FAILED = "complete", "stopped", "failed"
 
@@ -27,6 +27,7 @@ class Tracker:
         state: header of a trial's state, "" where it has none.
         complete, stopped: states, in lower case; all others are failures.
         contexts: its own headers of what was measured under, with the kind of context that each is, also of one value.
+        holder: header under which architectures stand; every other number is a result. "" = choices stand beside results.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Tracker:
     about: str = ""
     example: bytes = b""
     contexts: Mapping[str, str] = field(default_factory=dict)
+    holder: str = ""
 
     def outcome(self, state: str) -> str:
         """COMPLETE, STOPPED or FAILED."""
@@ -169,7 +171,7 @@ def tracker_of(headers: Collection[str]) -> Tracker | None:
         return tracker.params is not None and any(map(tracker.params.match, have))
 
     if {"evaluator", "version", "device", "state"} <= have:
-        return MEASURED
+        return replace(MEASURED, holder="arch") if "arch" in have else MEASURED
     if have & {"number", "state"} and any(map(VALUE.match, have)) and some(OPTUNA_FRAME):
         return OPTUNA_FRAME
     if {"Number", "State"} <= have and some(OPTUNA_DASHBOARD):

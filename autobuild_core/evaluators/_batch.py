@@ -35,21 +35,16 @@ def read_candidates(path: Path) -> Candidates:
     """The architectures of JSON lines, as `build` and `suggest` write them: what stands under "arch", with its "id".
 
     Raises:
-        ConfigError: the file cannot be opened.
-        DataError: no line has an architecture.
+        DataError: the file cannot be opened, or no line has an architecture.
     """
     found: dict[str, tuple[Any, str]] = {}
     rejected = []
-    try:
-        for number, row in enumerate(read_lines(path)):
-            if isinstance(row, DataError) or row.get("arch") in (None, ""):
-                reason = str(row) if isinstance(row, DataError) else "got no arch, expected an architecture."
-                rejected.append(Rejection(number, reason))
-                continue
-            asked = Asked(row["arch"], 0)
-            found.setdefault(asked.key[0], (row["arch"], str(row.get("id", ""))))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be opened ({error.strerror}), expected JSON lines with arch.") from error
+    for number, row in enumerate(read_lines(path)):
+        if isinstance(row, DataError) or row.get("arch") in (None, ""):
+            reason = str(row) if isinstance(row, DataError) else "got no arch, expected an architecture."
+            rejected.append(Rejection(number, reason))
+            continue
+        found.setdefault(Asked(row["arch"], 0).key[0], (row["arch"], str(row.get("id", ""))))
     if not found:
         said = f"; line 0: {rejected[0].reason}" if rejected else ""
         raise DataError(f"{path.name}: got no architecture, expected JSON lines with arch{said}")

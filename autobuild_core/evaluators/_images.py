@@ -41,7 +41,7 @@ class Split:
 
 
 def fashion_mnist_folder() -> Path:
-    """Where the files of Fashion-MNIST are, or would be."""
+    """The folder of the files of Fashion-MNIST, there or not."""
     return Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
 
 

@@ -141,7 +141,7 @@ class Own(Evaluator):
         return self._process
 
     def _ended(self, process: "subprocess.Popen[bytes]") -> str:
-        """What is said of a process that ended without an answer."""
+        """The sentence about a process that ended without an answer."""
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
         code = process.poll()

@@ -48,7 +48,7 @@ class Asked:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it from others: the architecture as JSON, and the seed."""
+        """The key by which it is told from others: the architecture as JSON, and the seed."""
         return json.dumps(self.arch, sort_keys=True), self.seed
 
 

@@ -94,7 +94,7 @@ def fastest(network: "nn.Module", inputs: "tuple[Tensor, ...]") -> float:
 
 
 def remark_of(times: "np.ndarray[Any, np.dtype[np.float64]]", load: float) -> str:
-    """How well the rounds agree, and whether the machine was busy.
+    """A sentence on how well the rounds agree, and whether the machine was busy.
 
     Args:
         times: (rounds, architectures).

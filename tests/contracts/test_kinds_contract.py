@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from autobuild_core.jobs import executor as jobs
 from autobuild_core.jobs import kinds, warm
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
-from autobuild_core.store.run_folder import JobSettings, RunConfig
+from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
 from autobuild_core.store.workspace import Workspace
 from autobuild_core.testing.job_kinds import JobKindSuite
 from tests.architectures import EXAMPLES
@@ -44,6 +45,51 @@ class TestKinds(JobKindSuite):
     @pytest.fixture
     def settings(self, name: str) -> JobSettings:
         return SETTINGS[name]
+
+
+class TestEvaluates:
+    """Evaluations in a worker's folder: each line as it comes, gone on from where a worker was killed."""
+
+    def job(self, tmp_path: Path, **settings: Any) -> tuple[kinds.JobKind[Any], RunFolder, JobSettings]:
+        kind = kinds.load_kind("evaluate")
+        made = kind.settings(
+            {"name": "a batch", "evaluator": "cost", "archs": [EXAMPLES["cost"], EXAMPLES["latency"]]} | settings
+        )
+        return kind, RunFolder(tmp_path / "run").create(made, None, "evaluate"), made
+
+    def test_results_are_a_table_and_a_row(self, tmp_path: Path) -> None:
+        kind, folder, settings = self.job(tmp_path, ids=["a", "b"], seeds=[3, 4])
+        records: list[Any] = []
+        kind.run(folder, settings, records.append, lambda: False)
+        table, row = kind.result(folder), kind.row(folder, settings)
+        assert table["id"].tolist() == ["a", "b"] and table["seed"].tolist() == [3, 3]  # a seed changes no cost
+        assert (table["madds_m"] > 0).all() and "curve" not in table
+        assert (row.aim, row.result) == ("cost of 2 architectures, 2 seeds", "2 evaluations measured")
+        assert kind.progress(records[1]).words == "Evaluating, 1 of 2 done" and kind.resumes
+
+    def test_it_goes_on_from_what_is_there(self, tmp_path: Path) -> None:
+        kind, folder, settings = self.job(tmp_path)
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        results = folder.path / "results.jsonl"
+        first = results.read_text().splitlines(keepends=True)[0]
+        results.write_text(first + '{"arch": "torn')
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        assert results.read_text().startswith(first) and len(kind.result(folder)) == 2
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"archs": []}, "archs: got none"),
+            ({"seeds": [-1]}, "seeds: got"),
+            ({"ids": ["a"]}, "ids: got 1 for 2"),
+            ({"seconds": 0}, "seconds: got 0"),
+            ({"evaluator": "abacus"}, "evaluator: got 'abacus'"),
+            ({"budget": 9}, "nothing to spend"),
+        ],
+    )
+    def test_settings_that_do_not_do(self, wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=said):
+            self.job(tmp_path, **wrong)
 
 
 def test_a_training_does_not_resume() -> None:

@@ -26,6 +26,7 @@ from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import content_hash, save_table
 from tests.app.workspaces import grid_file
+from tests.architectures import stages
 from tests.learning import cell_csv, cell_truth, macro_data, macro_json
 
 MACRO = space_named("nas_bench_macro")
@@ -400,3 +401,75 @@ def test_append_writes_the_next_version_that_train_reads(tmp_path: Path, capsys:
     assert "got something that exists already, expected a new folder" in capsys.readouterr().err
     assert main(["inspect", str(out), "--role", "kind=context"]) == 2
     assert "they are fixed with a data set" in capsys.readouterr().err
+
+
+class TestEvaluate:
+    """`evaluate`: architectures are measured for real, and what is written reads as measurements."""
+
+    @pytest.fixture
+    def built(self, tmp_path: Path) -> Path:
+        path = tmp_path / "built.jsonl"
+        path.write_text("".join(json.dumps({"arch": arch, "predicted": 1.0}) + "\n" for arch in (stages(), stages(5, 3, 2))))
+        return path
+
+    def test_it_measures_and_inspect_reads_it(self, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "measured.jsonl"
+        command = ("evaluate", built, "--evaluator", "classification", "--seeds", 2, "--budget-steps", 2, "--out", out)
+        status, answer, _ = ask(capsys, *command)
+        assert status == 0 and (answer["num"], answer["failed"], answer["rejected"]) == (4, 0, [])
+        assert answer["best"]["arch"] in (stages(), stages(5, 3, 2)) and answer["best"]["seeds"] == 2
+        status, read, _ = ask(capsys, "inspect", out)
+        assert status == 0 and (read["num_accepted"], read["num_duplicates"]) == (4, 2)
+        assert read["metrics"] == ["test_loss", "map_pct", "recall_at_2_pct"] and read["contexts"]["budget"] == "fidelity"
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [line["seed"] for line in lines] == [0, 0, 1, 1] and all(line["curve"][-1]["step"] == 2 for line in lines)
+
+    def test_a_file_of_a_users_own_and_what_is_there_already(
+        self, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "mine.py").write_text("def evaluate(arch, budget, seed):\n    return {'acc': arch['stage1_k'] / 10}\n")
+        command = ("evaluate", built, "--evaluator", tmp_path / "mine.py", "--out", tmp_path / "measured.jsonl")
+        status, answer, _ = ask(capsys, *command)
+        assert status == 0 and answer["best"] == {"arch": stages(5, 3, 2), "acc": 0.5, "seeds": 1}
+        before = (tmp_path / "measured.jsonl").read_bytes()
+        assert ask(capsys, *command)[:2] == (0, answer) and (tmp_path / "measured.jsonl").read_bytes() == before
+
+    def test_one_seed_is_enough_where_it_changes_nothing(
+        self, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status, answer, _ = ask(capsys, "evaluate", built, "--evaluator", "cost", "--seeds", 3, "--out", tmp_path / "cost.jsonl")
+        assert status == 0 and answer["num"] == 2 and answer["best"]["madds_m"] < 0.1
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            (("--evaluator", "abacus"), "evaluator: got 'abacus', expected one of classification"),
+            (("--evaluator", "cost", "--budget-steps", 3), "budget: got 3, but this evaluator (Cost) has nothing to spend it on"),
+            (("--evaluator", "classification", "--seeds", 0), "seeds: got 0 from 0, expected at least 1"),
+            (("--evaluator", "classification", "--device", "abacus"), "device: got 'abacus', expected cpu or cuda"),
+        ],
+    )
+    def test_what_does_not_do_is_said(
+        self, asked: tuple[object, ...], said: str, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status, answer, err = ask(capsys, "evaluate", built, *asked, "--out", tmp_path / "measured.jsonl")
+        assert status == USER_ERROR and answer is None and said in err
+
+    def test_interrupted_it_keeps_what_is_finished_and_goes_on_later(self, built: Path, tmp_path: Path) -> None:
+        out, slow = tmp_path / "measured.jsonl", tmp_path / "slow.py"
+        waits = (
+            "import os, time\ndef evaluate(arch, budget, seed):\n    while arch['stage1_k'] == 5 and not os.path.exists(GO):\n"
+        )
+        slow.write_text(f"GO = {str(tmp_path / 'go')!r}\n" + waits + "        time.sleep(0.05)\n    return {'acc': 1.0}\n")
+        command = [sys.executable, "-m", "autobuild_core", "evaluate", built, "--evaluator", slow, "--out", out]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while not (out.exists() and out.read_text()):
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate()
+        assert process.returncode == 130 and stdout == "" and "what was finished is kept" in stderr
+        assert [json.loads(line)["arch"] for line in out.read_text().splitlines()] == [stages()]
+        (tmp_path / "go").touch()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)["num"] == 2 and len(out.read_text().splitlines()) == 2
