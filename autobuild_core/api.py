@@ -1,4 +1,4 @@
-"""Notebook interface: `ab.read`, `ab.append`, `ab.train`, and of a run `scores`, `predict`, `build`, `suggest`, `compare`.
+"""Notebook interface: `ab.read`, `ab.append`, `ab.train`, `ab.evaluate`; of a run `scores`, `predict`, `build` and others.
 
 The command line is thin over it.
 """
@@ -6,7 +6,7 @@ The command line is thin over it.
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -436,3 +436,41 @@ def train(
         raise
     folder.set_state(RunState.FINISHED)
     return Run(path)
+
+
+def evaluate(
+    architectures: pd.DataFrame | Path | str | Sequence[Any],
+    evaluator: str,
+    out: Path | str,
+    seeds: int = 1,
+    first_seed: int = 0,
+    budget: int | None = None,
+    device: str = "cpu",
+    seconds: float | None = None,
+    report: Callable[[Mapping[str, object]], None] = lambda record: None,
+) -> pd.DataFrame:
+    """Measures architectures for real: one line for each and each seed, as `evaluators._results` has them.
+
+    Args:
+        architectures: a frame with a column arch (`run.build`, `run.suggest`), a file of JSON lines, or native encodings.
+        evaluator: by name, "table:FILE", or the path of one of your own.
+        out: JSON lines; what is there is not measured again.
+        seeds, first_seed: each architecture is measured with so many seeds, from the first on.
+        budget: of every measurement; None = the evaluator's own.
+        device: "cpu" or "cuda".
+        seconds: that one may take; None = as long as it takes.
+        report: hears {"phase", "share", "step", "num_steps", "seconds_left"}.
+
+    Raises:
+        ConfigError: a setting does not do.
+        DataError: the file has no architectures.
+    """
+    from autobuild_core.evaluators import _batch, load_evaluator
+
+    if isinstance(architectures, Path | str):
+        candidates = _batch.read_candidates(Path(architectures))
+    else:
+        archs = architectures["arch"] if isinstance(architectures, pd.DataFrame) else architectures
+        candidates = _batch.Candidates(tuple(archs))
+    chosen = seeds, first_seed, budget, device, seconds
+    return pd.DataFrame(_batch.evaluate(candidates, load_evaluator(evaluator), evaluator, Path(out), *chosen, report))

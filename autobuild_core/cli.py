@@ -211,19 +211,13 @@ def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Measures architectures for real; each line of results is written at once, and what is there is not measured again."""
-    from autobuild_core.evaluators import _batch, check_device, load_evaluator
-    from autobuild_core.evaluators._results import ResultsFile, Setting
+    from autobuild_core.evaluators import _batch, load_evaluator
 
-    if options.seeds < 1 or options.first_seed < 0:
-        raise ConfigError(f"seeds: got {options.seeds} from {options.first_seed}, expected at least 1, from 0 on.")
-    evaluator = load_evaluator(options.evaluator)
-    candidates = _batch.read_candidates(Path(options.architectures))
-    budget = evaluator.budget_or(options.budget_steps)
-    setting = Setting(options.evaluator, budget, check_device(options.device), options.seconds)
-    seeds = range(options.first_seed, options.first_seed + (options.seeds if evaluator.by_seed else 1))
-    asked, results = _batch.ask(candidates.archs, seeds, candidates.ids), ResultsFile(options.out)
+    evaluator, candidates = load_evaluator(options.evaluator), _batch.read_candidates(Path(options.architectures))
+    seeds, at = (options.seeds, options.first_seed), (options.budget_steps, options.device, options.seconds)
     with stopping() as should_stop:
-        lines = _batch.run_batch(evaluator, asked, setting, results, progress, should_stop)
+        asked = candidates, evaluator, options.evaluator, Path(options.out)
+        lines = _batch.evaluate(*asked, *seeds, *at, progress, should_stop)
     rejected = [{"row": r.row, "reason": r.reason} for r in candidates.rejected]
     return {"path": options.out} | _batch.summary(lines, evaluator) | {"rejected": rejected}
 

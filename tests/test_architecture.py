@@ -203,7 +203,7 @@ class TestRunning:
 
 def test_public_names_are_pinned() -> None:
     """What is promised to notebooks; all else is private and may change."""
-    assert autobuild_core.__all__ == ["Run", "append", "figures", "read", "train"]
+    assert autobuild_core.__all__ == ["Run", "append", "evaluate", "figures", "read", "train"]
     assert all(hasattr(autobuild_core, name) for name in autobuild_core.__all__)
 
 

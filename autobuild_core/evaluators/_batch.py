@@ -9,7 +9,7 @@ from typing import Any
 from autobuild_core.architectures.records import Rejection
 from autobuild_core.datasets.json_lines import read_lines
 from autobuild_core.errors import ConfigError, DataError, counted
-from autobuild_core.evaluators import Evaluator, Watch
+from autobuild_core.evaluators import Evaluator, Watch, check_device
 from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, measure_all, metrics_of
 from autobuild_core.targets.vocabulary import lower_is_better
 
@@ -27,8 +27,8 @@ class Candidates:
     """
 
     archs: tuple[Any, ...]
-    ids: tuple[str, ...]
-    rejected: tuple[Rejection, ...]
+    ids: tuple[str, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
 
 
 def read_candidates(path: Path) -> Candidates:
@@ -53,9 +53,10 @@ def read_candidates(path: Path) -> Candidates:
 
 
 def ask(archs: Sequence[Any], seeds: Iterable[int], ids: Sequence[str] = ()) -> list[Asked]:
-    """Every architecture with every seed, all of a seed before the next."""
+    """Every architecture once with every seed, all of a seed before the next."""
     named = list(zip(archs, ids or [""] * len(archs), strict=True))
-    return [Asked(arch, seed, own) for seed in seeds for arch, own in named]
+    every = [Asked(arch, seed, own) for seed in seeds for arch, own in named]
+    return list({one.key: one for one in reversed(every)}.values())[::-1]
 
 
 def run_batch(
@@ -119,6 +120,47 @@ def run_batch(
     finally:
         evaluator.close()
     return [line for line in results.read() if key_of(line) in wanted]
+
+
+def evaluate(
+    candidates: Candidates,
+    evaluator: Evaluator,
+    name: str,
+    out: Path,
+    seeds: int = 1,
+    first_seed: int = 0,
+    budget: int | None = None,
+    device: str = "cpu",
+    seconds: float | None = None,
+    report: Report = lambda record: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Line]:
+    """Measures every candidate with every seed into a file, as a user asks for it.
+
+    Args:
+        candidates: what is measured.
+        evaluator: the evaluator.
+        name: by which it was asked for.
+        out: file of results.
+        seeds: measurements of each candidate; one where a seed changes nothing.
+        first_seed: the others follow.
+        budget: of every measurement; None = the evaluator's own.
+        device: "cpu" or "cuda".
+        seconds: that one may take; None = as long as it takes.
+        report, should_stop: as `run_batch` has them.
+
+    Raises:
+        ConfigError: a setting does not do.
+        Cancelled: should_stop said so.
+    """
+    if seeds < 1 or first_seed < 0:
+        raise ConfigError(f"seeds: got {seeds} from {first_seed}, expected at least 1, from 0 on.")
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(f"seconds: got {seconds}, expected more than 0.")
+    setting = Setting(name, evaluator.budget_or(budget), check_device(device), seconds)
+    chosen = range(first_seed, first_seed + (seeds if evaluator.by_seed else 1))
+    asked = ask(candidates.archs, chosen, candidates.ids)
+    return run_batch(evaluator, asked, setting, ResultsFile(out), report, should_stop)
 
 
 def _check_same(lines: Iterable[Line], evaluator: Evaluator, setting: Setting, path: Path) -> None:

@@ -17,7 +17,7 @@ Curve = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast a network learns.
+    """The length and the speed of a training.
 
     Args:
         steps: gradient steps.

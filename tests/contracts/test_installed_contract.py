@@ -19,11 +19,13 @@ from autobuild_core.scorers import Scorer
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.store.run_folder import JobSettings
 from autobuild_core.testing.datasets import DatasetSuite
+from autobuild_core.testing.evaluators import EvaluatorSuite
 from autobuild_core.testing.job_kinds import JobKindSuite
 from autobuild_core.testing.scorers import ScorerSuite
 from autobuild_core.testing.spaces import SpaceSuite
 from autobuild_core.testing.topologies import TopologySuite
 from tests.contracts.test_datasets_contract import NEW_FORMAT
+from tests.contracts.test_evaluators_contract import NEW as NEW_EVALUATOR
 from tests.contracts.test_scorers_contract import NEW
 from tests.counting import SOURCE
 
@@ -41,6 +43,9 @@ small_dag = theirs.small_dag
 [autobuild_studio.topologies]
 dag = theirs.dag
 
+[autobuild_studio.evaluators]
+layers = theirs.layers
+
 [autobuild_studio.job_kinds]
 count = theirs.counting
 """
@@ -49,6 +54,7 @@ FOLDERS = {
     "datasets": "yaml_like",
     "spaces": "small_dag",
     "architectures/topologies": "dag",
+    "evaluators": "layers",
     "jobs/kinds": "count",
 }
 
@@ -71,6 +77,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package / "last_token.py").write_text(NEW)
     (package / "lines.py").write_text(NEW_FORMAT)
     (package / "counting.py").write_text(SOURCE)
+    (package / "layers.py").write_text(NEW_EVALUATOR)
     shutil.copy(EXTENSIONS / "spaces" / "small_dag.py", package)
     shutil.copy(EXTENSIONS / "architectures" / "topologies" / "dag.py", package)
     distribution(folder, "theirs", "1.2", ENTRIES)
@@ -146,6 +153,16 @@ class TestTheirTopology(TopologySuite):
     @pytest.fixture
     def space(self) -> Space:
         return space_named("small_dag")
+
+
+class TestTheirEvaluator(EvaluatorSuite):
+    @pytest.fixture
+    def name(self) -> str:
+        return "layers"
+
+    @pytest.fixture
+    def arch(self) -> str:
+        return "0120"
 
 
 class TestTheirKind(JobKindSuite):

@@ -141,12 +141,12 @@ def waiting(workspace: Workspace, executor: SubprocessExecutor, **settings: Any)
 
 class TestNewKind:
     def test_it_is_found_and_checked(self, counting: str, workspace: Workspace) -> None:
-        assert set(registry.names(kinds.FOLDER)) == {"count", "train"}
+        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "train"}
         with pytest.raises(ConfigError, match="limit: got 0, expected at least 1"):
             kinds.add(workspace, counting, name="x", limit=0)
         with pytest.raises(ConfigError, match="settings of a count: got name, colour"):
             kinds.add(workspace, counting, name="x", colour="red")
-        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, train"):
+        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, train"):
             kinds.add(workspace, "dance", name="x")
 
     def test_queued_cancelled_resumed(self, workspace: Workspace, executor: SubprocessExecutor) -> None:

@@ -457,9 +457,7 @@ class TestEvaluate:
 
     def test_interrupted_it_keeps_what_is_finished_and_goes_on_later(self, built: Path, tmp_path: Path) -> None:
         out, slow = tmp_path / "measured.jsonl", tmp_path / "slow.py"
-        waits = (
-            "import os, time\ndef evaluate(arch, budget, seed):\n    while arch['stage1_k'] == 5 and not os.path.exists(GO):\n"
-        )
+        waits = "import os, time\ndef evaluate(arch, budget, seed):\n    while arch['stage1_k'] > 3 and not os.path.exists(GO):\n"
         slow.write_text(f"GO = {str(tmp_path / 'go')!r}\n" + waits + "        time.sleep(0.05)\n    return {'acc': 1.0}\n")
         command = [sys.executable, "-m", "autobuild_core", "evaluate", built, "--evaluator", slow, "--out", out]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from autobuild_core import evaluators
+from autobuild_core import api, evaluators
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import ArchitectureError, Cancelled, ConfigError, DataError
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch, _own, evaluator_names, load_evaluator
@@ -112,6 +113,20 @@ class TestBatch:
         told = summary(lines, Lengths())
         assert told == {"num": 6, "failed": 0, "best": {"arch": "0000", "loss": 0.5, "seeds": 2}, "remarks": ["a remark"]}
         assert in_words(lines) == "6 evaluations measured"
+
+    def test_an_architecture_that_is_there_twice_is_measured_once(self) -> None:
+        asked = ask([{"k": 1, "e": 2}, "0120", {"e": 2, "k": 1}, "0120"], (0,), ["a", "b", "c", "d"])
+        assert [one.id for one in asked] == ["a", "b"]
+
+    def test_a_notebook_gets_a_frame(self, tmp_path: Path) -> None:
+        archs = [stages(), stages(5)]
+        found = api.evaluate(pd.DataFrame({"arch": archs}), "cost", tmp_path / "cost.jsonl", seeds=3)
+        assert found["arch"].tolist() == archs and found["madds_m"].is_monotonic_increasing
+        (tmp_path / "built.jsonl").write_text(json.dumps({"arch": stages(7)}) + "\n")
+        more = api.evaluate(tmp_path / "built.jsonl", "cost", tmp_path / "cost.jsonl")
+        assert len(more) == 1 and len(api.evaluate([*archs, stages(7)], "cost", tmp_path / "cost.jsonl")) == 3
+        with pytest.raises(ConfigError, match="seconds: got 0, expected more than 0"):
+            api.evaluate(archs, "cost", tmp_path / "cost.jsonl", seconds=0)
 
     def test_what_is_there_is_not_measured_again(self, results: ResultsFile) -> None:
         run_batch(Lengths(), ask(ARCHS[:2], (0,)), SETTING, results)

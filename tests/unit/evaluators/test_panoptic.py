@@ -76,7 +76,8 @@ class TestScenes:
         assert {int(part.max()) for part in scenes.instances} == {2, 3, 4}
         assert ((scenes.instances > 0) == (scenes.classes > 0)).all()
         for classes, instances in zip(scenes.classes, scenes.instances, strict=True):
-            assert all(len(classes[instances == number].unique()) == 1 for number in instances.unique())
+            kinds = [classes[instances == number].unique() for number in instances.unique()]
+            assert all(len(kind) == 1 for kind in kinds)
 
     def test_they_are_always_the_same_and_those_of_the_test_are_others(self) -> None:
         first, again, other = compose("digits", "test", 5), compose("digits", "test", 5), compose("digits", "train", 5)
