@@ -14,7 +14,7 @@ APP = (
     "app.py",
     ".streamlit/config.toml",
     "pages/**/*",
-    "sample_data/PROVENANCE.md",
+    "sample_data/fashion_mbconv/PROVENANCE.md",
     "sample_data/fashion_mbconv/fashion_mbconv.csv",
     "sample_data/run/*",
 )

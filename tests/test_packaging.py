@@ -107,7 +107,7 @@ class TestWheel:
     def test_it_holds_the_package_and_the_app_and_nothing_else(self) -> None:
         package = (ROOT / "autobuild_core").rglob("*")
         wanted = [path.relative_to(ROOT) for path in package if path.is_file() and "__pycache__" not in path.parts]
-        below = [ROOT / "app.py", ROOT / ".streamlit" / "config.toml", ROOT / "sample_data" / "PROVENANCE.md"]
+        below = [ROOT / "app.py", ROOT / ".streamlit" / "config.toml", ROOT / "sample_data" / "fashion_mbconv" / "PROVENANCE.md"]
         below += [ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv", *(ROOT / "sample_data" / "run").iterdir()]
         below += [p for p in (ROOT / "pages").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
         wanted += [Path("autobuild_core", "_app", path.relative_to(ROOT)) for path in below]

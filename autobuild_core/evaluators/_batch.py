@@ -100,7 +100,7 @@ def run_batch(
             "phase": "evaluating",
             "step": count,
             "num_steps": len(asked),
-            "share": (len(done) + come) / len(asked),
+            "share": (len(done) + come) / max(len(asked), 1),
             "seconds_left": seconds_left,
         }
         report(record | ({"metrics": dict(metrics)} if metrics else {}))
