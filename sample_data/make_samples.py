@@ -40,7 +40,7 @@ def some_stages() -> list[Arch]:
     rng, drawn = np.random.default_rng(MBCONV_SEED), dict[str, Arch]()
     while len(drawn) < NUM_MBCONV:
         choices = rng.integers(3, size=(networks.NUM_STAGES, 3))
-        arch = {}
+        arch: dict[str, int] = {}
         for number, (k, e, d) in enumerate(choices, 1):
             depth, kernel = networks.STAGE_DEPTHS[d], networks.KERNELS[k]
             arch |= {f"stage{number}_e": networks.EXPANSIONS[e], f"stage{number}_k": kernel, f"stage{number}_l": depth}
