@@ -227,6 +227,7 @@ CONTRACTS = [
     ("A room imports", "api.py", "def f():\n    from autobuild_core.testing import examples"),
     ("The pages never import", "../pages/_text.py", "def f():\n    from autobuild_core.testing import examples"),
     ("No scorer imports", "scorers/forest.py", "from autobuild_core.scorers import ridge"),
+    ("No evaluator imports", "evaluators/cost.py", "def f():\n    from autobuild_core.evaluators import latency"),
 ]
 
 
