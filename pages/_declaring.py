@@ -10,11 +10,20 @@ from autobuild_core.spaces._configspace import declared_json, read_declared
 from autobuild_core.spaces._declared import to_json
 from pages import _drop, _reading, _text
 
+INFERRED = (
+    "The space has the values that the rows have. Where more are valid, or some do not go together, edit this file and hand it "
+    "back; the JSON that ConfigSpace writes is read too."
+)
+KNOWN = (
+    "The space is a known one with all its operations. Where yours has fewer, take them out of this file and hand it back: "
+    "averages then run over yours alone."
+)
+
 
 def declaring(drop: _drop.Drop, reading: _reading.Reading) -> None:
     """The space as a file to download, edit and hand in; in place of the inferred one."""
     declared = drop.mapping["declared"]
-    if not declared and (reading.table is None or reading.table.spec.name != "flat"):
+    if not declared and reading.table is None:
         return
     with st.expander("Declare the space yourself", expanded=bool(declared)):
         if declared:
@@ -25,10 +34,7 @@ def declaring(drop: _drop.Drop, reading: _reading.Reading) -> None:
                 drop.say(declared="", declared_name="")
                 st.rerun()
         else:
-            st.caption(
-                "The space has the values that the rows have. Where more are valid, or some do not go together, edit this "
-                "file and hand it back; the JSON that ConfigSpace writes is read too."
-            )
+            st.caption(INFERRED if reading.table is not None and reading.table.spec.name == "flat" else KNOWN)
         if reading.table is not None:
             spec = reading.table.spec
             st.download_button(

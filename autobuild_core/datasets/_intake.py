@@ -25,7 +25,7 @@ from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.datasets._table import metric_name, shorten
 from autobuild_core.datasets._trackers import COMPLETE, STOPPED, Tracker, tracker_of
 from autobuild_core.errors import ArchitectureError, DataError, MappingError, counted, listed
-from autobuild_core.spaces import Space
+from autobuild_core.spaces import Space, load_space
 from autobuild_core.spaces._declared import Declared, make_spec
 from autobuild_core.spaces.flat import Flat, block_columns
 
@@ -59,7 +59,7 @@ class _Assembly:
         bookkeeping = [header for header in rows.columns if self.tracker and self.tracker.ignored.match(header)]
         rows.columns = exploded(rows.columns, {*rows.architectures, *bookkeeping})
         design = frozenset(request.space.columns) if isinstance(request.space, Flat) else None
-        if request.declared is not None:
+        if request.declared is not None and not request.declared.base:
             design = frozenset(c for slot in request.declared.slots for own in slot.columns for c in own) | {
                 slot.depth for slot in request.declared.slots if slot.depth
             }
@@ -154,7 +154,8 @@ class _Assembly:
         space, codes = self._coded()
         keep = np.ones(self.rows.num_rows, bool)
         keep[list(self.reasons)] = False
-        if space.spec.conditions or space.spec.forbidden:
+        fewer = self.request.declared is not None and self.request.declared.base
+        if space.spec.conditions or space.spec.forbidden or fewer:
             for row in np.flatnonzero(keep)[~space.valid(codes[keep])].tolist():
                 try:
                     space.check(codes[row].tolist())
@@ -287,8 +288,11 @@ class _Assembly:
         Raises:
             MappingError: there is no design choice.
         """
+        declared = self.request.declared
+        if declared is not None and declared.base:
+            return self._of_some_operations(declared)
         if self.rows.space is not None and self.rows.codes is not None:
-            if self.request.declared is not None:
+            if declared is not None:
                 got = f"architectures of {self.rows.space.spec.title} in {', '.join(self.rows.architectures)}"
                 expected = "expected design columns of the declared space; ignore that column."
                 raise DataError(f"{self.request.name}: got {got}, {expected}")
@@ -307,12 +311,24 @@ class _Assembly:
             first = min(self.reasons)
             raise MappingError(self._all_refused(first, self.reasons[first]), self.roles)
         try:
-            declared = self.request.declared or with_values(self._inferred(choices, good), dict(self.request.wider))
+            declared = declared or with_values(self._inferred(choices, good), dict(self.request.wider))
             space = Flat(make_spec(declared, Flat.title))
         except DataError as error:
             raise MappingError(f"{self.request.name}: {error}", self.roles) from error
         self._complete(choices, space)
         return space, self._parse(space, choices)
+
+    def _of_some_operations(self, declared: Declared) -> tuple[Space, Codes]:
+        """The space and the codes of architectures of a known space, of which a reader declared some operations.
+
+        Raises:
+            DataError: the file has none of them.
+        """
+        space = load_space(make_spec(declared, ""))
+        if self.rows.space is None or self.rows.codes is None or self.rows.space.spec.name != declared.base:
+            got = "no architectures" if self.rows.space is None else f"architectures of {self.rows.space.spec.title}"
+            raise DataError(f"{self.request.name}: got {got}, expected some of {space.spec.title}, as declared.")
+        return space, self.rows.codes
 
     def _inferred(self, choices: dict[str, Column], good: NDArray[np.bool_]) -> Declared:
         """The space of the rows that it refuses none of: what only refused rows have is not in it."""

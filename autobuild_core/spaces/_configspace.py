@@ -48,23 +48,16 @@ def read_declared(path: Path) -> Declared:
 
 
 def declared_json(spec: SpaceSpec) -> str:
-    """`space.json` of a flat space, to be edited and read back.
-
-    Raises:
-        ConfigError: the space is not flat.
-    """
+    """`space.json` of a space, to be edited and read back."""
     return to_json(declared_of(spec))
 
 
 def declared_of(spec: SpaceSpec) -> Declared:
-    """A flat space as a reader declares it; `make_spec` is its inverse.
-
-    Raises:
-        ConfigError: the space is not flat.
-    """
+    """A space as a reader declares it; `make_spec` is its inverse."""
     space = load_space(spec)
     if not isinstance(space, Flat):
-        raise ConfigError(f"space.json: got {spec.title}, which is always the same, expected a flat table.")
+        valid = {token for unit in spec.units for token in unit.tokens}
+        return Declared((), base=spec.name, tokens=tuple(t for i, t in enumerate(spec.tokens) if i in valid))
     slots = []
     for index, unit in enumerate(spec.units):
         entry = spec.options["columns"][index]

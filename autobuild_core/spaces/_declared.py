@@ -1,4 +1,4 @@
-"""A flat space as its reader declares it: units with their columns and values, conditions, forbidden combinations.
+"""A space as its reader declares it: a flat one, its units with columns and values, or a known one of fewer operations.
 
 What a table is inferred as and what a file `space.json` says are the same thing; `make_spec` turns it into a `SpaceSpec`.
 """
@@ -7,11 +7,11 @@ import itertools
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autobuild_core.architectures.records import Condition, SpaceSpec, UnitSpec
-from autobuild_core.errors import DataError
+from autobuild_core.errors import ConfigError, DataError, counted
 
 MAX_TOKENS = 4096
 MAX_DEPTH = 64
@@ -65,17 +65,21 @@ class Slot:
 
 @dataclass(frozen=True)
 class Declared:
-    """A flat space.
+    """A flat space, or a known one with some of its operations.
 
     Args:
-        slots: its units.
+        slots: the units of a flat space.
         conditions: (unit, parent, values of the parent with which the unit is there), by labels.
         forbidden: {unit label: values} that must not come together.
+        base: file in spaces/ of the known space, "" of a flat one.
+        tokens: its operations that are valid.
     """
 
     slots: tuple[Slot, ...]
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     forbidden: tuple[dict[str, tuple[str, ...]], ...] = ()
+    base: str = ""
+    tokens: tuple[str, ...] = ()
 
 
 def is_number(text: str) -> bool:
@@ -110,6 +114,8 @@ def make_spec(declared: Declared, title: str) -> SpaceSpec:
         DataError: a unit has too many combinations of values, two units share a label, or a condition or clause names what is
             not there.
     """
+    if declared.base:
+        return _with_some_tokens(declared)
     tokens: dict[str, int] = {}
     attributes: dict[str, dict[str, str]] = {}
     numbers: dict[str, dict[str, float]] = {}
@@ -151,6 +157,32 @@ def make_spec(declared: Declared, title: str) -> SpaceSpec:
     )
 
 
+def _with_some_tokens(declared: Declared) -> SpaceSpec:
+    """The spec of a known space whose units take some of its tokens; its codes stay those of the whole space.
+
+    Raises:
+        DataError: there is no such space or operation, or a unit would have none.
+    """
+    from autobuild_core.spaces import space_named  # the space imports this module
+
+    try:
+        spec = space_named(declared.base).spec
+    except ConfigError as error:
+        raise DataError(f"space.json: {error}") from error
+    unknown = [token for token in declared.tokens if token not in spec.tokens]
+    if unknown:
+        raise DataError(f"space.json: got the operation {unknown[0][:60]}, expected some of {', '.join(spec.tokens[:12])}.")
+    units = []
+    for unit in spec.units:
+        kept = tuple(token for token in unit.tokens if spec.tokens[token] in declared.tokens)
+        if not kept:
+            raise DataError(f"space.json: got no operation of {unit.label}, expected at least one.")
+        units.append(replace(unit, tokens=kept))
+    fewer = len(declared.tokens) < len(spec.tokens)
+    title = f"{spec.title} of {counted(len(declared.tokens), 'operation')}" if fewer else spec.title
+    return replace(spec, title=title, units=tuple(units))
+
+
 def _entry(slot: Slot) -> dict[str, Any]:
     """The entry of a unit as read and written: columns, names of their attributes, column of its depth."""
     columns = [column for own in slot.columns for column in own]
@@ -190,6 +222,8 @@ def _condition(declared: Declared, condition: tuple[str, str, tuple[str, ...]], 
 
 def to_json(declared: Declared) -> str:
     """The text of `space.json`: units with columns and values in order, conditions, clauses. `from_json` reads it back."""
+    if declared.base:
+        return json.dumps({"format": FORMAT, "space": declared.base, "operations": list(declared.tokens)}, indent=1)
     units = []
     for slot in declared.slots:
         unit: dict[str, Any] = {"unit": slot.label, "kind": slot.kind}
@@ -216,6 +250,9 @@ def from_json(text: str) -> Declared:
         raw = json.loads(text)
         if raw.get("format") != FORMAT:
             raise DataError(f"space.json: got format {raw.get('format')!r}, expected '{FORMAT}'.")
+        if "space" in raw:
+            tokens = tuple(dict.fromkeys(_texts(raw["operations"], "operations")))
+            return Declared((), base=str(raw["space"]), tokens=tokens)
         slots = tuple(_slot(unit) for unit in as_list(raw["units"], "space.json, units"))
         for slot in slots:
             num = sum(other.kind == "part" and other.columns == slot.columns for other in slots)

@@ -225,7 +225,12 @@ def test_a_published_space_is_asked_about_only_beside_other_columns(in_state: Wo
     assert len(in_state.datasets()) == 1 and uploads(in_state) == 1
     lines = table_of(app)
     assert lines["arch"]["role"] == "architecture" and lines["lr"]["role"] == "setting"
-    assert not any(e.label == "Declare the space yourself" for e in app.expander)
+    declare = next(e for e in app.expander if e.label == "Declare the space yourself")
+    assert any("a known one with all its operations" in caption.value for caption in declare.caption)
+    few = json.dumps({"format": "autobuild space 1", "space": "nas_bench_201", "operations": ["none", "skip_connect"]})
+    next(f for f in app.file_uploader if "space.json" in f.label).set_value(("few.json", few.encode(), "")).run()
+    assert "As **few.json** declares it." in texts(app) and "expected one of none, skip_connect" in texts(app)
+    app.button(key="infer_space").click().run()
     app.button(key="use_columns").click().run()
     assert len(in_state.datasets()) == 2 and "Contexts" in texts(app)
 

@@ -27,6 +27,7 @@ from ConfigSpace import (
 from autobuild_core import api
 from autobuild_core.architectures.records import ABSENT
 from autobuild_core.datasets import read_table
+from autobuild_core.datasets._guarded import read_guarded
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._configspace import declared_json, declared_of, read_declared
@@ -131,11 +132,77 @@ class TestOurOwn:
         with pytest.raises(ConfigError, match="No such file"):
             api.read(table, space=table.parent / "none.json")
 
-    def test_only_flat_spaces_are_declared(self) -> None:
-        from autobuild_core.spaces import space_named
 
-        with pytest.raises(ConfigError, match="NAS-Bench-Macro, which is always the same"):
-            declared_json(space_named("nas_bench_macro").spec)
+class TestFewerOperations:
+    """A known space of which a reader declares some operations: averages run over those alone."""
+
+    FEW = ("skip_connect", "nor_conv_3x3", "avg_pool_3x3")
+    CELLS = ("|{0}~0|+|{1}~0|{0}~1|+|{1}~0|{0}~1|{2}~2|", "|{2}~0|+|{1}~0|{0}~1|+|{1}~0|{1}~1|{2}~2|")
+
+    @pytest.fixture
+    def cells(self, tmp_path: Path) -> Path:
+        rows = [cell.format(*self.FEW) for cell in self.CELLS]
+        other = self.CELLS[0].format("none", *self.FEW[1:])
+        (tmp_path / "cells.csv").write_text("arch,acc\n" + "".join(f"{row},{n}\n" for n, row in enumerate([*rows, other])))
+        return tmp_path / "cells.csv"
+
+    def declared(self, path: Path, *operations: str, space: str = "nas_bench_201") -> Path:
+        file = path.parent / "space.json"
+        file.write_text(json.dumps({"format": "autobuild space 1", "space": space, "operations": operations}))
+        return file
+
+    def test_the_space_is_smaller_and_what_is_outside_is_refused(self, cells: Path) -> None:
+        table = api.read(cells, space=self.declared(cells, *self.FEW))
+        space = load_space(table.spec)
+        assert (table.spec.title, space.size, len(space.enumerate())) == ("NAS-Bench-201 of 3 operations", 3**6, 3**6)
+        assert [(r.row, r.reason) for r in table.rejected] == [
+            (2, "unit node 1: got none, expected one of skip_connect, nor_conv_3x3, avg_pool_3x3.")
+        ]
+        assert table.declared and len(table) == 2 and len(api.read(cells)) == 3
+
+    def test_it_is_written_and_read_back(self, cells: Path) -> None:
+        table = api.read(cells, space=self.declared(cells, *self.FEW))
+        again = cells.parent / "again.json"
+        again.write_text(declared_json(table.spec))
+        assert api.read(cells, space=again).spec == table.spec
+        again.write_text(declared_json(api.read(cells).spec))
+        assert api.read(cells, space=again).spec == api.read(cells).spec  # all operations: the known space itself
+
+    def test_random_ones_averages_and_networks_stay_inside(self, cells: Path) -> None:
+        space = load_space(api.read(cells, space=self.declared(cells, *self.FEW)).spec)
+        drawn = space.sample(200, np.random.default_rng(0))
+        few = {space.token_index[token] for token in self.FEW}
+        assert set(np.unique(drawn)) == few == {t for group in space.windows(2) for t in np.unique(group.codes)}
+        assert set(np.unique(space.mutate(drawn, np.random.default_rng(1)))) == few
+        assert len(np.unique(space.hash_networks(space.enumerate()))) == 435
+        assert space.weights(space.enumerate()).sum() == pytest.approx(1)
+
+    def test_a_guarded_reader_takes_it(self, cells: Path) -> None:
+        declared = read_declared(self.declared(cells, *self.FEW))
+        assert read_guarded(cells, declared=declared).spec == api.read(cells, space=self.declared(cells, *self.FEW)).spec
+
+    @pytest.mark.parametrize(
+        ("space", "operations", "said"),
+        [
+            ("nas_bench_201", ("sep_conv",), "got the operation sep_conv, expected some of none, skip_connect"),
+            ("nas_bench_999", ("none",), "spaces: got 'nas_bench_999'"),
+            ("nas_bench_201", (), "got no operation of node 1, expected at least one"),
+            (
+                "nas_bench_macro",
+                ("identity",),
+                "got architectures of NAS-Bench-201, expected some of NAS-Bench-Macro",
+            ),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, space: str, operations: tuple[str, ...], said: str, cells: Path) -> None:
+        with pytest.raises(DataError, match=said):
+            api.read(cells, space=self.declared(cells, *operations, space=space))
+
+    def test_rows_that_hold_no_architecture_are_no_reason_to_guess(self, cells: Path) -> None:
+        flat = cells.parent / "flat.csv"
+        flat.write_text("act,n,acc\nrelu,1,0.5\ngelu,2,0.6\nrelu,2,0.7\ngelu,1,0.4\n")
+        with pytest.raises(DataError, match="got no architectures, expected some of NAS-Bench-201 of 3 operations, as declared"):
+            api.read(flat, space=self.declared(cells, *self.FEW))
 
 
 class TestConfigSpace:
