@@ -26,6 +26,7 @@ from autobuild_core.evaluators import _networks as networks
 from autobuild_core.evaluators._batch import ask, run_batch
 from autobuild_core.evaluators._results import Asked, Line, ResultsFile, Setting, key_of
 from autobuild_core.spaces import space_named
+from autobuild_core.spaces._declared import Declared, Slot, to_json
 from autobuild_core.store.tables import replacing
 
 HERE = Path(__file__).resolve().parent
@@ -84,6 +85,22 @@ def some_encoder_decoders() -> list[Arch]:
     return list(drawn.values())
 
 
+def cells_space() -> Declared:
+    """The space of the cells: that of NAS-Bench-201 with three of its operations."""
+    return Declared((), base="nas_bench_201", tokens=CELL_OPERATIONS)
+
+
+def unets_space() -> Declared:
+    """The space of the U-Nets: a unit a stage, whose blocks are each there or not."""
+    slots = []
+    for stage, kinds in networks.UNET_STAGES.items():
+        places = tuple(("none", kind) for kind in kinds)
+        columns = tuple(f"{stage}_{place}" for place in range(1, len(kinds) + 1))
+        values = tuple(dict.fromkeys(value for own in places for value in own))
+        slots.append(Slot(stage, "numbered", ("block",), (columns,), (values,), (len(kinds),), places=places))
+    return Declared(tuple(slots))
+
+
 @dataclass(frozen=True)
 class Sample:
     """A set of networks that is trained.
@@ -93,6 +110,7 @@ class Sample:
         architectures: their list.
         space: in words.
         num_second: networks with a second seed, the first of the list; None = all.
+        declared: the space, for space.json; None where it follows from the rows.
         wide: the CSV has a row a network, with both seeds and their mean; else a row a training.
     """
 
@@ -100,6 +118,7 @@ class Sample:
     architectures: Callable[[], list[Arch]]
     space: str
     num_second: int | None = None
+    declared: Callable[[], Declared] | None = None
     wide: bool = False
 
     def trainings(self) -> list[Asked]:
@@ -118,8 +137,8 @@ RUN_OF_SAMPLE = (
 )
 SAMPLES = {
     "fashion_mbconv": Sample("classification", some_stages, STAGES, wide=True),
-    "cells": Sample("classification", all_cells, CELLS),
-    "unets": Sample("diffusion", all_unets, UNETS),
+    "cells": Sample("classification", all_cells, CELLS, declared=cells_space),
+    "unets": Sample("diffusion", all_unets, UNETS, declared=unets_space),
     "segmentation": Sample("segmentation", some_encoder_decoders, SCENES, NUM_SEGMENTATION // 2),
 }
 
@@ -181,6 +200,8 @@ def assemble(name: str) -> None:
             rows.append(choices_of(arch) | {"seed": run["seed"]} | own | measured | about)
     table = pd.DataFrame(rows)
     write(HERE / name / f"{name}.csv", table.to_csv(index=False))
+    if sample.declared is not None:
+        write(HERE / name / "space.json", to_json(sample.declared()) + "\n")
     if sample.wide:
         write(HERE / name / "curves.csv", curves_of(archs, by_key).to_csv(index=False))
     write(HERE / name / "PROVENANCE.md", provenance(name, by_key, archs))
@@ -230,6 +251,7 @@ def provenance(name: str, by_key: dict[tuple[str, int], Line], archs: dict[str, 
         f"- {len(archs)} networks, {len(runs)} trainings by the evaluator `{sample.evaluator}` (docs/evaluators.md), version "
         f"{evaluator.version}, {evaluator.budget} steps, on {runs[0]['data']}; median {np.median(seconds):.1f} s each.",
         f"- {len(both)} networks have a second seed; `runs.*.jsonl` has every training with its metrics after every epoch.",
+        *(["- `space.json` declares the space: `--space` reads it, and averages run over it alone."] if sample.declared else []),
         *([RUN_OF_SAMPLE] if name == "fashion_mbconv" else []),
         f"- torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, commit {commit or 'none'}.",
         "- Images: Fashion-MNIST (Xiao et al. 2017, MIT licence), from Debian's package dataset-fashion-mnist.",

@@ -155,7 +155,7 @@ class _Assembly:
         keep = np.ones(self.rows.num_rows, bool)
         keep[list(self.reasons)] = False
         fewer = self.request.declared is not None and self.request.declared.base
-        if space.spec.conditions or space.spec.forbidden or fewer:
+        if space.rules or space.listed or fewer:
             for row in np.flatnonzero(keep)[~space.valid(codes[keep])].tolist():
                 try:
                     space.check(codes[row].tolist())

@@ -69,7 +69,11 @@ def declared_of(spec: SpaceSpec) -> Declared:
         else:
             columns = (tuple(entry["choices"]),) if kind == "column" else tuple((column,) for column in entry["choices"])
         pools = tuple(tuple(dict.fromkeys(own[a] for own in values)) for a in range(len(names)))
-        beside = (entry["depth"], entry.get("separator", ""), entry.get("part", 0))
+        places: tuple[tuple[str, ...], ...] = ()
+        if unit.modules:
+            there = zip(*unit.modules, strict=True)
+            places = tuple(tuple(dict.fromkeys(space.values_of(index, token)[0] for token in own)) for own in there)
+        beside = (entry["depth"], entry.get("separator", ""), entry.get("part", 0), places)
         slots.append(Slot(unit.label, kind, names, columns, pools, unit.depths, *beside))
 
     def told(index: int, tokens: tuple[int, ...]) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ class Slot:
         depth: column that holds the number of layers, if any.
         separator: between the parts of a list that is a text; "" = a JSON list.
         part: place in the list.
+        places: of numbered columns of one attribute and fixed depth, the values of each place where they differ; all of them
+            are then its `values`.
     """
 
     label: str
@@ -48,6 +50,7 @@ class Slot:
     depth: str | None = None
     separator: str = ""
     part: int = 0
+    places: tuple[tuple[str, ...], ...] = ()
 
     @property
     def loose(self) -> bool:
@@ -122,7 +125,7 @@ def make_spec(declared: Declared, title: str) -> SpaceSpec:
     units: list[UnitSpec] = []
     labels: list[str] = []
     for slot in declared.slots:
-        count = math.prod(map(len, slot.values))
+        count = math.prod(map(len, slot.places or slot.values))
         if not 0 < count <= MAX_TOKENS:
             raise DataError(f"{slot.label}: got {count} combinations of values, expected 1 to {MAX_TOKENS}.")
         allowed = []
@@ -141,7 +144,9 @@ def make_spec(declared: Declared, title: str) -> SpaceSpec:
         positions = tuple(range(len(labels), len(labels) + width))
         single = slot.kind in ("column", "part") or (slot.kind == "numbered" and width == 1)
         labels += [slot.label] if single else [f"{slot.label}.L{i + 1}" for i in range(width)]
-        units.append(UnitSpec(slot.label, positions, slot.depths, tuple(allowed), slot.kind in ("column", "block"), slot.loose))
+        modules = tuple(itertools.product(*([tokens[slot.token((value,))] for value in own] for own in slot.places)))
+        shape = slot.label, positions, slot.depths, tuple(allowed), slot.kind in ("column", "block"), slot.loose
+        units.append(UnitSpec(*shape, modules if slot.places else ()))
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise DataError(f"space: got two units that would be called {twice}, expected distinct names of columns.")
@@ -229,6 +234,8 @@ def to_json(declared: Declared) -> str:
         unit: dict[str, Any] = {"unit": slot.label, "kind": slot.kind}
         unit["columns"] = dict(zip(slot.names, map(list, slot.columns), strict=True))
         unit["values"] = dict(zip(slot.names, ([plain(v) for v in values] for values in slot.values), strict=True))
+        if slot.places:
+            unit["values"] = {slot.names[0]: [[plain(v) for v in own] for own in slot.places]}
         unit["ordered"] = [name for name, values in zip(slot.names, slot.values, strict=True) if coordinates(values)]
         unit |= {"depths": list(slot.depths), "depth": slot.depth} if slot.depths != (1,) or slot.depth else {}
         unit |= {"separator": slot.separator} if slot.separator else {}
@@ -275,6 +282,9 @@ def _slot(unit: dict[str, Any]) -> Slot:
     if kind not in KINDS:
         raise DataError(f"space.json, {label}: got kind '{kind}', expected one of {', '.join(KINDS)}.")
     names = tuple(map(str, unit["columns"]))
+    places = _places(unit, label, kind, names)
+    if places:
+        unit = unit | {"values": {names[0]: [value for own in places for value in own]}}
     values = tuple(tuple(dict.fromkeys(_texts(unit["values"][name], f"{label}, values of {name}"))) for name in names)
     for name, own in zip(names, values, strict=True):
         if not own:
@@ -293,8 +303,28 @@ def _slot(unit: dict[str, Any]) -> Slot:
             raise DataError(f"space.json, {label}: got {len(own)} columns of {name}, expected a list of {needed}.")
     if kind in ("column", "part") and depths[-1] > 1:
         raise DataError(f"space.json, {label}: got depths {list(depths)}, expected 1, or 0 and 1, of a {kind}.")
+    if places and (depths != (needed,) or len(places) != needed or unit.get("depth")):
+        expected = f"expected {needed}, one a column, and depths [{needed}]"
+        raise DataError(f"space.json, {label}: got values of {len(places)} places and depths {list(depths)}, {expected}.")
     beside = (unit.get("depth"), str(unit.get("separator", "")), int(unit.get("part", 0)))
-    return Slot(label, kind, names, columns, values, depths, *beside)
+    return Slot(label, kind, names, columns, values, depths, *beside, places)
+
+
+def _places(unit: dict[str, Any], label: str, kind: str, names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The values of each place of numbered columns, where a unit of space.json has a list for each; else ().
+
+    Raises:
+        DataError: it is no unit of numbered columns with one attribute, or a place has no value.
+    """
+    given = [own for name in names if isinstance(own := unit["values"].get(name), list) and any(isinstance(v, list) for v in own)]
+    if not given:
+        return ()
+    if kind != "numbered" or len(names) != 1:
+        raise DataError(f"space.json, {label}: got a list of values a place, expected it of numbered columns with one attribute.")
+    places = tuple(tuple(dict.fromkeys(_texts(own, f"{label}, values of a place"))) for own in given[0])
+    if not all(places):
+        raise DataError(f"space.json, {label}: got a place without a value, expected at least one.")
+    return places
 
 
 def as_list(value: Any, place: str) -> list[Any]:

@@ -74,7 +74,7 @@ class Flat(Space):
         if not isinstance(native, dict):
             raise ArchitectureError(f"architecture: got {str(native)[:60]}, expected an object with one value a design column.")
         row = [token for index in range(len(self.spec.units)) for token in self.parse_unit(index, native)]
-        return self.check(row) if self.spec.conditions or self.spec.forbidden else row
+        return self.check(row) if self.rules or self.listed else row
 
     def columns_of(self, index: int) -> list[str]:
         """The design columns that describe a unit, that of its depth last."""

@@ -1,5 +1,6 @@
 """space.json and ConfigSpace's JSON: written, edited, read back, and what they change about a table."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,65 @@ class TestFewerOperations:
         flat.write_text("act,n,acc\nrelu,1,0.5\ngelu,2,0.6\nrelu,2,0.7\ngelu,1,0.4\n")
         with pytest.raises(DataError, match="got no architectures, expected some of NAS-Bench-201 of 3 operations, as declared"):
             api.read(flat, space=self.declared(cells, *self.FEW))
+
+
+class TestPlaces:
+    """Numbered columns whose places take different values: blocks of a stage, each there or not."""
+
+    UNITS = (
+        {
+            "unit": "down",
+            "columns": {"block": ["d1", "d2"]},
+            "values": {"block": [["none", "res"], ["none", "att"]]},
+            "depths": [2],
+        },
+        {"unit": "up", "columns": {"block": ["u1"]}, "values": {"block": [["none", "res"]]}},
+    )
+
+    def declared(self, path: Path, **changed: Any) -> Path:
+        units = [{"kind": "numbered"} | self.UNITS[0] | changed, {"kind": "numbered"} | self.UNITS[1]]
+        file = path / "space.json"
+        file.write_text(json.dumps({"format": "autobuild space 1", "units": units}))
+        return file
+
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> Path:
+        rows = [f"{a},{b},{c},{n / 10}" for n, (a, b, c) in enumerate(itertools.product(*[("none", "res")] * 3))]
+        text = "\n".join(["d1,d2,u1,acc", *rows]).replace(",res,none,", ",att,none,").replace(",res,res,", ",att,res,")
+        (tmp_path / "unets.csv").write_text(text + "\n")
+        return tmp_path / "unets.csv"
+
+    def test_every_place_has_its_own(self, table: Path, tmp_path: Path) -> None:
+        read = api.read(table, space=self.declared(tmp_path))
+        space = load_space(read.spec)
+        assert len(read) == 8 and not read.rejected and space.size == 8 and read.spec.topology == ""
+        every = [space.native(row) for row in space.enumerate()]
+        assert {one["d2"] for one in every} == {"none", "att"} and {one["d1"] for one in every} == {"none", "res"}
+        assert [space.unit_size(unit) for unit in read.spec.units] == [4, 2]
+        assert sum(len(group) for group in space.windows(1)) == 6 and len(space.unit_modules(0)[0]) == 4
+
+    def test_a_value_of_another_place_is_refused(self, table: Path, tmp_path: Path) -> None:
+        table.write_text(table.read_text() + "res,res,none,0.9\n")
+        (refused,) = api.read(table, space=self.declared(tmp_path)).rejected
+        assert refused.row == 8 and "got block=res, block=res, expected one of its 4 modules" in refused.reason
+
+    def test_it_is_written_and_read_back(self, table: Path, tmp_path: Path) -> None:
+        read = api.read(table, space=self.declared(tmp_path))
+        (tmp_path / "again.json").write_text(declared_json(read.spec))
+        assert api.read(table, space=tmp_path / "again.json").spec == read.spec
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"values": {"block": [["none", "res"]]}}, "got values of 1 places and depths .2., expected 2, one a column"),
+            ({"depths": [1, 2]}, "got values of 2 places and depths .1, 2., expected 2, one a column, and depths .2."),
+            ({"values": {"block": [["none"], []]}}, "got a place without a value"),
+            ({"kind": "list", "columns": {"block": ["d1"]}}, "expected it of numbered columns with one attribute"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, changed: dict[str, Any], said: str, table: Path, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=said):
+            api.read(table, space=self.declared(tmp_path, **changed))
 
 
 class TestConfigSpace:

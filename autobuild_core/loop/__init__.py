@@ -1,0 +1,1 @@
+"""The closed loop: candidates are handed out, measured anywhere, and told; their results join the data."""
