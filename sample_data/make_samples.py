@@ -266,7 +266,7 @@ def provenance(name: str, by_key: dict[tuple[str, int], Line], archs: dict[str, 
         "| metric | mean | std between networks / seed std | two seeds averaged | Spearman between seeds |",
         "|---|---|---|---|---|",
     ]
-    for metric in evaluator.metrics:
+    for metric in evaluator.metrics if both else ():
         values = np.array([[by_key[key, seed][metric] for seed in (0, 1)] for key in both])
         ratio, spearman = signal_to_noise(values)
         mean = np.mean([run[metric] for run in runs])
