@@ -222,6 +222,32 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"path": options.out} | _batch.summary(lines, evaluator) | {"rejected": rejected}
 
 
+def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Closes the loop through files: asks for the next batch of architectures, or tells what was measured."""
+    from autobuild_core.loop.folder import LoopFolder, as_lines
+
+    folder = LoopFolder(options.folder)
+    if options.data is not None:
+        if not options.target:
+            raise ConfigError("loop: got --data without --target, expected an equation over the file's metrics.")
+        table = api.read(options.data, options.format, options.space, roles_of(options.role))
+        folder.begin(table, options.target, options.minimize, options.seed)
+    about: dict[str, Any] = {}
+    if options.tell is not None:
+        told = folder.tell(Path(options.tell))
+        about |= {name: getattr(told, name) for name in ("num_told", "num_added", "num_completed", "num_foreign", "rejected")}
+    if options.ask is not None:
+        with stopping() as should_stop:
+            sizes = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+            handed = folder.ask(options.ask, progress, should_stop, **sizes)
+        out = options.out or str(folder.path / "batches" / f"{handed.number}.jsonl")
+        if options.out:
+            _write(out, as_lines(handed))
+        controls = sum(one.origin == "control" for one in handed.candidates)
+        about |= {"batch": out, "num": len(handed.candidates), "num_controls": controls}
+    return about | folder.status()
+
+
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
     """Asks whether a signal has asked for the end; the first lets what runs end in order, a second ends it at once."""
@@ -423,6 +449,20 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.add_argument("--seconds", type=float, help="that one evaluation may take; longer ones count as failed")
     command.add_argument("--out", required=True, help="JSON lines; those of a batch that was stopped are gone on from")
+    command = add(loop, "folder")
+    command.add_argument("--ask", type=int, metavar="N", help="hand out the next batch; trains on the newest data first")
+    command.add_argument("--tell", metavar="FILE", help="join what was measured: by id, or by architecture")
+    command.add_argument("--out", help="JSON lines of the batch; in the folder unless given")
+    command.add_argument("--data", help="evaluated architectures, to begin a loop in a new folder")
+    command.add_argument("--format", help="of the data; recognised by content unless given")
+    command.add_argument("--space", metavar="NAME|FILE", help="of the data, as `train` takes it")
+    command.add_argument("--role", action="append", default=[], metavar="COLUMN=ROLE", help="of the data, as `train` takes it")
+    command.add_argument("--target", default="", help="equation over the data's metrics")
+    command.add_argument("--minimize", action="store_true", help="smaller targets are better")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--members", type=int, help="of the ensembles; by the data's size unless given")
+    command.add_argument("--steps", type=int, help="of their trainings; by the data's size unless given")
+    command.add_argument("--threads", type=int, default=2)
     command = add(report, "run")
     command.add_argument("--context", **context)
     command.add_argument(

@@ -97,8 +97,7 @@ def measure(evaluator: Evaluator, asked: Asked, setting: Setting, watch: Watch) 
     except Cancelled:
         raise
     except Exception as error:
-        if not isinstance(error, StudioError):  # the log shows where
-            traceback.print_exc()
+        _show(error)
         return failed_line(evaluator, asked, setting, error, time.perf_counter() - start)
     return line_of(evaluator, asked, setting, measured, time.perf_counter() - start)
 
@@ -179,8 +178,23 @@ def measure_all(
         yield from (measure(evaluator, one, setting, watch(one)) for one in asked)
         return
     yield from misfits
-    for one, measured in zip(fit, together, strict=True):
-        yield line_of(evaluator, one, setting, measured, (time.perf_counter() - start) / len(fit))
+    try:
+        found = list(together)
+    except Cancelled:
+        raise
+    except Exception as error:  # of one architecture or of time: no round is whole
+        _show(error)
+        seconds = (time.perf_counter() - start) / len(fit)
+        yield from (failed_line(evaluator, one, setting, error, seconds) for one in fit)
+        return
+    seconds = (time.perf_counter() - start) / len(fit)
+    yield from (line_of(evaluator, one, setting, measured, seconds) for one, measured in zip(fit, found, strict=True))
+
+
+def _show(error: Exception) -> None:
+    """Puts where a fault of the program happened into the log; what an evaluator says itself needs no more."""
+    if not isinstance(error, StudioError):
+        traceback.print_exception(error)
 
 
 class ResultsFile:

@@ -38,6 +38,16 @@ def num_controls(num: int) -> int:
     return 0 if num < 2 else max(round(CONTROL_SHARE * num), 1)
 
 
+def check_num(num: int) -> None:
+    """Returns when a batch can have so many candidates.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if num < 1:
+        raise ConfigError(f"ask: got {num}, expected at least 1.")
+
+
 def hand_out(run: Run, log: CandidateLog, num: int, seed: int = 0) -> Handed:
     """Hands out a batch: candidates that wait, the oldest first, filled up from the run, and random controls among them.
 
@@ -50,8 +60,7 @@ def hand_out(run: Run, log: CandidateLog, num: int, seed: int = 0) -> Handed:
     Raises:
         ConfigError: num is not positive, or there is nothing left to evaluate.
     """
-    if num < 1:
-        raise ConfigError(f"ask: got {num}, expected at least 1.")
+    check_num(num)
     waiting = [c for c in log.all() if c.state is CandidateState.WAITING]
     controls = [c for c in waiting if c.origin is Origin.CONTROL][: num_controls(num)]
     controls += log.propose(random_ones(run, log, num_controls(num) - len(controls), seed))

@@ -471,3 +471,67 @@ class TestEvaluate:
         (tmp_path / "go").touch()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert json.loads(done.stdout)["num"] == 2 and len(out.read_text().splitlines()) == 2
+
+
+SMALL = ("--members", 2, "--steps", 20)
+
+
+class TestLoop:
+    """`loop`: a batch is asked for, measured anywhere, told; the next one learns from it."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tmp_path / "loop"
+
+    def begun(self, folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+        status, answer, _ = ask(capsys, "loop", folder, "--data", data, "--target", "mean_acc", "--ask", 5, *SMALL)
+        assert status == 0 and (answer["num"], answer["num_controls"], answer["round"]) == (5, 1, 1)
+        return [json.loads(line) for line in Path(answer["batch"]).read_text().splitlines()]
+
+    def test_asked_told_shuffled_partial_failed_and_asked_again(
+        self, folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        batch = self.begun(folder, data, capsys)
+        assert [set(line) for line in batch] == [{"id", "arch", "origin"}] * 5
+        results = [
+            {"id": batch[3]["id"], "mean_acc": 99.5},
+            {"id": batch[0]["id"], "state": "failed", "error": "out of memory"},
+            {"arch": batch[1]["arch"], "mean_acc": 90.0},
+            {"id": batch[2]["id"], "state": "running"},
+        ]
+        (tmp_path / "night.jsonl").write_text("".join(json.dumps(line) + "\n" for line in results))
+        status, told, _ = ask(capsys, "loop", folder, "--tell", tmp_path / "night.jsonl")
+        assert status == 0 and (told["num_told"], told["num_added"], told["version"]) == (3, 3, 2)
+        assert told["candidates"] == {"measured": 2, "failed": 1, "asked": 2} and [r["row"] for r in told["rejected"]] == [3]
+        assert told["best"] == {"arch": batch[3]["arch"], "value": 99.5} and told["num_evaluated"] == 42
+        status, again, _ = ask(capsys, "loop", folder, "--ask", 4, "--out", tmp_path / "second.jsonl", *SMALL)
+        assert status == 0 and (again["round"], again["batch"]) == (2, str(tmp_path / "second.jsonl"))
+        second = [json.loads(line)["arch"] for line in (tmp_path / "second.jsonl").read_text().splitlines()]
+        assert not set(second) & {line["arch"] for line in (batch[1], batch[2], batch[3], batch[4])}
+        assert Run(folder / "runs" / "2").table().num_censored == 1
+
+    def test_told_twice_it_says_so_and_changes_nothing(
+        self, folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        batch = self.begun(folder, data, capsys)
+        (tmp_path / "r.csv").write_text(f"id,mean_acc\n{batch[0]['id']},91.5\n")
+        assert ask(capsys, "loop", folder, "--tell", tmp_path / "r.csv")[1]["num_told"] == 1
+        log = (folder / "candidates.jsonl").read_bytes()
+        status, answer, err = ask(capsys, "loop", folder, "--tell", tmp_path / "r.csv")
+        assert status == USER_ERROR and answer is None and "is in the data set already" in err
+        assert (folder / "candidates.jsonl").read_bytes() == log
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            (("--ask", 3), "got no loop, expected --data and --target to begin one"),
+            (("--data", "DATA"), "got --data without --target"),
+            (("--data", "DATA", "--target", "nothing"), "nothing"),
+            (("--data", "DATA", "--target", "mean_acc", "--ask", 0), "ask: got 0, expected at least 1"),
+        ],
+    )
+    def test_what_does_not_do_is_said(
+        self, asked: tuple[object, ...], said: str, folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status, answer, err = ask(capsys, "loop", folder, *(data if part == "DATA" else part for part in asked))
+        assert status == USER_ERROR and answer is None and said in err

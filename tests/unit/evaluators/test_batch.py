@@ -312,6 +312,10 @@ class TestLatency:
         assert [one.metrics["latency_ms"] for one in found] == turns[:3]
         assert found[0].remark == "odd and even rounds correlate at 1.000; the machine was busy (load 1.5 before it began)"
 
+    def test_out_of_time_all_of_a_round_are_lines(self, results: ResultsFile) -> None:
+        lines = run_batch(load_evaluator("latency"), ask([stages(), "x"], (0,)), Setting("latency", 9, seconds=1e-6), results)
+        assert sorted(line["state"] for line in lines) == [FAILED, OUT_OF_TIME]
+
     def test_threads_are_as_before(self) -> None:
         before = torch.get_num_threads()
         found = load_evaluator("latency").evaluate(CELL, Conditions(2, 0), Watch())

@@ -1,0 +1,196 @@
+"""The closed loop through files, for any scheduler and no network: a folder gives batches and takes results.
+
+loop.json          target and direction
+data/<version>/    saved tables (store.tables): the first data, and every version that results made
+runs/<version>/    the run that learned from that version, trained when a batch is asked for
+candidates.jsonl   the log of candidates: what was predicted, handed out and told
+batches/<n>.jsonl  what was handed out
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autobuild_core import api
+from autobuild_core.architectures.records import ArchTable
+from autobuild_core.errors import ConfigError, DataError
+from autobuild_core.loop import telling
+from autobuild_core.loop.proposing import Handed, check_num, hand_out
+from autobuild_core.spaces import load_space
+from autobuild_core.store import tables
+from autobuild_core.store.candidates import Candidate, CandidateLog
+from autobuild_core.store.quality import Report
+from autobuild_core.targets.equation import Target
+
+
+@dataclass(frozen=True)
+class ToldFile:
+    """The outcome of a file of results.
+
+    Args:
+        num_told: results that candidates got.
+        num_added: rows that joined the data.
+        num_completed: rows of before that gained metrics.
+        num_foreign: rows of networks that no candidate waited for.
+        rejected: rows of the file that are no results, or were known already.
+    """
+
+    num_told: int
+    num_added: int
+    num_completed: int
+    num_foreign: int
+    rejected: list[dict[str, Any]]
+
+
+class LoopFolder:
+    """A closed loop in a folder. Making the object reads nothing; each call reads what is there now.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.log = CandidateLog(self.path / "candidates.jsonl")
+
+    @property
+    def begun(self) -> bool:
+        """There is a loop in the folder."""
+        return (self.path / "loop.json").exists()
+
+    def begin(self, table: ArchTable, target: str, minimize: bool, seed: int = 0) -> None:
+        """Makes the folder with the first data.
+
+        Raises:
+            ConfigError: there is a loop in it already, or it cannot be written.
+            TargetError: the equation is not one over the metrics.
+        """
+        if self.begun:
+            raise ConfigError(f"{self.path}: got a folder that holds a loop already; leave out --data and --target to go on.")
+        Target(target, minimize).values(table.metrics)
+        try:
+            for name in ("data", "runs", "batches"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            tables.save_table(table, self.path / "data" / str(table.version))
+            tables.write_json(self.path / "loop.json", {"target": target, "minimize": minimize, "seed": seed})
+        except OSError as error:
+            raise ConfigError(f"{self.path}: got {error.strerror}, expected a folder that can be written.") from error
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Target, direction and seed.
+
+        Raises:
+            ConfigError: there is no loop in the folder, or its file is damaged.
+        """
+        try:
+            found: dict[str, Any] = json.loads((self.path / "loop.json").read_text(encoding="utf-8"))
+            return {"target": str(found["target"]), "minimize": bool(found["minimize"]), "seed": int(found["seed"])}
+        except FileNotFoundError:
+            raise ConfigError(f"{self.path}: got no loop, expected --data and --target to begin one.") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{self.path / 'loop.json'}: got a damaged file ({error}), expected target and direction."
+            ) from None
+
+    def table(self) -> ArchTable:
+        """The newest version of the data.
+
+        Raises:
+            ConfigError: there is no loop in the folder.
+            DataError: the version is damaged.
+        """
+        self.settings  # noqa: B018 - says it where there is no loop
+        versions = [int(path.name) for path in (self.path / "data").iterdir() if path.name.isdigit()]
+        return tables.load_table(self.path / "data" / str(max(versions)))
+
+    def run(self, report: Report, should_stop: Callable[[], bool] = lambda: False, **settings: Any) -> api.Run:
+        """The run that learned from the newest data, trained where there is none yet.
+
+        Args:
+            report: hears the progress of a training.
+            should_stop: asked at every step of it.
+            settings: of it, as `api.train` takes them.
+
+        Raises:
+            StudioError: the data do not do.
+            Cancelled: should_stop said so.
+        """
+        table, own = self.table(), self.settings
+        place = self.path / "runs" / str(table.version)
+        if (place / "quality.json").exists():
+            return api.Run(place)
+        name = f"{self.path.name}, version {table.version}"
+        chosen = own["target"], place, own["minimize"], own["seed"]
+        return api.train(table, *chosen, name, self.path.name, report, should_stop, **settings)
+
+    def ask(self, num: int, report: Report, should_stop: Callable[[], bool] = lambda: False, **settings: Any) -> Handed:
+        """Hands out the next batch, and writes it to batches/.
+
+        Args:
+            num: candidates, at most.
+            report, should_stop, settings: as `run` has them.
+
+        Raises:
+            StudioError: the data do not do, or nothing is left.
+            Cancelled: should_stop said so.
+        """
+        check_num(num)
+        handed = hand_out(self.run(report, should_stop, **settings), self.log, num, self.settings["seed"])
+        with tables.replacing(self.path / "batches" / f"{handed.number}.jsonl") as part:
+            part.write_text(as_lines(handed), encoding="utf-8", newline="\n")
+        return handed
+
+    def tell(self, path: Path) -> ToldFile:
+        """Joins a file of results: to the candidates, and to the data as their next version.
+
+        Raises:
+            DataError: it cannot be read, or no row of it is a new result.
+        """
+        table = self.table()
+        joined = telling.join(path, table, self.log.all(), api.read_more)
+        rejected = [{"row": r.row, "reason": r.reason} for r in joined.rejected]
+        try:
+            added = api.append(table, joined.rows, path.name)
+        except DataError:  # all rows are in the data: a file that is told again, or whose telling was cut short
+            if not (told := self.log.tell(joined.results)):
+                raise
+            return ToldFile(len(told), 0, 0, joined.num_foreign, rejected)
+        tables.save_table(added.table, self.path / "data" / str(added.table.version))
+        told = self.log.tell(joined.results)
+        rejected += [{"row": r.row, "reason": r.reason} for r in added.rejected]
+        return ToldFile(len(told), added.num_added, added.num_completed, joined.num_foreign, rejected)
+
+    def status(self) -> dict[str, Any]:
+        """{"round": the last batch, "num_evaluated": networks, "best": {"arch", "value"}, "candidates": {state: number}}."""
+        table, settings, candidates = self.table(), self.settings, self.log.all()
+        values = Target(settings["target"], settings["minimize"]).values(table.metrics)
+        known = np.flatnonzero(np.isfinite(values))
+        best = None
+        if len(known):
+            row = int(known[np.argmin(values[known]) if settings["minimize"] else np.argmax(values[known])])
+            best = {"arch": load_space(table.spec).native(table.codes[row]), "value": float(values[row])}
+        counts: dict[str, int] = {}
+        for candidate in candidates:
+            counts[candidate.state.value] = counts.get(candidate.state.value, 0) + 1
+        return {
+            "round": max((candidate.batch for candidate in candidates), default=0),
+            "version": table.version,
+            "num_evaluated": len(np.unique(table.networks[known])),
+            "best": best,
+            "candidates": counts,
+        }
+
+
+def as_lines(handed: Handed) -> str:
+    """A batch as JSON lines: "id", "arch" and "origin" of each candidate; predictions stay in the log."""
+    return "".join(json.dumps(line_of(one), ensure_ascii=False) + "\n" for one in handed.candidates)
+
+
+def line_of(candidate: Candidate) -> dict[str, Any]:
+    """A candidate as whoever measures it gets it."""
+    return {"id": candidate.id, "arch": candidate.arch, "origin": candidate.origin.value}
