@@ -129,7 +129,7 @@ def _natives(predictor: Predictor, codes: Any) -> Iterable[Any]:
 
 
 def predictions(run: Run, codes: Any) -> list[Prediction]:
-    """What a run predicts of architectures, (n, num_positions) codes."""
+    """The predictions of a run for architectures, (n, num_positions) codes."""
     if not len(codes):
         return []
     frame = run.predictor.predict(codes)
