@@ -9,7 +9,6 @@ import base64
 import itertools
 import json
 import math
-import os
 import time
 import traceback
 import zlib
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.errors import ArchitectureError, Cancelled, ConfigError, Diverged, OutOfTime, StudioError
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+from autobuild_core.store.tables import append_lines
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -241,12 +241,7 @@ class ResultsFile:
         """
         try:
             with self.path.open("r+b" if self.path.exists() else "w+b") as file:
-                content = file.read()
-                file.truncate(content.rfind(b"\n") + 1)
-                file.seek(0, os.SEEK_END)
-                file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
-                file.flush()
-                os.fsync(file.fileno())
+                append_lines(file, lines)
         except OSError as error:
             raise ConfigError(f"{self.path}: got {error.strerror}, expected a file that can be written.") from error
 

@@ -146,7 +146,7 @@ def _prediction(run: Run, row: dict[str, Any]) -> Prediction:
 
 def open_networks(log: CandidateLog) -> set[str]:
     """Networks that are on the list and have no result yet, or have one."""
-    return {c.network for c in log.all() if c.state.is_open or c.state is CandidateState.MEASURED}
+    return {c.network for c in log.all() if c.state.is_taken}
 
 
 def networks_of(space: Space, archs: Sequence[Any]) -> list[str]:

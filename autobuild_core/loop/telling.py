@@ -18,6 +18,7 @@ from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.datasets._delimited import read_rows
 from autobuild_core.datasets._files import read_head
 from autobuild_core.datasets._json import document
+from autobuild_core.datasets._lists import native_cell
 from autobuild_core.datasets.json_lines import read_lines
 from autobuild_core.errors import ArchitectureError, DataError
 from autobuild_core.spaces import Space, load_space
@@ -153,8 +154,17 @@ def _network(arch: Any, space: Space) -> str:
     Raises:
         ArchitectureError: it is not in the space.
     """
-    row = np.array([space.parse(json.loads(arch) if isinstance(arch, str) and arch[:1] in "{[" else arch)], np.int16)
+    row = np.array([parsed(arch, space)], np.int16)
     return str(int(space.hash_networks(row)[0]))
+
+
+def parsed(arch: Any, space: Space) -> list[int]:
+    """The codes of an architecture, also of one that a cell of a table holds.
+
+    Raises:
+        ArchitectureError: it is not in the space.
+    """
+    return space.parse(native_cell(arch) if isinstance(arch, str) else arch)
 
 
 def _measured(path: Path, rows: Sequence[_Row], table: ArchTable, joined: Joined, read: Read) -> ArchTable:
@@ -176,9 +186,9 @@ def _failed(rows: Sequence[_Row], measured: ArchTable, table: ArchTable, space: 
     for row in rows:
         try:
             arch = row.values.get("arch", row.values)
-            codes.append(space.parse(json.loads(arch) if isinstance(arch, str) and arch[:1] in "{[" else arch))
+            codes.append(parsed(arch, space))
             kept.append(row)
-        except (ArchitectureError, ValueError) as error:
+        except ArchitectureError as error:
             joined.rejected.append(Rejection(row.number, f"{row.error or 'failed'}; and {error}"[:300]))
     coded = np.array(codes, np.int16).reshape(len(kept), space.spec.num_positions)
     like = measured if len(measured) else table

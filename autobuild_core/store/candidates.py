@@ -7,7 +7,6 @@ came in, or a failure with its reason) and "withdrawn".
 
 import fcntl
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from autobuild_core.errors import ConfigError, DataError
+from autobuild_core.store.tables import append_lines
 
 ID_BYTES = 4
 
@@ -33,8 +33,13 @@ class CandidateState(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """It has no result yet; its network is not proposed again."""
+        """It has no result yet."""
         return self in (CandidateState.WAITING, CandidateState.ASKED)
+
+    @property
+    def is_taken(self) -> bool:
+        """Its network is not proposed again: it has no result yet, or a good one."""
+        return self.is_open or self is CandidateState.MEASURED
 
 
 class Origin(StrEnum):
@@ -157,14 +162,14 @@ class CandidateLog:
         """
         with self._locked() as file:
             known = self._replayed(file.read())
-            taken = {c.network for c in known.values() if c.state.is_open or c.state is CandidateState.MEASURED}
+            taken = {c.network for c in known.values() if c.state.is_taken}
             added: list[Candidate] = []
             for candidate in candidates:
                 if candidate.network not in taken:
                     taken.add(candidate.network)
                     added.append(replace(candidate, id=_fresh(known), created=time.time(), batch=0, results=(), withdrawn=False))
                     known[added[-1].id] = added[-1]
-            self._append(file, map(_proposed, added))
+            append_lines(file, map(_proposed, added))
         return added
 
     def ask(self, ids: Iterable[str]) -> int:
@@ -184,7 +189,7 @@ class CandidateLog:
                 if state is not CandidateState.WAITING:
                     raise ConfigError(f"candidate {one}: got one that is {state or 'not in the list'}, expected one that waits.")
             batch = max((candidate.batch for candidate in known.values()), default=0) + 1
-            self._append(file, [{"event": "asked", "batch": batch, "ids": chosen, "time": time.time()}])
+            append_lines(file, [{"event": "asked", "batch": batch, "ids": chosen, "time": time.time()}])
         return batch
 
     def tell(self, results: Sequence[tuple[str, Result]]) -> list[tuple[str, Result]]:
@@ -207,7 +212,7 @@ class CandidateLog:
                     stamped = replace(result, time=result.time or time.time())
                     known[one] = replace(known[one], results=(*known[one].results, stamped))
                     added.append((one, stamped))
-            self._append(file, [{"event": "told", "id": one} | asdict(result) for one, result in added])
+            append_lines(file, [{"event": "told", "id": one} | asdict(result) for one, result in added])
         return added
 
     def withdraw(self, ids: Iterable[str]) -> None:
@@ -215,7 +220,7 @@ class CandidateLog:
         with self._locked() as file:
             known = self._replayed(file.read())
             chosen = [one for one in dict.fromkeys(ids) if one in known and known[one].state.is_open]
-            self._append(file, [{"event": "withdrawn", "ids": chosen, "time": time.time()}] if chosen else [])
+            append_lines(file, [{"event": "withdrawn", "ids": chosen, "time": time.time()}] if chosen else [])
 
     @contextmanager
     def _locked(self) -> Iterator[IO[bytes]]:
@@ -228,16 +233,6 @@ class CandidateLog:
                 yield file
         except OSError as error:
             raise ConfigError(f"{self.path}: got {error.strerror}, expected a file that can be written.") from error
-
-    @staticmethod
-    def _append(file: IO[bytes], events: Iterable[Mapping[str, Any]]) -> None:
-        """Adds lines; what a killed process left of its last line is cut off first."""
-        file.seek(0)
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
-        file.write("".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode())
-        file.flush()
-        os.fsync(file.fileno())
 
     def _replayed(self, content: bytes) -> dict[str, Candidate]:
         """{id: candidate} after all events."""

@@ -12,11 +12,11 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,17 @@ def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file atomically."""
     with replacing(path) as part:
         part.write_text(to_json(value, indent=1) + "\n", encoding="utf-8")
+
+
+def append_lines(file: IO[bytes], values: Iterable[Any]) -> None:
+    """Adds JSON lines to a file that is open for reading and writing; a torn last line of a killed process is cut off first."""
+    file.seek(0)
+    content = file.read()
+    file.truncate(content.rfind(b"\n") + 1)
+    file.seek(0, os.SEEK_END)
+    file.write("".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values).encode())
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
