@@ -29,9 +29,10 @@ from tests.flat_spaces import Columns, loose_space, wide_space
 WIDE, NARROW = wide_space(), wide_space((4, 5, 5, 5))  # 600 tokens, 500 tokens
 PEAK_MIB, ROOT = 1300, Path(__file__).resolve().parents[3]
 TRAINED = """
-import resource, numpy as np, pandas as pd
+import numpy as np, pandas as pd
 from autobuild_core.api import train
 from autobuild_core.architectures.records import ArchTable
+from autobuild_core.benchmark.measures import peak_mib
 from tests.flat_spaces import wide_space
 space = wide_space((4, 5, 10, 10), 4)  # 2,000 tokens
 codes = space.sample(40, np.random.default_rng(0))
@@ -42,7 +43,7 @@ run = train(table, "acc", num_steps=5, num_members=2, max_length=1, threads=1)
 modules = run.modules()
 best = modules[modules["positions"] == '["U2"]'].nlargest(20, "score")["layers"]
 print(len(modules), best.str.contains("kernel3").mean(), run.quality["srcc"])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak_mib())
 """
 
 

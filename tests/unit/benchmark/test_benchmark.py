@@ -201,3 +201,10 @@ def test_a_measurement_that_breaks_off_says_why() -> None:
 def test_importing_it_is_light() -> None:
     code = "import sys, autobuild_core.benchmark; print([m for m in ('torch', 'scipy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_peak_memory_is_of_the_process_alone() -> None:
+    held = bytearray(b"1" * 500 * 2**20)  # on Linux the peak that getrusage tells a child begins at its parent's
+    code = "from autobuild_core.benchmark.measures import peak_mib; print(peak_mib())"
+    peak = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert 20 < peak < 400 and len(held) > 400 * 2**20
