@@ -30,6 +30,7 @@ from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
 
 USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
+TEMPLATES = "candidates.yaml", "commands.sh", "array.sbatch"
 LINE_SECONDS = 3.0
 
 
@@ -224,9 +225,15 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Closes the loop through files: asks for the next batch of architectures, or tells what was measured."""
-    from autobuild_core.loop.folder import LoopFolder, as_lines
+    from autobuild_core.loop.folder import LoopFolder
+    from autobuild_core.loop.templating import check, fill, read_template
 
     folder = LoopFolder(options.folder)
+    template = read_template(options.template) if options.template else None
+    if template is not None:  # looked at before anything is handed out
+        if not options.out:
+            raise ConfigError("loop: got --template without --out, expected a place for what it makes.")
+        check(template, options.template)
     if options.data is not None:
         if not options.target:
             raise ConfigError("loop: got --data without --target, expected an equation over the file's metrics.")
@@ -242,9 +249,8 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             handed = folder.ask(options.ask, progress, should_stop, **sizes)
         out = options.out or str(folder.path / "batches" / f"{handed.number}.jsonl")
         if options.out:
-            _write(out, as_lines(handed))
-        controls = sum(one.origin == "control" for one in handed.candidates)
-        about |= {"batch": out, "num": len(handed.candidates), "num_controls": controls}
+            _write(out, handed.json_lines() if template is None else fill(template, handed, options.template))
+        about |= {"batch": out, "num": len(handed.candidates), "num_controls": handed.num_controls}
     return about | folder.status()
 
 
@@ -453,6 +459,9 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--ask", type=int, metavar="N", help="hand out the next batch; trains on the newest data first")
     command.add_argument("--tell", metavar="FILE", help="join what was measured: by id, or by architecture")
     command.add_argument("--out", help="JSON lines of the batch; in the folder unless given")
+    command.add_argument(
+        "--template", metavar="NAME|FILE", help="what --out is made from: " + ", ".join(TEMPLATES) + ", or yours"
+    )
     command.add_argument("--data", help="evaluated architectures, to begin a loop in a new folder")
     command.add_argument("--format", help="of the data; recognised by content unless given")
     command.add_argument("--space", metavar="NAME|FILE", help="of the data, as `train` takes it")

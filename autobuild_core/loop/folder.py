@@ -19,10 +19,11 @@ from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.loop import telling
-from autobuild_core.loop.proposing import Handed, check_num, hand_out
+from autobuild_core.loop.batches import Handed
+from autobuild_core.loop.proposing import check_num, hand_out
 from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
-from autobuild_core.store.candidates import Candidate, CandidateLog
+from autobuild_core.store.candidates import CandidateLog
 from autobuild_core.store.quality import Report
 from autobuild_core.targets.equation import Target
 
@@ -142,7 +143,7 @@ class LoopFolder:
         check_num(num)
         handed = hand_out(self.run(report, should_stop, **settings), self.log, num, self.settings["seed"])
         with tables.replacing(self.path / "batches" / f"{handed.number}.jsonl") as part:
-            part.write_text(as_lines(handed), encoding="utf-8", newline="\n")
+            part.write_text(handed.json_lines(), encoding="utf-8", newline="\n")
         return handed
 
     def tell(self, path: Path) -> ToldFile:
@@ -184,13 +185,3 @@ class LoopFolder:
             "best": best,
             "candidates": counts,
         }
-
-
-def as_lines(handed: Handed) -> str:
-    """A batch as JSON lines: "id", "arch" and "origin" of each candidate; predictions stay in the log."""
-    return "".join(json.dumps(line_of(one), ensure_ascii=False) + "\n" for one in handed.candidates)
-
-
-def line_of(candidate: Candidate) -> dict[str, Any]:
-    """A candidate as whoever measures it gets it."""
-    return {"id": candidate.id, "arch": candidate.arch, "origin": candidate.origin.value}

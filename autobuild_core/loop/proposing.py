@@ -5,32 +5,19 @@ can that be told from a predictor that is wrong everywhere. Ours.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from autobuild_core.api import Run
 from autobuild_core.errors import ConfigError
+from autobuild_core.loop.batches import Handed
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space
 from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateState, Origin, Prediction
 
 CONTROL_SHARE = 0.2
 DRAWS = 50  # random networks drawn for a control, at most
-
-
-@dataclass(frozen=True)
-class Handed:
-    """A batch that was handed out.
-
-    Args:
-        number: of the batch.
-        candidates: in it, with what was predicted of each.
-    """
-
-    number: int
-    candidates: tuple[Candidate, ...]
 
 
 def num_controls(num: int) -> int:
