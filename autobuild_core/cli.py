@@ -242,7 +242,8 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     about: dict[str, Any] = {}
     if options.tell is not None:
         told = folder.tell(Path(options.tell))
-        about |= {name: getattr(told, name) for name in ("num_told", "num_added", "num_completed", "num_foreign", "rejected")}
+        about |= {name: getattr(told, name) for name in ("num_told", "num_added", "num_completed", "num_foreign")}
+        about["rejected"] = [{"row": r.row, "reason": r.reason} for r in told.rejected]
     if options.ask is not None:
         with stopping() as should_stop:
             sizes = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}

@@ -9,7 +9,8 @@ from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.errors import StudioError
 from autobuild_core.figures import candidates, drawing
 from autobuild_core.scoring.finished_run import FinishedRun
-from pages import _navigation, _run, _text, _theme, _widgets, _words
+from autobuild_core.store.candidates import Origin
+from pages import _listed, _navigation, _run, _text, _theme, _widgets, _words
 
 
 def assemble(run: FinishedRun, choices: list[list[int]]) -> Codes:
@@ -44,6 +45,7 @@ def predicted(run: FinishedRun, codes: Codes) -> None:
         st.code(native, language=None, wrap_lines=True)
         if st.button("Show in Importance", type="tertiary", icon=":material/arrow_forward:", key="show_assembled"):
             _navigation.go_to("importance", arch=f"typed:{native}")
+        _listed.add_button(run, [run.space.native(codes)], Origin.TYPED, "assembled")
     with right:
         best = run.measured(int(run.ranked_rows()[0]))
         sentence = f"{_text.strong(run.amount(line['predicted']))} {_words.interval(line['low'], line['high'])}"

@@ -20,7 +20,8 @@ NEXT_STEPS = {
     "map": ("importance", "See what matters"),
     "importance": ("hops", "Rank the modules"),
     "hops": ("builder", "Build better ones"),
-    "builder": ("review", "Review the claims"),
+    "builder": ("evaluate", "Measure them"),
+    "evaluate": ("review", "Review the claims"),
     "review": ("data", "Add new measurements"),
 }
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}

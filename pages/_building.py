@@ -13,7 +13,8 @@ from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Against, Built
 from autobuild_core.spaces import ENUMERATION_LIMIT
-from pages import _candidates, _text, _widgets
+from autobuild_core.store.candidates import Origin
+from pages import _candidates, _listed, _text, _widgets
 
 ABOUT = (
     "The whole space is searched for the networks that are predicted best and were not measured: all of it where it can be "
@@ -106,6 +107,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
         facts = table.drop(columns="arch")
         facts.insert(1, "against the screen", [words[place] for place in order])
         _candidates.candidates(facts, records, "built")
+        _listed.add_button(run, [record["arch"] for record in records], Origin.BUILT, "built")
         st.caption(_where(run, codes, found))
         _downloads(records, found.reduced)
 

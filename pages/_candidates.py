@@ -10,7 +10,7 @@ from autobuild_core.figures.candidates import candidates_table
 from pages import _navigation
 
 
-def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, columns: dict[str, Any] | None = None) -> None:
+def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, columns: dict[str, Any] | None = None) -> int:
     """Architectures to evaluate as a table of their units; the one whose line is clicked, else the first, opens on Importance.
 
     Args:
@@ -18,6 +18,9 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
         records: of each its "arch" (native encoding) and "modules", as `assembly.architecture_records` has them.
         key: of the table.
         columns: how Streamlit shows columns, by name.
+
+    Returns:
+        The line that is chosen.
     """
     described = [[(part["unit"], part["layers"]) for part in record["modules"]] for record in records]
     shown = candidates_table(facts, described)
@@ -39,3 +42,4 @@ def candidates(facts: pd.DataFrame, records: list[dict[str, Any]], key: str, col
     help = "Click the box before a line to choose another candidate."
     if st.button(label, type="tertiary", icon=":material/arrow_forward:", key=f"open_{key}", help=help):
         _navigation.go_to("importance", arch=f"typed:{native_text(records[line]['arch'])}")
+    return line

@@ -12,9 +12,10 @@ from autobuild_core.figures import drawing, review
 from autobuild_core.review import words
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
+from autobuild_core.store.candidates import Origin
 from autobuild_core.store.pins import LONGEST_NOTE, Pin
 from autobuild_core.trust.claim import ClaimRecord
-from pages import _candidates, _navigation, _pins, _run, _selection, _text, _theme, _widgets
+from pages import _candidates, _listed, _navigation, _pins, _run, _selection, _text, _theme, _widgets
 
 
 def card(run: FinishedRun, number: int, one: Pin) -> None:
@@ -88,7 +89,9 @@ def overturn(run: FinishedRun, one: Pin, found: ClaimRecord) -> None:
             return
         codes = np.array([run.space.parse(evaluation.arch) for evaluation in found.overturn.evaluations], np.int16)
         facts = table.drop(columns="arch")
-        _candidates.candidates(facts, assembly.architecture_records(run.predictor, codes, facts[[]]), f"overturn_{one.id}")
+        records = assembly.architecture_records(run.predictor, codes, facts[[]])
+        _candidates.candidates(facts, records, f"overturn_{one.id}")
+        _listed.add_button(run, [record["arch"] for record in records], Origin.CLAIM, f"overturn_{one.id}")
         _widgets.csv_button(table, f"overturn_{one.id}")
 
 

@@ -8,7 +8,8 @@ import streamlit as st
 from autobuild_core.architectures.names import native_text
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
-from pages import _candidates, _run, _trust, _widgets
+from autobuild_core.store.candidates import Origin
+from pages import _candidates, _listed, _run, _trust, _widgets
 
 DOUBT = "doubt removed so far"
 
@@ -31,6 +32,7 @@ def next_batch(run: FinishedRun) -> None:
     shown = pd.DataFrame({"arch": [native_text(r["arch"]) for r in records]}).join(table.drop(columns="record"))
     facts = table[["information", "predicted", "low", "high"]]
     _candidates.candidates(facts, records, "next", {"information": st.column_config.NumberColumn(DOUBT, format="percent")})
+    _listed.add_button(run, [record["arch"] for record in records], Origin.NEXT, "next")
     with st.container(horizontal=True):
         lines = assembly.json_lines(records)
         st.download_button(

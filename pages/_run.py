@@ -49,6 +49,12 @@ def _read_run(path: str, run_id: str, changed: float, task: str) -> FinishedRun:
     return found
 
 
+def handle(run: FinishedRun) -> Run:
+    """The run as a notebook has it, held where the page shows it: it builds, suggests and predicts."""
+    context: Chosen = next((dict(one.context) for one in run.tasks if one.name == run.task), {})
+    return Run(_workspace.workspace().run(run.id).path, context)
+
+
 def extra(run: FinishedRun, name: str) -> pd.DataFrame:
     """A table of the average over contexts that came with the trust report; without lines where an older version trained the run.
 

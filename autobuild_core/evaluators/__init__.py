@@ -96,6 +96,8 @@ class Evaluator(ABC):
     `budget` is what it spends on an architecture unasked, 0 where there is nothing to spend. `metrics` are the names of its
     numbers, what it is judged by first; () where those are known only once it has measured. `by_seed`: a seed changes its
     numbers. `by_device`: it knows devices beside the CPU. `takes_source`: it reads a file that is named behind a colon.
+    `typical_seconds` of an evaluation of its own budget on an idle core of the machine that made the samples; None where that is
+    not known.
 
     Args:
         source: the file, "" for those that read none.
@@ -109,6 +111,7 @@ class Evaluator(ABC):
     by_seed: ClassVar[bool] = True
     by_device: ClassVar[bool] = True
     takes_source: ClassVar[bool] = False
+    typical_seconds: ClassVar[float | None] = None
 
     def __init__(self, source: str = "") -> None:
         self.source = source

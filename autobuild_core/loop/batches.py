@@ -25,7 +25,7 @@ class Handed:
         return sum(one.origin is Origin.CONTROL for one in self.candidates)
 
     def lines(self) -> list[dict[str, Any]]:
-        """ "id", "arch" and "origin" of each candidate; predictions stay in the log."""
+        """The id, arch and origin of each candidate; predictions stay in the log."""
         return [{"id": one.id, "arch": one.arch, "origin": one.origin.value} for one in self.candidates]
 
     def json_lines(self) -> str:

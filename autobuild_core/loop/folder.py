@@ -9,7 +9,6 @@ batches/<n>.jsonl  what was handed out
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.errors import ConfigError, DataError
+from autobuild_core.errors import ConfigError
 from autobuild_core.loop import telling
 from autobuild_core.loop.batches import Handed
 from autobuild_core.loop.proposing import check_num, hand_out
@@ -26,25 +25,6 @@ from autobuild_core.store import tables
 from autobuild_core.store.candidates import CandidateLog
 from autobuild_core.store.quality import Report
 from autobuild_core.targets.equation import Target
-
-
-@dataclass(frozen=True)
-class ToldFile:
-    """The outcome of a file of results.
-
-    Args:
-        num_told: results that candidates got.
-        num_added: rows that joined the data.
-        num_completed: rows of before that gained metrics.
-        num_foreign: rows of networks that no candidate waited for.
-        rejected: rows of the file that are no results, or were known already.
-    """
-
-    num_told: int
-    num_added: int
-    num_completed: int
-    num_foreign: int
-    rejected: list[dict[str, Any]]
 
 
 class LoopFolder:
@@ -146,25 +126,17 @@ class LoopFolder:
             part.write_text(handed.json_lines(), encoding="utf-8", newline="\n")
         return handed
 
-    def tell(self, path: Path) -> ToldFile:
+    def tell(self, path: Path) -> telling.Told:
         """Joins a file of results: to the candidates, and to the data as their next version.
 
         Raises:
             DataError: it cannot be read, or no row of it is a new result.
         """
-        table = self.table()
-        joined = telling.join(path, table, self.log.all(), api.read_more)
-        rejected = [{"row": r.row, "reason": r.reason} for r in joined.rejected]
-        try:
-            added = api.append(table, joined.rows, path.name)
-        except DataError:  # all rows are in the data: a file that is told again, or whose telling was cut short
-            if not (told := self.log.tell(joined.results)):
-                raise
-            return ToldFile(len(told), 0, 0, joined.num_foreign, rejected)
-        tables.save_table(added.table, self.path / "data" / str(added.table.version))
-        told = self.log.tell(joined.results)
-        rejected += [{"row": r.row, "reason": r.reason} for r in added.rejected]
-        return ToldFile(len(told), added.num_added, added.num_completed, joined.num_foreign, rejected)
+
+        def keep(table: ArchTable) -> None:
+            tables.save_table(table, self.path / "data" / str(table.version))
+
+        return telling.take_in(path, self.table(), self.log, api.read_more, keep)
 
     def status(self) -> dict[str, Any]:
         """{"round": the last batch, "num_evaluated": networks, "best": {"arch", "value"}, "candidates": {state: number}}."""

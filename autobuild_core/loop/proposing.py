@@ -4,15 +4,15 @@ Controls are random networks that no prediction chose: what was selected by its 
 can that be told from a predictor that is wrong everywhere. Ours.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from autobuild_core.api import Run
+from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import ConfigError
 from autobuild_core.loop.batches import Handed
-from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space
 from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateState, Origin, Prediction
 
@@ -73,6 +73,12 @@ def from_run(run: Run, log: CandidateLog, num: int) -> list[Candidate]:
     return list(found.values())[:num]
 
 
+def proposed(run: Run, log: CandidateLog, num: int, origin: Origin) -> list[Candidate]:
+    """The first of what a run builds or suggests that are not on the list; at most `num`."""
+    taken = open_networks(log)
+    return [one for one in _frame(run, num + len(taken), origin) if one.network not in taken][:num]
+
+
 def _padded(candidates: Sequence[Candidate], num: int) -> list[Candidate | None]:
     """A list of a length, filled up with None."""
     return [*candidates[:num], *[None] * (num - len(candidates))]
@@ -84,12 +90,7 @@ def _frame(run: Run, num: int, origin: Origin) -> list[Candidate]:
         frame = run.build(num) if origin is Origin.BUILT else run.suggest(num)
     except ConfigError:  # every network was evaluated already
         return []
-    space = run.predictor.space
-    rows = frame.to_dict("records")
-    return [
-        Candidate("", row["arch"], network, origin, _prediction(run, row), 0.0)
-        for row, network in zip(rows, networks_of(space, [row["arch"] for row in rows]), strict=True)
-    ]
+    return candidates_of(run, codes_of(run.predictor.space, frame["arch"].tolist()), origin)
 
 
 def random_ones(run: Run, log: CandidateLog, num: int, seed: int = 0) -> list[Candidate]:
@@ -103,22 +104,29 @@ def random_ones(run: Run, log: CandidateLog, num: int, seed: int = 0) -> list[Ca
     for row, network in enumerate(hashes):
         if network not in taken and len(rows) < num:
             rows.setdefault(network, row)
-    chosen = codes[list(rows.values())]
+    return candidates_of(run, codes[list(rows.values())], Origin.CONTROL)
+
+
+def candidates_of(run: Run, codes: Codes, origin: Origin) -> list[Candidate]:
+    """Architectures as candidates, with what a run predicts of them.
+
+    Args:
+        run: that predicts.
+        codes: (n, num_positions) architectures.
+        origin: why they are proposed.
+    """
+    if not len(codes):
+        return []
+    space = run.predictor.space
+    networks = [str(int(one)) for one in space.hash_networks(codes)]
     return [
-        Candidate("", arch, network, Origin.CONTROL, prediction, 0.0)
-        for arch, network, prediction in zip(_natives(predictor, chosen), rows, predictions(run, chosen), strict=True)
+        Candidate("", space.native(row), network, origin, prediction, 0.0)
+        for row, network, prediction in zip(codes, networks, predictions(run, codes), strict=True)
     ]
 
 
-def _natives(predictor: Predictor, codes: Any) -> Iterable[Any]:
-    """Native encodings of codes."""
-    return (predictor.space.native(row) for row in codes)
-
-
-def predictions(run: Run, codes: Any) -> list[Prediction]:
+def predictions(run: Run, codes: Codes) -> list[Prediction]:
     """The predictions of a run for architectures, (n, num_positions) codes."""
-    if not len(codes):
-        return []
     frame = run.predictor.predict(codes)
     return [_prediction(run, row) for row in frame.to_dict("records")]
 
@@ -136,9 +144,10 @@ def open_networks(log: CandidateLog) -> set[str]:
     return {c.network for c in log.all() if c.state.is_taken}
 
 
-def networks_of(space: Space, archs: Sequence[Any]) -> list[str]:
-    """Canonical hashes of architectures, as decimal digits."""
-    if not archs:
-        return []
-    codes = np.array([space.parse(arch) for arch in archs], np.int16)
-    return [str(int(one)) for one in space.hash_networks(codes)]
+def codes_of(space: Space, archs: Sequence[Any]) -> Codes:
+    """(n, num_positions) codes of architectures in native encodings.
+
+    Raises:
+        ArchitectureError: one is not in the space.
+    """
+    return np.array([space.parse(arch) for arch in archs], np.int16).reshape(len(archs), space.spec.num_positions)

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable, Rejection
 from autobuild_core.datasets._delimited import read_rows
 from autobuild_core.datasets._files import read_head
 from autobuild_core.datasets._json import document
 from autobuild_core.datasets._lists import native_cell
 from autobuild_core.datasets.json_lines import read_lines
-from autobuild_core.errors import ArchitectureError, DataError
+from autobuild_core.errors import ArchitectureError, DataError, counted
 from autobuild_core.spaces import Space, load_space
-from autobuild_core.store.candidates import Candidate, Result
+from autobuild_core.store.candidates import Candidate, CandidateLog, Result
 
 READY = {"", "finished", "finish", "complete", "completed", "done", "ok", "success", "succeeded", "terminated"}
 UNDER_WAY = {"running", "pending", "queued", "waiting", "scheduled", "started", "asked"}
@@ -50,6 +51,35 @@ class Joined:
 
 
 @dataclass(frozen=True)
+class Told:
+    """The outcome of a file of results.
+
+    Args:
+        num_told: results that candidates got.
+        num_added: rows that joined the data.
+        num_completed: rows of before that gained metrics.
+        num_foreign: rows of networks that no candidate waited for.
+        rejected: rows of the file that are no results, or were known already.
+    """
+
+    num_told: int
+    num_added: int
+    num_completed: int
+    num_foreign: int
+    rejected: tuple[Rejection, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in a sentence, for a reader."""
+        parts = [f"{counted(self.num_told, 'result')} of candidates"]
+        parts += [f"{counted(self.num_added, 'row')} joined the data"] if self.num_added else []
+        parts += [f"{counted(self.num_completed, 'row')} of before gained metrics"] if self.num_completed else []
+        parts += [f"{counted(self.num_foreign, 'row')} of networks that nobody asked for"] if self.num_foreign else []
+        parts += [f"{counted(len(self.rejected), 'row')} not taken"] if self.rejected else []
+        return f"{', '.join(parts)}."
+
+
+@dataclass(frozen=True)
 class _Row:
     """A row of the file that is a result.
 
@@ -66,6 +96,48 @@ class _Row:
     state: str
     error: str
     candidate: Candidate | None
+
+
+def take_in(
+    path: Path,
+    table: ArchTable,
+    log: CandidateLog,
+    read: Read,
+    keep: Callable[[ArchTable], None],
+    origin: str = "",
+    run: str = "",
+    source: str = "",
+) -> Told:
+    """Takes a file of results in: into the data as their next version, and into the list of candidates.
+
+    The data come first: whoever is cut short between the two finds the rows known when the file is told again, and only tells.
+
+    Args:
+        path: as `join` takes it.
+        table: the newest version of the data set.
+        log: its candidates.
+        read: reads a file by the data set's columns (`api.read_more`).
+        keep: is given the next version, to be saved.
+        origin: where the results come from; the file's name unless given.
+        run: id of the run that proposed the architectures.
+        source: what the list remembers to have heard (`CandidateLog.heard`); `origin` unless given.
+
+    Raises:
+        DataError: it cannot be read, or no row of it is a new result.
+    """
+    joined = join(path, table, log.all(), read)
+    origin = origin or path.name
+    heard = source or origin, len(joined.rows) + len(joined.rejected)
+    try:
+        added = api.append(table, joined.rows, origin, run)
+    except DataError:  # all rows are in the data: a file that is told again, or whose telling was cut short
+        if not (told := log.tell(joined.results, *heard)):
+            raise
+        return Told(len(told), 0, 0, joined.num_foreign, tuple(joined.rejected))
+    keep(added.table)
+    told = log.tell(joined.results, *heard)
+    rejected = (*joined.rejected, *added.rejected)
+    return Told(len(told), added.num_added, added.num_completed, joined.num_foreign, rejected)
 
 
 def join(path: Path, table: ArchTable, candidates: Sequence[Candidate], read: Read) -> Joined:

@@ -1,8 +1,8 @@
 """A batch in the form that a scheduler takes: a template of the user's, or one that ships, filled with its candidates.
 
-Templates are Jinja's (https://jinja.palletsprojects.com), in its sandbox: a template that came by mail can read the batch and nothing
-else. They know `batch` (its number) and `candidates`, each with `id`, `arch` (native encoding) and `origin`; beside Jinja's own
-filters `json`, `text` (an encoding in one line) and `shell` (quoted for a shell).
+Templates are those of Jinja (https://jinja.palletsprojects.com), in its sandbox: one that came by mail reads the batch alone.
+They know `batch` (its number) and `candidates`, each with `id`, `arch` (native encoding) and `origin`; beside the filters of
+Jinja `json`, `text` (an encoding in one line) and `shell` (quoted for a shell).
 """
 
 import json

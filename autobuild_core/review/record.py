@@ -78,6 +78,18 @@ def _effect(run: FinishedRun, line: "pd.Series[Any]", rivals: pd.DataFrame, lens
     )
 
 
+def effect_of(run: FinishedRun, claim: Claim) -> Effect:
+    """The effect that a claim is about, as a run sees it.
+
+    Raises:
+        RunError: the run did not score the module.
+    """
+    line = run.line_of(claim)
+    rivals = looked_at(run, line)
+    effects = _effects(run, line, rivals)
+    return next((one for one in effects if one.lens == claim.lens), effects[0])
+
+
 def _known(value: float) -> float | None:
     """The number; None where it is none."""
     return value if math.isfinite(value) else None

@@ -2,7 +2,7 @@
 
 What was predicted of a candidate is written down before it is measured and is never edited: the file has a line an event, and
 what is known of a candidate follows from its events. Events are "proposed", "asked" (handed out in a batch), "told" (a result
-came in, or a failure with its reason) and "withdrawn".
+came in, or a failure with its reason), "withdrawn", and "heard" (a source of results was taken in so far).
 """
 
 import fcntl
@@ -148,11 +148,7 @@ class CandidateLog:
         Raises:
             DataError: a line before the last is no event.
         """
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        return list(self._replayed(content).values())
+        return list(self._replayed(self._content()).values())
 
     def propose(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Adds candidates with fresh ids; a network that is open or measured already is left out.
@@ -192,8 +188,23 @@ class CandidateLog:
             append_lines(file, [{"event": "asked", "batch": batch, "ids": chosen, "time": time.time()}])
         return batch
 
-    def tell(self, results: Sequence[tuple[str, Result]]) -> list[tuple[str, Result]]:
+    def heard(self) -> dict[str, int]:
+        """{source: how many lines of it were taken in}, of the files and evaluations that results came from.
+
+        Raises:
+            DataError: a line before the last is no event.
+        """
+        found: dict[str, int] = {}
+        self._replayed(self._content(), found)
+        return found
+
+    def tell(self, results: Sequence[tuple[str, Result]], source: str = "", lines: int = 0) -> list[tuple[str, Result]]:
         """Adds results to candidates; one that is there already, of the same seed, is left out.
+
+        Args:
+            results: of candidates, by their ids.
+            source: the file or the run of an evaluation that they came from; "" where that is not kept.
+            lines: that it has so far.
 
         Returns:
             Those that were added.
@@ -209,10 +220,11 @@ class CandidateLog:
                     raise ConfigError(f"candidate {one}: got a result of one that is not in the list.")
                 told = {(r.seed, tuple(sorted(r.metrics.items())), r.state) for r in known[one].results}
                 if (result.seed, tuple(sorted(result.metrics.items())), result.state) not in told:
-                    stamped = replace(result, time=result.time or time.time())
+                    stamped = replace(result, source=result.source or source, time=result.time or time.time())
                     known[one] = replace(known[one], results=(*known[one].results, stamped))
                     added.append((one, stamped))
-            append_lines(file, [{"event": "told", "id": one} | asdict(result) for one, result in added])
+            heard = [{"event": "heard", "source": source, "lines": lines, "time": time.time()}] if source else []
+            append_lines(file, [*({"event": "told", "id": one} | asdict(result) for one, result in added), *heard])
         return added
 
     def withdraw(self, ids: Iterable[str]) -> None:
@@ -234,12 +246,20 @@ class CandidateLog:
         except OSError as error:
             raise ConfigError(f"{self.path}: got {error.strerror}, expected a file that can be written.") from error
 
-    def _replayed(self, content: bytes) -> dict[str, Candidate]:
-        """{id: candidate} after all events."""
+    def _content(self) -> bytes:
+        """The file as it is now; nothing where no event made it yet."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _replayed(self, content: bytes, heard: dict[str, int] | None = None) -> dict[str, Candidate]:
+        """{id: candidate} after all events; `heard` is told of sources that were taken in."""
         found: dict[str, Candidate] = {}
+        heard = {} if heard is None else heard
         for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
             try:
-                _replay(json.loads(line), found)
+                _replay(json.loads(line), found, heard)
             except (ValueError, KeyError, TypeError) as error:
                 got = f"{type(error).__name__}: {error}"[:80]
                 raise DataError(
@@ -261,7 +281,7 @@ def _proposed(candidate: Candidate) -> dict[str, Any]:
     return {"event": "proposed"} | about | asdict(candidate.prediction) | {"time": candidate.created}
 
 
-def _replay(event: dict[str, Any], found: dict[str, Candidate]) -> None:
+def _replay(event: dict[str, Any], found: dict[str, Candidate], heard: dict[str, int]) -> None:
     """Takes an event into account."""
     kind, moment = event.pop("event"), float(event.pop("time", 0.0))
     if kind == "proposed":
@@ -278,5 +298,7 @@ def _replay(event: dict[str, Any], found: dict[str, Candidate]) -> None:
     elif kind == "withdrawn":
         for one in event["ids"]:
             found[one] = replace(found[one], withdrawn=True)
+    elif kind == "heard":
+        heard[event["source"]] = int(event["lines"])
     else:
         raise ValueError(f"event {kind}")

@@ -3,6 +3,7 @@
     datasets/<id>/   a saved table (tables.py): one version of a data set
     runs/<id>/       a run folder (run_folder.py)
     uploads/<id>/    a file whose columns are being looked at, and mapping.json: what was said of them so far
+    candidates/<id>.jsonl  architectures that wait to be evaluated (candidates.py), a list for all versions of a data set
     mappings/<key>.json  what was said of the columns of files with one header (mapping.header_key)
     registry.sqlite  what lists show of data sets and runs, and the job queue (schema.py)
 
@@ -30,6 +31,7 @@ from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.registry import APP
 from autobuild_core.store import listing, schema, tables
+from autobuild_core.store.candidates import CandidateLog
 from autobuild_core.store.entries import DatasetEntry, RunEntry, RunRow, folder_bytes, write_entry
 from autobuild_core.store.run_folder import TRAIN, JobSettings, RunConfig, RunFolder, StateRecord
 from autobuild_core.store.states import ACTIVE_STATES, RunState
@@ -242,8 +244,27 @@ class Workspace:
         """
         return str(self._entry("datasets", dataset_id)["name"])
 
+    def candidates(self, dataset_id: str) -> CandidateLog:
+        """The list of candidates of a data set, which all of its versions share.
+
+        Raises:
+            RunError: there is none of that id.
+        """
+        return CandidateLog(self.path / "candidates" / f"{self._entry('datasets', dataset_id)['family']}.jsonl")
+
+    def newest_version(self, dataset_id: str) -> str:
+        """The id of a data set's newest version.
+
+        Raises:
+            RunError: there is none of that id.
+        """
+        family = self._entry("datasets", dataset_id)["family"]
+        query = "SELECT id FROM datasets WHERE family = ? ORDER BY version DESC LIMIT 1"
+        with self.connect() as connection:
+            return str(connection.execute(query, (family,)).fetchone()["id"])
+
     def delete_dataset(self, dataset_id: str) -> None:
-        """Deletes a data set with all its versions; runs keep their own copy of the data.
+        """Deletes a data set with all its versions and its candidates; runs keep their own copy of the data.
 
         Raises:
             RunError: there is none of that id.
@@ -252,6 +273,7 @@ class Workspace:
         with self.connect() as connection:
             lines = connection.execute("SELECT id FROM datasets WHERE family = ?", (family,)).fetchall()
         self._delete_versions([str(line["id"]) for line in lines])
+        (self.path / "candidates" / f"{family}.jsonl").unlink(missing_ok=True)
 
     def delete_version(self, dataset_id: str) -> None:
         """Deletes the newest version of a data set, so that the one of before is the newest.

@@ -1,23 +1,27 @@
 """Evaluating: architectures are measured for real, one after the other; what was measured is kept whatever happens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from autobuild_core.architectures.names import native_text
-from autobuild_core.errors import ConfigError, counted
+from autobuild_core.errors import ConfigError, StudioError, counted
 from autobuild_core.evaluators import check_device, load_evaluator
 from autobuild_core.evaluators._batch import ask, in_words, run_batch
-from autobuild_core.evaluators._results import Line, ResultsFile, Setting
+from autobuild_core.evaluators._results import FINISHED, Line, ResultsFile, Setting, key_of, metrics_of
 from autobuild_core.jobs.kinds import JobKind, Report
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
 from autobuild_core.store.run_folder import JobSettings, RunFolder
+from autobuild_core.store.workspace import Workspace
 
 RESULTS = "results.jsonl"
 HIDDEN = ("curve", "samples")  # parts of a line that a table does not show
+RECENT = 5  # evaluations of before that say how long one takes
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class EvaluateSettings(JobSettings):
         budget: of an evaluation; None = what the evaluator spends unasked.
         device: "cpu" or "cuda".
         seconds: that one evaluation may take; None = as long as it takes.
+        data_name, data_hash, data_version: of the data set whose candidates these are; "" where they are none's.
 
     Raises:
         ConfigError: there is nothing to measure, or a number is out of range.
@@ -44,6 +49,9 @@ class EvaluateSettings(JobSettings):
     budget: int | None = None
     device: str = "cpu"
     seconds: float | None = None
+    data_name: str = ""
+    data_hash: str = ""
+    data_version: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,15 +94,78 @@ class Evaluate(JobKind[EvaluateSettings]):
         seeds = f", {counted(len(settings.seeds), 'seed')}" if len(settings.seeds) > 1 else ""
         aim = f"{settings.evaluator.partition(':')[0]} of {counted(len(settings.archs), 'architecture')}{seeds}"
         lines = self._results(folder).read()
-        return RunRow(aim=aim, result=in_words(lines) if lines else "", seed=settings.seeds[0])
+        data = settings.data_name, settings.data_hash, settings.data_version
+        return RunRow(aim, in_words(lines) if lines else "", *data, seed=settings.seeds[0])
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
         lines = self._results(folder).read()
         return pd.DataFrame([shown(line) for line in lines])
 
+    def lines(self, folder: RunFolder) -> list[Line]:
+        """The measurements that are there so far."""
+        return self._results(folder).read()
+
+    def by_candidate(self, folder: RunFolder, is_running: bool) -> pd.DataFrame:
+        """How far each candidate is: id, arch, seeds (done of all), state, metrics so far, seconds, error.
+
+        Args:
+            folder: of the run.
+            is_running: the first that is not done is being measured.
+        """
+        settings, lines = self.settings_of(folder), self.lines(folder)
+        found = {key_of(line): line for line in lines}
+        seeds = settings.seeds if load_evaluator(settings.evaluator).by_seed else settings.seeds[:1]
+        asked = ask(settings.archs, seeds, settings.ids)
+        current = next((one.key[0] for one in asked if one.key not in found), None) if is_running else None
+        now = folder.last_progress().get("metrics", {}) if current else {}
+        rows = []
+        for first in {one.key[0]: one for one in reversed(asked)}.values():
+            key = first.key[0]
+            own = [found[one.key] for one in asked if one.key[0] == key and one.key in found]
+            fine = [line for line in own if line["state"] == FINISHED]
+            state = "measuring" if key == current else "waiting" if len(own) < len(seeds) else _how(own)
+            row: dict[str, Any] = {
+                "id": first.id,
+                "arch": native_text(first.arch),
+                "seeds": f"{len(own)} of {len(seeds)}",
+                "state": state,
+            }
+            for name in metrics_of(fine[0]) if fine else []:
+                row[name] = float(np.mean([line[name] for line in fine]))
+            if key == current and not fine:
+                row |= {name: value for name, value in now.items() if name != "step"}
+            errors = [line["error"] for line in own if line.get("error")]
+            rows.append(row | {"seconds": sum(line["seconds"] for line in own), "error": errors[-1] if errors else ""})
+        return pd.DataFrame(rows[::-1])
+
     @staticmethod
     def _results(folder: RunFolder) -> ResultsFile:
         return ResultsFile(folder.path / RESULTS)
+
+
+def _how(lines: Sequence[Line]) -> str:
+    """How all evaluations of a candidate ended: "measured" where one did."""
+    return "measured" if any(line["state"] == FINISHED for line in lines) else str(lines[-1]["state"])
+
+
+def seconds_each(workspace: Workspace, name: str, budget: int) -> tuple[float | None, int]:
+    """The seconds that an evaluation will take, and from how many of this workspace that is known; from none: what is typical.
+
+    Args:
+        workspace: whose newest evaluations are looked at.
+        name: of the evaluator.
+        budget: of an evaluation.
+    """
+    runs, seconds = workspace.runs(), []
+    for run_id in runs.loc[(runs["kind"] == "evaluate") & runs["aim"].str.startswith(f"{name} of "), "id"].head(RECENT):
+        with suppress(StudioError):
+            lines = Evaluate().lines(workspace.run(str(run_id)))
+            seconds += [line["seconds"] * budget / max(line["budget"], 1) for line in lines if line["state"] == FINISHED]
+    if seconds:
+        return float(np.median(seconds)), len(seconds)
+    evaluator = load_evaluator(name)
+    typical = evaluator.typical_seconds
+    return (None if typical is None else typical * budget / max(evaluator.budget, 1)), 0
 
 
 def shown(line: Line) -> dict[str, Any]:

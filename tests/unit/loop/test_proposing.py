@@ -7,8 +7,8 @@ import pytest
 
 from autobuild_core.api import Run
 from autobuild_core.errors import ConfigError
-from autobuild_core.loop.proposing import hand_out, networks_of, num_controls, predictions
-from autobuild_core.store.candidates import Candidate, CandidateLog, Origin, Prediction, Result
+from autobuild_core.loop.proposing import candidates_of, codes_of, hand_out, num_controls, predictions
+from autobuild_core.store.candidates import CandidateLog, Origin, Result
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def test_a_batch_is_predicted_distinct_and_new(run: Run, log: CandidateLog) -> N
     batch = hand_out(run, log, 10)
     origins = [one.origin for one in batch.candidates]
     assert batch.number == 1 and [origins.count(o) for o in (Origin.BUILT, Origin.NEXT, Origin.CONTROL)] == [4, 4, 2]
-    networks = [one.network for one in batch.candidates]
+    networks, space = [one.network for one in batch.candidates], run.predictor.space
     evaluated = {str(int(one)) for one in run.table().networks}
     assert len(set(networks)) == 10 and not set(networks) & evaluated
-    assert networks == networks_of(run.predictor.space, [one.arch for one in batch.candidates])
-    codes = np.array([run.predictor.space.parse(one.arch) for one in batch.candidates], np.int16)
+    codes = codes_of(space, [one.arch for one in batch.candidates])
+    assert networks == [str(int(one)) for one in space.hash_networks(codes)]
     for one, again in zip(batch.candidates, predictions(run, codes), strict=True):
         assert one.prediction.target == "test_loss" and one.prediction.minimize
         assert one.prediction.predicted == pytest.approx(again.predicted, rel=1e-6)
@@ -54,12 +54,7 @@ def test_nothing_is_handed_out_twice_and_controls_differ(run: Run, log: Candidat
 
 
 def test_those_that_wait_come_first_and_still_beside_controls(run: Run, log: CandidateLog) -> None:
-    space = run.predictor.space
-    archs = [space.native(row) for row in space.sample(6, np.random.default_rng(5))]
-    typed = [
-        Candidate("", arch, network, Origin.TYPED, Prediction(), 0.0)
-        for arch, network in zip(archs, networks_of(space, archs), strict=True)
-    ]
+    typed = candidates_of(run, run.predictor.space.sample(6, np.random.default_rng(5)), Origin.TYPED)
     ids = [one.id for one in log.propose(typed)]
     batch = hand_out(run, log, 5)
     assert [one.id for one in batch.candidates[:4]] == ids[:4] and batch.candidates[4].origin is Origin.CONTROL

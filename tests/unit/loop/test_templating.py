@@ -55,7 +55,7 @@ def test_the_array_has_a_task_a_candidate(handed: Handed, tmp_path: Path) -> Non
 
 def test_documentation_and_command_line_name_what_ships() -> None:
     text = (ROOT / "docs" / "loop.md").read_text()
-    blocks = {name: body for name, body in re.findall(r"`([\w.]+)`:\n\n```\w*\n(.*?)```", text, re.S)}
+    blocks = dict(re.findall(r"`([\w.]+)`:\n\n```\w*\n(.*?)```", text, re.S))
     assert blocks == templating.shipped() and set(TEMPLATES) == set(blocks)
 
 

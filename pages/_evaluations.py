@@ -1,0 +1,104 @@
+"""Evaluate: the evaluations of this server, live, and how their results reach the list and the data."""
+
+import pandas as pd
+import streamlit as st
+
+from autobuild_core import api
+from autobuild_core.errors import StudioError
+from autobuild_core.jobs.kinds.evaluate import RESULTS, Evaluate
+from autobuild_core.loop import shared
+from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
+from pages import _listed, _run_actions, _states, _text, _widgets, _words, _workspace
+
+KIND = "evaluate"
+
+
+def evaluations_of(run: FinishedRun) -> pd.DataFrame:
+    """The evaluations of candidates of the run's data, newest first."""
+    runs, sets = _workspace.runs(), _workspace.workspace().datasets()
+    families = sets.loc[sets["hash"] == run.config.data_hash, "family"]
+    hashes = {run.config.data_hash, *sets.loc[sets["family"].isin(families), "hash"]}
+    return runs[(runs["kind"] == KIND) & runs["data_hash"].isin(hashes)]
+
+
+def take_in(run: FinishedRun) -> None:
+    """Takes the results of evaluations that ended into the list and the data, once."""
+    log = _listed.log_of(run)
+    if log is None:
+        return
+    heard = log.heard()
+    for one in evaluations_of(run).iloc[::-1].to_dict("records"):
+        run_id = str(one["id"])
+        if one["state"] in ACTIVE_STATES or one["state"] == RunState.DAMAGED:
+            continue
+        folder = _workspace.workspace().run(run_id)
+        num = len(Evaluate().lines(folder))
+        if num <= heard.get(run_id, 0):
+            continue
+        try:
+            told, _ = shared.tell(
+                *(_workspace.workspace(), str(_listed.data_of(run)), folder.path / RESULTS, api.read_more),
+                *(f"{one['name']} ({one['aim']})", run.id, run_id),
+            )
+            st.toast(f"{_text.plain(one['name'])}: {_text.plain(told.sentence, 300)}")
+        except StudioError as error:
+            st.warning(f"The results of {_text.strong(one['name'])} did not join the data. {_text.plain(error, 600)}")
+            log.tell([], run_id, num)
+
+
+def evaluations(run: FinishedRun) -> None:
+    """The section: the chosen evaluation, live; nothing before the first."""
+    frame = evaluations_of(run)
+    if frame.empty:
+        return
+    ids = [str(one) for one in frame["id"]]
+    names = {str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")}
+    st.subheader("Evaluations", anchor=False)
+    chosen = ids[0]
+    if len(ids) > 1:
+        chosen = st.selectbox("Evaluation", ids, format_func=names.__getitem__, key=f"evaluation_{ids[0]}", width=420)
+    shown = frame[frame["id"] == chosen].iloc[0]
+    _one(shown)
+
+
+def _one(shown: "pd.Series[str]") -> None:
+    """An evaluation: its state, what can be done, how far each candidate is."""
+    run_id, state = str(shown["id"]), str(shown["state"])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        badge = f":{_states.STATE_COLOURS[state]}-badge[{state}]"
+        st.markdown(
+            f"{badge} {_text.strong(shown['name'])}, {_text.plain(shown['aim'])}, {_words.age(shown['created'])}", width="content"
+        )
+        if state in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:", key="cancel_evaluation"):
+            _widgets.guarded(lambda: _run_actions.cancel(run_id))
+        if state in STOPPED_STATES and st.button("Resume", icon=":material/play_circle:", key="resume_evaluation"):
+            _widgets.guarded(lambda: _run_actions.resume(run_id))
+    if state in (RunState.FAILED, RunState.LOST, RunState.DAMAGED):
+        _states.ended_badly(shown)
+    if state != RunState.DAMAGED:
+        _live(run_id, state)
+
+
+def _live(run_id: str, state: str) -> None:
+    """Progress and candidates; read again every second while it lives."""
+    is_live = state in ACTIVE_STATES
+
+    @st.fragment(run_every=1.0 if is_live else None)
+    def watch() -> None:
+        if is_live:
+            _workspace.move_the_queue_on(is_said=False)
+            frame = _workspace.runs()
+            now = frame[frame["id"] == run_id]
+            if now.empty or now.iloc[0]["state"] != state:
+                st.rerun()  # its results join the list and the data
+            _states.progress_line(now.iloc[0])
+        table = Evaluate().by_candidate(_workspace.workspace().run(run_id), state == RunState.RUNNING)
+        if not table["error"].any():
+            table = table.drop(columns="error")
+        numbers = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("number")}
+        st.dataframe(table, hide_index=True, column_config=numbers, height="auto" if len(table) < 10 else 360)
+        if not is_live:
+            _widgets.csv_button(table, "evaluation")
+
+    watch()

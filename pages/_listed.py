@@ -1,0 +1,209 @@
+"""The list of candidates of a run's data: what waits, is out or was measured; and the ways onto it from any page."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from autobuild_core.architectures import numbers
+from autobuild_core.architectures.names import native_text
+from autobuild_core.errors import ConfigError, StudioError, counted
+from autobuild_core.loop import proposing
+from autobuild_core.loop.outcome import GROUPS, outcomes
+from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.search import assembly
+from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateState, Origin
+from pages import _candidates, _navigation, _run, _selection, _text, _widgets, _workspace
+
+ORDER = (CandidateState.WAITING, CandidateState.ASKED, CandidateState.MEASURED, CandidateState.FAILED, CandidateState.WITHDRAWN)
+STATE_WORDS = {CandidateState.ASKED: "out, to be measured"}
+EMPTY = (
+    "Nothing is on the list yet. Put architectures on it from Builder or Review, here below, or begin at once: a batch that is "
+    "measured fills up by itself."
+)
+BUILT_HELP = "The networks that are predicted best and were not measured."
+NEXT_HELP = "The networks that tell each unit's best modules apart."
+TYPED_HELP = "A native encoding, as the file had it, or the layers as Importance takes them."
+
+
+def data_of(run: FinishedRun) -> str | None:
+    """Id of a data set that the run learned from; None where the workspace has it not, or not any more."""
+    sets = _workspace.workspace().datasets()
+    known = sets.loc[(sets["hash"] == run.config.data_hash) & (sets["error"] == ""), "id"]
+    return str(known.iloc[0]) if len(known) else None
+
+
+def log_of(run: FinishedRun) -> CandidateLog | None:
+    """The list of the run's data; None where nothing can be on it yet."""
+    known = data_of(run)
+    return None if known is None else _workspace.workspace().candidates(known)
+
+
+def listed(run: FinishedRun) -> list[Candidate]:
+    """The candidates of the run's data."""
+    log = log_of(run)
+    return [] if log is None else log.all()
+
+
+def list_made(run: FinishedRun) -> CandidateLog:
+    """The list of the run's data, which are put into the workspace where they are not there."""
+    store = _workspace.workspace()
+    return store.candidates(store.data_of_run(run.id))
+
+
+def put(run: FinishedRun, make: Callable[[CandidateLog], Sequence[Candidate]]) -> str:
+    """Puts candidates on the list: what came of it, in a sentence.
+
+    Args:
+        run: that proposes them.
+        make: the candidates, given the list.
+
+    Raises:
+        StudioError: one is not in the space, or the list cannot be written.
+    """
+    log = list_made(run)
+    made = make(log)
+    added = log.propose(made)
+    known = len(made) - len(added)
+    before = f"; {counted(known, 'network')} of them there already, or measured" if known else ""
+    return f"{counted(len(added), 'candidate')} put on the list{before}."
+
+
+def put_architectures(run: FinishedRun, archs: Sequence[Any], origin: Origin) -> str:
+    """Puts architectures in native encodings on the list: what came of it, in a sentence.
+
+    Raises:
+        StudioError: one is not in the space, or the list cannot be written.
+    """
+    handle = _run.handle(run)
+    codes = proposing.codes_of(run.space, archs)
+    return put(run, lambda _: proposing.candidates_of(handle, codes, origin))
+
+
+def add_button(run: FinishedRun, archs: Sequence[Any], origin: Origin, key: str) -> None:
+    """A button that puts architectures on the list, and the way there.
+
+    Args:
+        run: that proposes them.
+        archs: in native encodings.
+        origin: why.
+        key: of the button.
+    """
+    label = "Put it on the list to evaluate" if len(archs) == 1 else f"Put all {len(archs)} on the list to evaluate"
+
+    def act() -> None:
+        st.session_state[f"said_{key}"] = _attempt(lambda: put_architectures(run, archs, origin))
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(label, key=f"put_{key}", type="tertiary", icon=":material/playlist_add:", on_click=act)
+        if said := st.session_state.pop(f"said_{key}", None):
+            st.markdown(f":gray[{_text.plain(said, 300)}]", width="content")
+            st.page_link(_navigation.page("evaluate"), label="Open Evaluate", query_params={"run": run.id})
+
+
+def _attempt(action: Callable[[], str]) -> str:
+    """The sentence of an action, or of its error; a callback shows nothing itself."""
+    try:
+        return action()
+    except StudioError as error:
+        return str(error)
+
+
+def candidates(run: FinishedRun) -> None:
+    """The section: how many there are in each state, the ways onto the list, the list."""
+    found = listed(run)
+    st.subheader("Candidates", anchor=False)
+    if found:
+        counts = {state: sum(one.state is state for one in found) for state in ORDER}
+        said = [f"**{num:,}** {STATE_WORDS.get(state, state.value)}" for state, num in counts.items() if num]
+        st.markdown(", ".join(said) + ".")
+    else:
+        st.caption(EMPTY)
+    _ways(run)
+    if found:
+        table(run, sorted(found, key=lambda one: ORDER.index(one.state)))
+
+
+def _ways(run: FinishedRun) -> None:
+    """The ways onto the list on this page."""
+    if said := st.session_state.pop("said_listed", None):
+        st.toast(_text.plain(said, 300))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        num = int(st.number_input("Architectures to add", 1, 200, 8, width=180, key="num_listed"))
+        if st.button("Add the best built", key="add_built", help=BUILT_HELP):
+            _add(run, num, Origin.BUILT)
+        if st.button("Add what teaches most", key="add_next", help=NEXT_HELP):
+            _add(run, num, Origin.NEXT)
+        with st.popover("Type one in"), st.form("typed", border=False, clear_on_submit=True):
+            text = st.text_input("Architecture", help=TYPED_HELP, key="typed_arch")
+            if st.form_submit_button("Add it"):
+                _widgets.guarded(lambda: _say(put(run, lambda _: _typed(run, text))))
+
+
+def _typed(run: FinishedRun, text: str) -> list[Candidate]:
+    if not text.strip():
+        raise ConfigError("architecture: got nothing, expected a native encoding.")
+    codes = _selection.parse(run, text.strip())
+    return proposing.candidates_of(_run.handle(run), codes[None], Origin.TYPED)
+
+
+def _add(run: FinishedRun, num: int, origin: Origin) -> None:
+    """Adds what the run builds or suggests."""
+    with st.spinner("Choosing architectures"):
+        handle = _run.handle(run)
+        said = _widgets.guarded(lambda: put(run, lambda log: proposing.proposed(handle, log, num, origin)))
+    if said is not None:
+        _say(said)
+
+
+def _say(sentence: str) -> None:
+    """Says a sentence once the page is drawn anew."""
+    st.session_state["said_listed"] = sentence
+    st.rerun()
+
+
+def table(run: FinishedRun, found: Sequence[Candidate]) -> None:
+    """The candidates with what was predicted and what was measured; one that is chosen can be looked at, or withdrawn."""
+    outcome = outcomes(found, run.config.goal).set_index("id")
+    mine = [one.prediction if one.prediction.target == run.config.target else None for one in found]
+    facts = pd.DataFrame(
+        {
+            "id": [one.id for one in found],
+            "proposed": [GROUPS[one.origin] for one in found],
+            "state": [STATE_WORDS.get(one.state, one.state.value) for one in found],
+            "batch": ["" if not one.batch else str(one.batch) for one in found],
+            "predicted": [np.nan if said is None or said.predicted is None else said.predicted for said in mine],
+            "90 % interval": [_interval(said) for said in mine],
+            "measured": [outcome["measured"].get(one.id, np.nan) for one in found],
+            "why it failed": [_reason(one) for one in found],
+        }
+    )
+    facts = facts if facts["why it failed"].any() else facts.drop(columns="why it failed")
+    codes = proposing.codes_of(run.space, [one.arch for one in found])
+    records = assembly.architecture_records(run.predictor, codes, facts[[]])
+    line = _candidates.candidates(facts, records, "listed", {"measured": st.column_config.NumberColumn(format="%.4g")})
+    with st.container(horizontal=True):
+        one = found[line]
+
+        def withdraw() -> None:
+            if (log := log_of(run)) is not None:
+                _widgets.guarded(lambda: log.withdraw([one.id]))
+
+        st.button(
+            f"Withdraw candidate {line + 1}", type="tertiary", icon=":material/close:", key="withdraw",
+            disabled=not one.state.is_open, on_click=withdraw, help="It is not measured any more; its line stays.",
+        )  # fmt: skip
+        archs = pd.DataFrame({"arch": [native_text(record["arch"]) for record in records]})
+        _widgets.csv_button(facts.join(archs), "candidates")
+
+
+def _interval(said: Any) -> str:
+    """The interval of a prediction in words."""
+    return "" if said is None or said.low is None else f"{numbers.number(said.low)} to {numbers.number(said.high)}"
+
+
+def _reason(one: Candidate) -> str:
+    """The reason why all evaluations of a candidate failed; "" where one did not."""
+    return one.results[-1].error if one.state is CandidateState.FAILED else ""

@@ -1,0 +1,39 @@
+"""Evaluate: what was measured beside what was predicted, apart for candidates that were chosen and for controls."""
+
+from dataclasses import asdict
+
+import streamlit as st
+
+from autobuild_core.figures import outcome as figures
+from autobuild_core.loop.outcome import GROUPS, by_group, outcomes, selection_cost
+from autobuild_core.scoring.finished_run import FinishedRun
+from pages import _listed, _text, _widgets
+
+NOTHING = "When candidates have been measured, their predictions stand here beside the measurements."
+
+
+def outcome(run: FinishedRun) -> None:
+    """The section."""
+    found = _listed.listed(run)
+    if not found:
+        return
+    st.subheader("Predicted and measured", anchor=False)
+    table = outcomes(found, run.config.goal)
+    if table.empty:
+        st.caption(NOTHING)
+        return
+    groups = by_group(table)
+    left, right = st.columns([1.35, 1], gap="large")
+    with left:
+        names = {origin.value: words for origin, words in GROUPS.items()}
+        figure = figures.outcome_figure(table, names, run.label.axis)
+        _widgets.show(figure, table, "outcome", "Measured against predicted, a dot a candidate with its 90 % interval")
+    with right:
+        if (cost := selection_cost(table)) is not None:
+            st.markdown(_text.plain(figures.outcome_words(**asdict(cost), unit=run.unit), 400))
+        st.dataframe(figures.group_table(groups, run.unit), hide_index=True)
+        st.caption(
+            "Better than predicted by: mean of measured less predicted, turned so that above 0 is better, with its 90 % "
+            "interval. Inside 90 %: candidates whose interval holds what was measured, and the share that this allows."
+        )
+        _widgets.csv_button(groups, "outcome_groups")
