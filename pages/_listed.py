@@ -18,7 +18,7 @@ from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateSt
 from pages import _candidates, _navigation, _run, _selection, _text, _widgets, _workspace
 
 ORDER = (CandidateState.WAITING, CandidateState.ASKED, CandidateState.MEASURED, CandidateState.FAILED, CandidateState.WITHDRAWN)
-STATE_WORDS = {CandidateState.ASKED: "out, to be measured"}
+STATE_WORDS = {CandidateState.ASKED: "out"}
 EMPTY = (
     "Nothing is on the list yet. Put architectures on it from Builder or Review, here below, or begin at once: a batch that is "
     "measured fills up by itself."
@@ -176,14 +176,14 @@ def table(run: FinishedRun, found: Sequence[Candidate]) -> None:
             "batch": ["" if not one.batch else str(one.batch) for one in found],
             "predicted": [np.nan if said is None or said.predicted is None else said.predicted for said in mine],
             "90 % interval": [_interval(said) for said in mine],
-            "measured": [outcome["measured"].get(one.id, np.nan) for one in found],
+            "measured": [_measured(outcome["measured"].get(one.id), one) for one in found],
             "why it failed": [_reason(one) for one in found],
         }
     )
     facts = facts if facts["why it failed"].any() else facts.drop(columns="why it failed")
     codes = proposing.codes_of(run.space, [one.arch for one in found])
     records = assembly.architecture_records(run.predictor, codes, facts[[]])
-    line = _candidates.candidates(facts, records, "listed", {"measured": st.column_config.NumberColumn(format="%.4g")})
+    line = _candidates.candidates(facts, records, "listed")
     with st.container(horizontal=True):
         one = found[line]
 
@@ -197,6 +197,14 @@ def table(run: FinishedRun, found: Sequence[Candidate]) -> None:
         )  # fmt: skip
         archs = pd.DataFrame({"arch": [native_text(record["arch"]) for record in records]})
         _widgets.csv_button(facts.join(archs), "candidates")
+
+
+def _measured(value: float | None, one: Candidate) -> str:
+    """The measurement of a candidate, and of how many it is the mean."""
+    if value is None:
+        return ""
+    num = sum(result.state == "finished" for result in one.results)
+    return numbers.number(value) + (f" (mean of {num})" if num > 1 else "")
 
 
 def _interval(said: Any) -> str:

@@ -112,6 +112,11 @@ def _here(run: FinishedRun) -> None:
         pressed = st.button("Start measuring", type="primary", key="start_measuring")
     st.caption(_cost_words(run, name, num, seeds, budget))
     _warn_of_target(run, name)
+    if evaluator.budget and budget != evaluator.budget:
+        st.warning(
+            f"A budget of {budget:,} is not the {evaluator.budget:,} that this evaluator spends unasked: measurements of two budgets "
+            "are not of one kind. Keep to that of the measurements that were learned from."
+        )
     _why_not(found)
     if pressed:
         _widgets.guarded(
@@ -177,7 +182,7 @@ def _start(
         "archs": tuple(one.arch for one in handed.candidates),
         "ids": tuple(one.id for one in handed.candidates),
     }
-    title = f"Batch {handed.number}: {name.partition(':')[0]}"[:100]
+    title = f"Batch {handed.number}"
     _workspace.executor().submit(kinds.add(store, "evaluate", name=title, **settings, **version, **batch))
     st.rerun()
 

@@ -31,7 +31,8 @@ def outcome(run: FinishedRun) -> None:
     with right:
         if (cost := selection_cost(table)) is not None:
             st.markdown(_text.plain(figures.outcome_words(**asdict(cost), unit=run.unit), 400))
-        st.dataframe(figures.group_table(groups, run.unit), hide_index=True)
+        shown = figures.group_table(groups, run.unit).map(lambda cell: _text.plain(cell, 200))  # its cells are Markdown
+        st.table(shown.set_index("proposed"), border="horizontal")
         st.caption(
             "Better than predicted by: mean of measured less predicted, turned so that above 0 is better, with its 90 % "
             "interval. Inside 90 %: candidates whose interval holds what was measured, and the share that this allows."

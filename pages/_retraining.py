@@ -21,9 +21,8 @@ def retraining(run: FinishedRun) -> None:
     st.subheader("Learn from it", anchor=False)
     if newest is not None:
         more = int(newest["num_rows"]) - len(run.table)
-        st.markdown(
-            f"Version {int(newest['version'])} of {_text.strong(newest['name'])} has {counted(more, 'row')} more than this run learned from."
-        )
+        version = f"Version {int(newest['version'])} of {_text.strong(newest['name'])}"
+        st.markdown(f"{version} has {counted(more, 'row')} more than this run learned from.")
         if st.button("Retrain with the new results", type="primary", key="retrain"):
             _widgets.guarded(lambda: retrain(run, newest))
     if not earlier.empty:

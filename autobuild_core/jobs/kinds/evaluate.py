@@ -21,6 +21,7 @@ from autobuild_core.store.workspace import Workspace
 
 RESULTS = "results.jsonl"
 HIDDEN = ("curve", "samples")  # parts of a line that a table does not show
+FIXED_SHARE = 0.2  # of the seconds of an evaluation of the evaluator's own budget: making, testing
 RECENT = 5  # evaluations of before that say how long one takes
 
 
@@ -106,7 +107,7 @@ class Evaluate(JobKind[EvaluateSettings]):
         return self._results(folder).read()
 
     def by_candidate(self, folder: RunFolder, is_running: bool) -> pd.DataFrame:
-        """How far each candidate is: id, arch, seeds (done of all), state, metrics so far, seconds, error.
+        """How far each candidate is: id, seeds (done of all), state, metrics so far, seconds, error, arch.
 
         Args:
             folder: of the run.
@@ -124,18 +125,14 @@ class Evaluate(JobKind[EvaluateSettings]):
             own = [found[one.key] for one in asked if one.key[0] == key and one.key in found]
             fine = [line for line in own if line["state"] == FINISHED]
             state = "measuring" if key == current else "waiting" if len(own) < len(seeds) else _how(own)
-            row: dict[str, Any] = {
-                "id": first.id,
-                "arch": native_text(first.arch),
-                "seeds": f"{len(own)} of {len(seeds)}",
-                "state": state,
-            }
+            row: dict[str, Any] = {"id": first.id, "seeds": f"{len(own)} of {len(seeds)}", "state": state}
             for name in metrics_of(fine[0]) if fine else []:
                 row[name] = float(np.mean([line[name] for line in fine]))
             if key == current and not fine:
                 row |= {name: value for name, value in now.items() if name != "step"}
             errors = [line["error"] for line in own if line.get("error")]
-            rows.append(row | {"seconds": sum(line["seconds"] for line in own), "error": errors[-1] if errors else ""})
+            row |= {"seconds": sum(line["seconds"] for line in own), "error": errors[-1] if errors else ""}
+            rows.append(row | {"arch": native_text(first.arch)})
         return pd.DataFrame(rows[::-1])
 
     @staticmethod
@@ -156,16 +153,22 @@ def seconds_each(workspace: Workspace, name: str, budget: int) -> tuple[float | 
         name: of the evaluator.
         budget: of an evaluation.
     """
-    runs, seconds = workspace.runs(), []
+    evaluator, runs, seconds = load_evaluator(name), workspace.runs(), []
+    own = evaluator.budget
     for run_id in runs.loc[(runs["kind"] == "evaluate") & runs["aim"].str.startswith(f"{name} of "), "id"].head(RECENT):
         with suppress(StudioError):
             lines = Evaluate().lines(workspace.run(str(run_id)))
-            seconds += [line["seconds"] * budget / max(line["budget"], 1) for line in lines if line["state"] == FINISHED]
+            fine = [line for line in lines if line["state"] == FINISHED]
+            seconds += [line["seconds"] * _cost(budget, own) / _cost(line["budget"], own) for line in fine]
     if seconds:
         return float(np.median(seconds)), len(seconds)
-    evaluator = load_evaluator(name)
     typical = evaluator.typical_seconds
-    return (None if typical is None else typical * budget / max(evaluator.budget, 1)), 0
+    return (None if typical is None else typical * _cost(budget, own)), 0
+
+
+def _cost(budget: int, own: int) -> float:
+    """The cost of an evaluation beside one of the evaluator's own budget: a part is spent whatever the budget is."""
+    return FIXED_SHARE + (1 - FIXED_SHARE) * budget / own if own else 1.0
 
 
 def shown(line: Line) -> dict[str, Any]:
