@@ -114,8 +114,8 @@ def _here(run: FinishedRun) -> None:
     _warn_of_target(run, name)
     if evaluator.budget and budget != evaluator.budget:
         st.warning(
-            f"A budget of {budget:,} is not the {evaluator.budget:,} that this evaluator spends unasked: measurements of two budgets "
-            "are not of one kind. Keep to that of the measurements that were learned from."
+            f"A budget of {budget:,} is not the {evaluator.budget:,} that this evaluator spends unasked: measurements of two "
+            "budgets are not of one kind. Keep to that of the measurements that were learned from."
         )
     _why_not(found)
     if pressed:

@@ -55,8 +55,8 @@ def claims_between(old: FinishedRun, new: FinishedRun, claims: Sequence[Claim]) 
         claims: those that `old` scored count.
 
     Returns:
-        A line a claim: claim, lens, before and now (value and interval in words), rank_before, rank_now (among the modules that
-        were looked at; NaN where not scored), verdict.
+        A line a claim: claim, verdict, before and now (value and interval in words), lens, rank_before, rank_now (among the
+        modules that were looked at; NaN where not scored).
     """
     rows = []
     for claim in claims:
@@ -68,9 +68,9 @@ def claims_between(old: FinishedRun, new: FinishedRun, claims: Sequence[Claim]) 
             now: Effect | None = effect_of(new, claim)
         except RunError:
             now = None
-        own = _words(before), _words(now), before.rank, np.nan if now is None else now.rank
-        rows.append((claim.name, claim.lens.label, *own, verdict_of(before, now).value))
-    return pd.DataFrame(rows, columns=["claim", "lens", "before", "now", "rank_before", "rank_now", "verdict"])
+        ranks = before.rank, np.nan if now is None else now.rank
+        rows.append((claim.name, verdict_of(before, now).value, _words(before), _words(now), claim.lens.label, *ranks))
+    return pd.DataFrame(rows, columns=["claim", "verdict", "before", "now", "lens", "rank_before", "rank_now"])
 
 
 def _words(effect: Effect | None) -> str:

@@ -22,8 +22,8 @@ from pages._streamlit import is_navigation_missing
 from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
 from tests.registered import read_again
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "review")
-RESULTS = ("map", "importance", "hops", "builder", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+RESULTS = ("map", "importance", "hops", "builder", "evaluate", "review")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -505,7 +505,7 @@ def test_a_named_target_is_called_by_its_name_and_unit(page: str, in_state: Work
     figures = " ".join(json.dumps(json.loads(chart.proto.spec), ensure_ascii=False) for chart in app.get("plotly_chart"))
     assert ("Accuracy* (% right)" in figures) == (page in ("data", "train", "map", "importance", "builder"))
     assert "measured mean_acc + 0" not in figures
-    assert page in ("data", "train") or "% right" in texts(app)
+    assert page in ("data", "train", "evaluate") or "% right" in texts(app)
     targets = [frame.value["Target"].tolist() for frame in app.dataframe if "Target" in frame.value]
     assert targets == [["maximise Accuracy*"]] * (page == "train")
     assert ("`mean_acc + 0`" in texts(app)) == (page == "train")

@@ -32,6 +32,7 @@ LAST_SEEN = {
     "importance": "Better in its place",
     "hops": "What a feature is worth",
     "builder": "Build for me",
+    "evaluate": "cannot measure this space",
     "review": "Go to Importance",
 }
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"
