@@ -1,6 +1,7 @@
 """The list of candidates of a run's data: what waits, is out or was measured; and the ways onto it from any page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from autobuild_core.loop.outcome import GROUPS, outcomes
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateState, Origin
+from autobuild_core.store.quality import Progress, Report
 from pages import _candidates, _navigation, _run, _selection, _text, _widgets, _workspace
 
 ORDER = (CandidateState.WAITING, CandidateState.ASKED, CandidateState.MEASURED, CandidateState.FAILED, CandidateState.WITHDRAWN)
@@ -23,9 +25,22 @@ EMPTY = (
     "Nothing is on the list yet. Put architectures on it from Builder or Review, here below, or begin at once: a batch that is "
     "measured fills up by itself."
 )
+CHOOSING = "Choosing architectures; a click anywhere ends it"
 BUILT_HELP = "The networks that are predicted best and were not measured."
 NEXT_HELP = "The networks that tell each unit's best modules apart."
 TYPED_HELP = "A native encoding, as the file had it, or the layers as Importance takes them."
+
+
+@contextmanager
+def choosing() -> Iterator[Report]:
+    """A bar while a run chooses architectures; any click ends it."""
+    bar = st.progress(0.0, CHOOSING)
+
+    def report(record: Progress) -> None:
+        bar.progress(min(float(record.get("share") or 0.0), 1.0), CHOOSING)
+
+    yield report
+    bar.empty()
 
 
 def data_of(run: FinishedRun) -> str | None:
@@ -151,9 +166,9 @@ def _typed(run: FinishedRun, text: str) -> list[Candidate]:
 
 def _add(run: FinishedRun, num: int, origin: Origin) -> None:
     """Adds what the run builds or suggests."""
-    with st.spinner("Choosing architectures"):
-        handle = _run.handle(run)
-        said = _widgets.guarded(lambda: put(run, lambda log: proposing.proposed(handle, log, num, origin)))
+    handle = _run.handle(run)
+    with choosing() as report:
+        said = _widgets.guarded(lambda: put(run, lambda log: proposing.proposed(handle, log, num, origin, report)))
     if said is not None:
         _say(said)
 

@@ -95,7 +95,7 @@ def _here(run: FinishedRun) -> None:
         preferred = [n for n in found.titles if set(run.config.goal.names) <= set(load_evaluator(n).metrics)]
         names = list(dict.fromkeys([*preferred, *found.titles]))
         name = st.selectbox("Evaluator", names, format_func=found.titles.__getitem__, width=220, key="evaluator")
-        num = int(st.number_input("Candidates", 1, 200, 8, width=140, key="num_measured", help=BATCH_HELP))
+        num = int(st.number_input("Candidates to measure", 1, 200, 8, width=170, key="num_measured", help=BATCH_HELP))
         evaluator = load_evaluator(name)
         budget, seeds, seconds, device = evaluator.budget or 1, 1, None, "cpu"
         with st.popover("Budget, seeds, time"):
@@ -171,8 +171,8 @@ def _start(
     settings: dict[str, Any] = {"evaluator": name, "seeds": seeds, "budget": budget, "seconds": seconds, "device": device}
     kinds.load_kind("evaluate").settings(settings | {"archs": ("",), "name": "checked before anything is handed out"})
     store = _workspace.workspace()
-    with st.spinner("Choosing candidates"):
-        handed = proposing.hand_out(_run.handle(run), _listed.list_made(run), num)
+    with _listed.choosing() as report:
+        handed = proposing.hand_out(_run.handle(run), _listed.list_made(run), num, report=report)
     version: dict[str, Any] = {
         "data_name": run.config.data_name,
         "data_hash": run.config.data_hash,
@@ -204,7 +204,7 @@ def _elsewhere(run: FinishedRun) -> None:
 def _hand_out(run: FinishedRun) -> None:
     """The next batch, and every batch of before, as a file."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        num = int(st.number_input("Candidates", 1, 1000, 16, width=140, key="num_handed", help=BATCH_HELP))
+        num = int(st.number_input("Candidates to hand out", 1, 1000, 16, width=180, key="num_handed", help=BATCH_HELP))
         if st.button("Hand out a batch", type="primary", key="hand_out"):
             _widgets.guarded(lambda: _hand(run, num))
     batches = _batches(run)
@@ -228,8 +228,8 @@ def _hand(run: FinishedRun, num: int) -> None:
     Raises:
         StudioError: nothing is left to evaluate.
     """
-    with st.spinner("Choosing candidates"):
-        proposing.hand_out(_run.handle(run), _listed.list_made(run), num)
+    with _listed.choosing() as report:
+        proposing.hand_out(_run.handle(run), _listed.list_made(run), num, report=report)
     st.rerun()
 
 

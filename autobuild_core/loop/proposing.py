@@ -15,9 +15,14 @@ from autobuild_core.errors import ConfigError
 from autobuild_core.loop.batches import Handed
 from autobuild_core.spaces import Space
 from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateState, Origin, Prediction
+from autobuild_core.store.quality import Progress, Report
 
 CONTROL_SHARE = 0.2
 DRAWS = 50  # random networks drawn for a control, at most
+
+
+def _silent(record: Progress) -> None:
+    """Hears nothing."""
 
 
 def num_controls(num: int) -> int:
@@ -35,7 +40,7 @@ def check_num(num: int) -> None:
         raise ConfigError(f"ask: got {num}, expected at least 1.")
 
 
-def hand_out(run: Run, log: CandidateLog, num: int, seed: int = 0) -> Handed:
+def hand_out(run: Run, log: CandidateLog, num: int, seed: int = 0, report: Report = _silent) -> Handed:
     """Hands out a batch: candidates that wait, the oldest first, filled up from the run, and random controls among them.
 
     Args:
@@ -43,6 +48,7 @@ def hand_out(run: Run, log: CandidateLog, num: int, seed: int = 0) -> Handed:
         log: of the data set's candidates; predictions are written into it before anything is handed out.
         num: candidates, at most.
         seed: of the controls.
+        report: hears {"phase", "share"} while the run builds.
 
     Raises:
         ConfigError: num is not positive, or there is nothing left to evaluate.
@@ -53,19 +59,19 @@ def hand_out(run: Run, log: CandidateLog, num: int, seed: int = 0) -> Handed:
     controls += log.propose(random_ones(run, log, num_controls(num) - len(controls), seed))
     chosen = [c for c in waiting if c.origin is not Origin.CONTROL][: num - len(controls)]
     missing = num - len(controls) - len(chosen)
-    chosen += log.propose(from_run(run, log, missing))[:missing] if missing else []
+    chosen += log.propose(from_run(run, log, missing, report))[:missing] if missing else []
     if not chosen and not controls:
         raise ConfigError("ask: got no architecture that is left to evaluate; every network was, or is being, evaluated.")
     batch = [*chosen, *controls]
     return Handed(log.ask([one.id for one in batch]), tuple(batch))
 
 
-def from_run(run: Run, log: CandidateLog, num: int) -> list[Candidate]:
+def from_run(run: Run, log: CandidateLog, num: int, report: Report = _silent) -> list[Candidate]:
     """The best that a run builds, and between them what it suggests to learn most; at most `num` that are not on the list."""
     taken = open_networks(log)
     wanted = num + len(taken)
     found: dict[str, Candidate] = {}
-    built, suggested = _frame(run, wanted, Origin.BUILT), _frame(run, wanted, Origin.NEXT)
+    built, suggested = _frame(run, wanted, Origin.BUILT, report), _frame(run, wanted, Origin.NEXT, report)
     for pair in zip(_padded(built, wanted), _padded(suggested, wanted), strict=True):
         for candidate in pair:
             if candidate is not None and candidate.network not in taken:
@@ -73,10 +79,10 @@ def from_run(run: Run, log: CandidateLog, num: int) -> list[Candidate]:
     return list(found.values())[:num]
 
 
-def proposed(run: Run, log: CandidateLog, num: int, origin: Origin) -> list[Candidate]:
+def proposed(run: Run, log: CandidateLog, num: int, origin: Origin, report: Report = _silent) -> list[Candidate]:
     """The first of what a run builds or suggests that are not on the list; at most `num`."""
     taken = open_networks(log)
-    return [one for one in _frame(run, num + len(taken), origin) if one.network not in taken][:num]
+    return [one for one in _frame(run, num + len(taken), origin, report) if one.network not in taken][:num]
 
 
 def _padded(candidates: Sequence[Candidate], num: int) -> list[Candidate | None]:
@@ -84,10 +90,10 @@ def _padded(candidates: Sequence[Candidate], num: int) -> list[Candidate | None]
     return [*candidates[:num], *[None] * (num - len(candidates))]
 
 
-def _frame(run: Run, num: int, origin: Origin) -> list[Candidate]:
+def _frame(run: Run, num: int, origin: Origin, report: Report) -> list[Candidate]:
     """Candidates that a run builds or suggests; none where nothing is left."""
     try:
-        frame = run.build(num) if origin is Origin.BUILT else run.suggest(num)
+        frame = run.build(num, report=report) if origin is Origin.BUILT else run.suggest(num)
     except ConfigError:  # every network was evaluated already
         return []
     return candidates_of(run, codes_of(run.predictor.space, frame["arch"].tolist()), origin)
