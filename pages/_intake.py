@@ -12,7 +12,7 @@ from autobuild_core.datasets._guarded import read_guarded
 from autobuild_core.datasets._kinds import PARQUET, SQLITE, kind_of
 from autobuild_core.datasets._trackers import SHOWN, Tracker
 from autobuild_core.errors import DataError, StudioError
-from autobuild_core.store.workspace import SAMPLE_ID
+from autobuild_core.store.workspace import SAMPLE_ID, is_sample
 from pages import _drop, _memory, _navigation, _pair, _reading, _text, _widgets, _workspace
 
 ENDINGS = {PARQUET: "parquet", SQLITE: "sqlite"}
@@ -88,18 +88,30 @@ def _file_name(format: Dataset | Tracker) -> str:
 
 
 def sample_button() -> None:
-    """The first step: opens the trained run that ships, or takes the sample's data in where none does."""
+    """The first step: opens a trained run that ships, or takes the sample's data in where none does."""
     runs = _workspace.runs()
-    trained = (runs["id"] == SAMPLE_ID).any()
-    if not trained and not _workspace.SAMPLE_FILE.exists():
-        return
-    if st.button("Try the sample", type="primary", key="try_sample"):
-        if trained:
-            store = _workspace.workspace()
-            _widgets.guarded(lambda: store.add_dataset(store.run(SAMPLE_ID).table(), SAMPLE_NAME))
-            _pair.choose_run(SAMPLE_ID)
-            _navigation.go_to("home")
+    shipped = {str(one["id"]): one for one in runs[runs["id"].map(is_sample).astype(bool)].to_dict("records")}
+    first = shipped.pop(SAMPLE_ID, None)
+    offered = first is not None or _workspace.SAMPLE_FILE.exists()
+    if offered and st.button("Try the sample", type="primary", key="try_sample"):
+        if first is not None:
+            _open_sample(SAMPLE_ID, SAMPLE_NAME)
         _take_in(SAMPLE_NAME, _sample)
+    if shipped:
+        st.caption("Or another that was measured for real, each network trained from scratch:")
+        with st.container(horizontal=True):
+            for run_id, one in shipped.items():
+                label = _text.plain(str(one["name"]).removeprefix("Sample: "))
+                if st.button(label, key=f"try_{run_id}", help=f"Learned to {_text.plain(one['aim'], 200)}"):
+                    _open_sample(run_id, str(one["data_name"]))
+
+
+def _open_sample(run_id: str, name: str) -> None:
+    """Opens a run that ships on Home, with its data in the workspace under a name."""
+    store = _workspace.workspace()
+    _widgets.guarded(lambda: store.add_dataset(store.run(run_id).table(), name))
+    _pair.choose_run(run_id)
+    _navigation.go_to("home")
 
 
 def sample_data_button() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from autobuild_core.store.states import ACTIVE_STATES, RunState
-from autobuild_core.store.workspace import SAMPLE_ID
+from autobuild_core.store.workspace import is_sample
 from pages import _memory, _workspace
 
 
@@ -25,7 +25,7 @@ def current_pair(fall_back_to_sample: bool = True) -> "tuple[pd.Series[Any] | No
     if run is None and dataset is not None:
         run = _most_useful(frame[frame["data_hash"] == dataset["hash"]])
     elif run is None:
-        sample = frame["id"] == SAMPLE_ID
+        sample = frame["id"].map(is_sample).astype(bool)
         tried = frame["data_hash"].isin(sets["hash"]) | (fall_back_to_sample and sets.empty)
         run = _most_useful(frame[~sample | tried])
     if run is None:
@@ -90,7 +90,7 @@ def _hash_of(run: "pd.Series[Any] | None", dataset: "pd.Series[Any] | None") -> 
 def _most_useful(frame: pd.DataFrame) -> "pd.Series[Any] | None":
     """The newest training that lives or is finished, else the newest; an own one before the sample, a training before a job."""
     frame = frame[frame["has_scores"]] if frame["has_scores"].any() else frame
-    own = frame[frame["id"] != SAMPLE_ID]
+    own = frame[~frame["id"].map(is_sample).astype(bool)]
     useful = own[own["state"].isin([*ACTIVE_STATES, RunState.FINISHED])]
     found = _one(useful) if len(useful) else _one(own)
     return _one(frame) if found is None else found

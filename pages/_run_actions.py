@@ -7,13 +7,13 @@ import streamlit as st
 
 from autobuild_core.jobs import kinds
 from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
-from autobuild_core.store.workspace import SAMPLE_ID
+from autobuild_core.store.workspace import is_sample
 from pages import _memory, _pair, _start_form, _widgets, _workspace
 
 
 def actions(run: "pd.Series[str]", kind: kinds.JobKind[Any] | None) -> None:
     """Cancel, resume, repeat, rename, delete."""
-    run_id, own = str(run["id"]), run["id"] != SAMPLE_ID
+    run_id, own = str(run["id"]), not is_sample(str(run["id"]))
     with st.container(horizontal=True):
         if run["state"] in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:"):
             _widgets.guarded(lambda: cancel(run_id))

@@ -6,7 +6,7 @@ import streamlit as st
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets._mapping import is_minimized
 from autobuild_core.errors import StudioError, TargetError
-from autobuild_core.store.workspace import SAMPLE_ID
+from autobuild_core.store.workspace import is_sample
 from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.vocabulary import suggest_targets
 from pages import _aim, _memory, _navigation, _pair, _text, _widgets, _workspace
@@ -107,6 +107,6 @@ def start(run_name: str, dataset_id: str, aim: Aim, **settings: int | None) -> N
 def wanted(frame: pd.DataFrame) -> bool:
     """Whether the form opens unfolded: the reader comes from Data, no run is of these data, or another target is chosen."""
     current, aim = _pair.current_run(), _aim.chosen()
-    if _memory.visit()["from"] == "data" or current is None or (frame["id"] == SAMPLE_ID).all():
+    if _memory.visit()["from"] == "data" or current is None or frame["id"].map(is_sample).all():
         return True
     return bool(aim.expression) and (aim.expression, aim.minimize) != (current["target"], bool(current["minimize"]))

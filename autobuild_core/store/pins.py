@@ -15,7 +15,7 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.store import tables
-from autobuild_core.store.workspace import SAMPLE_ID, Workspace
+from autobuild_core.store.workspace import Workspace, is_sample
 
 LONGEST_NOTE = 4000
 MOST_PINS = 200
@@ -85,9 +85,9 @@ class Pins:
 
     @classmethod
     def of(cls, workspace: Workspace, run_id: str) -> "Pins":
-        """The pins of a run of a workspace: in its folder, or, for the read-only sample, in the workspace."""
-        if run_id == SAMPLE_ID:
-            return cls(workspace.path / "pins" / SAMPLE_ID)
+        """The pins of a run of a workspace: in its folder, or, for a read-only one that ships, in the workspace."""
+        if is_sample(run_id):
+            return cls(workspace.path / "pins" / run_id)
         return cls(workspace.run(run_id).path / "pins")
 
     def all(self) -> list[Pin]:

@@ -7,8 +7,8 @@
     mappings/<key>.json  what was said of the columns of files with one header (mapping.header_key)
     registry.sqlite  what lists show of data sets and runs, and the job queue (schema.py)
 
-Ids are 128 random bits in hex: knowing one is the right to open it. The run that ships in sample_data/run is offered too, as a
-read-only run of id "sample".
+Ids are 128 random bits in hex: knowing one is the right to open it. The runs that ship are offered too, read-only: that of
+sample_data/run as "sample", that of sample_data/cells/run as "sample-cells", and so on.
 """
 
 import json
@@ -44,13 +44,14 @@ __all__ = [
     "RunFolder",
     "Workspace",
     "content_hash",
+    "is_sample",
     "load_table",
     "save_table",
 ]
 
 KINDS = {"datasets": "data set", "runs": "run", "uploads": "upload"}
 SAMPLE_ID = "sample"
-SAMPLE_RUN = APP / "sample_data" / "run"
+SAMPLE_DATA = APP / "sample_data"
 DEFAULT_CAP_GB = 5.0
 LONGEST_NAME = 120
 UPLOAD_SECONDS = 86_400.0
@@ -79,11 +80,23 @@ def _file_name(name: str) -> str:
     return safe.encode()[-LONGEST_FILE_NAME:].decode(errors="ignore") or "file"
 
 
-@lru_cache(maxsize=4)
-def _sample_line(folder: Path, changed: int) -> tuple[RunEntry, StateRecord]:
-    """The line of the run that ships, read again when it changed."""
+def is_sample(run_id: str) -> bool:
+    """Whether an id is that of a run that ships."""
+    return run_id == SAMPLE_ID or run_id.startswith(f"{SAMPLE_ID}-")
+
+
+def sample_folders() -> dict[str, Path]:
+    """{id: folder} of the runs that ship, that of SAMPLE_ID first."""
+    others = {f"{SAMPLE_ID}-{folder.parent.name}": folder for folder in sorted(SAMPLE_DATA.glob("*/run"))}
+    found = {SAMPLE_ID: SAMPLE_DATA / "run"} | others
+    return {run_id: folder for run_id, folder in found.items() if (folder / "config.json").exists()}
+
+
+@lru_cache(maxsize=16)
+def _sample_line(run_id: str, folder: Path, changed: int) -> tuple[RunEntry, StateRecord]:
+    """The line of a run that ships, read again when it changed."""
     entry, state = RunEntry.of_folder(RunFolder(folder))
-    return replace(entry, id=SAMPLE_ID), state
+    return replace(entry, id=run_id), state
 
 
 class Workspace:
@@ -353,11 +366,12 @@ class Workspace:
         return run_id
 
     def runs(self) -> pd.DataFrame:
-        """One line a run, newest first, with RUN_COLUMNS: times in UTC, "", NaT and NaN where there is nothing yet."""
+        """One line a run, newest first and those that ship last, with RUN_COLUMNS: times in UTC, "", NaT and NaN where there is nothing yet."""
         rows = [listing.run_line(line) for line in self._lines("runs")]
-        with suppress(FileNotFoundError):
-            changed = sum((SAMPLE_RUN / name).stat().st_mtime_ns for name in ("config.json", "state.json"))
-            rows.append(listing.sample_line(*_sample_line(SAMPLE_RUN, changed)))
+        for run_id, folder in sample_folders().items():
+            with suppress(FileNotFoundError):
+                changed = sum((folder / name).stat().st_mtime_ns for name in ("config.json", "state.json"))
+                rows.append(listing.sample_line(*_sample_line(run_id, folder, changed)))
         return listing.run_frame(rows)
 
     def check_run(self, run_id: str) -> str:
@@ -366,7 +380,7 @@ class Workspace:
         Returns:
             Why it is damaged; "" of a sound one, and of one that waits or runs, whose worker says how it ends.
         """
-        if run_id == SAMPLE_ID:
+        if is_sample(run_id):
             return ""
         entry, error = self._entry("runs", run_id), ""
         if entry["state"] in ACTIVE_STATES:
@@ -386,13 +400,13 @@ class Workspace:
         return error
 
     def run(self, run_id: str) -> RunFolder:
-        """The folder of a run, or of the sample.
+        """The folder of a run, or of one that ships.
 
         Raises:
             RunError: there is none of that id.
         """
-        if run_id == SAMPLE_ID and (SAMPLE_RUN / "config.json").exists():
-            return RunFolder(SAMPLE_RUN)
+        if is_sample(run_id) and (folder := sample_folders().get(run_id)):
+            return RunFolder(folder)
         return RunFolder(self._folder("runs", run_id))
 
     def run_name(self, run_id: str) -> str:
@@ -401,7 +415,7 @@ class Workspace:
         Raises:
             RunError: there is none of that id.
         """
-        return self.run(run_id).config.name if run_id == SAMPLE_ID else str(self._entry("runs", run_id)["name"])
+        return self.run(run_id).config.name if is_sample(run_id) else str(self._entry("runs", run_id)["name"])
 
     def rename_run(self, run_id: str, name: str) -> None:
         """Gives a run another name.
@@ -606,9 +620,11 @@ class Workspace:
 
     @staticmethod
     def _refuse_sample(run_id: str) -> None:
-        """Raises: RunError: the id is that of the sample."""
-        if run_id == SAMPLE_ID:
-            raise RunError("run sample: got a request to change it, expected none: it ships with the project and is read-only.")
+        """Raises: RunError: the id is that of a run that ships."""
+        if is_sample(run_id):
+            raise RunError(
+                f"run {run_id}: got a request to change it, expected none: it ships with the project and is read-only."
+            )
 
 
 def _cap_setting() -> float:

@@ -67,7 +67,7 @@ def in_state(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest
     if not state.startswith("finished"):
         workspaces.unfinished(state, workspace)
     monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_RUN", tmp_path / "no-sample")
+    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_DATA", tmp_path / "no-sample")
     st.cache_resource.clear()
     st.cache_data.clear()
     return workspace

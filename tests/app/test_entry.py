@@ -341,7 +341,7 @@ def test_a_fresh_tab_has_the_newest_useful_run_and_its_data(
 def test_a_fresh_tab_after_the_sample_was_tried_shows_what_train_lists(
     page: str, in_state: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_RUN", ROOT / "sample_data" / "run")
+    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_DATA", ROOT / "sample_data")
     app = open_page("home")
     button(app, "Try the sample").click().run()
     assert not app.exception

@@ -178,7 +178,7 @@ def set_state(workspace: Workspace, run: str, state: str, error: str = "") -> No
 def enter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a workspace, and nothing else, the app's."""
     monkeypatch.setenv("AUTOBUILD_WORKSPACE", str(path))
-    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_RUN", path / "no-sample")
+    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_DATA", path / "no-sample")
     st.cache_resource.clear()
     st.cache_data.clear()
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from autobuild_core.datasets import read_table
 from autobuild_core.jobs.executor import SubprocessExecutor
-from autobuild_core.store.workspace import SAMPLE_RUN, Workspace
+from autobuild_core.store.workspace import SAMPLE_DATA, Workspace
 from tests.app.workspaces import deep_file, large_file, macro_file, train
 from tests.browser.conftest import DRAWN, LAST_SEEN, RECOLOUR, ROOT, Watch, drag, opened
 
@@ -66,7 +66,7 @@ def seconds_of(page: Page, go: Callable[[], object], text: str) -> float:
 
 def test_starting(figures: Figures) -> None:
     begin = "import sys, time; start = time.monotonic(); import autobuild_core; "
-    load = f"from autobuild_core.predictor.ensemble import Predictor; Predictor.load({str(SAMPLE_RUN)!r}); "
+    load = f"from autobuild_core.predictor.ensemble import Predictor; Predictor.load({str(SAMPLE_DATA / 'run')!r}); "
     for what, code in (("the package is imported", begin), ("a trained run is loaded", begin + load)):
         command = [sys.executable, "-c", code + "print(time.monotonic() - start)"]
         times = [float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(VISITS)]

@@ -307,16 +307,24 @@ class TestWorkspace:
     def test_sample_is_read_only(
         self, workspace: Workspace, table: ArchTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(workspace_file, "SAMPLE_RUN", tmp_path / "sample")
+        monkeypatch.setattr(workspace_file, "SAMPLE_DATA", tmp_path / "shipped")
         with pytest.raises(RunError):
             workspace.run("sample")
-        RunFolder(tmp_path / "sample").create(CONFIG, table).set_state("finished")
-        row = workspace.runs().iloc[-1]
-        assert (row["id"], row["read_only"], row["state"]) == ("sample", True, "finished")
-        assert workspace.run("sample").config == CONFIG
-        for change in (lambda: workspace.delete_run("sample"), lambda: workspace.rename_run("sample", "x")):
-            with pytest.raises(RunError, match="read-only"):
-                change()
+        for place in ("run", "cells/run"):
+            (tmp_path / "shipped" / place).parent.mkdir(parents=True, exist_ok=True)
+            RunFolder(tmp_path / "shipped" / place).create(CONFIG, table).set_state("finished")
+        frame = workspace.runs()
+        assert frame[["id", "read_only", "state"]].to_numpy().tolist() == [
+            ["sample", True, "finished"],
+            ["sample-cells", True, "finished"],
+        ]
+        for one in frame["id"]:
+            assert workspace.run(one).config == CONFIG
+            for change in (workspace.delete_run, lambda run: workspace.rename_run(run, "x")):
+                with pytest.raises(RunError, match="read-only"):
+                    change(one)
+        with pytest.raises(RunError):
+            workspace.run("sample-none")
 
     def test_other_version(self, workspace: Workspace) -> None:
         with workspace.connect() as connection:
