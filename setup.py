@@ -17,6 +17,7 @@ APP = (
     "sample_data/fashion_mbconv/PROVENANCE.md",
     "sample_data/fashion_mbconv/fashion_mbconv.csv",
     "sample_data/run/*",
+    "sample_data/*/run/*",
 )
 
 

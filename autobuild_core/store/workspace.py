@@ -366,7 +366,10 @@ class Workspace:
         return run_id
 
     def runs(self) -> pd.DataFrame:
-        """One line a run, newest first and those that ship last, with RUN_COLUMNS: times in UTC, "", NaT and NaN where there is nothing yet."""
+        """One line a run, newest first and those that ship last, with RUN_COLUMNS.
+
+        Times are in UTC; "", NaT and NaN where there is nothing yet.
+        """
         rows = [listing.run_line(line) for line in self._lines("runs")]
         for run_id, folder in sample_folders().items():
             with suppress(FileNotFoundError):
