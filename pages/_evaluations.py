@@ -1,10 +1,13 @@
 """Evaluate: the evaluations of this server, live, and how their results reach the list and the data."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from autobuild_core import api
+from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import StudioError
+from autobuild_core.evaluators._results import metrics_of, unpack_pictures
 from autobuild_core.jobs.kinds.evaluate import RESULTS, Evaluate
 from autobuild_core.loop import shared
 from autobuild_core.scoring.finished_run import FinishedRun
@@ -12,6 +15,7 @@ from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
 from pages import _listed, _run_actions, _states, _text, _widgets, _words, _workspace
 
 KIND = "evaluate"
+MOST_STRIPS, STRIP_PIXELS = 40, 560
 
 
 def evaluations_of(run: FinishedRun) -> pd.DataFrame:
@@ -102,3 +106,23 @@ def _live(run_id: str, state: str) -> None:
             _widgets.csv_button(table, "evaluation")
 
     watch()
+    if not is_live:
+        strips(run_id)
+
+
+def strips(run_id: str) -> None:
+    """The samples that generative networks drew, all from the same noise, so that a column is one noise; nothing of others."""
+    lines = [line for line in Evaluate().lines(_workspace.workspace().run(run_id)) if line.get("samples")]
+    if not lines:
+        return
+    with st.expander("Samples from the same noise", expanded=True):
+        for line in lines[:MOST_STRIPS]:
+            drawn = unpack_pictures(str(line["samples"]))
+            numbers = ", ".join(f"{name} {line[name]:.4g}" for name in metrics_of(line)[:2])
+            about, picture = st.columns([1, 3], vertical_alignment="center")
+            about.markdown(
+                f"{_text.code(line.get('id') or native_text(line['arch']))}, seed {line['seed']}  \n{_text.plain(numbers, 120)}"
+            )
+            picture.image(np.concatenate(list(drawn), 1), width=STRIP_PIXELS, output_format="PNG")
+        if len(lines) > MOST_STRIPS:
+            st.caption(f"The first {MOST_STRIPS} of {len(lines):,}.")

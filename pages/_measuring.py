@@ -125,7 +125,7 @@ def _here(run: FinishedRun) -> None:
 
 
 def _cost_words(run: FinishedRun, name: str, num: int, seeds: int, budget: int) -> str:
-    """What a batch holds and how long it will take, before it is started."""
+    """The content of a batch and the seconds that it will take, before it is started."""
     controls = proposing.num_controls(num)
     waiting = sum(one.state is CandidateState.WAITING for one in _listed.listed(run))
     parts = f"{counted(num, 'candidate')}: {min(waiting, num - controls)} that wait"

@@ -40,7 +40,7 @@ def verdict_of(old: Effect, new: Effect | None) -> Verdict:
 
 
 def best_of_units(run: FinishedRun) -> list[Claim]:
-    """What a run would claim unasked: the best whole-unit module of each unit by the average lens."""
+    """The claims that a run would make unasked: the best whole-unit module of each unit by the average lens."""
     ranked = top_modules(run.modules, Lens.SCORE, run.config.minimize)
     keys = (ModuleKey.of(line) for line in ranked[ranked["rank"] == 1].to_dict("records"))
     return [Claim(one.positions, one.layers, one.whole_unit, Lens.SCORE) for one in keys]

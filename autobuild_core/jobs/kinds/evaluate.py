@@ -107,7 +107,7 @@ class Evaluate(JobKind[EvaluateSettings]):
         return self._results(folder).read()
 
     def by_candidate(self, folder: RunFolder, is_running: bool) -> pd.DataFrame:
-        """How far each candidate is: id, seeds (done of all), state, metrics so far, seconds, error, arch.
+        """The progress of each candidate: id, seeds (done of all), state, metrics so far, seconds, error, arch.
 
         Args:
             folder: of the run.
@@ -141,7 +141,7 @@ class Evaluate(JobKind[EvaluateSettings]):
 
 
 def _how(lines: Sequence[Line]) -> str:
-    """How all evaluations of a candidate ended: "measured" where one did."""
+    """The end of all evaluations of a candidate: "measured" where one did."""
     return "measured" if any(line["state"] == FINISHED for line in lines) else str(lines[-1]["state"])
 
 
