@@ -162,23 +162,15 @@ def evaluate(
     return run_batch(evaluator, asked, setting, ResultsFile(out), report, should_stop)
 
 
-def check_same(
-    lines: Iterable[Line], evaluator: Evaluator, setting: Setting, path: Path, more: Mapping[str, str] | None = None
-) -> None:
-    """Returns when lines were measured under the same conditions.
-
-    Args:
-        lines: that are in a file already.
-        evaluator, setting: the conditions.
-        path: of the file.
-        more: what else the lines must say.
+def check_same(lines: Iterable[Line], evaluator: Evaluator, setting: Setting, path: Path) -> None:
+    """Returns when the lines of a file were measured under the same conditions.
 
     Raises:
         ConfigError: they were not.
     """
     own = {"evaluator": setting.name, "version": evaluator.version, "data": evaluator.data(), "budget": setting.budget}
     for line in lines:
-        for name, value in (own | {"device": setting.device} | dict(more or {})).items():
+        for name, value in (own | {"device": setting.device}).items():
             if line.get(name) != value:
                 got = f"measurements with {name} {line.get(name)}"
                 raise ConfigError(f"{path}: got {got}, expected {value} as asked; name another file.")

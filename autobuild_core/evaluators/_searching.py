@@ -160,7 +160,8 @@ class Evaluations:
             raise ConfigError(f"evaluator: got {plan.evaluator}, which does not measure this space: {why_not}")
         self.words = in_a_line(space, plan, self.aim, self.seeds)
         before = results.read()
-        check_same(before, self.evaluator, self.setting, results.path, {"search": self.words})
+        check_same(before, self.evaluator, self.setting, results.path)
+        check_same_search(before, self.words, results)
         self.known = {key_of(line): line for line in before}
         self.values: list[float] = []  # targets of the networks so far
         self.metrics: set[str] = set()  # that any of them has
@@ -277,7 +278,20 @@ def in_a_line(space: Space, plan: SearchPlan, aim: Aim, seeds: Sequence[int]) ->
     settings = [f"{name} {value}" for name, value in check_settings(searcher_class(plan.searcher), plan.settings).items()]
     place = f"space {space.spec.name} {hashlib.sha256(space.spec.to_json().encode()).hexdigest()[:8]}"
     each = f"evaluation seeds {seeds[0]} to {seeds[-1]}"
-    return ", ".join([plan.searcher, *settings, f"seed {plan.seed}", f"{aim.direction} {aim.expression}", place, each])
+    return "; ".join([plan.searcher, *settings, f"seed {plan.seed}", f"{aim.direction} {aim.expression}", place, each])
+
+
+def check_same_search(lines: Iterable[Line], words: str, results: ResultsFile) -> None:
+    """Returns when lines are of one search.
+
+    Raises:
+        ConfigError: they are not; the message says in which settings they differ.
+    """
+    for line in lines:
+        if (said := line.get("search")) != words:
+            was, now = str(said or "no search").split("; "), words.split("; ")
+            got, expected = (", ".join(part for part in one if part not in other) for one, other in ((was, now), (now, was)))
+            raise ConfigError(f"{results.path}: got results of {got}, expected {expected} as asked; name another file.")
 
 
 def _means(lines: Sequence[Line]) -> dict[str, float]:

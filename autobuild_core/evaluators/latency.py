@@ -31,6 +31,7 @@ class Latency(Evaluator):
     budget = 9
     metrics = ("latency_ms", "latency_spread_pct")
     by_seed = False
+    at_once = 8
 
     def data(self) -> str:
         return f"{BATCH_SIZE}_inputs"

@@ -31,7 +31,7 @@ class RegularisedEvolution(Searcher):
         if len(history) < self.settings["population"] or not population:
             return self.draw_new(history, max(min(num, self.settings["population"] - len(history)), 1), rng)
         stuck = history.num_free >= self.settings["population"]
-        children = [self._child(history, population, rng, stuck) for _ in range(num)]
+        children = [self._child(history, population, rng, stuck) for _ in range(min(num, self.settings["population"]))]
         found = np.stack(children)
         if not stuck:
             return found
