@@ -15,7 +15,7 @@ from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.spaces._declared import make_spec
 from autobuild_core.spaces.flat import Flat
 
-MOST_FREE = 10_000  # visits in a row without a new network after which a search ends
+MOST_FREE = 1_000  # visits in a row without a new network after which a search ends
 
 
 @dataclass(frozen=True, eq=False)

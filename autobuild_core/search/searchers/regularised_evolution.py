@@ -8,7 +8,7 @@ import numpy as np
 from autobuild_core.architectures.records import Codes
 from autobuild_core.search.searchers import History, Searcher
 
-STEPS = 200  # mutations in a row in which a new network is looked for
+STEPS = 50  # mutations in a row in which a new network is looked for
 
 
 @final
@@ -30,13 +30,15 @@ class RegularisedEvolution(Searcher):
         population, rng = self.population(history), self.rng(history)
         if len(history) < self.settings["population"] or not population:
             return self.draw_new(history, max(min(num, self.settings["population"] - len(history)), 1), rng)
-        stuck = history.num_free >= self.settings["population"]
-        children = [self._child(history, population, rng, stuck) for _ in range(min(num, self.settings["population"]))]
-        found = np.stack(children)
-        if not stuck:
-            return found
-        found = self.new(found, history)
-        return found if len(found) else self.draw_new(history, num, rng)
+        places = [self._parent(history, population, rng) for _ in range(min(num, self.settings["population"]))]
+        children = self.space.mutate(np.stack([history.codes[place] for place in places]), rng)
+        if history.num_free < self.settings["population"]:
+            return children
+        for _ in range(STEPS):
+            if len(found := self.new(children, history)):
+                return found
+            children = self.space.mutate(children, rng)
+        return self.draw_new(history, num, rng)
 
     def population(self, history: History) -> list[int]:
         """The living: the newest visits that have a score, as places in the history, the newest first."""
@@ -48,13 +50,7 @@ class RegularisedEvolution(Searcher):
                 break
         return alive
 
-    def _child(self, history: History, population: list[int], rng: np.random.Generator, is_new: bool) -> Codes:
-        """(num_positions,) a child of the best of a sample; where it has to be new, mutated on until it is."""
-        sample = rng.choice(population, self.settings["sample"])
-        child = history.codes[max(sample, key=history.scores.__getitem__)][None]
-        for _ in range(STEPS):
-            child = self.space.mutate(child, rng)
-            if not is_new or len(self.new(child, history)):
-                break
-        row: Codes = child[0]
-        return row
+    def _parent(self, history: History, population: list[int], rng: np.random.Generator) -> int:
+        """The place of the best of a sample of the population."""
+        sample: list[int] = rng.choice(population, self.settings["sample"]).tolist()
+        return max(sample, key=history.scores.__getitem__)
