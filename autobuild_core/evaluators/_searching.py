@@ -119,7 +119,8 @@ class Found:
         """One row a network: arch, value, best (so far), state, and the mean of each metric over seeds."""
         about = {"arch": list(self.archs), "value": list(self.values), "best": self.best_so_far()}
         frame = pd.DataFrame(about | {"state": [_state(lines) for lines in self.lines]})
-        return frame.join(pd.DataFrame([_means(lines) for lines in self.lines]), rsuffix="_measured")
+        means = pd.DataFrame([_means(lines) for lines in self.lines], index=frame.index)
+        return frame.join(means.rename(columns={name: f"{name}_measured" for name in frame}))
 
     def summary(self) -> dict[str, Any]:
         """The outcome ready for JSON: num (networks), num_evaluated (evaluations), failed, target, best, anytime, ended."""

@@ -19,7 +19,8 @@ from autobuild_core.spaces import Space
 
 FOLDER = "search/searchers"
 DEFAULT_SEARCHER = "regularised_evolution"
-ROUNDS, DRAWS = 20, 64  # of random draws in which networks that are not known yet are looked for
+DRAWS = 8  # random ones beside those that are wanted, twice as many in every round
+SOON, ROUNDS = 3, 12  # rounds after which networks that are not known yet are looked for among all, or no more
 
 
 class History:
@@ -112,15 +113,16 @@ class Searcher(ABC):
         is drawn from all networks that are left.
         """
         found = np.zeros((0, self.space.spec.num_positions), np.int16)
-        for _ in range(ROUNDS):
-            found = self.new(np.concatenate([found, self.space.sample(num + DRAWS, rng)]), history)
-            if len(found) >= num:
-                return found[:num]
-        if self._every is None:
-            return found
-        codes, networks = self._every
-        left = np.array([int(network) not in history.known for network in networks], bool)
-        return self.new(np.concatenate([found, codes[left][rng.permutation(int(left.sum()))]]), history)[:num]
+        for number in range(ROUNDS):
+            drawn = self.space.sample(num + DRAWS * 2**number, rng)
+            found = self.new(np.concatenate([found, drawn]), history)[:num]
+            if len(found) == num:
+                break
+            if number >= SOON and self._every is not None:
+                codes, networks = self._every
+                left = codes[[int(network) not in history.known for network in networks]]
+                return self.new(np.concatenate([found, left[rng.permutation(len(left))]]), history)[:num]
+        return found
 
     @cached_property
     def _every(self) -> tuple[Codes, NDArray[np.uint64]] | None:
