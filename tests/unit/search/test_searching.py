@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import ConfigError, DataError
-from autobuild_core.search.assembly import reduced_spec
 from autobuild_core.search.searchers import History, Searcher, searcher_class
 from autobuild_core.search.searching import MOST_FREE, read_space, search
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces._configspace import declared_json
+from autobuild_core.spaces._listed import reduced_spec
 from autobuild_core.testing.examples import declared_space
 from tests.flat_spaces import conditional_space, large_space
 from tests.learning import macro_truth
