@@ -303,6 +303,6 @@ def _means(lines: Sequence[Line]) -> dict[str, float]:
 
 
 def _state(lines: Sequence[Line]) -> str:
-    """How the evaluations of a network ended: finished where any did, else as the first failed."""
+    """The state of a network: finished where any of its evaluations did, else that of the first."""
     states = [str(line["state"]) for line in lines]
     return FINISHED if FINISHED in states else states[0]
