@@ -1,4 +1,4 @@
-"""Notebook interface: `ab.read`, `ab.append`, `ab.train`, `ab.evaluate`; of a run `scores`, `predict`, `build` and others.
+"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`; of a run `scores`, `predict`, `build` and others.
 
 The command line is thin over it.
 """
@@ -38,6 +38,9 @@ from autobuild_core.scoring.finished_run import FinishedRun, Task, task_held
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
+from autobuild_core.search.searchers import DEFAULT_SEARCHER
+from autobuild_core.search.searching import read_space
+from autobuild_core.spaces import Space, load_space
 from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.store.quality import Progress, Quality, Report
 from autobuild_core.store.run_folder import RunConfig, RunFolder
@@ -474,3 +477,58 @@ def evaluate(
         candidates = _batch.Candidates(tuple(archs))
     chosen = seeds, first_seed, budget, device, seconds
     return pd.DataFrame(_batch.evaluate(candidates, load_evaluator(evaluator), evaluator, Path(out), *chosen, report))
+
+
+def search(
+    space: Space | ArchTable | Run | Path | str,
+    out: Path | str,
+    evaluator: str | None = None,
+    target: str = "",
+    minimize: bool = False,
+    searcher: str = DEFAULT_SEARCHER,
+    num: int = 100,
+    seed: int = 0,
+    report: Callable[[Mapping[str, object]], None] = lambda record: None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Searches a space: a searcher proposes, an evaluator measures; every network is evaluated once.
+
+    Args:
+        space: a space, by its name or of a file too (`search.searching.read_space`); the space of a table or of a run.
+        out: JSON lines of results; a search whose lines are there goes on from them.
+        evaluator: by name; of a run, None = its own predictions.
+        target: equation over the evaluator's metrics; "" = its first, as its name says in which direction.
+        minimize: smaller targets are better.
+        searcher: file in search/searchers/.
+        num: networks to evaluate, at most.
+        seed: of the search.
+        report: hears {"phase", "step", "num_steps", "share", "seconds_left", "best"}.
+        settings: other fields of `evaluators._searching.SearchPlan`: seeds, budget, device, seconds, settings of the searcher.
+
+    Returns:
+        One row a network in the order of its evaluation: arch, value (NaN where it failed), best (so far), state, metrics.
+
+    Raises:
+        ConfigError: a setting does not do, or `out` holds another search.
+        TargetError: the target is no equation over the metrics.
+    """
+    from autobuild_core.evaluators._results import ResultsFile
+    from autobuild_core.evaluators._searching import SearchPlan, run_search
+
+    name = evaluator or (f"predictor:{space.folder.path}" if isinstance(space, Run) else "")
+    plan = SearchPlan(name, target, minimize, searcher, num=num, seed=seed, **settings)
+    return run_search(space_of(space), plan, ResultsFile(out), report).table()
+
+
+def space_of(given: Space | ArchTable | Run | Path | str) -> Space:
+    """The space that is meant: itself, that of a table or of a run, or one by name or of a file.
+
+    Raises:
+        ConfigError: there is none of that name.
+        DataError: the file declares none.
+    """
+    if isinstance(given, Space):
+        return given
+    if isinstance(given, Run):
+        return given.predictor.space
+    return load_space(given.spec) if isinstance(given, ArchTable) else read_space(str(given))

@@ -24,6 +24,7 @@ from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.search.assembly import json_lines
+from autobuild_core.search.searchers import DEFAULT_SEARCHER, searcher_names
 from autobuild_core.spaces import unit_facts
 from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
@@ -221,6 +222,53 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         lines = _batch.evaluate(*asked, *seeds, *at, progress, should_stop)
     rejected = [{"row": r.row, "reason": r.reason} for r in candidates.rejected]
     return {"path": options.out} | _batch.summary(lines, evaluator) | {"rejected": rejected}
+
+
+def search(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Searches a space with an evaluator or a run's predictions; goes on from the results of the same search that are there."""
+    from autobuild_core.evaluators._results import ResultsFile
+    from autobuild_core.evaluators._searching import SearchPlan, run_search
+
+    run = options.run or options.predicted_by
+    given = [one for one in (run, options.space, options.data) if one]
+    if len(given) != 1:
+        got = f"got {len(given)} of RUN, --space and --data"
+        raise ConfigError(f"search: {got}, expected one, whose space is searched.")
+    if not (options.evaluator or run):
+        raise ConfigError("search: got neither --evaluator nor a run, expected what says how good an architecture is.")
+    plan = SearchPlan(
+        options.evaluator or f"predictor:{run}",
+        options.target,
+        options.minimize,
+        options.searcher,
+        _numbers(options.set),
+        options.num,
+        options.seed,
+        options.seeds,
+        options.first_seed,
+        options.budget_steps,
+        options.device,
+        options.seconds,
+    )
+    space = api.space_of(api.Run(run) if run else api.read(options.data) if options.data else options.space)
+    with stopping() as should_stop:
+        found = run_search(space, plan, ResultsFile(options.out), progress, should_stop)
+    return {"path": options.out, "searcher": options.searcher} | found.summary()
+
+
+def _numbers(given: Iterable[str]) -> dict[str, int]:
+    """{name: number} of NAME=NUMBER.
+
+    Raises:
+        ConfigError: one is not of that form.
+    """
+    numbers = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if not (name and number.isascii() and number.isdigit()):
+            raise ConfigError(f"--set: got '{text}', expected NAME=NUMBER.")
+        numbers[name] = int(number)
+    return numbers
 
 
 def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -456,6 +504,24 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.add_argument("--seconds", type=float, help="that one evaluation may take; longer ones count as failed")
     command.add_argument("--out", required=True, help="JSON lines; those of a batch that was stopped are gone on from")
+    command = add(search)
+    command.add_argument("run", nargs="?", metavar="RUN", help="a finished run: its space; its predictions without --evaluator")
+    command.add_argument("--run", dest="predicted_by", metavar="RUN", help="the same")
+    command.add_argument("--space", metavar="NAME|FILE", help="space by name, a space.json, or a reduced space")
+    command.add_argument("--data", help="a file of architectures: its space")
+    command.add_argument("--evaluator", help="by name, table:FILE, predictor:RUN, or the path of one of your own")
+    command.add_argument("--target", default="", help="equation over the evaluator's metrics; its first unless given")
+    command.add_argument("--minimize", action="store_true", help="smaller targets are better")
+    command.add_argument("--searcher", default=DEFAULT_SEARCHER, help=f"one of {', '.join(searcher_names())}")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="setting of the searcher; repeatable")
+    command.add_argument("--num", "--budget-evaluations", type=int, default=100, help="networks to evaluate, at most")
+    command.add_argument("--seed", type=int, default=0, help="of the search")
+    command.add_argument("--seeds", type=int, default=1, help="evaluations of each network")
+    command.add_argument("--first-seed", type=int, default=0, help="of the evaluations; others follow")
+    command.add_argument("--budget-steps", "--budget", type=int, help="of each evaluation; the evaluator's own unless given")
+    command.add_argument("--device", default="cpu", help="cpu or cuda")
+    command.add_argument("--seconds", type=float, help="that one evaluation may take; longer ones count as failed")
+    command.add_argument("--out", required=True, help="JSON lines; the same search goes on from those that are there")
     command = add(loop, "folder")
     command.add_argument("--ask", type=int, metavar="N", help="hand out the next batch; trains on the newest data first")
     command.add_argument("--tell", metavar="FILE", help="join what was measured: by id, or by architecture")

@@ -30,6 +30,7 @@ GROUPS = {
     "evaluators": "autobuild_studio.evaluators",
     "jobs/kinds": "autobuild_studio.job_kinds",
     "scorers": "autobuild_studio.scorers",
+    "search/searchers": "autobuild_studio.searchers",
     "spaces": "autobuild_studio.spaces",
 }
 

@@ -203,7 +203,7 @@ class TestRunning:
 
 def test_public_names_are_pinned() -> None:
     """What is promised to notebooks; all else is private and may change."""
-    assert autobuild_core.__all__ == ["Run", "append", "evaluate", "figures", "read", "train"]
+    assert autobuild_core.__all__ == ["Run", "append", "evaluate", "figures", "read", "search", "train"]
     assert all(hasattr(autobuild_core, name) for name in autobuild_core.__all__)
 
 
@@ -227,6 +227,7 @@ CONTRACTS = [
     ("A room imports", "api.py", "def f():\n    from autobuild_core.testing import examples"),
     ("The pages never import", "../pages/_text.py", "def f():\n    from autobuild_core.testing import examples"),
     ("No scorer imports", "scorers/forest.py", "from autobuild_core.scorers import ridge"),
+    ("No searcher imports", "search/searchers/random.py", "from autobuild_core.search.searchers import regularised_evolution"),
     ("No evaluator imports", "evaluators/cost.py", "def f():\n    from autobuild_core.evaluators import latency"),
 ]
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, final
 from autobuild_core import registry
 from autobuild_core.errors import ArchitectureError, Cancelled, ConfigError, OutOfTime
 from autobuild_core.spaces import Space
+from autobuild_core.targets.vocabulary import lower_is_better
 
 FOLDER = "evaluators"
 DEVICES = ("cpu", "cuda")
@@ -96,8 +97,8 @@ class Evaluator(ABC):
     `budget` is what it spends on an architecture unasked, 0 where there is nothing to spend. `metrics` are the names of its
     numbers, what it is judged by first; () where those are known only once it has measured. `by_seed`: a seed changes its
     numbers. `by_device`: it knows devices beside the CPU. `takes_source`: it reads a file that is named behind a colon.
-    `typical_seconds` of an evaluation of its own budget on an idle core of the machine that made the samples; None where that is
-    not known.
+    `at_once`: architectures that a search hands it at a time. `typical_seconds` of an evaluation of its own budget on an idle
+    core of the machine that made the samples; None where that is not known.
 
     Args:
         source: the file, "" for those that read none.
@@ -111,6 +112,7 @@ class Evaluator(ABC):
     by_seed: ClassVar[bool] = True
     by_device: ClassVar[bool] = True
     takes_source: ClassVar[bool] = False
+    at_once: ClassVar[int] = 1
     typical_seconds: ClassVar[float | None] = None
 
     def __init__(self, source: str = "") -> None:
@@ -163,6 +165,10 @@ class Evaluator(ABC):
             except ArchitectureError as error:
                 return str(error)
         return None
+
+    def minimizes(self, metric: str) -> bool:
+        """Whether small values of one of its metrics are the good ones."""
+        return lower_is_better(metric)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Ends what it holds; it may be asked again afterwards."""

@@ -11,7 +11,6 @@ from autobuild_core.datasets.json_lines import read_lines
 from autobuild_core.errors import ConfigError, DataError, counted
 from autobuild_core.evaluators import Evaluator, Watch, check_device
 from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, measure_all, metrics_of
-from autobuild_core.targets.vocabulary import lower_is_better
 
 Report = Callable[[Mapping[str, object]], None]
 
@@ -86,7 +85,7 @@ def run_batch(
         ConfigError: the file holds measurements of other conditions, or cannot be written.
     """
     before = results.read()
-    _check_same(before, evaluator, setting, results.path)
+    check_same(before, evaluator, setting, results.path)
     wanted = {one.key for one in asked}
     done = {key_of(line) for line in before} & wanted
     left = [one for one in asked if one.key not in done]
@@ -163,8 +162,12 @@ def evaluate(
     return run_batch(evaluator, asked, setting, ResultsFile(out), report, should_stop)
 
 
-def _check_same(lines: Iterable[Line], evaluator: Evaluator, setting: Setting, path: Path) -> None:
-    """Returns when lines were measured under the same conditions."""
+def check_same(lines: Iterable[Line], evaluator: Evaluator, setting: Setting, path: Path) -> None:
+    """Returns when the lines of a file were measured under the same conditions.
+
+    Raises:
+        ConfigError: they were not.
+    """
     own = {"evaluator": setting.name, "version": evaluator.version, "data": evaluator.data(), "budget": setting.budget}
     for line in lines:
         for name, value in (own | {"device": setting.device}).items():
@@ -182,7 +185,7 @@ def summary(lines: Sequence[Line], evaluator: Evaluator) -> dict[str, Any]:
         archs = {key_of(line)[0]: line["arch"] for line in fine}
         for line in fine:
             means.setdefault(key_of(line)[0], []).append(float(line[metric]))
-        choose = min if lower_is_better(metric) else max
+        choose = min if evaluator.minimizes(metric) else max
         key = choose(means, key=lambda one: sum(means[one]) / len(means[one]))
         about["best"] = {"arch": archs[key], metric: sum(means[key]) / len(means[key]), "seeds": len(means[key])}
     remarks = list(dict.fromkeys(str(line["remark"]) for line in fine if line.get("remark")))

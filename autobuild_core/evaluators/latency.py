@@ -32,6 +32,7 @@ class Latency(Evaluator):
     metrics = ("latency_ms", "latency_spread_pct")
     typical_seconds = 0.5
     by_seed = False
+    at_once = 8
 
     def data(self) -> str:
         return f"{BATCH_SIZE}_inputs"

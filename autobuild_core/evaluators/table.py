@@ -40,10 +40,6 @@ class Table(Evaluator):
     def check(self, arch: Any) -> None:
         self._space.parse(arch)
 
-    def supports(self, space: Space) -> str | None:
-        own = self._table.spec
-        return None if space.spec.encodes_as(own) else f"the table has architectures of {own.title}"
-
     def evaluate(self, arch: Any, at: Conditions, watch: Watch) -> Measured:
         watch.step()
         table = self._table

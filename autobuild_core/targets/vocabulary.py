@@ -23,7 +23,7 @@ ACCURACY_WORDS = _words("""
     acc accuracy top1 top5 map miou iou pq auc auroc f1 recall precision score psnr ssim bleu rouge r2 correlation correct
     top_1 top_5 m_ap m_io_u
 """)
-LOSS_WORDS = _words("loss error err perplexity ppl fid bce ce nll mae mse rmse rmsle")
+LOSS_WORDS = _words("loss error err perplexity ppl fid frechet bce ce nll mae mse rmse rmsle")
 COST_WORDS = (  # the best stand-in for the size of an architecture first
     _words("madds madd"),
     _words("macs mac gmacs mmacs"),

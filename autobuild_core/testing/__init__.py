@@ -18,5 +18,5 @@ need pytest, that of formats Hypothesis too (`pip install autobuild-studio[testi
 
 import pytest
 
-SUITES = ("datasets", "job_kinds", "scorers", "spaces", "topologies")
+SUITES = ("datasets", "evaluators", "job_kinds", "scorers", "searchers", "spaces", "topologies")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in SUITES))  # a check that fails shows both sides

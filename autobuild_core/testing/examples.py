@@ -61,6 +61,18 @@ def flat_space(num_blocks: int = 2, depths: tuple[int, ...] = (1, 3)) -> Space:
     return load_space(infer_spec(pd.DataFrame(columns), list(columns)))
 
 
+def declared_space() -> Space:
+    """Columns of which one is there only with a value of another, numbers, and numbered places that differ in their values."""
+    places = (("none", "res"), ("none", "att", "res"), ("att", "res"))
+    slots = (
+        Slot("optimizer", "column", ("optimizer",), (("optimizer",),), (("adam", "sgd"),)),
+        Slot("momentum", "column", ("momentum",), (("momentum",),), (("0", "0.9"),), (0, 1)),
+        Slot("width", "column", ("width",), (("width",),), (("16", "32", "64"),)),
+        Slot("mid", "numbered", ("mid",), (("mid_0", "mid_1", "mid_2"),), (("att", "none", "res"),), (3,), places=places),
+    )
+    return load_space(make_spec(Declared(slots, (("momentum", "optimizer", ("sgd",)),)), Flat.title))
+
+
 def table_of(space: Space, num: int = 60, seed: int = 0) -> ArchTable:
     """Random architectures with an additive `acc` and a cost that grows with it."""
     rng = np.random.default_rng(seed)

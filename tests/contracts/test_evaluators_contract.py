@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from autobuild_core import evaluators, registry
-from autobuild_core.errors import ArchitectureError, ConfigError, EvaluationError
+from autobuild_core.api import Run
+from autobuild_core.errors import ArchitectureError, ConfigError, EvaluationError, RunError
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch, evaluator_names, load_evaluator
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.testing.evaluators import EvaluatorSuite
@@ -50,7 +52,7 @@ def evaluate(arch, budget, seed):
 
 
 class TestEvaluators(EvaluatorSuite):
-    @pytest.fixture(params=[name for name in registry.names(evaluators.FOLDER) if name != "table"])
+    @pytest.fixture(params=[name for name in registry.names(evaluators.FOLDER) if name not in ("table", "predictor")])
     def name(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
@@ -82,6 +84,30 @@ class TestTable(EvaluatorSuite):
         assert evaluator.evaluate("00001000", at, Watch()).metrics == {"acc": 1.0, "flops": 3.0}  # the same network
         with pytest.raises(ArchitectureError, match=r"which known\.jsonl does not hold"):
             evaluator.evaluate("11111111", at, Watch())
+
+
+class TestPredictor(EvaluatorSuite):
+    """A finished run."""
+
+    @pytest.fixture
+    def name(self, trained: Run) -> str:
+        return f"predictor:{trained.folder.path}"
+
+    @pytest.fixture
+    def arch(self) -> Any:
+        return "22222222"
+
+    def test_its_version_is_that_of_the_model(self, evaluator: Evaluator, trained: Run, tmp_path: Path) -> None:
+        other = tmp_path / trained.folder.path.name
+        shutil.copytree(trained.folder.path, other)
+        again = load_evaluator(f"predictor:{other}")
+        assert (again.version, again.data()) == (evaluator.version, evaluator.data()) and len(again.version) == 12
+        (other / "model.safetensors").write_bytes(b"another")
+        assert load_evaluator(f"predictor:{other}").version != evaluator.version
+
+    def test_a_folder_without_a_run(self, arch: Any, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="got no finished model"):
+            load_evaluator(f"predictor:{tmp_path}").check(arch)
 
 
 class TestOwn(EvaluatorSuite):

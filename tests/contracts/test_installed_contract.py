@@ -22,11 +22,13 @@ from autobuild_core.testing.datasets import DatasetSuite
 from autobuild_core.testing.evaluators import EvaluatorSuite
 from autobuild_core.testing.job_kinds import JobKindSuite
 from autobuild_core.testing.scorers import ScorerSuite
+from autobuild_core.testing.searchers import SearcherSuite
 from autobuild_core.testing.spaces import SpaceSuite
 from autobuild_core.testing.topologies import TopologySuite
 from tests.contracts.test_datasets_contract import NEW_FORMAT
 from tests.contracts.test_evaluators_contract import NEW as NEW_EVALUATOR
 from tests.contracts.test_scorers_contract import NEW
+from tests.contracts.test_searchers_contract import NEW as NEW_SEARCHER
 from tests.counting import SOURCE
 
 EXTENSIONS = Path(__file__).resolve().parents[1] / "extensions"
@@ -48,6 +50,9 @@ layers = theirs.layers
 
 [autobuild_studio.job_kinds]
 count = theirs.counting
+
+[autobuild_studio.searchers]
+walk = theirs.walk
 """
 FOLDERS = {
     "scorers": "last",
@@ -56,6 +61,7 @@ FOLDERS = {
     "architectures/topologies": "dag",
     "evaluators": "layers",
     "jobs/kinds": "count",
+    "search/searchers": "walk",
 }
 
 
@@ -77,6 +83,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (package / "last_token.py").write_text(NEW)
     (package / "lines.py").write_text(NEW_FORMAT)
     (package / "counting.py").write_text(SOURCE)
+    (package / "walk.py").write_text(NEW_SEARCHER)
     (package / "layers.py").write_text(NEW_EVALUATOR)
     shutil.copy(EXTENSIONS / "spaces" / "small_dag.py", package)
     shutil.copy(EXTENSIONS / "architectures" / "topologies" / "dag.py", package)
@@ -163,6 +170,12 @@ class TestTheirEvaluator(EvaluatorSuite):
     @pytest.fixture
     def arch(self) -> str:
         return "0120"
+
+
+class TestTheirSearcher(SearcherSuite):
+    @pytest.fixture
+    def name(self) -> str:
+        return "walk"
 
 
 class TestTheirKind(JobKindSuite):

@@ -9,17 +9,21 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autobuild_core import registry
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.errors import ConfigError, RunError
+from autobuild_core.errors import ConfigError, RunError, StudioError
 from autobuild_core.jobs import executor as jobs
 from autobuild_core.jobs import kinds, warm
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
+from autobuild_core.jobs.kinds.search import SearchSettings
+from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
 from autobuild_core.store.workspace import Workspace
+from autobuild_core.testing.examples import declared_space, table_of
 from autobuild_core.testing.job_kinds import JobKindSuite
 from tests.architectures import EXAMPLES
 from tests.counting import counting as counting
@@ -27,8 +31,10 @@ from tests.unit.jobs.test_executor import pid, state, until
 
 SETTINGS: dict[str, JobSettings] = {
     "evaluate": EvaluateSettings(name="a batch", evaluator="cost", archs=("02012100", EXAMPLES["cost"]), seeds=(0, 1)),
+    "search": SearchSettings(name="a search", evaluator="cost", space=space_named("nas_bench_201").spec.to_json(), num=3),
     "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16),
 }
+CELLS = space_named("nas_bench_201").spec.to_json()
 SUPERVISOR = """
 import sys
 from pathlib import Path
@@ -92,6 +98,62 @@ class TestEvaluates:
             self.job(tmp_path, **wrong)
 
 
+class TestSearches:
+    """Searches in a worker's folder: the best so far, gone on from where a worker was killed."""
+
+    def job(
+        self, tmp_path: Path, table: ArchTable | None = None, **settings: Any
+    ) -> tuple[kinds.JobKind[Any], RunFolder, JobSettings]:
+        kind = kinds.load_kind("search")
+        made = kind.settings({"name": "a search", "evaluator": "cost", "searcher": "random", "num": 6} | settings)
+        return kind, RunFolder(tmp_path / "run").create(made, table, "search"), made
+
+    def test_results_are_a_table_and_a_row(self, tmp_path: Path) -> None:
+        kind, folder, settings = self.job(tmp_path, space=CELLS, target="params_m", minimize=True, seed=4)
+        assert kind.row(folder, settings).aim == "Random search: minimise params_m"
+        records: list[Any] = []
+        kind.run(folder, settings, records.append, lambda: False)
+        table, row = kind.result(folder), kind.row(folder, settings)
+        assert len(table) == 6 and (table["value"] == table["params_m"]).all()
+        assert table["best"].tolist() == np.minimum.accumulate(table["value"]).tolist()
+        assert (row.seed, row.result) == (4, f"6 evaluations measured, best {table['value'].min():.6g}")
+        assert kind.progress(records[-1]).words == f"Searching, 6 of 6 networks, best {table['value'].min():.6g}"
+        assert kind.progress(records[-1]).share == 1 and kind.resumes
+
+    def test_it_searches_the_space_of_its_data(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.py").write_text("def evaluate(arch, budget, seed):\n    return {'acc': float(len(str(arch)))}\n")
+        mine = {"evaluator": str(tmp_path / "mine.py"), "target": "acc"}
+        kind, folder, settings = self.job(tmp_path, table_of(declared_space()), **mine)
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        assert set(kind.result(folder)["state"]) == {"finished"} and '"width"' in kind.result(folder)["arch"][0]
+        bare = RunFolder(tmp_path / "bare").create(settings, None, "search")
+        with pytest.raises(ConfigError, match="space: got neither a spec nor data"):
+            kind.run(bare, settings, lambda record: None, lambda: False)
+
+    def test_it_goes_on_from_what_is_there(self, tmp_path: Path) -> None:
+        kind, folder, settings = self.job(tmp_path, space=CELLS)
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        whole, results = kind.result(folder), folder.path / "results.jsonl"
+        first = "".join(results.read_text().splitlines(keepends=True)[:2])
+        results.write_text(first + '{"arch": "torn')
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        assert results.read_text().startswith(first) and kind.result(folder).equals(whole)
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"num": 0}, "num: got 0"),
+            ({"searcher": "abacus"}, "got 'abacus', expected one of random"),
+            ({"settings": {"speed": 1}}, "got 'speed', expected none"),
+            ({"space": "{}"}, "space: got a spec that cannot be read"),
+            ({"target": "latency_ms"}, "got 'latency_ms', expected a metric"),
+        ],
+    )
+    def test_settings_that_do_not_do(self, wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+        with pytest.raises(StudioError, match=said):
+            self.job(tmp_path, **{"space": CELLS} | wrong)
+
+
 def test_a_training_does_not_resume() -> None:
     assert not kinds.load_kind("train").resumes
 
@@ -141,12 +203,12 @@ def waiting(workspace: Workspace, executor: SubprocessExecutor, **settings: Any)
 
 class TestNewKind:
     def test_it_is_found_and_checked(self, counting: str, workspace: Workspace) -> None:
-        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "train"}
+        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "search", "train"}
         with pytest.raises(ConfigError, match="limit: got 0, expected at least 1"):
             kinds.add(workspace, counting, name="x", limit=0)
         with pytest.raises(ConfigError, match="settings of a count: got name, colour"):
             kinds.add(workspace, counting, name="x", colour="red")
-        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, train"):
+        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, search, train"):
             kinds.add(workspace, "dance", name="x")
 
     def test_queued_cancelled_resumed(self, workspace: Workspace, executor: SubprocessExecutor) -> None:

@@ -23,6 +23,7 @@ from autobuild_core.api import Run
 from autobuild_core.cli import READER_GONE, USER_ERROR, main
 from autobuild_core.datasets import read_table
 from autobuild_core.spaces import space_named
+from autobuild_core.spaces._listed import reduced_spec
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import content_hash, save_table
 from tests.app.workspaces import grid_file
@@ -471,6 +472,93 @@ class TestEvaluate:
         (tmp_path / "go").touch()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert json.loads(done.stdout)["num"] == 2 and len(out.read_text().splitlines()) == 2
+
+
+class TestSearch:
+    """`search`: a space is searched, what is there is gone on from, and what is written reads as measurements."""
+
+    def test_a_look_up_of_a_space_by_name(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        data, out = tmp_path / "known.json", tmp_path / "found.jsonl"
+        data.write_text(macro_json(macro_data(1500)))
+        command = ("search", "--data", data, "--evaluator", f"table:{data}", "--target", "mean_acc", "--out", out)
+        status, answer, _ = ask(capsys, *command, "--searcher", "random", "--num", 30, "--seed", 2)
+        assert status == 0 and (answer["num"], answer["num_evaluated"], answer["searcher"]) == (30, 30, "random")
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert answer["failed"] == sum(line["state"] == "failed" for line in lines) > 0
+        assert answer["anytime"][-1] == [30, answer["best"]["value"]]
+        before = out.read_bytes()
+        again = ("--space", "nas_bench_macro", *command[3:], "--searcher", "random", "--num", 30, "--seed", 2)
+        assert ask(capsys, "search", *again)[:2] == (0, answer) and out.read_bytes() == before
+        status, _, err = ask(capsys, *command, "--num", 30)
+        assert status == USER_ERROR and "found.jsonl: got results of random, seed 2, expected regularised_evolution" in err
+
+    def test_inspect_reads_it(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "cost.jsonl"
+        command = ("search", "--space", "nas_bench_201", "--evaluator", "cost", "--target", "params_m / madds_m", "--minimize")
+        status, answer, _ = ask(capsys, *command, "--num", 12, "--set", "population=4", "--set", "sample=2", "--out", out)
+        assert status == 0 and answer["minimize"] and set(answer["best"]["metrics"]) == {"madds_m", "params_m"}
+        status, read, _ = ask(capsys, "inspect", out)
+        assert status == 0 and (read["num_accepted"], read["metrics"]) == (12, ["madds_m", "params_m"])
+
+    @pytest.mark.parametrize("by", [(), ("--run",)])
+    def test_a_run_by_its_predictions(
+        self, by: tuple[str, ...], trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        asked = (*by, trained.folder.path, "--num", 40, "--out", tmp_path / "o.jsonl")
+        status, answer, _ = ask(capsys, "search", *asked)
+        assert status == 0 and (answer["num"], answer["target"], answer["failed"]) == (40, "predicted", 0)
+
+    def test_a_reduced_space(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "mine.py").write_text("def evaluate(arch, budget, seed):\n    return {'acc': arch.count('2')}\n")
+        spec = reduced_spec(MACRO.spec, [[(0, 1)], [(1, 1, 1), (2, 1, 2)], [(0, 0, 1)]])
+        (tmp_path / "reduced.json").write_text(json.dumps({"spec": json.loads(spec.to_json())}))
+        asked = ("--space", tmp_path / "reduced.json", "--evaluator", tmp_path / "mine.py", "--target", "acc")
+        status, answer, _ = ask(capsys, "search", *asked, "--out", tmp_path / "o.jsonl")
+        assert status == 0 and (answer["num"], answer["best"]["arch"]) == (2, "01212001")
+        assert answer["ended"] == "All 2 networks of this space were evaluated already."
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ((), "search: got 0 of RUN, --space and --data, expected one"),
+            (("--space", "nas_bench_201", "--data", "x.csv"), "got 2 of RUN, --space and --data"),
+            (("--space", "nas_bench_201"), "got neither --evaluator nor a run"),
+            (("--space", "abacus", "--evaluator", "cost"), "got 'abacus', expected one of"),
+            (("--space", "nas_bench_201", "--evaluator", "cost", "--set", "sample"), "--set: got 'sample', expected NAME=NUMBER"),
+            (("--space", "nas_bench_201", "--evaluator", "cost", "--num", 0), "num: got 0, expected at least 1"),
+            (("--space", "nas_bench_201", "--evaluator", "cost", "--searcher", "x"), "got 'x', expected one of random"),
+            (("--space", "nas_bench_201", "--evaluator", "cost", "--target", "acc"), "got 'acc', expected a metric"),
+            (("/nowhere",), "/nowhere"),
+        ],
+    )
+    def test_what_does_not_do_is_said(
+        self, asked: tuple[object, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status, answer, err = ask(capsys, "search", *asked, "--out", tmp_path / "o.jsonl")
+        assert status == USER_ERROR and answer is None and said in err
+
+    def test_killed_it_goes_on_to_the_same_result(self, tmp_path: Path) -> None:
+        slow = tmp_path / "slow.py"
+        waits = "import os, time\ndef evaluate(arch, budget, seed):\n    while os.path.exists(WAIT) and arch.count('2') > 3:\n"
+        slow.write_text(f"WAIT = {str(tmp_path / 'wait')!r}\n" + waits + "        time.sleep(0.05)\n    return {'acc': 1.0}\n")
+        (tmp_path / "wait").touch()
+        command = [sys.executable, "-m", "autobuild_core", "search", "--space", "nas_bench_macro", "--evaluator", slow]
+        command += ["--target", "acc", "--num", "30", "--out"]
+        out = tmp_path / "killed.jsonl"
+        with subprocess.Popen([*command, out], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            while not (out.exists() and out.read_text()):
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.kill()
+            process.communicate()
+        kept = out.read_text()
+        assert 0 < kept.count("\n") < 30
+        (tmp_path / "wait").unlink()
+        results = []
+        for path in (out, tmp_path / "whole.jsonl"):
+            done = subprocess.run([*command, path], capture_output=True, text=True, check=True)
+            results.append(json.loads(done.stdout) | {"path": ""})
+        assert results[0] == results[1] and out.read_text().startswith(kept)
 
 
 SMALL = ("--members", 2, "--steps", 20)

@@ -1,0 +1,70 @@
+"""Predictor: the ensemble of a finished run stands in for measurements, for searches of many thousand architectures."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+from autobuild_core.spaces import Space
+
+if TYPE_CHECKING:
+    from autobuild_core.predictor.ensemble import Predictor
+
+
+@final
+class Predicted(Evaluator):
+    """`predicted`, the run's own target, with the 90 % interval `low` to `high`; averaged over contexts where the data have some.
+
+    `predictor:RUN` names the folder of the run. Its version is a hash of the model.
+    """
+
+    title = "Prediction of a run"
+    about = "predicts the target of a finished run"
+    metrics = ("predicted", "low", "high")
+    by_seed = False
+    by_device = False
+    takes_source = True
+    at_once = 64
+
+    def __init__(self, source: str = "") -> None:
+        super().__init__(source)
+        model = Path(source) / "model.safetensors"
+        self.version = hashlib.sha256(model.read_bytes()).hexdigest()[:12] if model.is_file() else "none"
+
+    def data(self) -> str:
+        return Path(self.source).resolve().name
+
+    @cached_property
+    def _predictor(self) -> "Predictor":
+        """The ensemble.
+
+        Raises:
+            RunError: the folder holds no finished run.
+        """
+        from autobuild_core.predictor.ensemble import Predictor
+
+        return Predictor.load(self.source)
+
+    @property
+    def space(self) -> Space:
+        """The space of the run."""
+        return self._predictor.space
+
+    def minimizes(self, metric: str) -> bool:
+        return self._predictor.minimize
+
+    def check(self, arch: Any) -> None:
+        self.space.parse(arch)
+
+    def evaluate(self, arch: Any, at: Conditions, watch: Watch) -> Measured:
+        return next(self.evaluate_together([arch], at, watch))
+
+    def evaluate_together(self, archs: Sequence[Any], at: Conditions, watch: Watch) -> Iterator[Measured]:
+        watch.step()
+        codes = np.array([self.space.parse(arch) for arch in archs], np.int16)
+        frame = self._predictor.predict(codes)[list(self.metrics)]
+        return iter([Measured({str(name): float(value) for name, value in row.items()}) for row in frame.to_dict("records")])

@@ -1,0 +1,181 @@
+"""A search: what costs an evaluation, when it ends, what evolution gains over random search, which spaces are read."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from autobuild_core.architectures.records import Codes
+from autobuild_core.errors import ConfigError, DataError
+from autobuild_core.search.searchers import History, Searcher, searcher_class
+from autobuild_core.search.searching import MOST_FREE, read_space, search
+from autobuild_core.spaces import Space, load_space, space_named
+from autobuild_core.spaces._configspace import declared_json
+from autobuild_core.spaces._listed import reduced_spec
+from autobuild_core.testing.examples import declared_space
+from tests.flat_spaces import conditional_space, large_space
+from tests.learning import macro_truth
+
+MACRO = space_named("nas_bench_macro")
+TWINS = ("02102100", "02120100")  # the place of an identity in a stage changes nothing
+
+
+class Scripted(Searcher):
+    """Proposes what it is told to, then nothing."""
+
+    title, about = "Scripted", "what it is told to"
+
+    def says(self, *proposals: Sequence[str]) -> "Scripted":
+        self.proposals = [np.array([self.space.parse(native) for native in one], np.int16) for one in proposals]
+        return self
+
+    def propose(self, history: History, num: int) -> Codes:
+        self.heard = history
+        return self.proposals.pop(0) if self.proposals else self.space.sample(0, self.rng(history))
+
+
+def natives(codes: Codes) -> list[str]:
+    return [MACRO.native(row) for row in codes]
+
+
+class TestCosts:
+    def test_a_twin_is_a_visit_and_no_evaluation(self) -> None:
+        asked: list[str] = []
+
+        def evaluate(codes: Codes) -> list[float]:
+            asked.extend(natives(codes))
+            return [float(number) for number in range(len(codes))]
+
+        scripted = Scripted(MACRO).says(["00000000", TWINS[0], TWINS[1]], [TWINS[1]], ["22222222", "22222222"])
+        searched = search(scripted, 9, evaluate, at_once=3)
+        assert asked == natives(searched.codes) == ["00000000", TWINS[0], "22222222"]
+        history = searched.history
+        assert natives(np.stack(history.codes)) == ["00000000", *TWINS, TWINS[1], "22222222", "22222222"]
+        assert history.scores == [0.0, 1.0, 1.0, 1.0, 0.0, 0.0] and (len(history), history.num_networks) == (6, 3)
+        assert searched.ended == "No network was found that was not evaluated already."
+
+    def test_no_more_than_were_asked_for(self) -> None:
+        scripted = Scripted(MACRO).says(["00000000", "11111111", "22222222", "00000000"])
+        searched = search(scripted, 2, lambda codes: [1.0] * len(codes), at_once=4)
+        assert natives(searched.codes) == ["00000000", "11111111"] and searched.ended == ""
+
+    def test_a_network_that_failed_is_known(self) -> None:
+        scripted = Scripted(MACRO).says([TWINS[0]], [TWINS[1]], ["00000000"])
+        scores = iter([float("nan"), 2.0])
+        searched = search(scripted, 9, lambda codes: [next(scores) for _ in codes])
+        assert searched.history.num_networks == 2 and np.isnan(searched.history.scores[:2]).all()
+
+    def test_a_searcher_that_stands_still_is_ended(self) -> None:
+        class Still(Searcher):
+            title, about = "Still", "always the same"
+
+            def propose(self, history: History, num: int) -> Codes:
+                return np.zeros((1, 8), np.int16)
+
+        searched = search(Still(MACRO), 9, lambda codes: [1.0] * len(codes))
+        assert len(searched.codes) == 1 and len(searched.history) == MOST_FREE + 2
+        assert searched.ended == "No network was found that was not evaluated already."
+
+
+def planted(space: Space) -> Callable[[Codes], NDArray[np.float64]]:
+    """A truth of what a layer is worth at its position and neighbours are together; equal for equal networks."""
+    rng, num = np.random.default_rng(2), len(space.spec.tokens) + 1
+    worth, pairs = rng.normal(size=(space.spec.num_positions, num)), rng.normal(size=(space.spec.num_positions, num, num))
+    places = np.arange(space.spec.num_positions)
+
+    def truth(codes: Codes) -> NDArray[np.float64]:
+        canonical = space.canonical(codes)
+        together: NDArray[np.float64] = pairs[places[1:], canonical[:, :-1], canonical[:, 1:]].sum(1)
+        return 0.4 * together + worth[places, canonical].sum(1)
+
+    return truth
+
+
+SPACES = {
+    "a chain": MACRO,
+    "cells": space_named("nas_bench_201"),
+    "once-for-all": space_named("ofa_mbv3"),
+    "conditions": large_space(),
+}
+
+
+class TestEvolution:
+    @pytest.mark.parametrize("name", list(SPACES))
+    def test_it_is_clearly_better_than_random_search(self, name: str) -> None:
+        space = SPACES[name]
+        truth = planted(space)
+        best = {
+            searcher: [search(searcher_class(searcher)(space, seed), 120, truth).history.known.values() for seed in range(6)]
+            for searcher in ("random", "regularised_evolution")
+        }
+        random, evolved = (np.array([max(values) for values in best[one]]) for one in ("random", "regularised_evolution"))
+        assert (evolved > random).sum() >= 5 and evolved.mean() > random.mean() + random.std()
+
+    def test_the_oldest_dies(self) -> None:
+        kind = searcher_class("regularised_evolution")
+        made = kind(MACRO, 0, {"population": 3, "sample": 2})
+        history = History()
+        for number, score in enumerate([5.0, 1.0, float("nan"), 2.0, 3.0]):
+            history.visit(MACRO.sample(1, np.random.default_rng(number))[0], number, score)
+        assert made.population(history) == [4, 3, 1]  # type: ignore[attr-defined]
+
+    def test_children_are_neighbours_of_the_best_of_a_sample(self) -> None:
+        kind = searcher_class("regularised_evolution")
+        made = kind(MACRO, 0, {"population": 4, "sample": 50})  # so many that the best is among them
+        history, rows = History(), MACRO.sample(4, np.random.default_rng(0))
+        for number, (row, score) in enumerate(zip(rows, [1.0, 4.0, 2.0, 3.0], strict=True)):
+            history.visit(row, number, score)
+        children = made.propose(history, 9)
+        assert len(children) == 4 and ((children != rows[1]).sum(1) <= 1).all()
+
+    def test_where_all_failed_it_goes_on_at_random(self) -> None:
+        searched = search(searcher_class("regularised_evolution")(MACRO, 0), 60, lambda codes: [float("nan")] * len(codes))
+        assert len(searched.codes) == 60
+
+
+class TestReduced:
+    @pytest.mark.parametrize("searcher", ["random", "regularised_evolution"])
+    def test_a_reduced_space_is_not_left(self, searcher: str) -> None:
+        spec = MACRO.spec
+        space = load_space(reduced_spec(spec, [[(0, 1), (2, 2)], [(1, 1, 1), (0, 0, 2), (2, 1, 2)], [(0, 0, 1), (1, 2, 1)]]))
+        searched = search(searcher_class(searcher)(space, 0), 99, macro_truth)
+        assert len(searched.codes) == 12 and space.valid(searched.codes).all()
+        assert searched.ended == "All 12 networks of this space were evaluated already."
+
+
+class TestReadSpace:
+    def test_by_name(self) -> None:
+        assert read_space("nas_bench_201").spec == space_named("nas_bench_201").spec
+        with pytest.raises(ConfigError, match="got 'abacus', expected one of"):
+            read_space("abacus")
+
+    @pytest.mark.parametrize("space", [declared_space(), conditional_space(), MACRO], ids=["places", "conditions", "known"])
+    def test_of_a_file_that_declares_it(self, space: Space, tmp_path: Path) -> None:
+        (tmp_path / "space.json").write_text(declared_json(space.spec))
+        read = read_space(str(tmp_path / "space.json"))
+        assert [u.label for u in read.spec.units] == [u.label for u in space.spec.units] and read.size == space.size
+
+    def test_of_a_reduced_one(self, tmp_path: Path) -> None:
+        spec = reduced_spec(MACRO.spec, [[(0, 1)], [(1, 1, 1), (2, 1, 2)], [(0, 0, 1)]])
+        (tmp_path / "reduced.json").write_text(json.dumps({"spec": json.loads(spec.to_json())}))
+        assert read_space(str(tmp_path / "reduced.json")).spec == spec
+
+    @pytest.mark.parametrize(
+        ("text", "error", "said"),
+        [
+            (None, ConfigError, "cannot be opened"),
+            ("[1, 2", DataError, "not readable JSON"),
+            ('{"units": []}', DataError, "got JSON that declares no space"),
+            ('{"spec": 3}', ConfigError, "reduced space: got no spec that can be read"),
+        ],
+    )
+    def test_what_is_none_is_said(self, text: str | None, error: type[Exception], said: str, tmp_path: Path) -> None:
+        path = tmp_path / "space.json"
+        path.write_text(text or "")
+        if text is None:
+            path.unlink()
+        with pytest.raises(error, match=said):
+            read_space(str(path))
