@@ -25,6 +25,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 CODE = (".py", ".safetensors")  # files that decide what is measured
 BUILT_IN_APP = "_app"  # pages and samples, which only a wheel has in the package
 HASH_LENGTH = 12
+ENDING = ("closing", "closed", "failed")  # states of a worker whose results nobody fetches
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ def release() -> None:
 def evaluate(order: Order, asked: Asked) -> Line:
     """The line of an evaluation, with the host and the worker that measured it.
 
-    It ends early when nobody waits for it any more: the batch was cancelled, or its process or the scheduler is gone.
+    It ends early when nobody waits for it any more: the batch was cancelled, its process or the scheduler is gone, or this worker
+    is told to end.
 
     Raises:
         ConfigError: this worker may not measure for the batch.
@@ -166,7 +168,7 @@ def evaluate(order: Order, asked: Asked) -> Line:
 
     def unwanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is None or task.state != "executing"
+        return task is None or task.state != "executing" or worker.status.name in ENDING
 
     with _held.lock:
         try:
