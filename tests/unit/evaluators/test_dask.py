@@ -258,8 +258,9 @@ class TestWhatIsNotSpread:
         assert [executor_for().address, executor_for(NOWHERE).address] == ["tcp://there:1", NOWHERE]  # type: ignore[attr-defined]
 
     def test_dask_is_loaded_for_an_address_alone(self) -> None:
-        code = "import sys; from autobuild_core import cli; from autobuild_core.evaluators import _dask, _executors as e; e.executor_for(''); "
-        code += "from autobuild_core.jobs.kinds import evaluate; print({'dask', 'distributed', 'torch'} & set(sys.modules))"
+        code = "import sys; from autobuild_core import cli; from autobuild_core.jobs.kinds import evaluate; "
+        code += "from autobuild_core.evaluators import _dask, _executors; _executors.executor_for(''); "
+        code += "print({'dask', 'distributed', 'torch'} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "set()"
 
