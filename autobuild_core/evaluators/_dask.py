@@ -87,12 +87,16 @@ class DaskExecutor:
         """
         try:
             from distributed import Client
+            from distributed.security import Security
         except ImportError as error:
             what = "pip install -r requirements-scale.txt"
             raise ConfigError(f"scheduler: got {self.address}, but Dask is not installed here ({error}); {what}") from error
         try:
+            allowed, tls = Security().get_connection_args("client"), self.address.startswith("tls:")
+            if (allowed["ssl_context"] is None) if tls else allowed["require_encryption"]:  # a client would hang at its end
+                raise ValueError("Dask's settings have no certificates here" if tls else "Dask's settings ask for tls:// here")
             client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError) as error:
             expected = "expected the address of one that runs (python -m dask scheduler says it), as tcp://HOST:8786"
             said = " ".join(str(error).split())[:200]
             raise ConfigError(f"scheduler {self.address}: got no answer ({said}), {expected}.") from error

@@ -272,7 +272,7 @@ class TestRefused:
         assert not out.exists()
         return str(refused.value)
 
-    @pytest.mark.parametrize("address", [NOWHERE, "there", "tcp://127.0.0.1:x", "ftp://127.0.0.1:1"])
+    @pytest.mark.parametrize("address", [NOWHERE, "there", "tcp://127.0.0.1:x", "ftp://127.0.0.1:1", "tls://127.0.0.1:9"])
     def test_there_is_no_such_scheduler(self, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_dask, "CONNECT_SECONDS", 0.5)
         with pytest.raises(ConfigError, match=r"got no answer .*, expected the address of one that runs \(python -m dask sch"):
