@@ -5,6 +5,7 @@ killed; a task that costs several workers their lives (Dask's `allowed-failures`
 out as there are workers: one that waits in the queue of a worker would share the blame for that worker's end.
 """
 
+import re
 import threading
 import time
 from collections import deque
@@ -23,6 +24,7 @@ from autobuild_core.evaluators._results import Asked, Line, Setting, failed_line
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 CONNECT_SECONDS = 10.0
 WORKERLESS_SECONDS = 30.0  # a machine may be late, or start anew
 LOOK_SECONDS = 0.2  # how often it is looked whether to go on, and for workers that came or went
@@ -37,9 +39,14 @@ class DaskExecutor:
     Args:
         address: of the scheduler, tcp://HOST:PORT or tls://HOST:PORT.
         patience: seconds without any worker after which a batch gives up.
+
+    Raises:
+        ConfigError: it is no such address.
     """
 
     def __init__(self, address: str, patience: float = WORKERLESS_SECONDS) -> None:
+        if not ADDRESS.fullmatch(address):
+            raise ConfigError(f"scheduler: got '{address}', expected its address, as tcp://HOST:8786 or tls://HOST:8786.")
         self.address, self.patience = address, patience
 
     def measure_each(
@@ -91,19 +98,22 @@ class DaskExecutor:
         except ImportError as error:
             what = "pip install -r requirements-scale.txt"
             raise ConfigError(f"scheduler: got {self.address}, but Dask is not installed here ({error}); {what}") from error
+        # A client that fails but for want of an answer is not closed by Dask: collected later, it can lock up the next one.
+        allowed, tls = Security().get_connection_args("client"), self.address.startswith("tls:")
+        if (allowed["ssl_context"] is None) if tls else allowed["require_encryption"]:
+            got = "no certificates for it" if tls else "that tls:// is required"
+            raise ConfigError(f"scheduler {self.address}: got {got} in Dask's settings here, expected the scheduler's own.")
         try:
-            allowed, tls = Security().get_connection_args("client"), self.address.startswith("tls:")
-            if (allowed["ssl_context"] is None) if tls else allowed["require_encryption"]:  # a client would hang at its end
-                raise ValueError("Dask's settings have no certificates here" if tls else "Dask's settings ask for tls:// here")
             client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            expected = "expected the address of one that runs (python -m dask scheduler says it), as tcp://HOST:8786"
+        except OSError as error:
+            expected = "expected a scheduler that runs there (python -m dask scheduler), and a firewall that lets it be reached"
             said = " ".join(str(error).split())[:200]
             raise ConfigError(f"scheduler {self.address}: got no answer ({said}), {expected}.") from error
         try:
             yield client
         finally:
-            client.close(timeout=CONNECT_SECONDS)
+            with suppress(TimeoutError):
+                client.close(timeout=CONNECT_SECONDS)
 
     def _num_workers(self, client: "Client") -> int:
         """The number of workers now, each of one thread.
