@@ -30,6 +30,7 @@ WORKERLESS_SECONDS = 30.0  # a machine may be late, or start anew
 LOOK_SECONDS = 0.2  # how often it is looked whether to go on, and for workers that came or went
 FETCH_SECONDS = 5.0
 KEPT = "what was measured is kept. Start it again, then this batch, which goes on from there."
+GONE = f"{{}}: the scheduler is gone; {KEPT}"
 SAME = "as it is here, at the scheduler and at each worker"
 
 
@@ -63,7 +64,7 @@ class DaskExecutor:
         should_stop = watch(asked[0]).should_stop
         with self._connected() as client:
             self._check(client, order, should_stop)
-            batch = _Batch(client, order, self._num_workers)
+            batch = _Batch(client, order, self.address)
             try:
                 yield from self._lines(batch, evaluator, asked, should_stop)
             finally:
@@ -77,7 +78,7 @@ class DaskExecutor:
         while left or batch.running:
             if should_stop():
                 raise Cancelled
-            num_workers = batch.num_workers()
+            num_workers = batch.num_workers
             seen = time.monotonic() if num_workers else seen
             if time.monotonic() - seen > self.patience:
                 raise EvaluationError(f"{self.address}: got no worker for {self.patience:g} s; {KEPT}")
@@ -115,17 +116,6 @@ class DaskExecutor:
             with suppress(TimeoutError):
                 client.close(timeout=CONNECT_SECONDS)
 
-    def _num_workers(self, client: "Client") -> int:
-        """The number of workers now, each of one thread.
-
-        Raises:
-            EvaluationError: the scheduler is gone.
-        """
-        try:
-            return len(client.nthreads())
-        except OSError as error:
-            raise EvaluationError(f"{self.address}: the scheduler is gone; {KEPT}") from error
-
     def _check(self, client: "Client", order: Order, should_stop: Callable[[], bool]) -> None:
         """Waits for a worker, and returns when all that are there may measure.
 
@@ -134,18 +124,42 @@ class DaskExecutor:
             ConfigError: there is no worker, or one may not measure.
         """
         limit = time.monotonic() + self.patience
-        while not self._num_workers(client):
+        while not _num_workers(client, self.address):
             if should_stop():
                 raise Cancelled
             if time.monotonic() > limit:
                 raise ConfigError(f"scheduler {self.address}: got no worker, expected some: python -m dask worker {self.address}")
             time.sleep(LOOK_SECONDS)
-        answers = client.run(_dask_task.check, order, on_error="return")
+        with _there(self.address):
+            answers = client.run(_dask_task.check, order, on_error="return")
         for worker, said in sorted(answers.items()):
             if isinstance(said, Exception) and not isinstance(said, OSError):
                 said = f"worker {worker}: got {type(said).__name__} ({str(said)[:200]}), expected AutoBuild Studio {SAME}."
             if said and not isinstance(said, OSError):  # one that is gone already measures nothing
                 raise ConfigError(str(said))
+
+
+@contextmanager
+def _there(address: str) -> Iterator[None]:
+    """Questions to the scheduler.
+
+    Raises:
+        EvaluationError: it is gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise EvaluationError(GONE.format(address)) from error
+
+
+def _num_workers(client: "Client", address: str) -> int:
+    """The number of workers now, each of one thread.
+
+    Raises:
+        EvaluationError: the scheduler is gone.
+    """
+    with _there(address):
+        return len(client.nthreads())
 
 
 @dataclass(frozen=True)
@@ -169,19 +183,20 @@ class _Batch:
     Args:
         client: the connection.
         order: of the batch.
-        count: the number of workers, for a client.
+        address: of the scheduler.
     """
 
-    def __init__(self, client: "Client", order: Order, count: "Callable[[Client], int]") -> None:
-        self._client, self._order, self._count = client, order, count
+    def __init__(self, client: "Client", order: Order, address: str) -> None:
+        self._client, self._order, self._address = client, order, address
         self._name = f"autobuild-{uuid4().hex[:12]}"
         self._num_given = 0
         self._come = threading.Event()
         self.running: dict[str, _Given] = {}  # by key
 
+    @property
     def num_workers(self) -> int:
         """The number of workers now."""
-        return self._count(self._client)
+        return _num_workers(self._client, self._address)
 
     def give(self, asked: Asked) -> None:
         """Gives an evaluation out; each has a key of its own, so Dask takes none for the other."""
@@ -212,14 +227,14 @@ class _Batch:
 
     def _line(self, given: "_Given", evaluator: Evaluator) -> Line | None:
         """The line of an evaluation that ended; None where its worker died with it, and it is done anew."""
-        if given.future.status == "cancelled":
-            raise EvaluationError(f"{self._client.scheduler.address}: the scheduler is gone; {KEPT}")
         try:
             line: Line = given.future.result(timeout=FETCH_SECONDS)
             return line
         except TimeoutError:
             return None
         except Exception as error:
+            if given.future.status == "cancelled":
+                raise EvaluationError(GONE.format(self._address)) from error
             own = _as_ours(error)
             return failed_line(evaluator, given.asked, self._order.setting, own, time.monotonic() - given.at)
 
