@@ -112,10 +112,11 @@ class Cluster:
             process.wait()
 
     def close(self) -> None:
-        """Ends all of it, workers before their scheduler."""
-        for process in reversed(self._processes):
+        """Ends all of it, the scheduler last: a worker that hears of both ends at once may hang."""
+        scheduler, *workers = self._processes
+        for process in workers:
             process.terminate()
-        for process in self._processes:
+        for process in (*workers, scheduler):
             self.stop(process)
 
 
