@@ -69,8 +69,8 @@ $(BIN)/python:
 	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 
-# A stamp is newer than its list exactly when the list is installed.
-$(VENV)/.stamp-%: %.txt requirements.txt | $(BIN)/python
+# A stamp is newer than its list, and the lists that it names, exactly when they are installed.
+$(VENV)/.stamp-%: %.txt requirements.txt requirements-scale.txt | $(BIN)/python
 	@echo "Installing $< into $(VENV); the first time takes minutes and about 2 GB."
 	$(PIP) -r $<
 	@touch $@

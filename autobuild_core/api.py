@@ -451,6 +451,7 @@ def evaluate(
     device: str = "cpu",
     seconds: float | None = None,
     report: Callable[[Mapping[str, object]], None] = lambda record: None,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Measures architectures for real: one line for each and each seed, as `evaluators._results` has them.
 
@@ -463,6 +464,7 @@ def evaluate(
         device: "cpu" or "cuda".
         seconds: that one may take; None = as long as it takes.
         report: hears {"phase", "share", "step", "num_steps", "seconds_left"}.
+        scheduler: address of a Dask scheduler whose workers measure, "" for this process; None = AUTOBUILD_DASK_SCHEDULER.
 
     Raises:
         ConfigError: a setting does not do.
@@ -475,8 +477,8 @@ def evaluate(
     else:
         archs = architectures["arch"] if isinstance(architectures, pd.DataFrame) else architectures
         candidates = _batch.Candidates(tuple(archs))
-    chosen = seeds, first_seed, budget, device, seconds
-    return pd.DataFrame(_batch.evaluate(candidates, load_evaluator(evaluator), evaluator, Path(out), *chosen, report))
+    asked = candidates, load_evaluator(evaluator), evaluator, Path(out), seeds, first_seed, budget, device, seconds, report
+    return pd.DataFrame(_batch.evaluate(*asked, scheduler=scheduler))
 
 
 def search(

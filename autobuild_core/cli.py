@@ -219,7 +219,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     seeds, at = (options.seeds, options.first_seed), (options.budget_steps, options.device, options.seconds)
     with stopping() as should_stop:
         asked = candidates, evaluator, options.evaluator, Path(options.out)
-        lines = _batch.evaluate(*asked, *seeds, *at, progress, should_stop)
+        lines = _batch.evaluate(*asked, *seeds, *at, progress, should_stop, options.scheduler)
     rejected = [{"row": r.row, "reason": r.reason} for r in candidates.rejected]
     return {"path": options.out} | _batch.summary(lines, evaluator) | {"rejected": rejected}
 
@@ -503,6 +503,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--budget-steps", type=int, help="of each evaluation; the evaluator's own unless given")
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.add_argument("--seconds", type=float, help="that one evaluation may take; longer ones count as failed")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, tcp://HOST:8786, whose workers measure; see README")
     command.add_argument("--out", required=True, help="JSON lines; those of a batch that was stopped are gone on from")
     command = add(search)
     command.add_argument("run", nargs="?", metavar="RUN", help="a finished run: its space; its predictions without --evaluator")

@@ -62,11 +62,11 @@ def locked(name: str) -> dict[str, Requirement]:
 
 
 RUN, DEV = listed(PROJECT["dependencies"]), listed(PROJECT["optional-dependencies"]["dev"])
-SUITES = listed(PROJECT["optional-dependencies"]["testing"])
+SUITES, SCALE = listed(PROJECT["optional-dependencies"]["testing"]), listed(PROJECT["optional-dependencies"]["scale"])
 
 
 def test_what_the_product_imports_is_listed_and_what_is_listed_is_imported() -> None:
-    assert imported(*PRODUCT) == set(RUN) - set(NEEDED_BY) | set(SUITES)
+    assert imported(*PRODUCT) == set(RUN) - set(NEEDED_BY) | set(SUITES) | set(SCALE)
     assert SUITES.items() <= DEV.items()
 
 
@@ -89,7 +89,9 @@ def test_planted_imports_are_found(tmp_path: Path) -> None:
     assert imported("unknown.py", root=tmp_path) == {"nowhere-to-be-found"}
 
 
-@pytest.mark.parametrize(("lock", "ranges"), [("requirements.txt", RUN), ("requirements-dev.txt", DEV)])
+@pytest.mark.parametrize(
+    ("lock", "ranges"), [("requirements.txt", RUN), ("requirements-dev.txt", DEV), ("requirements-scale.txt", SCALE)]
+)
 def test_the_lock_pins_what_is_listed_within_its_range(lock: str, ranges: dict[str, Requirement]) -> None:
     pins = locked(lock)
     assert set(pins) == set(ranges)
@@ -100,7 +102,7 @@ def test_the_lock_pins_what_is_listed_within_its_range(lock: str, ranges: dict[s
 
 
 def test_every_dependency_of_the_product_has_both_ends() -> None:
-    assert all({">=", "<"} == {s.operator for s in found.specifier} for found in RUN.values())
+    assert all({">=", "<"} == {s.operator for s in found.specifier} for found in (RUN | SCALE).values())
 
 
 class TestWheel:
@@ -125,7 +127,7 @@ class TestWheel:
             assert "AutoBuild Studio contributors" in file.read(f"{about}/licenses/LICENSE").decode()
         assert re.search("^License-Expression: MIT$", said, re.MULTILINE)
         asked = listed(re.findall("^Requires-Dist: (.*)$", said, re.MULTILINE))
-        assert set(asked) == set(RUN) | set(DEV)
+        assert set(asked) == set(RUN) | set(DEV) | set(SCALE)
         assert dict(commands["console_scripts"]) == {"autobuild-studio": "autobuild_core.studio:main"}
 
     def test_installed_it_reads_its_own_sample_anywhere(self, tmp_path: Path) -> None:

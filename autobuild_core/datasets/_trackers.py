@@ -136,7 +136,7 @@ MEASURED = Tracker(
     "Measurements of an evaluator",
     params=None,
     metrics=None,
-    ignored=re.compile(r"^(state|seconds|id|error|curve|samples|remark|search)$"),
+    ignored=re.compile(r"^(state|seconds|id|error|curve|samples|remark|host|worker|search)$"),
     state="state",
     complete=frozenset({"finished"}),
     stopped=frozenset({"stopped", "diverged"}),

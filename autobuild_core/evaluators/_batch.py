@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from autobuild_core.architectures.records import Rejection
 from autobuild_core.datasets.json_lines import read_lines
 from autobuild_core.errors import ConfigError, DataError, counted
-from autobuild_core.evaluators import Evaluator, Watch, check_device
-from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, measure_all, metrics_of
+from autobuild_core.evaluators import Evaluator, Watch
+from autobuild_core.evaluators._executors import Executor, executor_for, measure_all
+from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, metrics_of
 
 Report = Callable[[Mapping[str, object]], None]
 
@@ -65,6 +67,7 @@ def run_batch(
     results: ResultsFile,
     report: Report = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
+    executor: Executor | None = None,
 ) -> list[Line]:
     """Measures what is not yet in a file of results; every line is written as soon as it is known.
 
@@ -76,6 +79,7 @@ def run_batch(
         report: hears {"phase", "step": evaluations that are done, "num_steps", "share", "seconds_left"}, and the metrics of the
             last epoch.
         should_stop: asked at every step.
+        executor: who measures; None = this process.
 
     Returns:
         The lines of the evaluations that were asked for, in the order of the file.
@@ -112,10 +116,11 @@ def run_batch(
 
     say()
     try:
-        for line in measure_all(evaluator, left, setting, watch):
-            results.append([line])
-            finished += 1
-            say()
+        with closing(measure_all(evaluator, left, setting, watch, executor)) as lines:
+            for line in lines:
+                results.append([line])
+                finished += 1
+                say()
     finally:
         evaluator.close()
     return [line for line in results.read() if key_of(line) in wanted]
@@ -133,6 +138,7 @@ def evaluate(
     seconds: float | None = None,
     report: Report = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
+    scheduler: str | None = None,
 ) -> list[Line]:
     """Measures every candidate with every seed into a file, as a user asks for it.
 
@@ -147,6 +153,7 @@ def evaluate(
         device: "cpu" or "cuda".
         seconds: that one may take; None = as long as it takes.
         report, should_stop: as `run_batch` has them.
+        scheduler: of Dask, whose workers measure; as `executor_for` has it.
 
     Raises:
         ConfigError: a setting does not do.
@@ -156,10 +163,10 @@ def evaluate(
         raise ConfigError(f"seeds: got {seeds} from {first_seed}, expected at least 1, from 0 on.")
     if seconds is not None and seconds <= 0:
         raise ConfigError(f"seconds: got {seconds}, expected more than 0.")
-    setting = Setting(name, evaluator.budget_or(budget), check_device(device), seconds)
+    setting = Setting(name, evaluator.budget_or(budget), device, seconds)
     chosen = range(first_seed, first_seed + (seeds if evaluator.by_seed else 1))
     asked = ask(candidates.archs, chosen, candidates.ids)
-    return run_batch(evaluator, asked, setting, ResultsFile(out), report, should_stop)
+    return run_batch(evaluator, asked, setting, ResultsFile(out), report, should_stop, executor_for(scheduler))
 
 
 def check_same(lines: Iterable[Line], evaluator: Evaluator, setting: Setting, path: Path) -> None:

@@ -1,8 +1,8 @@
 """Measurements as lines of a file: what was measured, with what, and how it ended; `inspect` and `train` read such files.
 
 A line is {"arch", "seed", metrics..., "evaluator", "version", "data", "budget", "device", "seconds", "state"}; where there are
-any also "error" (the reason of a failure), "curve" (metrics after every epoch), "samples" and "remark". Lines are appended one
-by one, so a batch that was stopped goes on from what is there.
+any also "error" (the reason of a failure), "curve" (metrics after every epoch), "samples" and "remark", and "host" and "worker"
+where another machine may have measured. Lines are appended one by one, so a batch that was stopped goes on from what is there.
 """
 
 import base64
@@ -12,7 +12,7 @@ import math
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autobuild_core.errors import ArchitectureError, Cancelled, ConfigError, Diverged, OutOfTime, StudioError
+from autobuild_core.errors import Cancelled, ConfigError, Diverged, OutOfTime, StudioError
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
 from autobuild_core.store.tables import append_lines
 
@@ -97,7 +97,7 @@ def measure(evaluator: Evaluator, asked: Asked, setting: Setting, watch: Watch) 
     except Cancelled:
         raise
     except Exception as error:
-        _show(error)
+        show_fault(error)
         return failed_line(evaluator, asked, setting, error, time.perf_counter() - start)
     return line_of(evaluator, asked, setting, measured, time.perf_counter() - start)
 
@@ -149,49 +149,7 @@ def metrics_of(line: Line) -> list[str]:
     return [name for name in between if isinstance(line[name], int | float) and name != "id"]
 
 
-def measure_all(
-    evaluator: Evaluator, asked: Sequence[Asked], setting: Setting, watch: Callable[[Asked], Watch]
-) -> Iterator[Line]:
-    """A line for every evaluation, as each comes to its end.
-
-    Architectures that cannot be measured are said first where the evaluator takes all in rounds.
-
-    Args:
-        evaluator: the evaluator.
-        asked: what is to be measured.
-        setting: conditions of the batch.
-        watch: of an evaluation; of all in rounds that of the first.
-
-    Raises:
-        Cancelled: a watch said so.
-    """
-    fit, misfits = [], []
-    for one in asked:
-        try:
-            evaluator.check(one.arch)
-            fit.append(one)
-        except ArchitectureError as error:
-            misfits.append(failed_line(evaluator, one, setting, error, 0.0))
-    start = time.perf_counter()
-    together = evaluator.evaluate_together([one.arch for one in fit], setting.at(0), watch(fit[0])) if fit else None
-    if together is None:
-        yield from (measure(evaluator, one, setting, watch(one)) for one in asked)
-        return
-    yield from misfits
-    try:
-        found = list(together)
-    except Cancelled:
-        raise
-    except Exception as error:  # of one architecture or of time: no round is whole
-        _show(error)
-        seconds = (time.perf_counter() - start) / len(fit)
-        yield from (failed_line(evaluator, one, setting, error, seconds) for one in fit)
-        return
-    seconds = (time.perf_counter() - start) / len(fit)
-    yield from (line_of(evaluator, one, setting, measured, seconds) for one, measured in zip(fit, found, strict=True))
-
-
-def _show(error: Exception) -> None:
+def show_fault(error: Exception) -> None:
     """Puts where a fault of the program happened into the log; what an evaluator says itself needs no more."""
     if not isinstance(error, StudioError):
         traceback.print_exception(error)

@@ -14,7 +14,8 @@ from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import ConfigError, TargetError
 from autobuild_core.evaluators import Evaluator, Watch, check_device, load_evaluator
 from autobuild_core.evaluators._batch import Report, ask, check_same
-from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, measure_all, metrics_of
+from autobuild_core.evaluators._executors import measure_all
+from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, metrics_of
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, check_settings, searcher_class
 from autobuild_core.search.searching import search
 from autobuild_core.spaces import Space

@@ -1,16 +1,20 @@
 """`python -m autobuild_core.evaluators._serving FILE.py`: answers JSON lines with the file's `evaluate(arch, budget, seed)`.
 
-What the function prints goes to standard error, so that answers stay answers.
+What the function prints goes to standard error, so that answers stay answers. The process ends when the one that asks is gone,
+also in the middle of an evaluation: nobody would read its answer, and it may be under way elsewhere by then.
 """
 
 import json
 import os
 import runpy
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+LOOK_SECONDS = 1.0  # how often it is looked whether somebody asks still
 Function = Callable[[Any, int, int], Mapping[str, Any]]
 
 
@@ -39,8 +43,20 @@ def answer(function: Function, line: str) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
+def end_without(parent: int) -> None:
+    """Ends this process once its parent is gone.
+
+    Args:
+        parent: its number.
+    """
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
 def main() -> None:
     """Serves lines until there are none."""
+    threading.Thread(target=end_without, args=(os.getppid(),), daemon=True).start()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
         function = load_function(sys.argv[1])

@@ -11,7 +11,8 @@ import pytest
 
 from autobuild_core.errors import ArchitectureError, Cancelled, ConfigError, OutOfTime
 from autobuild_core.evaluators import Conditions, Evaluator, Watch, load_evaluator
-from autobuild_core.evaluators._results import FINISHED, Asked, Setting, measure_all, metrics_of
+from autobuild_core.evaluators._executors import measure_all
+from autobuild_core.evaluators._results import FINISHED, Asked, Setting, metrics_of
 from autobuild_core.spaces import Space
 from autobuild_core.testing.examples import flat_space
 

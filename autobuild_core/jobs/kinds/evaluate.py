@@ -10,8 +10,9 @@ import pandas as pd
 
 from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import ConfigError, StudioError, counted
-from autobuild_core.evaluators import check_device, load_evaluator
+from autobuild_core.evaluators import load_evaluator
 from autobuild_core.evaluators._batch import ask, in_words, run_batch
+from autobuild_core.evaluators._executors import executor_for
 from autobuild_core.evaluators._results import FINISHED, Line, ResultsFile, Setting, key_of, metrics_of
 from autobuild_core.jobs.kinds import JobKind, Report
 from autobuild_core.store.entries import RunRow
@@ -79,10 +80,9 @@ class Evaluate(JobKind[EvaluateSettings]):
 
     def run(self, folder: RunFolder, settings: EvaluateSettings, report: Report, should_stop: Callable[[], bool]) -> None:
         evaluator = load_evaluator(settings.evaluator)
-        device = check_device(settings.device)
-        setting = Setting(settings.evaluator, evaluator.budget_or(settings.budget), device, settings.seconds)
-        seeds = settings.seeds if evaluator.by_seed else settings.seeds[:1]
-        run_batch(evaluator, ask(settings.archs, seeds, settings.ids), setting, self._results(folder), report, should_stop)
+        setting = Setting(settings.evaluator, evaluator.budget_or(settings.budget), settings.device, settings.seconds)
+        asked = ask(settings.archs, settings.seeds if evaluator.by_seed else settings.seeds[:1], settings.ids)
+        run_batch(evaluator, asked, setting, self._results(folder), report, should_stop, executor_for())
 
     def progress(self, record: Mapping[str, Any]) -> JobProgress:
         if not record:
