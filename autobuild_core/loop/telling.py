@@ -20,6 +20,7 @@ from autobuild_core.datasets._delimited import read_rows
 from autobuild_core.datasets._files import read_head
 from autobuild_core.datasets._json import document
 from autobuild_core.datasets._lists import native_cell
+from autobuild_core.datasets._trackers import MEASURED
 from autobuild_core.datasets.json_lines import read_lines
 from autobuild_core.errors import ArchitectureError, DataError, counted
 from autobuild_core.spaces import Space, load_space
@@ -29,6 +30,7 @@ READY = {"", "finished", "finish", "complete", "completed", "done", "ok", "succe
 UNDER_WAY = {"running", "pending", "queued", "waiting", "scheduled", "started", "asked"}
 DIVERGED = {"diverged", "nan", "inf"}
 STATES, REASONS = ("state", "status"), ("error", "reason", "message")
+ABOUT = {"evaluator", "version", "device"}  # a line of an evaluator has all of these
 HALF = 0.5  # worse than so large a share of the measured values
 Read = Callable[[Path, ArchTable], ArchTable]
 
@@ -245,11 +247,25 @@ def _measured(path: Path, rows: Sequence[_Row], table: ArchTable, joined: Joined
         return table.take(np.zeros(0, int))
     with tempfile.TemporaryDirectory(prefix="autobuild-telling-") as folder:
         lines = Path(folder) / (path.stem + ".jsonl")
-        lines.write_text("".join(json.dumps(row.values, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        known = {column.name for column in table.columns}
+        parts = (json.dumps(_of_the_data(row.values, known), ensure_ascii=False) + "\n" for row in rows)
+        lines.write_text("".join(parts), encoding="utf-8")
         more = read(lines, table)
     numbers = np.array([row.number for row in rows])
     joined.rejected += [Rejection(int(numbers[r.row]), r.reason) for r in more.rejected]
     return replace(more, source_rows=numbers[more.source_rows], rejected=())
+
+
+def _of_the_data(values: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    """The values of a row that the data set is to get: of a line of an evaluator metrics, seed and what the data know already.
+
+    Else the evaluator, its version and what it read would be contexts that only new rows have, and its seconds a metric.
+    """
+    if not set(values) >= ABOUT:
+        return dict(values)
+    about = {name for name in values if MEASURED.ignored.match(name) or (name in MEASURED.contexts and name != "seed")}
+    kept = {name: value for name, value in values.items() if name in known or name not in about}
+    return kept | ({"state": "finished"} if known >= ABOUT else {})
 
 
 def _failed(rows: Sequence[_Row], measured: ArchTable, table: ArchTable, space: Space, joined: Joined) -> ArchTable:

@@ -157,3 +157,35 @@ class TestFlat:
         before = [replace(one, results=()) for one in log.all()]
         log.tell(told(tmp_path / "results.csv", f"id,acc\n{ids[0]},0.70\n", table, log).results)
         assert [replace(one, results=()) for one in log.all()] == before
+
+
+ABOUT = {"evaluator": "classification", "version": "1", "data": "fashion_mnist_pairs", "budget": 400, "device": "cpu"}
+
+
+def measured(arch: Any, loss: float, seed: int = 0) -> dict[str, Any]:
+    """A line as `evaluate` writes it."""
+    return {"arch": arch, "seed": seed, "loss": loss} | ABOUT | {"seconds": 8.1, "state": "finished", "curve": [{"step": 1.0}]}
+
+
+def test_lines_of_an_evaluator_bring_what_it_measured_and_no_contexts_of_their_own(tmp_path: Path, log: CandidateLog) -> None:
+    archs = ["00000000", "11111111", "22222222", "02012100"]
+    table = read(tmp_path / "macro.jsonl", lines(*({"arch": arch, "loss": 0.5 + n / 100} for n, arch in enumerate(archs))))
+    ids = proposed(log, table, ["00000001", "00000002"])
+    joined = told(tmp_path / "r.jsonl", lines(measured("00000001", 0.4), measured("00000002", 0.45)), table, log)
+    assert [(one, result.metrics, result.seed) for one, result in joined.results] == [
+        (ids[0], {"loss": 0.4}, 0),
+        (ids[1], {"loss": 0.45}, 0),
+    ]
+    assert joined.rows.metrics.columns.tolist() == ["loss"] and set(joined.rows.context_kinds) <= {"seed"}
+    assert set(api.append(table, joined.rows).table.context_kinds) <= {"seed"}
+
+
+def test_data_of_evaluators_keep_what_they_know_of_each_line(tmp_path: Path, log: CandidateLog) -> None:
+    archs = ["00000000", "11111111", "22222222", "02012100"]
+    table = read(tmp_path / "measured.jsonl", lines(*(measured(arch, 0.5 + n / 100) for n, arch in enumerate(archs))))
+    proposed(log, table, ["00000001", "00000002"])
+    other = measured("00000002", 0.45) | {"budget": 20}
+    joined = told(tmp_path / "r.jsonl", lines(measured("00000001", 0.4), other), table, log)
+    assert len(joined.results) == 2 and joined.rows.metrics.columns.tolist() == ["loss"]
+    both = api.append(table, joined.rows).table
+    assert both.metrics.columns.tolist() == ["loss"] and both.contexts["budget"].astype(float).tolist() == [400.0] * 5 + [20.0]
