@@ -30,6 +30,6 @@ def test_a_link_opens_its_view(link: str) -> None:
 
 
 def test_the_story_goes_through_all_pages_that_show_results() -> None:
-    assert {urlsplit(link).path.strip("/") for link in LINKS} == {"", "importance", "hops", "builder", "review"}
+    assert {urlsplit(link).path.strip("/") for link in LINKS} == {"", "importance", "hops", "builder", "evaluate", "review"}
     assert len(LINKS) >= 8
     assert any("&at=" in link for link in LINKS) and any("&module=" in link for link in LINKS)
