@@ -3,6 +3,8 @@
     python -m sample_data.make_samples train cells --shard 0 --num-shards 2   # resumable, one process a shard, on any device
     python -m sample_data.make_samples latency cells                          # on an idle machine, afterwards
     python -m sample_data.make_samples assemble cells                         # writes the CSV, its curves and PROVENANCE.md
+    python -m sample_data.make_samples again cells                            # ten of its networks with a seed that is not in it
+    python -m sample_data.make_samples agree                                  # whether those of all sets agree with the sets
 
 Each set is one list of trainings in an order that stands: first seeds of all networks, then second seeds. What runs.*.jsonl hold
 is not trained again, whichever process or device wrote it.
@@ -30,7 +32,8 @@ from autobuild_core.spaces._declared import Declared, Slot, to_json
 from autobuild_core.store.tables import replacing
 
 HERE = Path(__file__).resolve().parent
-MBCONV_SEED, ORDER_SEED = 2026, 2027  # of the random orders
+MBCONV_SEED, ORDER_SEED, AGAIN_SEED = 2026, 2027, 2028  # of the random orders, and of which networks are trained again
+NUM_AGAIN, UNSEEN = 10, 2  # networks that are trained again, and the seed that no set has
 NUM_MBCONV, NUM_SEGMENTATION = 304, 120
 CELL_OPERATIONS = ("skip_connect", "nor_conv_3x3", "avg_pool_3x3")
 Arch = Any
@@ -167,6 +170,45 @@ def measure_latency(name: str) -> None:
     print(f"{len(lines)} networks, {lines[0].get('remark', 'nothing to remark')}")
 
 
+def train_again(name: str, shard: int, num_shards: int) -> None:
+    """Trains some networks of a set with an unseen seed."""
+    sample, evaluator = SAMPLES[name], load_evaluator(SAMPLES[name].evaluator)
+    archs = sample.architectures()
+    chosen = np.random.default_rng(AGAIN_SEED).choice(len(archs), NUM_AGAIN, replace=False)
+    asked = ask([archs[place] for place in chosen], (UNSEEN,))[shard::num_shards]
+    run_batch(evaluator, asked, Setting(sample.evaluator, evaluator.budget), ResultsFile(HERE / name / f"again.{shard}.jsonl"))
+
+
+def agreement() -> None:
+    """Prints how far networks that were trained again are from their sets, in what the noise of a seed explains.
+
+    A difference from the mean over n seeds has a standard deviation of sqrt(1 + 1/n) times that of one seed, as networks with two
+    seeds show it: over all sets the root mean square of the quotients is near 1 where sets and evaluators are what they say.
+    """
+    pooled: list[float] = []
+    for name, sample in SAMPLES.items():
+        metric = load_evaluator(sample.evaluator).metrics[0]
+        found: dict[str, list[float]] = {}
+        for line in read_runs(name):
+            found.setdefault(key_of(line)[0], []).append(float(line[metric]))
+        pairs = np.array([values for values in found.values() if len(values) > 1])
+        fresh = [line for path in sorted((HERE / name).glob("again.*.jsonl")) for line in ResultsFile(path).read()]
+        if not len(pairs) or not fresh:
+            print(f"{name}: {len(pairs)} networks with two seeds and {len(fresh)} trained again, expected some of both")
+            continue
+        noise = float(np.sqrt(np.mean(np.var(pairs, axis=1, ddof=1))))
+        known = [(float(line[metric]), found[key_of(line)[0]]) for line in fresh]
+        quotients = [(value - np.mean(seeds)) / (np.sqrt(1 + 1 / len(seeds)) * noise) for value, seeds in known]
+        print(f"{name}: {metric}, seed sd {noise:.4g}, {len(quotients)} again, root mean square {_rms(quotients):.3f}")
+        pooled += quotients
+    print(f"all sets: {len(pooled)} again, root mean square {_rms(pooled):.3f}")
+
+
+def _rms(values: list[float]) -> float:
+    """Root mean square; NaN of none."""
+    return float(np.sqrt(np.mean(np.square(values)))) if values else float("nan")
+
+
 def costs_of(arch: Arch) -> dict[str, float]:
     """`params_m` and `madds_m` of a network."""
     found = load_evaluator("cost").evaluate(arch, Setting("cost", 0).at(0), Watch()).metrics
@@ -283,14 +325,20 @@ def write(path: Path, text: str) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["train", "latency", "assemble"])
-    parser.add_argument("sample", choices=list(SAMPLES))
+    parser.add_argument("command", choices=["train", "latency", "assemble", "again", "agree"])
+    parser.add_argument("sample", nargs="?", choices=list(SAMPLES))
     parser.add_argument("--num", type=int, help="trainings of the list (default all)")
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--num-shards", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    if options.command == "train":
+    if options.command == "agree":
+        agreement()
+    elif options.sample is None:
+        parser.error(f"{options.command}: got no set, expected one of {', '.join(SAMPLES)}.")
+    elif options.command == "again":
+        train_again(options.sample, options.shard, options.num_shards)
+    elif options.command == "train":
         train(options.sample, options.num, options.shard, options.num_shards, options.device)
     elif options.command == "latency":
         measure_latency(options.sample)
