@@ -25,7 +25,7 @@ from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.search.assembly import json_lines
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, searcher_names
-from autobuild_core.spaces import unit_facts
+from autobuild_core.spaces import load_space, unit_facts
 from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
@@ -278,10 +278,8 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     folder = LoopFolder(options.folder)
     template = read_template(options.template) if options.template else None
-    if template is not None:  # looked at before anything is handed out
-        if not options.out:
-            raise ConfigError("loop: got --template without --out, expected a place for what it makes.")
-        check(template, options.template)
+    if template is not None and not options.out:
+        raise ConfigError("loop: got --template without --out, expected a place for what it makes.")
     if options.data is not None:
         if not options.target:
             raise ConfigError("loop: got --data without --target, expected an equation over the file's metrics.")
@@ -293,6 +291,9 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         about |= {name: getattr(told, name) for name in ("num_told", "num_added", "num_completed", "num_foreign")}
         about["rejected"] = [{"row": r.row, "reason": r.reason} for r in told.rejected]
     if options.ask is not None:
+        if template is not None:
+            table = folder.table()
+            check(template, [load_space(table.spec).native(row) for row in table.codes[: options.ask]], options.template)
         with stopping() as should_stop:
             sizes = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
             handed = folder.ask(options.ask, progress, should_stop, **sizes)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from autobuild_core import api
 from autobuild_core.architectures.names import native_text
-from autobuild_core.errors import StudioError
+from autobuild_core.errors import DataError, StudioError
 from autobuild_core.evaluators._results import metrics_of, unpack_pictures
 from autobuild_core.jobs.kinds.evaluate import RESULTS, Evaluate
 from autobuild_core.loop import shared
@@ -20,35 +20,40 @@ MOST_STRIPS, STRIP_PIXELS = 40, 560
 
 def evaluations_of(run: FinishedRun) -> pd.DataFrame:
     """The evaluations of candidates of the run's data, newest first."""
-    runs, sets = _workspace.runs(), _workspace.workspace().datasets()
-    families = sets.loc[sets["hash"] == run.config.data_hash, "family"]
-    hashes = {run.config.data_hash, *sets.loc[sets["family"].isin(families), "hash"]}
-    return runs[(runs["kind"] == KIND) & runs["data_hash"].isin(hashes)]
+    runs, versions = _workspace.runs(), _listed.versions_of(run)
+    return runs[(runs["kind"] == KIND) & runs["data_hash"].isin(versions["hash"]) & runs["data_name"].isin(versions["name"])]
 
 
 def take_in(run: FinishedRun) -> None:
-    """Takes the results of evaluations that ended into the list and the data, once."""
+    """Takes the results of evaluations that ended into the list and the data, once.
+
+    What cannot be read, or is known already, is said once. Where the disk is full, or somebody else makes a version this moment,
+    the next visit tries again.
+    """
     log = _listed.log_of(run)
     if log is None:
         return
     heard = log.heard()
     for one in evaluations_of(run).iloc[::-1].to_dict("records"):
-        run_id = str(one["id"])
+        run_id, name = str(one["id"]), _text.strong(one["name"])
         if one["state"] in ACTIVE_STATES or one["state"] == RunState.DAMAGED:
             continue
-        folder = _workspace.workspace().run(run_id)
-        num = len(Evaluate().lines(folder))
-        if num <= heard.get(run_id, 0):
-            continue
+        num = 0
         try:
+            path = _workspace.workspace().run(run_id).path / RESULTS
+            num = path.read_bytes().count(b"\n") if path.exists() else 0
+            if num <= heard.get(run_id, 0):
+                continue
             told, _ = shared.tell(
-                *(_workspace.workspace(), str(_listed.data_of(run)), folder.path / RESULTS, api.read_more),
+                *(_workspace.workspace(), str(_listed.data_of(run)), path, api.read_more),
                 *(f"{one['name']} ({one['aim']})", run.id, run_id),
             )
-            st.toast(f"{_text.plain(one['name'])}: {_text.plain(told.sentence, 300)}")
-        except StudioError as error:
-            st.warning(f"The results of {_text.strong(one['name'])} did not join the data. {_text.plain(error, 600)}")
+            st.toast(f"{name}: {_text.plain(told.sentence, 300)}")
+        except DataError as error:
+            st.warning(f"The results of {name} did not join the data. {_text.plain(error, 600)}")
             log.tell([], run_id, num)
+        except (StudioError, OSError) as error:
+            st.warning(f"The results of {name} could not join the data yet. {_text.plain(error, 600)}")
 
 
 def evaluations(run: FinishedRun) -> None:
@@ -81,7 +86,7 @@ def _one(shown: "pd.Series[str]") -> None:
     if state in (RunState.FAILED, RunState.LOST, RunState.DAMAGED):
         _states.ended_badly(shown)
     if state != RunState.DAMAGED:
-        _live(run_id, state)
+        _widgets.guarded(lambda: _live(run_id, state))
 
 
 def _live(run_id: str, state: str) -> None:

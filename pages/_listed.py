@@ -1,5 +1,6 @@
 """The list of candidates of a run's data: what waits, is out or was measured; and the ways onto it from any page."""
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from autobuild_core.architectures import numbers
 from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import ConfigError, StudioError, counted
 from autobuild_core.loop import proposing
-from autobuild_core.loop.outcome import GROUPS, outcomes
+from autobuild_core.loop.outcome import GROUPS, measured_values
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateState, Origin
@@ -25,6 +27,7 @@ EMPTY = (
     "Nothing is on the list yet. Put architectures on it from Builder or Review, here below, or begin at once: a batch that is "
     "measured fills up by itself."
 )
+WITHDRAW_HELP = "It is not handed out any more; results that still come in count."
 CHOOSING = "Choosing architectures; a click anywhere ends it"
 BUILT_HELP = "The networks that are predicted best and were not measured."
 NEXT_HELP = "The networks that tell each unit's best modules apart."
@@ -44,10 +47,14 @@ def choosing() -> Iterator[Report]:
 
 
 def data_of(run: FinishedRun) -> str | None:
-    """Id of a data set that the run learned from; None where the workspace has it not, or not any more."""
-    sets = _workspace.workspace().datasets()
-    known = sets.loc[(sets["hash"] == run.config.data_hash) & (sets["error"] == ""), "id"]
-    return str(known.iloc[0]) if len(known) else None
+    """Id of the data set that the run learned from; None where the workspace has it not, or not any more."""
+    return _workspace.workspace().known_data_of_run(run.id)
+
+
+def versions_of(run: FinishedRun) -> pd.DataFrame:
+    """All versions of the data set that the run learned from, newest first; without lines where the workspace has it not."""
+    sets, known = _workspace.workspace().datasets(), data_of(run)
+    return sets[sets["family"].isin(sets.loc[sets["id"] == known, "family"])]
 
 
 def log_of(run: FinishedRun) -> CandidateLog | None:
@@ -151,7 +158,7 @@ def _ways(run: FinishedRun) -> None:
             _add(run, num, Origin.BUILT)
         if st.button("Add what teaches most", key="add_next", help=NEXT_HELP):
             _add(run, num, Origin.NEXT)
-        with st.popover("Type one in"), st.form("typed", border=False, clear_on_submit=True):
+        with st.popover("Type one in"), st.form("typed", border=False):
             text = st.text_input("Architecture", help=TYPED_HELP, key="typed_arch")
             if st.form_submit_button("Add it"):
                 _widgets.guarded(lambda: _say(put(run, lambda _: _typed(run, text))))
@@ -181,8 +188,8 @@ def _say(sentence: str) -> None:
 
 def table(run: FinishedRun, found: Sequence[Candidate]) -> None:
     """The candidates with what was predicted and what was measured; one that is chosen can be looked at, or withdrawn."""
-    outcome = outcomes(found, run.config.goal).set_index("id")
-    mine = [one.prediction if one.prediction.target == run.config.target else None for one in found]
+    aimed = run.config.target, run.config.minimize
+    mine = [one.prediction if (one.prediction.target, one.prediction.minimize) == aimed else None for one in found]
     facts = pd.DataFrame(
         {
             "id": [one.id for one in found],
@@ -191,14 +198,15 @@ def table(run: FinishedRun, found: Sequence[Candidate]) -> None:
             "batch": ["" if not one.batch else str(one.batch) for one in found],
             "predicted": [np.nan if said is None or said.predicted is None else said.predicted for said in mine],
             "90 % interval": [_interval(said) for said in mine],
-            "measured": [_measured(outcome["measured"].get(one.id), one) for one in found],
+            "measured": [_measured(measured_values(one, run.config.goal)) for one in found],
             "why it failed": [_reason(one) for one in found],
         }
     )
     facts = facts if facts["why it failed"].any() else facts.drop(columns="why it failed")
     codes = proposing.codes_of(run.space, [one.arch for one in found])
     records = assembly.architecture_records(run.predictor, codes, facts[[]])
-    line = _candidates.candidates(facts, records, "listed")
+    in_order = zlib.crc32("".join(facts["id"] + facts["state"]).encode())  # a chosen line must not become another candidate's
+    line = _candidates.candidates(facts, records, f"listed_{in_order}")
     with st.container(horizontal=True):
         one = found[line]
 
@@ -208,18 +216,17 @@ def table(run: FinishedRun, found: Sequence[Candidate]) -> None:
 
         st.button(
             f"Withdraw candidate {line + 1}", type="tertiary", icon=":material/close:", key="withdraw",
-            disabled=not one.state.is_open, on_click=withdraw, help="It is not measured any more; its line stays.",
+            disabled=not one.state.is_open, on_click=withdraw, help=WITHDRAW_HELP,
         )  # fmt: skip
         archs = pd.DataFrame({"arch": [native_text(record["arch"]) for record in records]})
         _widgets.csv_button(facts.join(archs), "candidates")
 
 
-def _measured(value: float | None, one: Candidate) -> str:
+def _measured(values: NDArray[np.float64]) -> str:
     """The measurement of a candidate, and of how many it is the mean."""
-    if value is None:
+    if not len(values):
         return ""
-    num = sum(result.state == "finished" for result in one.results)
-    return numbers.number(value) + (f" (mean of {num})" if num > 1 else "")
+    return numbers.number(float(values.mean())) + (f" (mean of {len(values)})" if len(values) > 1 else "")
 
 
 def _interval(said: Any) -> str:

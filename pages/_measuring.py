@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from autobuild_core import api
+from autobuild_core import api, registry
 from autobuild_core.architectures.records import SpaceSpec
 from autobuild_core.datasets._guarded import read_guarded
-from autobuild_core.errors import ConfigError, counted, listed
+from autobuild_core.errors import ConfigError, StudioError, counted, listed
 from autobuild_core.evaluators import DEVICES, evaluator_names, load_evaluator
 from autobuild_core.jobs import kinds
 from autobuild_core.jobs.kinds.evaluate import seconds_each
@@ -20,7 +20,7 @@ from autobuild_core.loop import proposing, shared, templating
 from autobuild_core.loop.batches import Handed
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import load_space
-from autobuild_core.store.candidates import Candidate, CandidateState
+from autobuild_core.store.candidates import Candidate, CandidateState, Origin
 from pages import _listed, _reading, _run, _text, _widgets, _words, _workspace
 
 HERE, ELSEWHERE = "Here", "Elsewhere"
@@ -73,11 +73,11 @@ def _measurable(_spec: SpaceSpec, key: str, names: tuple[str, ...]) -> Measurabl
     space, titles, reasons = load_space(_spec), {}, {}
     for name in names:
         evaluator = load_evaluator(name)
-        title = getattr(evaluator, "title", name)
+        title = evaluator.title if name in registry.names("evaluators") else f"{evaluator.title}: {Path(name).name}"
         if (why_not := evaluator.supports(space)) is None:
             titles[name] = title
         else:
-            reasons[title] = why_not
+            reasons[f"{title}" if title not in reasons else f"{title} ({name})"] = why_not
     return Measurable(titles, reasons)
 
 
@@ -127,7 +127,8 @@ def _here(run: FinishedRun) -> None:
 def _cost_words(run: FinishedRun, name: str, num: int, seeds: int, budget: int) -> str:
     """The content of a batch and the seconds that it will take, before it is started."""
     controls = proposing.num_controls(num)
-    waiting = sum(one.state is CandidateState.WAITING for one in _listed.listed(run))
+    found = _listed.listed(run)
+    waiting = sum(one.state is CandidateState.WAITING and one.origin is not Origin.CONTROL for one in found)
     parts = f"{counted(num, 'candidate')}: {min(waiting, num - controls)} that wait"
     rest = num - controls - min(waiting, num - controls)
     parts += f", {rest} chosen by the run" if rest else ""
@@ -171,19 +172,21 @@ def _start(
     settings: dict[str, Any] = {"evaluator": name, "seeds": seeds, "budget": budget, "seconds": seconds, "device": device}
     kinds.load_kind("evaluate").settings(settings | {"archs": ("",), "name": "checked before anything is handed out"})
     store = _workspace.workspace()
+    log = _listed.list_made(run)
     with _listed.choosing() as report:
-        handed = proposing.hand_out(_run.handle(run), _listed.list_made(run), num, report=report)
-    version: dict[str, Any] = {
-        "data_name": run.config.data_name,
-        "data_hash": run.config.data_hash,
-        "data_version": run.config.data_version,
-    }
+        handed = proposing.hand_out(_run.handle(run), log, num, report=report)
+    data = _listed.versions_of(run).set_index("hash").loc[run.config.data_hash]
+    version: dict[str, Any] = {"data_name": str(data["name"]), "data_hash": run.config.data_hash}
     batch: dict[str, Any] = {
         "archs": tuple(one.arch for one in handed.candidates),
         "ids": tuple(one.id for one in handed.candidates),
     }
-    title = f"Batch {handed.number}"
-    _workspace.executor().submit(kinds.add(store, "evaluate", name=title, **settings, **version, **batch))
+    own = version | batch | {"data_version": int(data["version"]), "name": f"Batch {handed.number}"}
+    try:
+        _workspace.executor().submit(kinds.add(store, "evaluate", **settings, **own))
+    except StudioError:
+        log.give_back(one.id for one in handed.candidates)
+        raise
     st.rerun()
 
 
@@ -247,7 +250,8 @@ def _filled(handed: Handed, kind: str) -> tuple[str, str] | None:
     if kind == JSON_LINES:
         return f"batch_{handed.number}.jsonl", handed.json_lines()
     if kind != OWN:
-        return f"batch_{handed.number}_{kind}", templating.fill(templating.shipped()[kind], handed, kind)
+        text: str | None = _widgets.guarded(lambda: templating.fill(templating.shipped()[kind], handed, kind))
+        return None if text is None else (f"batch_{handed.number}_{kind}", text)
     upload = st.file_uploader(
         "A Jinja template over batch and candidates (id, arch, origin)", key="own_template", max_upload_size=1
     )
@@ -277,12 +281,18 @@ def _results(run: FinishedRun) -> None:
     upload = st.file_uploader("A file of results", key=f"results_{run.id}_{count}", max_upload_size=200, help=DROP_HELP)
     if upload is None:
         return
+    if (refused := st.session_state.get("refused_results")) is not None and refused["id"] == upload.file_id:
+        st.error(refused["why"])
+        return
     with st.spinner(f"Reading {_text.plain(upload.name)}"):
-        told = _widgets.guarded(lambda: _tell(run, upload.getvalue(), upload.name))
-    if told is not None:
-        st.session_state["told"] = {"run": run.id} | told
-        st.session_state["told_files"] = count + 1
-        st.rerun()
+        try:
+            told = _tell(run, upload.getvalue(), upload.name)
+        except StudioError as error:  # it is read once, not at every click
+            st.session_state["refused_results"] = {"id": upload.file_id, "why": _text.plain(error, 600)}
+            st.rerun()
+    st.session_state["told"] = {"run": run.id} | told
+    st.session_state["told_files"] = count + 1
+    st.rerun()
 
 
 def _tell(run: FinishedRun, content: bytes, name: str) -> dict[str, object]:

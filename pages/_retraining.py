@@ -20,9 +20,12 @@ def retraining(run: FinishedRun) -> None:
         return
     st.subheader("Learn from it", anchor=False)
     if newest is not None:
-        more = int(newest["num_rows"]) - len(run.table)
+        versions = _listed.versions_of(run)
+        before = versions.loc[versions["hash"] == run.config.data_hash, "num_rows"]
+        more = int(newest["num_rows"]) - int(before.iloc[0])
         version = f"Version {int(newest['version'])} of {_text.strong(newest['name'])}"
-        st.markdown(f"{version} has {counted(more, 'row')} more than this run learned from.")
+        gained = f"{counted(more, 'row')} more" if more else "the same rows with further metrics"
+        st.markdown(f"{version} has {gained} than this run learned from." if more else f"{version} has {gained}.")
         if st.button("Retrain with the new results", type="primary", key="retrain"):
             _widgets.guarded(lambda: retrain(run, newest))
     if not earlier.empty:
@@ -31,21 +34,15 @@ def retraining(run: FinishedRun) -> None:
 
 def _newest(run: FinishedRun) -> "pd.Series[str] | None":
     """The newest version of the run's data, where it learned from an older one."""
-    known = _listed.data_of(run)
-    if known is None:
-        return None
-    sets = _workspace.workspace().datasets()
-    newest = sets[sets["id"] == _workspace.workspace().newest_version(known)].iloc[0]
-    return newest if newest["hash"] != run.config.data_hash else None
+    versions = _listed.versions_of(run).sort_values("version", ascending=False)
+    return None if versions.empty or versions.iloc[0]["hash"] == run.config.data_hash else versions.iloc[0]
 
 
 def _earlier(run: FinishedRun) -> pd.DataFrame:
     """Finished trainings for the same target on earlier versions of the run's data, newest first."""
-    runs, sets = _workspace.runs(), _workspace.workspace().datasets()
-    families = sets.loc[sets["hash"] == run.config.data_hash, "family"]
-    hashes = set(sets.loc[sets["family"].isin(families), "hash"])
+    runs, versions = _workspace.runs(), _listed.versions_of(run)
     same = (runs["target"] == run.config.target) & (runs["minimize"] == run.config.minimize) & runs["has_scores"]
-    before = runs["data_hash"].isin(hashes) & (runs["data_version"] < run.config.data_version)
+    before = runs["data_hash"].isin(versions["hash"]) & (runs["data_version"] < run.config.data_version)
     return runs[same & before & (runs["state"] == RunState.FINISHED)]
 
 
@@ -74,10 +71,12 @@ def _compare(run: FinishedRun, earlier: pd.DataFrame) -> None:
     names = {str(one["id"]): f"{one['name']}, version {int(one['data_version'])}" for one in earlier.to_dict("records")}
     chosen = st.selectbox("Beside the run before", list(names), format_func=names.__getitem__, key=f"before_{run.id}", width=420)
     try:
-        before = _run.read_run(chosen)
+        before = _run.read_run(chosen, run.task)
     except StudioError as problem:
         st.error(_text.plain(problem, 600))
         return
+    if before.task != run.task:
+        st.caption(f"That run was not scored at {_text.plain(run.task, 100)}: its claims are those of the average.")
     pinned = [pin.claim for pin in _pins.pins_of(before).all()]
     table = between.claims_between(before, run, pinned or between.best_of_units(before))
     left, right = st.columns([1.9, 1], gap="large")

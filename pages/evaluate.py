@@ -5,9 +5,10 @@ from pages import _entering, _evaluations, _listed, _measuring, _outcome, _retra
 
 HOW_TO_READ = (
     "candidates wait here with what was predicted of them, written down before they are measured and never changed. Every batch "
-    "holds a fifth of random networks that no prediction chose: what was chosen for its prediction disappoints even where the "
-    "predictor is right, and only beside these controls can that be told from a predictor that is wrong. The interval is one of "
-    "a measurement like those that were learned from; above the diagonal a measurement is larger than predicted."
+    "of two or more holds about a fifth of random networks that no prediction chose: what was chosen for its prediction "
+    "disappoints even where the predictor is right, and only beside these controls can that be told from a predictor that is "
+    "wrong. The interval is one of a measurement like those that were learned from; above the diagonal a measurement is larger "
+    "than predicted."
 )
 
 

@@ -23,6 +23,7 @@ from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.equation import Target
 
 DEFAULT_NUM = 100
+PATIENCE = 5  # networks without a metric of the target, before an evaluator that declares none is said not to measure it
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,8 @@ class Evaluations:
         if not means:
             return float("nan")
         self.metrics |= set(means)
-        target.check(sorted(self.metrics))
+        if self.evaluator.metrics or len(self.values) + 1 >= PATIENCE:  # one that declares none may leave one out
+            target.check(sorted(self.metrics))
         if not set(target.names) <= set(means):
             return float("nan")
         try:

@@ -22,7 +22,8 @@ def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str
 
     Args:
         facts: a line an architecture; where it has predicted, low and high, the ends become "90 % interval", in words.
-        described: of each, (unit label, layer tokens) of its units, as `Space.describe` gives them.
+        described: of each, (unit label, layer tokens) of its units, as `Space.describe` gives them; a unit that is called like a
+            fact gets " (unit)" behind its name.
     """
     shown = facts.reset_index(drop=True)
     if {"low", "high"} <= set(shown):
@@ -36,7 +37,8 @@ def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str
         }
         for one in described
     ]
-    return shown.join(pd.DataFrame(names, index=shown.index))
+    units = pd.DataFrame(names, index=shown.index)
+    return shown.join(units.rename(columns={name: f"{name} (unit)" for name in set(units) & set(shown)}))
 
 
 def prediction_figure(targets: NDArray[np.float64], predicted: float, low: float, high: float, target: str) -> go.Figure:

@@ -6,6 +6,7 @@ controls, which no prediction chose, say what is due to the predictor alone. Our
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,13 @@ GROUPS = {
 COLUMNS = ("id", "arch", "origin", "predicted", "low", "high", "measured", "seeds", "better_by", "inside")
 
 
-def outcomes(candidates: Sequence[Candidate], target: Target) -> pd.DataFrame:
+def outcomes(candidates: Sequence[Candidate], target: Target, context: str = "") -> pd.DataFrame:
     """Predictions and measurements of the candidates that have both, for a target.
 
     Args:
         candidates: of a list.
         target: only what was predicted of it counts.
+        context: only what was predicted there counts, in words; "" = at the average over contexts.
 
     Returns:
         A line a candidate with COLUMNS: `measured` is the mean over its results, `better_by` measured less predicted, above 0
@@ -41,9 +43,9 @@ def outcomes(candidates: Sequence[Candidate], target: Target) -> pd.DataFrame:
     rows = []
     for one in candidates:
         said = one.prediction
-        if (said.target, said.minimize) != (target.expression, target.minimize) or said.predicted is None:
+        if (said.target, said.minimize, said.context) != (target.expression, target.minimize, context) or said.predicted is None:
             continue
-        values = _values(one, target)
+        values = measured_values(one, target)
         if not len(values) or said.low is None or said.high is None:
             continue
         measured = float(values.mean())
@@ -53,8 +55,8 @@ def outcomes(candidates: Sequence[Candidate], target: Target) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _values(one: Candidate, target: Target) -> NDArray[np.float64]:
-    """The target of every finished result that has its metrics."""
+def measured_values(one: Candidate, target: Target) -> NDArray[np.float64]:
+    """(n,) target of every finished result of a candidate that has its metrics."""
     found = [dict(result.metrics) for result in one.results if result.state == "finished"]
     found = [metrics for metrics in found if set(target.names) <= set(metrics)]
     if not found:
@@ -133,7 +135,7 @@ def wilson(inside: int, num: int) -> tuple[float, float]:
 
     Source: Wilson, Journal of the American Statistical Association 22 (1927).
     """
-    z = 1.6448536269514722
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share, square = inside / num, z**2 / num
     middle, half = share + square / 2, z * np.sqrt(share * (1 - share) / num + square / (4 * num))
     return float(max((middle - half) / (1 + square), 0.0)), float(min((middle + half) / (1 + square), 1.0))

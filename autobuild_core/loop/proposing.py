@@ -146,8 +146,8 @@ def _prediction(run: Run, row: dict[str, Any]) -> Prediction:
 
 
 def open_networks(log: CandidateLog) -> set[str]:
-    """Networks that are on the list and have no result yet, or have one."""
-    return {c.network for c in log.all() if c.state.is_taken}
+    """Networks that are not proposed unasked: on the list without a result yet, measured, or withdrawn by a reader."""
+    return {c.network for c in log.all() if c.state.is_taken or c.state is CandidateState.WITHDRAWN}
 
 
 def codes_of(space: Space, archs: Sequence[Any]) -> Codes:

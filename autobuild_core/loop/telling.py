@@ -26,8 +26,8 @@ from autobuild_core.errors import ArchitectureError, DataError, counted
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.candidates import Candidate, CandidateLog, Result
 
-READY = {"", "finished", "finish", "complete", "completed", "done", "ok", "success", "succeeded", "terminated"}
-UNDER_WAY = {"running", "pending", "queued", "waiting", "scheduled", "started", "asked"}
+READY = {"", "finished", "finish", "complete", "completed", "done", "ok", "success", "succeeded", "terminated", "measured"}
+UNDER_WAY = {"running", "pending", "queued", "waiting", "scheduled", "started", "asked", "out", "withdrawn"}
 DIVERGED = {"diverged", "nan", "inf"}
 STATES, REASONS = ("state", "status"), ("error", "reason", "message")
 ABOUT = {"evaluator", "version", "device"}  # a line of an evaluator has all of these

@@ -7,6 +7,7 @@ Jinja `json`, `text` (an encoding in one line) and `shell` (quoted for a shell).
 
 import json
 import shlex
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,18 +50,24 @@ def fill(template: str, handed: Handed, name: str = "template") -> str:
         return "".join(text).rstrip("\n") + "\n"
     except TemplateSyntaxError as error:
         raise ConfigError(f"{name}, line {error.lineno}: got {error.message}, expected a Jinja template.") from error
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as error:
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         said = " ".join(str(error).split())[:200]
         raise ConfigError(f"{name}: got {said}, expected a template over batch and candidates (id, arch, origin).") from error
 
 
-def check(template: str, name: str = "template") -> None:
-    """Returns when a template can be filled, tried with a candidate that is none, before anything is handed out.
+def check(template: str, archs: Sequence[Any], name: str = "template") -> None:
+    """Returns when a template can be filled, tried before anything is handed out.
+
+    Args:
+        template: its text.
+        archs: some architectures of the space, in native encodings.
+        name: of the template, for messages.
 
     Raises:
         ConfigError: it cannot.
     """
-    fill(template, Handed(1, (Candidate("c0", {"unit": "layer"}, "0", Origin.BUILT, Prediction(), 0.0),)), name)
+    tried = (Candidate(f"c{place}", arch, str(place), Origin.BUILT, Prediction(), 0.0) for place, arch in enumerate(archs))
+    fill(template, Handed(1, tuple(tried)), name)
 
 
 @cache

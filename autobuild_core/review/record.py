@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import module_rows
 from autobuild_core.architectures.names import module_name
+from autobuild_core.errors import RunError
 from autobuild_core.predictor.contexts import ROWS_OF_TASK
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.scoring.intervals import CONFIDENCE, widening
@@ -82,12 +83,14 @@ def effect_of(run: FinishedRun, claim: Claim) -> Effect:
     """The effect that a claim is about, as a run sees it.
 
     Raises:
-        RunError: the run did not score the module.
+        RunError: the run did not score the module, or not through the claim's lens.
     """
     line = run.line_of(claim)
     rivals = looked_at(run, line)
-    effects = _effects(run, line, rivals)
-    return next((one for one in effects if one.lens == claim.lens), effects[0])
+    found = next((one for one in _effects(run, line, rivals) if one.lens == claim.lens), None)
+    if found is None:
+        raise RunError(f"claim: got the lens '{claim.lens}', expected one that this run scored modules through.")
+    return found
 
 
 def _known(value: float) -> float | None:

@@ -1,8 +1,9 @@
 """Candidates: architectures that wait to be evaluated, in a log that only grows.
 
 What was predicted of a candidate is written down before it is measured and is never edited: the file has a line an event, and
-what is known of a candidate follows from its events. Events are "proposed", "asked" (handed out in a batch), "told" (a result
-came in, or a failure with its reason), "withdrawn", and "heard" (a source of results was taken in so far).
+what is known of a candidate follows from its events. Events are "proposed", "asked" (handed out in a batch), "returned" (that
+batch was given to nobody), "told" (a result came in, or a failure with its reason), "withdrawn", and "heard" (a source of results was
+taken in so far).
 """
 
 import fcntl
@@ -227,6 +228,13 @@ class CandidateLog:
             append_lines(file, [*({"event": "told", "id": one} | asdict(result) for one, result in added), *heard])
         return added
 
+    def give_back(self, ids: Iterable[str]) -> None:
+        """Lets candidates of a batch that nobody got wait again."""
+        with self._locked() as file:
+            known = self._replayed(file.read())
+            chosen = [one for one in dict.fromkeys(ids) if one in known and known[one].state is CandidateState.ASKED]
+            append_lines(file, [{"event": "returned", "ids": chosen, "time": time.time()}] if chosen else [])
+
     def withdraw(self, ids: Iterable[str]) -> None:
         """Takes candidates off the list that have no result; their lines stay."""
         with self._locked() as file:
@@ -295,6 +303,9 @@ def _replay(event: dict[str, Any], found: dict[str, Candidate], heard: dict[str,
     elif kind == "asked":
         for one in event["ids"]:
             found[one] = replace(found[one], batch=int(event["batch"]))
+    elif kind == "returned":
+        for one in event["ids"]:
+            found[one] = replace(found[one], batch=0)
     elif kind == "withdrawn":
         for one in event["ids"]:
             found[one] = replace(found[one], withdrawn=True)

@@ -226,9 +226,21 @@ class Workspace:
             ConfigError: the disk cap would be passed.
         """
         folder = self.run(run_id)
-        sets = self.datasets()
-        known = sets.loc[(sets["hash"] == folder.config.data_hash) & (sets["error"] == ""), "id"]
-        return str(known.iloc[0]) if len(known) else self.add_dataset(folder.table(), folder.config.data_name)
+        return self.known_data_of_run(run_id) or self.add_dataset(folder.table(), folder.config.data_name)
+
+    def known_data_of_run(self, run_id: str) -> str | None:
+        """The id of the data set that a run learned from; None where it is not in the workspace.
+
+        Of equal content under several names that of the run's name, else the oldest.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        config, sets = self.run(run_id).config, self.datasets()
+        known = sets[(sets["hash"] == config.data_hash) & (sets["error"] == "")].iloc[::-1]
+        named = known[known["name"] == config.data_name]
+        found = named if len(named) else known
+        return str(found["id"].iloc[0]) if len(found) else None
 
     def datasets(self) -> pd.DataFrame:
         """One line a data set, newest first, with DATASET_COLUMNS; `created` in UTC, `error` says why one cannot be read."""

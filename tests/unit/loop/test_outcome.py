@@ -47,6 +47,12 @@ def test_an_equation_is_worked_out_from_what_was_measured() -> None:
     assert outcomes([broken], target).empty
 
 
+def test_predictions_of_another_context_do_not_count() -> None:
+    said = Prediction("acc", False, "run", 70.0, 69.0, 71.0, "device a")
+    found = Candidate("c1", {}, "1", Origin.BUILT, said, 0.0, 1, (Result("finished", {"acc": 70.5}),))
+    assert outcomes([found], GOAL).empty and len(outcomes([found], GOAL, "device a")) == 1
+
+
 def test_selection_is_told_from_a_predictor_that_is_wrong() -> None:
     rng = np.random.default_rng(0)
     built = [one(n, Origin.BUILT, 75, 75 - 2 + rng.normal(0, 0.3)) for n in range(12)]

@@ -7,7 +7,7 @@ import pytest
 
 from autobuild_core.api import Run
 from autobuild_core.errors import ConfigError
-from autobuild_core.loop.proposing import candidates_of, codes_of, hand_out, num_controls, predictions
+from autobuild_core.loop.proposing import candidates_of, codes_of, hand_out, num_controls, predictions, proposed
 from autobuild_core.store.candidates import CandidateLog, Origin, Result
 
 
@@ -67,3 +67,11 @@ def test_none_is_no_batch(run: Run, log: CandidateLog) -> None:
     with pytest.raises(ConfigError, match="ask: got 0, expected at least 1"):
         hand_out(run, log, 0)
     assert log.all() == []
+
+
+def test_what_a_reader_withdrew_is_not_proposed_unasked(run: Run, log: CandidateLog) -> None:
+    first = log.propose(proposed(run, log, 2, Origin.BUILT))
+    log.withdraw([one.id for one in first])
+    networks = {one.network for one in first}
+    assert not networks & {one.network for one in proposed(run, log, 2, Origin.BUILT)}
+    assert not networks & {one.network for one in hand_out(run, log, 4).candidates}

@@ -189,3 +189,13 @@ def test_data_of_evaluators_keep_what_they_know_of_each_line(tmp_path: Path, log
     assert len(joined.results) == 2 and joined.rows.metrics.columns.tolist() == ["loss"]
     both = api.append(table, joined.rows).table
     assert both.metrics.columns.tolist() == ["loss"] and both.contexts["budget"].astype(float).tolist() == [400.0] * 5 + [20.0]
+
+
+def test_states_of_the_list_itself_are_understood(tmp_path: Path, log: CandidateLog) -> None:
+    archs = ["00000000", "11111111", "22222222", "02012100"]
+    table = read(tmp_path / "macro.jsonl", lines(*({"arch": arch, "acc": 0.5 + n / 100} for n, arch in enumerate(archs))))
+    ids = proposed(log, table, ["00000001", "00000002"])
+    text = f"id,state,acc\n{ids[0]},measured,0.7\n{ids[1]},out,\n"
+    joined = told(tmp_path / "list.csv", text, table, log)
+    assert [(one, result.state, result.metrics) for one, result in joined.results] == [(ids[0], "finished", {"acc": 0.7})]
+    assert [rejection.row for rejection in joined.rejected] == [1]

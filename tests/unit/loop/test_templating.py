@@ -80,7 +80,15 @@ def test_own_filters(handed: Handed) -> None:
 )
 def test_faulty_templates_are_told_before_a_batch_is_handed_out(template: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        templating.check(template, "own")
+        templating.check(template, ARCHS, "own")
+
+
+def test_a_template_is_tried_on_architectures_of_the_space() -> None:
+    templating.check("{{ candidates[0].arch.depth }}{{ candidates[1].arch.depth }}", [{"depth": 1}, {"depth": 2}])
+    with pytest.raises(ConfigError, match="depth"):
+        templating.check("{{ candidates[0].arch.depth }}", [{"width": 1}])
+    with pytest.raises(ConfigError, match="recursion"):
+        templating.check("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", ARCHS)
 
 
 def test_a_template_that_is_no_file(tmp_path: Path) -> None:

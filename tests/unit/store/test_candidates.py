@@ -127,3 +127,11 @@ def test_two_writers_lose_nothing(log: CandidateLog) -> None:
     assert [writer.wait() for writer in writers] == [0, 0]
     assert sorted(int(one.network) for one in log.all()) == list(range(40))
     assert len(log.path.read_text().splitlines()) == 40 and all(map(json.loads, log.path.read_text().splitlines()))
+
+
+def test_a_batch_that_nobody_got_waits_again(log: CandidateLog, three: list[str]) -> None:
+    log.ask(three)
+    log.tell([(three[0], Result("finished", {"acc": 0.5}))], "night.jsonl", 4)
+    log.give_back(three)
+    assert states(log) == ["measured", "waiting", "waiting"]
+    assert log.ask(three[1:]) == 2 and log.heard() == {"night.jsonl": 4}
