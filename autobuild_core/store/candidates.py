@@ -2,8 +2,8 @@
 
 What was predicted of a candidate is written down before it is measured and is never edited: the file has a line an event, and
 what is known of a candidate follows from its events. Events are "proposed", "asked" (handed out in a batch), "returned" (that
-batch was given to nobody), "told" (a result came in, or a failure with its reason), "withdrawn", and "heard" (a source of results was
-taken in so far).
+batch was given to nobody), "told" (a result came in, or a failure with its reason), "withdrawn", and "heard" (a source of
+results was taken in so far).
 """
 
 import fcntl
