@@ -301,7 +301,15 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     scale = bench.DEFAULT_SCALE if options.scale == [] else options.scale or ()
     limits = {"threads": options.threads, "members": options.members, "steps": options.steps, "epochs": options.epochs}
     found = bench.run(
-        *(options.data, options.target, options.minimize, options.sizes or bench.DEFAULT_SIZES, options.seeds, options.published, scale),
+        *(
+            options.data,
+            options.target,
+            options.minimize,
+            options.sizes or bench.DEFAULT_SIZES,
+            options.seeds,
+            options.published,
+            scale,
+        ),
         **limits,
         columns=options.columns,
         report=progress,

@@ -20,9 +20,9 @@ from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.architectures.structure import one_hot, structure_features, token_counts
 from autobuild_core.benchmark import report as show
-from autobuild_core.benchmark.truth import LONGEST, PRODUCT_K, Truth
+from autobuild_core.benchmark.truth import LONGEST, Truth
 from autobuild_core.errors import ConfigError
-from autobuild_core.scorers import make_scorer, unit_groups
+from autobuild_core.scorers import make_scorer
 from autobuild_core.scoring.intervals import CONFIDENCE, student_bound
 from autobuild_core.scoring.population import exact_means
 from autobuild_core.spaces import Space, load_space

@@ -1,8 +1,8 @@
 """The scale that a target is learned on: its ranks' normal scores, the target itself, or what lies between.
 
-Ranks forget how far apart targets are. A heavy tail has to be forgotten; but of a search's log, which is dense among the good, most
-of a scale of ranks tells good networks apart, and the few bad ones, which the rest of the space is like, all look alike. Which
-scale the architectures explain best is asked of the Gaussian process.
+Ranks forget how far apart targets are. A heavy tail has to be forgotten. But a search's log is dense among the good: a scale
+of ranks is then spent on telling these apart, and the few bad ones, which most of the space is like, all look alike. The
+Gaussian process is asked which scale the architectures explain best.
 
 Source: warped Gaussian processes, Snelson, Rasmussen and Ghahramani, NIPS 2003: the evidence of the scores times the slopes of
 the map. The family of maps (a mixture of two) and the average over it are ours.
@@ -18,7 +18,7 @@ from autobuild_core.predictor.kernel import Relevances
 from autobuild_core.targets.scaling import normal_scores, standardised
 
 Array = NDArray[np.float64]
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the ranks' normal scores
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the ranks' normal scores: some of them holds a single outlier back
 MOST_ROWS = 200  # that choose
 
 

@@ -1,4 +1,4 @@
-"""Between the target's units and the scale a network learns on, larger is better: normal scores of ranks, the target, or between."""
+"""Between the target's units and the scale a network learns on: normal scores of ranks and the target, larger is better."""
 
 from dataclasses import dataclass
 from statistics import NormalDist

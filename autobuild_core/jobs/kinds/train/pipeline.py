@@ -16,12 +16,13 @@ from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
 from autobuild_core.architectures.records import ArchTable, Codes, noise_shares
 from autobuild_core.architectures.structure import structure_features, structure_scale
 from autobuild_core.errors import Cancelled, RunError
-from autobuild_core.predictor import gaussian_process, stopped, target_scale
+from autobuild_core.predictor import gaussian_process, stopped, target_scale, tree_growing
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
 from autobuild_core.predictor.distillation import distil
 from autobuild_core.predictor.ensemble import Calibration, Predictor, as_held, member_spread
 from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Ensemble, GaussianProcess
 from autobuild_core.predictor.learning_curve import learn_enough
+from autobuild_core.predictor.trees import TREES, Trees
 from autobuild_core.scorers import default_groups, further_units, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.intervals import jackknife_half_width
@@ -353,7 +354,22 @@ def _ensemble(
         for s in (1, 0)
     )
     share = gaussian_process.gaussian_share(alone[measured], without[measured], scores[measured])
-    return both | {GAUSSIAN + "share": np.array(share, np.float32)}
+    both |= {GAUSSIAN + "share": np.array(share, np.float32)}
+    if own is not None or not measured.all() or len(np.unique(codes, axis=0)) > tree_growing.MOST_NETWORKS:
+        return both
+    return both | _trees(codes, scores, fold, Ensemble(both, codebook, num_hops, threads), beside.repeats)
+
+
+def _trees(
+    codes: Codes, scores: NDArray[np.float64], fold: NDArray[np.int64], others: Ensemble, repeats: NDArray[np.int64] | None
+) -> dict[str, NDArray[np.float32]]:
+    """The weights of the trees beside the other two parts of the ensemble; {} where held-out networks are better without."""
+    columns = others.told(codes, others.structure(codes))
+    counts = np.ones(len(codes)) if repeats is None else repeats.astype(float)
+    grown = tree_growing.grow_trees(columns, scores, fold, others.members, counts)
+    own = Trees(grown).predict(columns)[fold, np.arange(len(codes))].astype(float)
+    share = tree_growing.tree_share(own, held_out(others, codes, fold)["score"], scores)
+    return grown | {TREES + "share": np.array(share, np.float32)} if share > 0 else {}
 
 
 def _random_ensemble(codes: Codes, codebook: Codebook, settings: Any, threads: int) -> tuple[Ensemble, NDArray[np.float32]]:
