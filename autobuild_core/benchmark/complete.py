@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.api import Run, train
@@ -37,6 +38,7 @@ POPULATION, TOURNAMENT = 20, 5  # of the regularised evolution that writes a log
 PENALTIES = np.logspace(-4, 3, 29)
 NUM_TREES, TREE_FEATURES = 500, 1 / 3  # of the forest, and the share of the features that a split looks at
 NUM_BUILT = 10
+ROUNDING = 1e-9  # of the ends of intervals
 CASE = ("data", "sample", "size", "seed")  # of a draw
 LOWER_IS_BETTER = ("winkler", "unit_regret", "good_unit_regret", "product_rank", "built_rank", "built_regret")
 
@@ -124,10 +126,6 @@ class Whole:
         """Mean of (n,) values of all encodings over those that contain a module: scores as `Truth` asks for them."""
         return lambda groups: [exact_means(values[None], self.truth.population, g, self.space.spec)[0] for g in groups]
 
-    def groups(self, length: int) -> list[ModuleGroup]:
-        """Modules of so many layers that belong together."""
-        return self.space.windows(length)
-
 
 def baseline_values(whole: Whole, drawn: NDArray[np.intp], seed: int = 0) -> dict[str, Array]:
     """{baseline: (n,) predicted ranks of every encoding}, each fitted to the ranks of the drawn networks' targets.
@@ -172,53 +170,76 @@ def winkler(low: Array, high: Array, truth: Array) -> float:
     return float(np.mean(high - low + 2 / (1 - CONFIDENCE) * missed))
 
 
+Score = Callable[[list[ModuleGroup]], list[Array]]
+
+
 def judge(run: Run, whole: Whole, drawn: NDArray[np.intp], target: Target) -> Result:
     """Measures of a training on drawn encodings, by all networks that are not among them, "ours" and of each baseline."""
-    from scipy.stats import kendalltau, spearmanr
-
     sign, truth, space = (-1 if target.minimize else 1), whole.truth, whole.space
     rest = whole.first[~np.isin(whole.networks[whole.first], whole.networks[drawn])]
-    found, actual = run.predictor.predict(whole.codes[rest]), truth.values[rest]
-    low, high = np.sort(sign * found[["low", "high"]].to_numpy(float), axis=1).T
-    constant = np.quantile(truth.values[drawn], [0.05, 0.95])
-    result: Result = {
-        "ours srcc": float(spearmanr(sign * found["predicted"], actual).statistic),
-        "ours kendall": float(kendalltau(sign * found["predicted"], actual).statistic),
-        "ours coverage": float(np.mean((low <= actual) & (actual <= high))),
-        "ours winkler": winkler(low, high, actual) / winkler(*constant, actual),
-        "held out srcc": run.quality["srcc"],
-        "held out coverage": run.quality["coverage"],
-    }
     scorer = make_scorer("autobuild", run.predictor, table=run.learned())
-    frames: dict[int, Any] = {}
 
-    def scored(lens: Lens) -> Callable[[list[ModuleGroup]], list[Array]]:
+    def scores(lens: Lens) -> Score:
         turn = sign if lens.in_units else 1
         return lambda groups: [turn * frame[lens].to_numpy(float) for frame in scorer.score(groups)]
 
-    lenses = {"ours": (scored(Lens.SCORE), scored(Lens.GOOD))}
+    result = _predictions(run, whole, drawn, rest, sign)
+    lenses = {"ours": (scores(Lens.SCORE), scores(Lens.GOOD))}
     for name, values in baseline_values(whole, drawn).items():
         top = (values >= np.quantile(values, 1 - GOOD_SHARE)).astype(float)
         lenses[name] = whole.means_of(values), whole.means_of(top)
-        result[f"{name} srcc"] = float(spearmanr(values[rest], actual).statistic)
+        result[f"{name} srcc"] = _srcc(values[rest], truth.values[rest])
         best = whole.codes[rest[np.argsort(-values[rest], kind="stable")[:NUM_BUILT]]]
         result |= {f"{name} built_rank": truth.rank(best), f"{name} built_regret": truth.regret(best)}
-    lengths = [n for n in range(1, LONGEST + 1) if n <= space.spec.num_positions and whole.groups(n)]
-    for length in lengths:
-        groups = whole.groups(length)
-        means, goods = (np.concatenate([truth.means(g, good) for g in groups]) for good in (False, True))
-        frames[length] = scorer.score(groups)
-        for name, (score, good) in lenses.items():
-            result[f"{name} fidelity_{length}"] = float(spearmanr(np.concatenate(score(groups)), means).statistic)
-            result[f"{name} good_{length}"] = float(spearmanr(np.concatenate(good(groups)), goods).statistic)
-        for measure, column, true in (("cover", "score", sign * means), ("good_cover", "good", goods)):
-            ends = [np.concatenate([frame[f"{column}_{end}"] for frame in frames[length]]) for end in ("low", "high")]
-            result[f"ours {measure}_{length}"] = float(np.mean((ends[0] - 1e-9 <= true) & (true <= ends[1] + 1e-9)))
+    for length in range(1, min(LONGEST, space.spec.num_positions) + 1):
+        if groups := space.windows(length):
+            result |= _modules(truth, groups, length, lenses) | _covered(truth, groups, length, scorer.score(groups), sign)
     for name, (score, good) in lenses.items():
         result |= {f"{name} unit_regret": truth.unit_regret(score), f"{name} good_unit_regret": truth.unit_regret(good)}
         result[f"{name} product_rank"] = truth.product_rank(good)
     built = np.array([space.parse(arch) for arch in run.build(NUM_BUILT)["arch"]], np.int16)
     return result | {"ours built_rank": truth.rank(built), "ours built_regret": truth.regret(built)}
+
+
+def _predictions(run: Run, whole: Whole, drawn: NDArray[np.intp], rest: NDArray[np.intp], sign: int) -> Result:
+    """Order and intervals of the predictions of encodings that were not drawn."""
+    from scipy.stats import kendalltau
+
+    found, actual = run.predictor.predict(whole.codes[rest]), whole.truth.values[rest]
+    low, high = np.sort(sign * found[["low", "high"]].to_numpy(float), axis=1).T
+    ends = np.quantile(whole.truth.values[drawn], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return {
+        "ours srcc": _srcc(sign * found["predicted"].to_numpy(), actual),
+        "ours kendall": float(kendalltau(sign * found["predicted"], actual).statistic),
+        "ours coverage": float(np.mean((low <= actual) & (actual <= high))),
+        "ours winkler": winkler(low, high, actual) / winkler(ends[:1], ends[1:], actual),
+    }
+
+
+def _modules(truth: Truth, groups: list[ModuleGroup], length: int, lenses: dict[str, tuple[Score, Score]]) -> Result:
+    """Spearman correlations of both lenses with the truth over all modules of a length."""
+    result: Result = {}
+    for measure, place in (("fidelity", 0), ("good", 1)):
+        true = np.concatenate([truth.means(group, bool(place)) for group in groups])
+        for name, both in lenses.items():
+            result[f"{name} {measure}_{length}"] = _srcc(np.concatenate(both[place](groups)), true)
+    return result
+
+
+def _covered(truth: Truth, groups: list[ModuleGroup], length: int, frames: list[pd.DataFrame], sign: int) -> Result:
+    """Shares of the modules of a length whose true score, and share among the best tenth, lies in its 90 % interval."""
+    result: Result = {}
+    for measure, column, turn in (("cover", "score", sign), ("good_cover", "good", 1)):
+        true = turn * np.concatenate([truth.means(group, column == "good") for group in groups])
+        low, high = (np.concatenate([frame[f"{column}_{end}"] for frame in frames]) for end in ("low", "high"))
+        result[f"ours {measure}_{length}"] = float(np.mean((low - ROUNDING <= true) & (true <= high + ROUNDING)))
+    return result
+
+
+def _srcc(found: Array, true: Array) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(found, true).statistic)
 
 
 def measure(whole: Whole, target: Target, sample: str, size: int, seed: int, **settings: Any) -> Result:
