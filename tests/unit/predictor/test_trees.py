@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 
+from autobuild_core.jobs.kinds.train.pipeline import _trees
+from autobuild_core.predictor.forward import Ensemble
+from autobuild_core.predictor.gaussian_process import fit_gaussian_process
 from autobuild_core.predictor.tree_growing import NUM_TREES, SHARE_OF_FEATURES, grow_trees, tree_share
-from autobuild_core.predictor.trees import Trees
+from autobuild_core.predictor.trees import TREES, Trees
+from autobuild_core.spaces import space_named
+from tests.learning import gaussian_ensemble, random_ensemble
 
 RNG = np.random.default_rng(0)
 COLUMNS = RNG.integers(0, 3, (60, 7)).astype(np.float32)
@@ -40,3 +45,21 @@ def test_their_share_is_what_held_out_networks_say() -> None:
     assert tree_share(SCORES, noise, SCORES) == 1 and tree_share(noise, SCORES, SCORES) == 0
     half = tree_share(SCORES + noise, SCORES - noise, SCORES)
     assert half == pytest.approx(0.5)
+
+
+def test_they_join_the_ensemble_where_the_truth_is_steps_and_stay_away_where_it_is_a_sum() -> None:
+    space, rng = space_named("nas_bench_macro"), np.random.default_rng(3)
+    codes = np.unique(space.canonical(space.sample(160, rng)), axis=0)
+    fold, random = np.arange(len(codes)) % 3, random_ensemble(space.spec, members=1)
+    steps = ((codes == 2).sum(1) >= 4) + 2.0 * ((codes == 0).sum(1) >= 3)
+    for truth, helps in ((steps, True), (codes @ np.linspace(0.2, 0.5, 8), False)):
+        scores = (truth - truth.mean()) / truth.std() + 0.05 * rng.normal(size=len(codes))
+        solved = fit_gaussian_process(random, codes, scores, fold, 3, 0)
+        without = gaussian_ensemble(random, solved, 3)
+        grown = _trees(codes, scores, fold, without, None)
+        assert bool(grown) == helps
+        both = Ensemble(without.weights | grown, without.codebook, without.num_hops)
+        share = grown.get(TREES + "share", np.zeros(()))
+        columns = without.told(codes, without.structure(codes))
+        own = Trees(grown).predict(columns) if helps else np.zeros((3, len(codes)))
+        assert both.predict(codes).scores == pytest.approx((1 - share) * without.predict(codes).scores + share * own, abs=1e-5)
