@@ -348,6 +348,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
 
     if options.truths is not None:
         return _truths(options, progress)
+    if options.complete is not None:
+        return _complete(options, progress)
     if options.data is None and options.scale is None and not options.columns:
         raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale or --columns.")
     if options.data is not None and not options.target:
@@ -355,7 +357,15 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     scale = bench.DEFAULT_SCALE if options.scale == [] else options.scale or ()
     limits = {"threads": options.threads, "members": options.members, "steps": options.steps, "epochs": options.epochs}
     found = bench.run(
-        *(options.data, options.target, options.minimize, options.sizes, options.seeds, options.published, scale),
+        *(
+            options.data,
+            options.target,
+            options.minimize,
+            options.sizes or bench.DEFAULT_SIZES,
+            options.seeds,
+            options.published,
+            scale,
+        ),
         **limits,
         columns=options.columns,
         report=progress,
@@ -392,6 +402,28 @@ def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     else:
         print(text, file=sys.stderr)
     return {"truths": found}
+
+
+def _complete(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Trainings on networks of a complete space, judged by all others beside three baselines; goes on from the lines of --out."""
+    from autobuild_core.benchmark import complete
+
+    if options.data is None or not options.target:
+        raise ConfigError("benchmark --complete: got no data or no --target, expected a file with every network of a space.")
+    target = Target(options.target, options.minimize)
+    whole = complete.Whole.of(api.read(options.data, space=options.space), target)
+    samples = options.complete or complete.SAMPLES
+    sizes = options.sizes or (complete.SIZE,)
+    cases = [(sample, size, seed) for seed in options.seeds for sample in samples for size in sizes]
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    out = Path(options.out) if options.out else None
+    found = complete.measure_all(whole, target, Path(options.data).stem, cases, out, progress, **settings)
+    text = complete.markdown(found)
+    if options.out_md:
+        _write(options.out_md, text)
+    else:
+        print(text, file=sys.stderr)
+    return {"complete": found}
 
 
 def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -553,7 +585,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("data", nargs="?", help="evaluated architectures; not needed for --scale or --columns alone")
     command.add_argument("--target", default="", help="equation over the file's metrics")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
-    command.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 300, 3000], help="networks to learn from")
+    command.add_argument("--sizes", type=int, nargs="+", help="networks to learn from; 50, 100, 300, 3000 unless given")
     command.add_argument("--seeds", type=int, nargs="+", default=[0], help="means are over these")
     command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
     command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
@@ -562,11 +594,18 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--truths", nargs="*", choices=names, help="made truths about contexts and stopped trials; all unless named"
     )
+    command.add_argument(
+        "--complete",
+        nargs="*",
+        choices=("random", "log"),
+        help="a file with every network of a space: 100 random ones and 100 of a search's log, judged by all others",
+    )
+    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
     command.add_argument("--epochs", type=int, help="of the published recipe; 200 unless given")
-    command.add_argument("--out", help="CSV with every number")
+    command.add_argument("--out", help="CSV with every number; of --complete JSON lines, which it goes on from")
     command.add_argument("--out-md", help="Markdown tables; on standard error unless given")
     command.add_argument("--chart", help="SVG of seconds and memory, with --scale")
     return parser

@@ -38,6 +38,7 @@ LOAD_HEAVY = (
     "predictor.loss",
     "predictor.model",
     "predictor.stopped",
+    "predictor.target_scale",
     "predictor.training",
     "scorers.",
     "scoring.bootstrap",

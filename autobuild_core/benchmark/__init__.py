@@ -26,6 +26,7 @@ from autobuild_core.registry import ROOT
 from autobuild_core.spaces import space_named
 from autobuild_core.store import tables
 
+DEFAULT_SIZES = (50, 100, 300, 3000)
 DEFAULT_SCALE = (1000, 10_000, 100_000)
 COLUMN_ROWS = 200
 CHILD = "import sys; from autobuild_core.benchmark.measures import main; sys.exit(main(sys.argv[1:]))"
@@ -52,7 +53,7 @@ def run(
     data: str | None,
     target: str,
     minimize: bool = False,
-    sizes: Sequence[int] = (50, 100, 300, 3000),
+    sizes: Sequence[int] = DEFAULT_SIZES,
     seeds: Sequence[int] = (0,),
     with_published: bool = False,
     scale: Sequence[int] = (),

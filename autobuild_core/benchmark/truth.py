@@ -70,6 +70,22 @@ class Truth:
         found = zip(groups, score(groups), strict=True)
         return float(np.mean([spearmanr(values, self.means(group, False)).statistic for group, values in found]))
 
+    def unit_regret(self, score: Score) -> float:
+        """Loss by choosing each unit's best module by scores, as a share of (best - average) of the unit; mean over units."""
+        from autobuild_core.scorers import unit_groups
+
+        true: dict[int | None, list[Array]] = {}
+        found: dict[int | None, list[Array]] = {}
+        groups = unit_groups(self.space)
+        for group, scores in zip(groups, score(groups), strict=True):
+            true.setdefault(group.unit, []).append(self.means(group, False))
+            found.setdefault(group.unit, []).append(scores)
+        regrets = []
+        for unit, parts in true.items():
+            worth, chosen = np.concatenate(parts), int(np.argmax(np.concatenate(found[unit])))
+            regrets.append((worth.max() - worth[chosen]) / max(worth.max() - worth.mean(), 1e-12))
+        return float(np.mean(regrets))
+
     def product_rank(self, score: Score) -> int:
         """Rank of the best network in the product of each unit's PRODUCT_K best modules."""
         from autobuild_core.benchmark import published

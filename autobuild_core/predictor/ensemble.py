@@ -94,12 +94,13 @@ class Predictor:
         as far from it, in normal scores, as they were from their prediction where they were evaluated.
         """
         scores, adjusted = as_held(ensemble, held, held.codes, held.fold, held.residuals)
-        common = NormalScores.fit(adjusted, minimize)
+        ranked = held.scalings[0].ranked
+        common = NormalScores.fit(adjusted, minimize, ranked=ranked)
         mixed = Mixed(held.weights, held.own_scalings, common)
         ensemble = ensemble.held_at(held.contexts.encode(held.points), held.weights, mixed)
         off = (mixed(scores) - common.to_scores(adjusted))[held.measured]
         calibration = Calibration(float(np.sqrt(np.mean(off**2))), member_spread(ensemble, spec))
-        own = tuple(NormalScores.fit(adjusted[held.fold != m], minimize) for m in range(ensemble.members))
+        own = tuple(NormalScores.fit(adjusted[held.fold != m], minimize, ranked=ranked) for m in range(ensemble.members))
         return cls(ensemble, spec, common, calibration, target, minimize, own, held)
 
     def at(self, context: Mapping[str, str | float]) -> Self:

@@ -20,6 +20,7 @@ from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.architectures.structure import structure_features
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.kernel import Layers, similarity
+from autobuild_core.predictor.trees import TREES, Trees
 
 Floats = NDArray[np.float32]
 NEGATIVE_SLOPE = 0.2  # GATv2's LeakyReLU
@@ -114,7 +115,7 @@ class GaussianProcess:
 
 
 class Ensemble:
-    """The ensemble as arrays: trained GNNs, each mixed with the Gaussian process of `gaussian_process.py` where there is one.
+    """The ensemble as arrays: trained GNNs, each mixed with the Gaussian process of `gaussian_process.py` and trees, if any.
 
     Args:
         weights: name -> array with a leading dimension of members; but "structure_scale" (2, dim), mean and scale of the
@@ -138,6 +139,7 @@ class Ensemble:
         random_hops = sum(name.startswith("norms.") and name.endswith(".scale") for name in own)
         self.random = Ensemble(own, codebook, random_hops, threads) if own else None
         self.solved = GaussianProcess(self.random, weights) if self.random is not None else None
+        self.trees = Trees(weights) if TREES + "share" in weights else None
         self._folded = [self._fold(hop) for hop in range(num_hops)]
 
     def held_at(self, points: Floats, shares: NDArray[np.float64], mix: Mix | None = None) -> "Ensemble":
@@ -267,7 +269,15 @@ class Ensemble:
         if self.solved is None:
             return outputs
         share = self.weights[GAUSSIAN + "share"]
-        return Outputs((1 - share) * outputs.scores + share * self.solved.predict(codes, graphs, structure), outputs.graph_norms)
+        scores = (1 - share) * outputs.scores + share * self.solved.predict(codes, graphs, structure)
+        if self.trees is not None:
+            share = self.weights[TREES + "share"]
+            scores = (1 - share) * scores + share * self.trees.predict(self.told(codes, structure))
+        return Outputs(scores, outputs.graph_norms)
+
+    def told(self, codes: Codes, structure: Floats) -> Floats:
+        """(n, columns) what the trees ask of (n, num_positions) canonical codes: their layers and standardised structure."""
+        return np.concatenate([self.layers.coordinates(codes), structure], 1)
 
     def _outputs_in(self, codes: Codes, contexts: Floats) -> Outputs:
         """As `_outputs` at (points, codes or 1, dim) contexts; scores are (points, members, codes)."""

@@ -48,10 +48,12 @@ class Kernel:
     Args:
         logs: (relevances + PARTS + 1,) logarithms: relevances, weights of the parts, noise variance.
         relevances: which coordinates they scale.
+        evidence: logarithm of the evidence of the scores times the prior, less what is the same for all kernels.
     """
 
     logs: Array
     relevances: Relevances
+    evidence: float = float("nan")
 
     @property
     def roots(self) -> Array:
@@ -110,7 +112,7 @@ def find_kernel(columns: Array, scores: Array, relevances: Relevances, noise: Ar
 
     bounds = [LOGS] * (len(prior) - 1) + [LOG_NOISE]
     found = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_STEPS, "ftol": ENOUGH})
-    return Kernel(found.x, relevances)
+    return Kernel(found.x, relevances, -float(found.fun))
 
 
 def fit_gaussian_process(

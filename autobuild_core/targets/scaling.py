@@ -1,4 +1,4 @@
-"""Between the target's units and the scale a network learns on: normal scores of the ranks, larger is better."""
+"""Between the target's units and the scale a network learns on: normal scores of ranks and the target, larger is better."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -14,40 +14,57 @@ TWO_SIDED_90 = 1.645
 REACH = 1.5  # how far, in standard deviations beyond the data, a prediction is followed
 
 
+def normal_scores(target: Array) -> Array:
+    """(n,) quantiles of a normal distribution, of unit variance, by the ranks of (n,) targets; ties share their mean rank."""
+    levels, place = np.unique((pd.Series(target).rank().to_numpy(np.float64) - 0.5) / len(target), return_inverse=True)
+    scores = np.array([NormalDist().inv_cdf(level) for level in levels])[place]  # as scipy's ndtri, which the app never loads
+    return scores / max(float(scores.std()), 1e-12)
+
+
+def standardised(target: Array) -> Array:
+    """(n,) targets less their mean, of unit variance."""
+    scores: Array = (target - target.mean()) / max(float(target.std()), 1e-12)
+    return scores
+
+
 @dataclass(frozen=True, eq=False)
 class NormalScores:
     """Ranks as quantiles of a normal distribution: a heavy-tailed target (100 ** acc) loses its tail.
 
-    Why: docs/method.md, weakness 1.
+    Why: docs/method.md, weakness 1. Where the target itself is told better by its distances, a share of the scale is the
+    standardised target: which share is chosen by `predictor/target_scale.py`.
 
     Args:
         scores: (num_knots,) increasing.
         values: (num_knots,) the target at each score, in its own units.
         sign: 1 where larger targets are better, -1 where smaller ones are.
+        ranked: share of the ranks' normal scores in the scale.
     """
 
     scores: Array
     values: Array
     sign: int
+    ranked: float = 1.0
 
     @classmethod
-    def fit(cls, target: Array, minimize: bool, stopped: Array | None = None) -> Self:
-        """The map that sends (n,) evaluated targets to unit-variance normal scores. Ties share their mean rank.
+    def fit(cls, target: Array, minimize: bool, stopped: Array | None = None, ranked: float = 1.0) -> Self:
+        """The map that sends (n,) evaluated targets to scores of unit variance. Ties share their mean rank.
 
         Args:
             target: (n,) evaluated targets.
             minimize: smaller ones are better.
-            stopped: (k,) of stopped trials the target than which each is known to be worse; the others then get the scores that
-                they would have among all.
+            stopped: (k,) of stopped trials the target than which each is known to be worse; the others then get the normal
+                scores that they would have among all.
+            ranked: share of the ranks' normal scores; the rest is the standardised target.
         """
         sign = -1 if minimize else 1
         if stopped is not None and len(stopped):
             return cls._among_stopped(target, sign, stopped)
-        ranks = pd.Series(sign * target).rank().to_numpy(np.float64)
-        levels, place = np.unique((ranks - 0.5) / len(target), return_inverse=True)
-        scores = np.array([NormalDist().inv_cdf(level) for level in levels])[place]  # as scipy's ndtri, which the app never loads
+        scores = ranked * normal_scores(sign * target)
+        if ranked < 1:
+            scores += (1 - ranked) * standardised(sign * target)
         order = np.unique(scores, return_index=True)[1]
-        return cls(scores[order] / max(float(scores.std()), 1e-12), target[order].astype(float), sign)
+        return cls(scores[order] / max(float(scores.std()), 1e-12), target[order].astype(float), sign, ranked)
 
     @classmethod
     def _among_stopped(cls, target: Array, sign: int, stopped: Array) -> Self:
@@ -123,9 +140,9 @@ class NormalScores:
 
     def to_dict(self) -> dict[str, Any]:
         """For the checkpoint's JSON."""
-        return {"scores": self.scores.tolist(), "values": self.values.tolist(), "sign": self.sign}
+        return {"scores": self.scores.tolist(), "values": self.values.tolist(), "sign": self.sign, "ranked": self.ranked}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        return cls(np.array(raw["scores"]), np.array(raw["values"]), int(raw["sign"]))
+        return cls(np.array(raw["scores"]), np.array(raw["values"]), int(raw["sign"]), float(raw.get("ranked", 1.0)))

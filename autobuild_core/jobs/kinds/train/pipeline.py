@@ -16,12 +16,13 @@ from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
 from autobuild_core.architectures.records import ArchTable, Codes, noise_shares
 from autobuild_core.architectures.structure import structure_features, structure_scale
 from autobuild_core.errors import Cancelled, RunError
-from autobuild_core.predictor import gaussian_process, stopped
+from autobuild_core.predictor import gaussian_process, stopped, target_scale, tree_growing
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
 from autobuild_core.predictor.distillation import distil
 from autobuild_core.predictor.ensemble import Calibration, Predictor, as_held, member_spread
 from autobuild_core.predictor.forward import GAUSSIAN, RANDOM, Ensemble, GaussianProcess
 from autobuild_core.predictor.learning_curve import learn_enough
+from autobuild_core.predictor.trees import TREES, Trees
 from autobuild_core.scorers import default_groups, further_units, score_modules
 from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.intervals import jackknife_half_width
@@ -155,8 +156,10 @@ class Problem:
     own: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, rows: ArchTable, values: NDArray[np.float64], minimize: bool, contexts: Contexts | None) -> "Problem":
-        """The rows with (n,) targets, ranked."""
+    def of(
+        cls, rows: ArchTable, values: NDArray[np.float64], minimize: bool, contexts: Contexts | None, ranked: float = 1.0
+    ) -> "Problem":
+        """The rows with (n,) targets, on a scale with so large a share of their ranks."""
         sign, measured = -1 if minimize else 1, np.isfinite(values)
         task = np.zeros(len(rows), np.int64) if contexts is None else contexts.task_of(rows.contexts)
         scalings, scores, bounds = [], np.zeros(len(rows)), np.full(len(rows), np.nan)
@@ -164,7 +167,7 @@ class Problem:
             done, cut = (task == number) & measured, (task == number) & ~measured
             share = rows.censored[cut].clip(0, 1)
             worse_than = sign * np.quantile(sign * values[done], share) if len(share) else np.zeros(0)
-            scalings.append(NormalScores.fit(values[done], minimize, worse_than))
+            scalings.append(NormalScores.fit(values[done], minimize, worse_than, ranked))
             scores[done], bounds[cut] = scalings[-1].to_scores(values[done]), scalings[-1].to_scores(worse_than)
         scores[~measured] = gaussian_process.below(0.0, 1.0, bounds[~measured])
         if contexts is None:
@@ -180,6 +183,11 @@ class Problem:
             return self
         minimize = self.scalings[0].sign < 0
         return replace(Problem.of(self.rows.take(index), self.values[index], minimize, self.contexts), points=self.points)
+
+    def scaled(self, ranked: float) -> "Problem":
+        """The same rows on a scale with so large a share of ranks."""
+        minimize = self.scalings[0].sign < 0
+        return replace(Problem.of(self.rows, self.values, minimize, self.contexts, ranked), points=self.points)
 
     @property
     def measured(self) -> NDArray[np.bool_]:
@@ -254,13 +262,25 @@ def _learn(
     settings = replace(settings, model=replace(settings.model, num_hops=num_hops))
     fold = training.split_folds(rows.networks, settings.members, np.random.default_rng(settings.seed))
     codes, without = load_space(rows.spec).canonical(rows.codes), None
-    if not problem.measured.all():
-        random = _random_ensemble(codes, codebook, settings, threads)[0]
+    random = _random_ensemble(codes, codebook, settings, threads)[0]
+    if problem.measured.all():
+        problem = problem.scaled(_ranked_share(problem, random, codes, settings.seed))
+    else:
         problem, without = _rescaled(problem, random, codes, fold, settings.seed)
     beside = problem.beside(np.arange(len(rows)))
     weights = _ensemble(codes, problem.scores, fold, codebook, settings, threads, report, should_stop, beside)
     ensemble = Ensemble(weights, codebook, settings.model.num_hops, threads)
     return Learned(settings, problem, fold, weights, ensemble, without)
+
+
+def _ranked_share(problem: Problem, random: Ensemble, codes: Codes, seed: int) -> float:
+    """The share of ranks in the scale that suits the targets of all rows."""
+    groups = () if problem.contexts is None else tuple(problem.contexts.groups)
+    columns, relevances = gaussian_process.standard_columns(random, codes, problem.own, groups)[:2]
+    rows = [np.flatnonzero(problem.task == number) for number in range(len(problem.scalings))]
+    targets = [problem.scalings[0].sign * problem.values[inside] for inside in rows]
+    noise = noise_shares(problem.rows.repeats)
+    return target_scale.ranked_share(columns, relevances, targets, rows, np.ones(len(codes)) if noise is None else noise, seed)
 
 
 def _rescaled(
@@ -334,7 +354,22 @@ def _ensemble(
         for s in (1, 0)
     )
     share = gaussian_process.gaussian_share(alone[measured], without[measured], scores[measured])
-    return both | {GAUSSIAN + "share": np.array(share, np.float32)}
+    both |= {GAUSSIAN + "share": np.array(share, np.float32)}
+    if own is not None or not measured.all() or len(np.unique(codes, axis=0)) > tree_growing.MOST_NETWORKS:
+        return both
+    return both | _trees(codes, scores, fold, Ensemble(both, codebook, num_hops, threads), beside.repeats)
+
+
+def _trees(
+    codes: Codes, scores: NDArray[np.float64], fold: NDArray[np.int64], others: Ensemble, repeats: NDArray[np.int64] | None
+) -> dict[str, NDArray[np.float32]]:
+    """The weights of the trees beside the other two parts of the ensemble; {} where held-out networks are better without."""
+    columns = others.told(codes, others.structure(codes))
+    counts = np.ones(len(codes)) if repeats is None else repeats.astype(float)
+    grown = tree_growing.grow_trees(columns, scores, fold, others.members, counts)
+    own = Trees(grown).predict(columns)[fold, np.arange(len(codes))].astype(float)
+    share = tree_growing.tree_share(own, held_out(others, codes, fold)["score"], scores)
+    return grown | {TREES + "share": np.array(share, np.float32)} if share > 0 else {}
 
 
 def _random_ensemble(codes: Codes, codebook: Codebook, settings: Any, threads: int) -> tuple[Ensemble, NDArray[np.float32]]:
@@ -364,7 +399,10 @@ def _predictors(
         calibration = Calibration(error, member_spread(ensemble, spec, config.seed))
         if learned.without is None:
             values = problem.values
-            own = tuple(NormalScores.fit(values[fold != m], config.minimize) for m in range(learned.settings.members))
+            ranked = problem.scalings[0].ranked
+            own = tuple(
+                NormalScores.fit(values[fold != m], config.minimize, ranked=ranked) for m in range(learned.settings.members)
+            )
         else:
             own = tuple(scalings[0] for scalings in learned.without)
         predictor = Predictor(ensemble, spec, problem.scalings[0], calibration, *aim, own)
