@@ -12,6 +12,8 @@ from autobuild_core.benchmark.paper.outcome import Outcome
 from autobuild_core.errors import ConfigError, listed
 from autobuild_core.evaluators._batch import Report
 
+__all__ = ["EXPERIMENTS", "Ledger", "Outcome", "Settings", "run"]
+
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (classification.EXPERIMENT, diffusion.EXPERIMENT, hops.EXPERIMENT, segmentation.EXPERIMENT)

@@ -32,12 +32,12 @@ EVOLUTION_SEED = 0
 @contextmanager
 def trained(labels: Labels, ledger: Ledger, seed: int = 0) -> Iterator[api.Run]:
     """A run of ours on labels, gone afterwards: its folder holds far more than what is kept of it."""
-    settings, aim = ledger.settings, labels.aim
+    own, aim = ledger.settings, labels.aim
     place = tempfile.mkdtemp(prefix="autobuild-paper-")
-    sizes = {"num_members": settings.members, "num_steps": settings.steps, "threads": settings.threads}
-    about = {"report": ledger.report, "should_stop": ledger.should_stop}
+    sizes: dict[str, Any] = {"num_members": own.members, "num_steps": own.steps, "threads": own.threads}
+    sizes |= {"report": ledger.report, "should_stop": ledger.should_stop}
     try:
-        yield api.train(labels.table, aim.expression, Path(place) / "run", aim.minimize, seed, **about, **sizes)
+        yield api.train(labels.table, aim.expression, Path(place) / "run", aim.minimize, seed, **sizes)
     finally:
         shutil.rmtree(place)
 

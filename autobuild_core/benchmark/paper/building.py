@@ -1,7 +1,8 @@
-"""Experiments that build: each arm chooses ten networks from the same labels, and its best is trained on seeds that nobody saw."""
+"""Experiments that build: each arm chooses ten networks from the same labels; its best is trained on seeds that nobody saw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from autobuild_core.architectures.records import ArchTable
@@ -18,10 +19,11 @@ from autobuild_core.targets.aim import Aim
 COMPARED = ((OURS, EVALUATED), (OURS, PUBLISHED), (OURS, EVOLUTION), (PUBLISHED, EVALUATED), (PUBLISHED, EVOLUTION))
 LATENCY_MEASURED = "latency_ms"
 NOTES = (
-    "when picked: the target by which the network was chosen (of the evaluated set's best: its label, of the others: one training). "
-    f"unseen seeds: mean over {len(UNSEEN_SEEDS)} trainings with seeds that no selection saw, with its 90 % interval. difference: "
-    "from the evaluated set's best, paired by seed. trainings: what an arm needed to choose, its labels and its own; a "
-    "network that two arms chose is charged to each. judged: trainings with unseen seeds, which chose nothing."
+    "when picked: the target by which the network was chosen (of the evaluated set's best: its label, of "
+    f"the others: one training). unseen seeds: mean over {len(UNSEEN_SEEDS)} trainings with seeds that no "
+    "selection saw, with its 90 % interval. difference: from the evaluated set's best, paired by seed. "
+    "trainings: what an arm needed to choose, its labels and its own; a network that two arms chose is "
+    "charged to each. judged: trainings with unseen seeds, which chose nothing."
 )
 
 
@@ -84,9 +86,10 @@ class Build:
         finals = {name: self._finals(name, own, latencies) for name, own in tens.items()}
         distinct = [arch for own in finals.values() for arch in own.values()]
         judged = self.ledger.measure("unseen", self.plan.evaluator, distinct, UNSEEN_SEEDS)
+        fresh = self._rounds("latency_unseen", distinct)
         tables, verdicts = [], list[Verdict]()
         for aim in self.plan.aims:
-            judge = Judged(aim, finals[aim.name], judged, self._renamed(latencies, finals[aim.name]))
+            judge = Judged(aim, finals[aim.name], judged, self._renamed(fresh, finals[aim.name]))
             picked = {arm: self._picked(aim.name, arm, arch, latencies) for arm, arch in finals[aim.name].items()}
             tables.append(Table(aim_words(aim), judge.records(picked, self._charged(aim.name, tens[aim.name])), NOTES))
             verdicts += judge.verdicts()
@@ -136,12 +139,14 @@ class Build:
         return value_of(metrics, labels.aim)
 
     def _latencies(self, tens: dict[str, dict[str, list[Any]]]) -> Measurements | None:
-        """The latency of every network that any arm may pick, in rounds over all; None where no target has one."""
-        if not self.plan.latency:
-            return None
+        """The latency of every network that any arm may pick; None where no target has one."""
         archs = [labels.best() for labels in self.labels.values()]
         archs += [arch for own in tens.values() for ten in own.values() for arch in ten]
-        return self.ledger.rounds("latency", self.plan.latency, archs)
+        return self._rounds("latency", archs)
+
+    def _rounds(self, file: str, archs: Sequence[Any]) -> Measurements | None:
+        """The latency of networks, in rounds over all; None where no target has one."""
+        return self.ledger.rounds(file, self.plan.latency, archs) if self.plan.latency else None
 
     def _renamed(self, latencies: Measurements | None, finals: dict[str, Any]) -> dict[str, dict[str, float]]:
         """{arm: {the data's name of latency: its value}} of final picks."""
@@ -159,8 +164,7 @@ class Build:
             values = [self._picked(name, arm, arch, latencies) for arch in ten]
             if not any(value == value for value in values):
                 raise RunError(f"{self.ledger.folder}: got no measured network of {NAMES[arm]} for {name}, expected some.")
-            chosen = best_of(ten, values, self.labels[name].aim)
-            finals[arm] = self.ledger.pick(f"{name}, {arm}, final", lambda chosen=chosen: chosen)
+            finals[arm] = self.ledger.pick(f"{name}, {arm}, final", partial(best_of, ten, values, self.labels[name].aim))
         finals[EVALUATED] = self.ledger.pick(f"{name}, {EVALUATED}, final", self.labels[name].best)
         return finals
 

@@ -10,10 +10,13 @@ EXPERIMENT = Building(
     name="classification",
     title="Classification: what is built against what was evaluated",
     about=(
-        "Source: AutoBuild (Mills et al., CVPR 2024), section 4, whose targets these are. 304 networks of the sample `fashion_mbconv` "
-        "with two trainings each are the labels of all arms. Ours: data, evaluator and scale; the arm of evolution, whose population is the "
-        "evaluated set and which hears of every network before it proposes the next; and that each pick is trained anew on seeds that "
-        "no selection saw. Latency is measured in rounds over all networks of all arms, after the trainings."
+        "Source: AutoBuild (Mills et al., CVPR 2024), section 4, whose targets these are. 304 networks of "
+        "the sample `fashion_mbconv` with two trainings each are the labels of all arms. Ours: data, "
+        "evaluator and scale; the arm of evolution, whose population is the evaluated set and which hears "
+        "of every network before it proposes the next; and that each pick is trained anew on seeds that no "
+        "selection saw. Latency is measured in rounds over all networks of all arms, after the trainings; "
+        "that of the final picks once more, in rounds of their own. It is one number a network, so "
+        "intervals have the noise of trainings alone."
     ),
     data="fashion_mbconv/fashion_mbconv.csv",
     evaluator="classification",

@@ -86,10 +86,10 @@ def verdict(one: str, other: str, where: str, apart: Sequence[float], minimize: 
         where: what is compared, for the sentence.
         apart: values of the one less those of the other, pair by pair.
         minimize: smaller values are better.
-        same: both are the very same network.
+        same: both picked the very same networks.
     """
     if same:
-        return Verdict(OPEN, f"{where}: {one} against {other} cannot be told, both are the same network.")
+        return Verdict(OPEN, f"{where}: {one} against {other} cannot be told, both picked the same.")
     gain = Mean.of([-value for value in apart] if minimize else list(apart))
     pairs = f"{gain.num} pair{'s' * (gain.num != 1)}"
     if not math.isfinite(gain.half):
@@ -97,4 +97,4 @@ def verdict(one: str, other: str, where: str, apart: Sequence[float], minimize: 
     outcome = WINS if gain.low > 0 else LOSES if gain.high < 0 else OPEN
     said = {WINS: f"{one} wins against {other}", LOSES: f"{one} loses against {other}"}
     said[OPEN] = f"{one} against {other} cannot be told"
-    return Verdict(outcome, f"{where}: {said[outcome]}, better by {gain.words} ({pairs}).")
+    return Verdict(outcome, f"{where}: {said[outcome]}, gain {gain.words} ({pairs}).")

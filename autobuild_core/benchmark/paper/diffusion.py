@@ -24,13 +24,15 @@ from autobuild_core.targets.aim import Aim
 EXHAUSTIVE, NORMS, GOOD, EVALUATED = "exhaustive", "AutoBuild, norms", "AutoBuild, good", "best evaluated"
 METHODS = (EXHAUSTIVE, NORMS, GOOD, EVALUATED)
 LENSES = {NORMS: Lens.NORM, GOOD: Lens.GOOD}
+LOG_FRECHET = Aim("log_frechet", minimize=True, name="log Frechet distance")
 NUM_TOP = 4
 MOST_RETRAINED = 12  # distinct networks, beside the truth's best
 NOTES = (
-    f"Means over the draws with 90 % intervals. best of four: the best of a method's top {NUM_TOP} by the table of all measured networks, of "
-    "`best evaluated` the best of the draw's own labels. mean of four: of these. rank: of the best of four among all networks. difference: of "
-    "the best of four from exhaustive, paired by draw. predictions: of architectures and modules. evaluations: networks, labels and the top "
-    "four; trainings: of these, by the seeds that the table holds."
+    f"Means over the draws with 90 % intervals. best of four: the best of a method's top {NUM_TOP} by the "
+    "table of all measured networks, of `best evaluated` the best of the draw's own labels. mean of four: "
+    "of these. rank: of the best of four among all networks. difference: of the best of four from "
+    "exhaustive, paired by draw. predictions: of architectures and modules. evaluations: networks, labels "
+    "and the top four; trainings: of these, by the seeds that the table holds."
 )
 
 
@@ -49,7 +51,7 @@ class Diffusion:
     name: str = "diffusion"
     data: str = "unets/unets.csv"
     evaluator: str = "diffusion"
-    aim: Aim = Aim("log_frechet", minimize=True, name="log Frechet distance")
+    aim: Aim = LOG_FRECHET
     num_evaluated: int = 68
 
     title = "Diffusion: a product of the best modules against predicting everything"
@@ -58,11 +60,13 @@ class Diffusion:
     def about(self) -> str:
         """How it is made."""
         return (
-            f"Source: the table of AutoBuild's poster. A draw evaluates {self.num_evaluated} random networks of the sample's whole space, and a predictor "
-            "learns from them. Exhaustive: it predicts every network. AutoBuild: it predicts the product of each unit's "
-            f"{PRODUCT_K} best modules (by their norms, as published; by `good`, ours). Both offer their top {NUM_TOP}, evaluated networks "
-            "among them. Ours: data, evaluator, the predictor of all methods, the number of modules, the intervals, and the trainings on "
-            "unseen seeds. `good` averages over the whole space, so its predictions count every network once more; norms need one of each module."
+            f"Source: the table of AutoBuild's poster. A draw evaluates {self.num_evaluated} random networks "
+            "of the sample's whole space, and a predictor learns from them. Exhaustive: it predicts every "
+            f"network. AutoBuild: it predicts the product of each unit's {PRODUCT_K} best modules (by their "
+            f"norms, as published; by `good`, ours). Both offer their top {NUM_TOP}, evaluated networks "
+            "among them. Ours: data, evaluator, the predictor of all methods, the number of modules, the "
+            "intervals, and the trainings on unseen seeds. `good` averages over the whole space, so its "
+            "predictions count every network once more; norms need one of each module."
         )
 
     def run(self, ledger: Ledger) -> Outcome:
@@ -75,7 +79,7 @@ class Diffusion:
         table = read_sample(ledger.settings.samples / self.data)
         ledger.keep_to(data=content_hash(table))
         truth = TruthTable(Labels.of(table, self.aim))
-        draws = [self._draw(truth.labels, number, ledger) for number in range(ledger.settings.draws)]
+        draws = [self._draw(truth.labels, place, ledger) for place in range(ledger.settings.draws)]
         finals = [truth.finals(draw) for draw in draws]
         covered = number_covered(finals)
         archs = [truth.labels.best(), *(arch for own in finals[:covered] for arch in own.values())]
@@ -87,23 +91,24 @@ class Diffusion:
         frequent = Table("Final picks", picks_of(truth, finals), "How many draws each network was the final pick of, by method.")
         return Outcome(self.title, self.about, [*tables, frequent], [*shown[0][1], *shown[1][1]], ledger.conditions())
 
-    def _draw(self, labels: Labels, number: int, ledger: Ledger) -> dict[str, Any]:
+    def _draw(self, labels: Labels, place: int, ledger: Ledger) -> dict[str, Any]:
         """What a draw picks: {method: {"top": architectures, "predictions"}}, "evaluated" and "trainings" of its labels."""
-        rng = np.random.default_rng(number)
+        rng = np.random.default_rng(place)
         part = labels.part(np.sort(rng.permutation(len(labels.rows))[: self.num_evaluated]))
 
         def choose() -> dict[str, Any]:
-            with trained(part, ledger, number) as run:
+            with trained(part, ledger, place) as run:
                 methods = {method: tops(run, method, labels.rows) for method in (EXHAUSTIVE, *LENSES)}
             return methods | {EVALUATED: {"top": [part.best()], "predictions": 0}}
 
-        found: dict[str, Any] = ledger.pick(f"draw {number}", choose)
+        found: dict[str, Any] = ledger.pick(f"draw {place}", choose)
         return found | {"evaluated": len(part.rows), "trainings": part.num_evaluations}
 
 
 UNSEEN_NOTES = (
-    f"Each final pick is the mean over {len(UNSEEN_SEEDS)} trainings with seeds that the table does not hold; means over draws with 90 % intervals. "
-    "table: the same picks by the table, which chose them. difference: from exhaustive, paired by draw."
+    f"Each final pick is the mean over {len(UNSEEN_SEEDS)} trainings with seeds that the table does not "
+    "hold; means over draws with 90 % intervals. table: the same picks by the table, which chose them. "
+    "difference: from exhaustive, paired by draw."
 )
 
 
@@ -133,7 +138,7 @@ class TruthTable:
     def value(self, arch: Any) -> float:
         """The target of a network."""
         codes = np.array([self.labels.space.parse(arch)], np.int16)
-        return self.by_network[int(self.labels.space.hash_networks(codes)[0])]
+        return float(self.by_network[int(self.labels.space.hash_networks(codes)[0])])
 
     def rank(self, value: float) -> int:
         """The rank of a target among all, from 1."""
@@ -149,10 +154,10 @@ class TruthTable:
 def number_covered(finals: Sequence[dict[str, Any]]) -> int:
     """How many draws from the first on have at most MOST_RETRAINED distinct final picks."""
     distinct = set[str]()
-    for number, own in enumerate(finals):
+    for count, own in enumerate(finals):
         distinct |= {in_short(arch) for arch in own.values()}
         if len(distinct) > MOST_RETRAINED:
-            return number
+            return count
     return len(finals)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ WITHOUT, WITH = 0.0, 1.0  # lambda
 SHARE = 0.5  # of the networks, to learn from; the rest is judged on
 PREDICTION = "prediction"
 NOTES = (
-    "Spearman correlation with the target on networks that were not learned from, means over draws with 90 % intervals; hop 0 is the layers "
-    "alone. difference: with the loss less without it, paired by draw."
+    "Spearman correlation with the target on networks that were not learned from, means over draws with 90 "
+    "% intervals; hop 0 is the layers alone. difference: with the loss less without it, paired by draw."
 )
 
 
@@ -47,9 +48,10 @@ class Hops:
 
     title = "Hops: with the hop-level ranking loss and without it"
     about = (
-        "Source: AutoBuild's first result, that the ranking loss makes the norms at every hop order architectures. Half of the networks of a "
-        "sample are learned from, the other half judges. Without: lambda is 0; in ours the order of distilled architectures and "
-        "modules is not learned either. With: lambda is 1. Ours: data, draws and intervals. The published recipe takes chains only, so no cells."
+        "Source: AutoBuild's first result, that the ranking loss makes the norms at every hop order "
+        "architectures. Half of the networks of a sample are learned from, the other half judges. Without: "
+        "lambda is 0; in ours the order of distilled architectures and modules is not learned either. With: "
+        "lambda is 1. Ours: data, draws and intervals. The published recipe takes chains only, so no cells."
     )
 
     def run(self, ledger: Ledger) -> Outcome:
@@ -94,7 +96,7 @@ class Hops:
         found = []
         for seed in range(ledger.settings.seeds):
             name = f"{sample}, {recipe}, lambda {weight:g}, draw {seed}"
-            found.append(ledger.found(name, lambda seed=seed: learn(labels, seed, weight, ledger)))
+            found.append(ledger.found(name, partial(learn, labels, seed, weight, ledger)))
         return found
 
 

@@ -7,6 +7,7 @@ what predictors said. Lines of results are those of `evaluate`. One process at a
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class Ledger:
         own = self.settings
         facts |= {"members": own.members, "steps": own.steps, "epochs": own.epochs}
         for name, value in facts.items():
-            if (known := self._once("settings.json", name, lambda value=value: value)) != value:
+            if (known := self._once("settings.json", name, partial(str, value))) != str(value):
                 raise ConfigError(f"{self.folder}: got an experiment with {name} {known}, expected {value}; name another folder.")
 
     def pick(self, name: str, choose: Callable[[], Any]) -> Any:

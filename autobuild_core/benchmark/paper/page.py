@@ -12,10 +12,12 @@ from autobuild_core.store.run_folder import run_versions
 from autobuild_core.version import VERSION
 
 INTRODUCTION = (
-    "Every number here was measured by the evaluators of this project (docs/evaluators.md); none is quoted. The papers' own experiments are larger: "
-    "what is compared here is the methods, at a scale that a desk has. Each final pick was trained anew with the seeds "
-    f"{UNSEEN_SEEDS[0]} to {UNSEEN_SEEDS[-1]}, which neither labels nor selections have; each arm is charged all trainings by which it chose. Intervals are 90 %, "
-    "by Student's t, for each comparison by itself: of twenty that cannot be told apart, two would seem to be."
+    "Every number here was measured by the evaluators of this project (docs/evaluators.md); none is quoted. "
+    "The papers' own experiments are larger: what is compared here is the methods, at a scale that a desk "
+    f"has. Each final pick was trained anew with the seeds {UNSEEN_SEEDS[0]} to {UNSEEN_SEEDS[-1]}, which "
+    "neither labels nor selections have; each arm is charged all trainings by which it chose. A gain above "
+    "0 is in favour of the one that is named first. Intervals are 90 %, by Student's t, for each comparison "
+    "by itself: of twenty that cannot be told apart, two would seem to be."
 )
 
 

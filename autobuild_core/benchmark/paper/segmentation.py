@@ -8,9 +8,10 @@ EXPERIMENT = Building(
     name="segmentation",
     title="Segmentation: panoptic quality of what is built",
     about=(
-        "Source: AutoBuild, section 4, which builds for panoptic quality. The labels of all arms are the encoder-decoders of the sample "
-        "`segmentation`, some of them trained twice. Ours: data, evaluator and scale, and that each pick is trained anew on seeds that "
-        "no selection saw. The published recipe gives every unit at least one layer, so it leaves no decoder stage out."
+        "Source: AutoBuild, section 4, which builds for panoptic quality. The labels of all arms are the "
+        "encoder-decoders of the sample `segmentation`, some of them trained twice. Ours: data, evaluator "
+        "and scale, and that each pick is trained anew on seeds that no selection saw. The published recipe "
+        "gives every unit at least one layer, so it leaves no decoder stage out."
     ),
     data="segmentation/segmentation.csv",
     evaluator="segmentation",
