@@ -3,11 +3,11 @@
 import itertools
 import json
 import math
-import shutil
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from scipy.stats import spearmanr, t
 
 from autobuild_core.benchmark import paper, published
 from autobuild_core.benchmark.paper import arms, diffusion, hops
+from autobuild_core.benchmark.paper import ledger as ledgers
 from autobuild_core.benchmark.paper.arms import EVALUATED, EVOLUTION, NAMES, OURS, PUBLISHED
 from autobuild_core.benchmark.paper.building import Build, Building
 from autobuild_core.benchmark.paper.comparing import LOSES, OPEN, WINS, Mean, Verdict, verdict
@@ -26,58 +27,65 @@ from autobuild_core.benchmark.paper.outcome import Outcome, Table
 from autobuild_core.benchmark.paper.page import markdown
 from autobuild_core.cli import main
 from autobuild_core.errors import Cancelled, ConfigError
+from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
 from autobuild_core.jobs.kinds.train import pipeline
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.aim import Aim
 
 MACRO = space_named("nas_bench_macro")
-EVALUATOR = """
-import random
-from pathlib import Path
-
-
-def truth(arch):
-    layers = list(arch.values()) if isinstance(arch, dict) else [int(layer) for layer in arch]
-    return sum(layer * (place + 1) for place, layer in enumerate(layers)) / 10
-
-
-def evaluate(arch, budget, seed):
-    with Path(__file__).with_suffix(".log").open("a") as file:
-        file.write(f"{arch} {seed}\\n")
-    noise = random.Random(f"{arch} {seed}").gauss(0, 0.05)
-    loss = 10 - truth(arch) + noise
-    return {"loss": loss, "map_pct": 50 + 10 * truth(arch) - noise}
-"""
-LATENCY = """
-def evaluate(arch, budget, seed):
-    return {"latency_ms": 2.0 + sum(int(layer) for layer in arch)}
-"""
 AIMS = (Aim("loss", minimize=True, name="loss"), Aim("map_pct / latency_cpu_ms", name="speed"))
 
 
 def measured(arch: Any, seed: int) -> dict[str, float]:
-    """What the fake evaluator says."""
-    scope: dict[str, Any] = {"__file__": "/dev/null"}
-    exec(EVALUATOR, scope)
-    scope["Path"] = lambda _: Path("/dev/null")
-    scope["evaluate"].__globals__["Path"] = lambda _: _Nowhere()
-    found: dict[str, float] = scope["evaluate"](arch, 1, seed)
-    return found
+    """A planted truth with the noise of a seed."""
+    layers = arch.values() if isinstance(arch, dict) else map(int, arch)
+    worth = sum(layer * place for place, layer in enumerate(layers, 1)) / 10
+    noise = random.Random(f"{arch} {seed}").gauss(0, 0.05)
+    return {"loss": 10 - worth + noise, "map_pct": 50 + 10 * worth - noise}
 
 
-class _Nowhere:
-    """A path whose file takes everything."""
+class Fake(Evaluator):
+    """Says the planted truth; `log` has what it was asked."""
 
-    def with_suffix(self, _: str) -> Path:
-        return Path("/dev/null")
+    title = "Fake"
+    budget = 1
+    log: ClassVar[list[tuple[str, int]]] = []
+
+    def data(self) -> str:
+        return "planted"
+
+    def check(self, arch: Any) -> None:
+        pass
+
+    def evaluate(self, arch: Any, at: Conditions, watch: Watch) -> Measured:
+        watch.step()
+        self.log.append((str(arch), at.seed))
+        return Measured(measured(arch, at.seed))
+
+
+class Clock(Fake):
+    """Says a planted latency."""
+
+    title = "Clock"
+
+    def evaluate(self, arch: Any, at: Conditions, watch: Watch) -> Measured:
+        return Measured({"latency_ms": 2.0 + sum(map(int, arch))})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Fake evaluators, and trainings without what comes after the scores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledgers, "load_evaluator", lambda name: {"fake": Fake, "clock": Clock}[name]())
+        patch.setattr(pipeline, "write_report", lambda *_: {})
+        patch.setattr(pipeline, "write_map", lambda *_: None)
+        yield
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of samples with evaluators, and 24 networks of NAS-Bench-Macro with two seeds each."""
+    """A folder of samples: 24 networks of NAS-Bench-Macro with two seeds each."""
     folder = tmp_path_factory.mktemp("world")
-    (folder / "fake.py").write_text(EVALUATOR)
-    (folder / "clock.py").write_text(LATENCY)
     codes = MACRO.sample(60, np.random.default_rng(3))
     first = np.sort(np.unique(MACRO.hash_networks(codes), return_index=True)[1])[:24]
     archs = [MACRO.native(row) for row in codes[first]]
@@ -90,21 +98,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def plan_in(world: Path) -> Building:
+def plan() -> Building:
     """The experiment that builds, on the planted truth."""
     how: dict[str, Any] = {"aims": AIMS, "arms": (OURS, PUBLISHED, EVOLUTION)}
-    how |= {"latency": str(world / "clock.py"), "latency_metric": "latency_cpu_ms"}
-    return Building("building", "Built", "About.", "labels.csv", str(world / "fake.py"), **how)
+    how |= {"latency": "clock", "latency_metric": "latency_cpu_ms"}
+    return Building("building", "Built", "About.", "labels.csv", "fake", **how)
 
 
 def settings_in(world: Path) -> Settings:
     """The fewest trainings."""
     return Settings(world, draws=2, seeds=2, members=2, steps=4, epochs=1)
-
-
-def log_of(world: Path) -> list[str]:
-    """Every training that was made."""
-    return (world / "fake.log").read_text().splitlines()
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -113,19 +116,10 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def quick() -> Any:
-    """Trainings without what comes after the scores."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "write_report", lambda *_: {})
-        patch.setattr(pipeline, "write_map", lambda *_: None)
-        yield
-
-
-@pytest.fixture(scope="module")
-def built(world: Path, quick: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+def built(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
     """A whole experiment that builds: its folder and its outcome."""
     folder = tmp_path_factory.mktemp("built") / "building"
-    return folder, plan_in(world).run(Ledger(folder, settings_in(world)))
+    return folder, plan().run(Ledger(folder, settings_in(world)))
 
 
 def untouched(*_: Any) -> Any:
@@ -186,15 +180,22 @@ class TestBuilding:
         arch = picks[f"speed, {OURS}, final"]
         assert speed[NAMES[OURS]]["latency_cpu_ms"] == f"{2 + sum(map(int, arch)):.4g}"
 
+    def test_evolution_hears_latencies_on_the_scale_of_the_labels(self, world: Path, built: tuple[Path, Outcome]) -> None:
+        """What the clock says is half of what the labels have, of every network."""
+        build = Build(plan(), read_sample(world / "labels.csv"), Ledger(built[0], settings_in(world)))
+        arch = json.loads((built[0] / "picks.json").read_text())[f"speed, {EVOLUTION}, visits 1"][-1]
+        heard = build._value_on_the_way(build.labels["speed"], arch, 1)
+        assert heard == pytest.approx(measured(arch, 0)["map_pct"] / (4 + 2 * sum(map(int, arch))))
+
     def test_asked_again_nothing_is_trained_or_chosen_anew(
         self, world: Path, built: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("ours", "as_published"):
             monkeypatch.setattr(arms, name, untouched)
         monkeypatch.setattr(arms.Evolution, "propose", untouched)
-        before = log_of(world)
-        assert plan_in(world).run(Ledger(built[0], settings_in(world))) == built[1]
-        assert log_of(world) == before
+        before = list(Fake.log)
+        assert plan().run(Ledger(built[0], settings_in(world))) == built[1]
+        assert Fake.log == before and before
 
     @pytest.mark.parametrize(("num_picks", "num_lines"), [(3, 13), (9, 17), (26, 31), (29, 40)])
     def test_resumed_from_anywhere_it_is_as_unbroken(
@@ -213,42 +214,55 @@ class TestBuilding:
         (folder / "picks.json").write_text(json.dumps(dict(itertools.islice(whole.items(), num_picks))))
         lines = (built[0] / "selection.jsonl").read_text().splitlines(keepends=True)
         (folder / "selection.jsonl").write_text("".join(lines[:num_lines]) + lines[num_lines][:30])
-        for name in ("ours", "as_published"):
-            monkeypatch.setattr(
-                arms, name, lambda labels, _, arm={"ours": OURS}.get(name, PUBLISHED): whole[f"{labels.aim.name}, {arm}, built"]
-            )
-        found = plan_in(world).run(Ledger(folder, settings_in(world)))
+        for name, arm in (("ours", OURS), ("as_published", PUBLISHED)):
+            monkeypatch.setattr(arms, name, lambda labels, _, arm=arm: whole[f"{labels.aim.name}, {arm}, built"])
+        found = plan().run(Ledger(folder, settings_in(world)))
         assert json.loads((folder / "picks.json").read_text()) == whole
         assert (found.tables, found.verdicts) == (built[1].tables, built[1].verdicts)
 
     def test_picks_that_stand_there_are_measured_whatever_would_be_chosen_now(self, world: Path, tmp_path: Path) -> None:
-        plan = replace(plan_in(world), aims=AIMS[:1], arms=(OURS,), latency="")
+        one = replace(plan(), aims=AIMS[:1], arms=(OURS,), latency="")
         ledger = Ledger(tmp_path / "b", settings_in(world))
         ten = ["00000000", "10000000"]
         ledger.pick(f"loss, {OURS}, built", lambda: ten)
         ledger.pick(f"loss, {OURS}, final", lambda: ten[0])
-        found = plan.run(ledger)
+        found = one.run(ledger)
         assert {line["arch"] for line in lines_of(tmp_path / "b/unseen.jsonl")} > {"00000000"}
-        assert [(r["arm"], r["network"]) for r in found.tables[0].records][0] == (NAMES[OURS], "00000000")
-        assert found.tables[0].records[0]["trainings"] == 50
+        ours = found.tables[0].records[0]
+        assert (ours["arm"], ours["network"], ours["trainings"]) == (NAMES[OURS], "00000000", 50)
 
-    def test_picks_are_written_before_they_are_measured(self, world: Path, tmp_path: Path) -> None:
-        plan = replace(plan_in(world), aims=AIMS[:1], arms=(EVOLUTION,), latency="")
+    def test_picks_are_written_before_they_are_measured(
+        self, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        named, evaluate = [], Fake.evaluate
+
+        def spy(self: Fake, arch: Any, at: Conditions, watch: Watch) -> Measured:
+            named.append(arch in (tmp_path / "b/picks.json").read_text())
+            return evaluate(self, arch, at, watch)
+
+        monkeypatch.setattr(Fake, "evaluate", spy)
+        few = replace(plan(), aims=AIMS[:1], arms=(EVOLUTION,), latency="")
+        few.run(Ledger(tmp_path / "b", settings_in(world)))
+        assert len(named) == 10 + 2 * len(UNSEEN_SEEDS) and all(named)
+
+    def test_stopped_it_keeps_what_it_has(self, world: Path, tmp_path: Path) -> None:
+        few = replace(plan(), aims=AIMS[:1], arms=(EVOLUTION,), latency="")
         calls = itertools.count()
-        ledger = Ledger(tmp_path / "b", settings_in(world), should_stop=lambda: next(calls) > 12)
         with pytest.raises(Cancelled):
-            plan.run(ledger)
-        visits = json.loads((tmp_path / "b/picks.json").read_text())
-        assert len(visits) >= len(lines_of(tmp_path / "b/selection.jsonl")) > 0
+            few.run(Ledger(tmp_path / "b", settings_in(world), should_stop=lambda: next(calls) > 9))
+        kept = lines_of(tmp_path / "b/selection.jsonl")
+        assert 0 < len(kept) < 10
+        few.run(Ledger(tmp_path / "b", settings_in(world)))
+        assert lines_of(tmp_path / "b/selection.jsonl")[: len(kept)] == kept
 
     def test_other_settings_or_data_are_another_folder(self, world: Path, built: tuple[Path, Outcome]) -> None:
         with pytest.raises(ConfigError, match="experiment with steps 4, expected 5"):
-            plan_in(world).run(Ledger(built[0], replace(settings_in(world), steps=5)))
+            plan().run(Ledger(built[0], replace(settings_in(world), steps=5)))
 
 
 def test_evolution_goes_on_from_the_labels(world: Path, tmp_path: Path) -> None:
-    plan = replace(plan_in(world), aims=AIMS[:1], arms=(EVOLUTION,), latency="")
-    build = Build(plan, read_sample(world / "labels.csv"), Ledger(tmp_path, settings_in(world)))
+    few = replace(plan(), aims=AIMS[:1], arms=(EVOLUTION,), latency="")
+    build = Build(few, read_sample(world / "labels.csv"), Ledger(tmp_path, settings_in(world)))
     evolution, labels = arms.Evolution(build.labels["loss"]), build.labels["loss"]
     assert len(evolution.history) == 24 and evolution.history.scores == pytest.approx(-labels.values)
     visits = evolution.propose()
@@ -257,20 +271,22 @@ def test_evolution_goes_on_from_the_labels(world: Path, tmp_path: Path) -> None:
     assert evolution.history.num_networks == 25 and evolution.history.scores[-1] == 100.0
 
 
-class TestDiffusion:
-    @pytest.fixture(scope="class")
-    def drawn(self, world: Path, quick: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
-        rows = [
-            {"a": a, "b": b, "c": c, "seed": 0, "loss": measured({"a": a, "b": b, "c": c}, 0)["loss"]}
-            for a, b, c in itertools.product(range(4), repeat=3)
-        ]
-        pd.DataFrame(rows).rename(columns=lambda name: f"design:{name}" if name in "abc" else name).to_csv(
-            world / "whole.csv", index=False
-        )
-        plan = diffusion.Diffusion("d", "whole.csv", str(world / "fake.py"), Aim("loss", minimize=True), 20)
-        folder = tmp_path_factory.mktemp("drawn")
-        return folder, plan.run(Ledger(folder, settings_in(world)))
+@pytest.fixture(scope="module")
+def drawn(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """The experiment on diffusion over a space of 64 networks that was evaluated whole."""
+    rows = [
+        {"a": a, "b": b, "c": c, "seed": 0, "loss": measured({"a": a, "b": b, "c": c}, 0)["loss"]}
+        for a, b, c in itertools.product(range(4), repeat=3)
+    ]
+    pd.DataFrame(rows).rename(columns=lambda name: f"design:{name}" if name in "abc" else name).to_csv(
+        world / "whole.csv", index=False
+    )
+    whole = diffusion.Diffusion("d", "whole.csv", "fake", Aim("loss", minimize=True), 20)
+    folder = tmp_path_factory.mktemp("drawn")
+    return folder, whole.run(Ledger(folder, settings_in(world)))
 
+
+class TestDiffusion:
     def test_predictions_and_evaluations(self, drawn: tuple[Path, Outcome]) -> None:
         table = {record["method"]: record for record in drawn[1].tables[0].records}
         assert [table[name]["predictions"] for name in (diffusion.EXHAUSTIVE, diffusion.NORMS, diffusion.GOOD)] == [
