@@ -6,6 +6,7 @@ can mend, with one clear sentence; 130 when interrupted, with what was finished 
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -350,6 +351,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _truths(options, progress)
     if options.complete is not None:
         return _complete(options, progress)
+    if options.paper is not None:
+        return _paper(options, progress)
     if options.data is None and options.scale is None and not options.columns:
         raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale or --columns.")
     if options.data is not None and not options.target:
@@ -424,6 +427,29 @@ def _complete(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     else:
         print(text, file=sys.stderr)
     return {"complete": found}
+
+
+def _paper(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """The papers' experiments, gone on from what their folder has; the data are those of a folder of samples."""
+    from autobuild_core.benchmark import paper
+    from autobuild_core.benchmark.paper.outcome import as_record
+    from autobuild_core.benchmark.paper.page import markdown
+
+    if not options.out:
+        raise ConfigError("benchmark: got --paper without --out, expected a folder for what is measured.")
+    samples = Path(options.data) if options.data else registry.APP / "sample_data"
+    sizes = {"members": options.members, "steps": options.steps, "epochs": options.epochs, "threads": options.threads}
+    repeats = {"draws": options.draws, "seeds": options.hop_draws, "budget": options.budget_steps}
+    settings = paper.Settings(samples, device=options.device, scheduler=options.scheduler, **repeats, **sizes)
+    with stopping() as should_stop:
+        outcomes = paper.run(options.paper, Path(options.out), settings, progress, should_stop)
+    text = markdown(outcomes, shlex.join(["python", "-m", "autobuild_core", *options.given]))
+    if options.out_md:
+        _write(options.out_md, text)
+    else:
+        progress.close()
+        print(text, file=sys.stderr)
+    return {"path": options.out} | {name: as_record(outcome) for name, outcome in outcomes.items()}
 
 
 def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -582,7 +608,8 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(verify, "report", "data")
     command.add_argument("--tolerance", type=float, default=0.0, help="share of a column's spread; for reports of other machines")
     command = add(benchmark)
-    command.add_argument("data", nargs="?", help="evaluated architectures; not needed for --scale or --columns alone")
+    data = "evaluated architectures; not needed for --scale or --columns alone; of --paper the folder of the sample data"
+    command.add_argument("data", nargs="?", help=data)
     command.add_argument("--target", default="", help="equation over the file's metrics")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
     command.add_argument("--sizes", type=int, nargs="+", help="networks to learn from; 50, 100, 300, 3000 unless given")
@@ -605,7 +632,16 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
     command.add_argument("--epochs", type=int, help="of the published recipe; 200 unless given")
-    command.add_argument("--out", help="CSV with every number; of --complete JSON lines, which it goes on from")
+    experiments = ("classification", "diffusion", "hops", "segmentation")
+    command.add_argument(
+        "--paper", nargs="*", choices=experiments, help="the papers' experiments, trained for real; all unless named"
+    )
+    command.add_argument("--draws", type=int, default=20, help="of --paper diffusion: parts of the space that are learned from")
+    command.add_argument("--hop-draws", type=int, default=5, help="of --paper hops: predictors of each kind")
+    command.add_argument("--budget-steps", type=int, help="of each training of --paper; the evaluator's own unless given")
+    command.add_argument("--device", default="cpu", help="of --paper's trainings, cpu or cuda")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, whose workers do --paper's trainings; see README")
+    command.add_argument("--out", help="CSV with every number; gone on from: of --complete JSON lines, of --paper a folder")
     command.add_argument("--out-md", help="Markdown tables; on standard error unless given")
     command.add_argument("--chart", help="SVG of seconds and memory, with --scale")
     return parser
@@ -631,6 +667,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str] | None) -> int:
     options = make_parser().parse_args(arguments)
+    options.given = sys.argv[1:] if arguments is None else arguments
     keep_freed_memory()
     wait_briefly()
     progress = Progress()

@@ -81,11 +81,11 @@ class Model(nn.Module):
         return self.regressor(pooled[-1])[:, 0], torch.stack([g.norm(1, dim=1) for g in pooled])
 
 
-def loss(predicted: Tensor, norms: Tensor, target: Tensor) -> Tensor:
+def loss(predicted: Tensor, norms: Tensor, target: Tensor, weight: float = LAMBDA) -> Tensor:
     """MSE + lambda * mean over hops of (1 - rho); weaknesses 1 and 2: rho of the raw target, at a fixed strength."""
     ranks = soft_rank(norms, STRENGTH)
     rho = pearson(ranks, target.expand_as(ranks))
-    return ((predicted - target) ** 2).mean() + LAMBDA * (1 - rho).mean()
+    return ((predicted - target) ** 2).mean() + weight * (1 - rho).mean()
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ def build(spec: SpaceSpec, groups: list[ModuleGroup], scores: list[Array], top_k
     return codes
 
 
-def train(spec: SpaceSpec, codes: Codes, target: Array, seed: int = 0, epochs: int = EPOCHS) -> Published:
+def train(spec: SpaceSpec, codes: Codes, target: Array, seed: int = 0, epochs: int = EPOCHS, weight: float = LAMBDA) -> Published:
     """The published recipe on evaluated architectures.
 
     Args:
@@ -170,6 +170,7 @@ def train(spec: SpaceSpec, codes: Codes, target: Array, seed: int = 0, epochs: i
         target: (n,) larger is better.
         seed: of initialisation and batches.
         epochs: weakness 12: a number of epochs whatever the data's size, no validation.
+        weight: lambda.
     """
     torch.manual_seed(seed)
     features = Features(spec)
@@ -182,7 +183,7 @@ def train(spec: SpaceSpec, codes: Codes, target: Array, seed: int = 0, epochs: i
         for batch in loader:
             predicted, norms = model(batch)
             optimiser.zero_grad()
-            loss(predicted, norms, batch.y).backward()
+            loss(predicted, norms, batch.y, weight).backward()
             nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             optimiser.step()
     model.eval()

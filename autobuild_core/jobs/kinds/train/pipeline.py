@@ -59,7 +59,7 @@ def train_run(folder: RunFolder, report: Report, should_stop: Callable[[], bool]
         StudioError: the data or settings do not do.
         Cancelled: should_stop said so; what was finished is in the folder.
     """
-    from autobuild_core.predictor import loss  # here torch is loaded, and in _learn
+    from autobuild_core.predictor import loss  # here torch is loaded, and in learn_problem
 
     start = time.monotonic()
     config, table = folder.config, folder.measurements()
@@ -76,7 +76,7 @@ def train_run(folder: RunFolder, report: Report, should_stop: Callable[[], bool]
     everything = Problem.of(rows, values, config.minimize, Contexts.of(evidence))
 
     def learn(chosen: NDArray[np.intp]) -> Learned:
-        return _learn(everything.take(chosen), codebook, given, threads, report, should_stop)
+        return learn_problem(everything.take(chosen), codebook, given, threads, report, should_stop)
 
     def test(learned: Learned, judged: NDArray[np.intp]) -> float:
         judged = judged[everything.measured[judged]]
@@ -245,7 +245,7 @@ class Learned:
     without: list[tuple[NormalScores, ...]] | None
 
 
-def _learn(
+def learn_problem(
     problem: Problem,
     codebook: Codebook,
     given: dict[str, Any],
