@@ -58,7 +58,7 @@ class Diffusion:
 
     @property
     def about(self) -> str:
-        """How it is made."""
+        """Its making, for the page."""
         return (
             f"Source: the table of AutoBuild's poster. A draw evaluates {self.num_evaluated} random networks "
             "of the sample's whole space, and a predictor learns from them. Exhaustive: it predicts every "
@@ -152,7 +152,7 @@ class TruthTable:
 
 
 def number_covered(finals: Sequence[dict[str, Any]]) -> int:
-    """How many draws from the first on have at most MOST_RETRAINED distinct final picks."""
+    """The number of draws, from the first on, that have at most MOST_RETRAINED distinct final picks."""
     distinct = set[str]()
     for count, own in enumerate(finals):
         distinct |= {in_short(arch) for arch in own.values()}
