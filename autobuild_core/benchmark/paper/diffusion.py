@@ -92,7 +92,7 @@ class Diffusion:
         return Outcome(self.title, self.about, [*tables, frequent], [*shown[0][1], *shown[1][1]], ledger.conditions())
 
     def _draw(self, labels: Labels, place: int, ledger: Ledger) -> dict[str, Any]:
-        """What a draw picks: {method: {"top": architectures, "predictions"}}, "evaluated" and "trainings" of its labels."""
+        """The picks of a draw: {method: {"top": architectures, "predictions"}}, "evaluated" and "trainings" of its labels."""
         rng = np.random.default_rng(place)
         part = labels.part(np.sort(rng.permutation(len(labels.rows))[: self.num_evaluated]))
 
