@@ -76,7 +76,7 @@ class Build:
 
     def __init__(self, plan: Building, table: ArchTable, ledger: Ledger) -> None:
         self.plan, self.ledger = plan, ledger
-        ledger.keep_to(data=content_hash(table))
+        ledger.keep_to(data=content_hash(table), targets=[f"{aim.direction} {aim.expression}" for aim in plan.aims])
         self.labels = {aim.name: Labels.of(table, aim) for aim in plan.aims}
 
     def outcome(self) -> Outcome:
