@@ -204,7 +204,8 @@ class CandidateLog:
 
         Args:
             results: of candidates, by their ids.
-            source: the file or the run of an evaluation that they came from; "" where that is not kept.
+            source: the file or the run of an evaluation that they came from; "" where that is not kept. It is remembered unless
+                it had results and all were known.
             lines: that it has so far.
 
         Returns:
@@ -224,7 +225,8 @@ class CandidateLog:
                     stamped = replace(result, source=result.source or source, time=result.time or time.time())
                     known[one] = replace(known[one], results=(*known[one].results, stamped))
                     added.append((one, stamped))
-            heard = [{"event": "heard", "source": source, "lines": lines, "time": time.time()}] if source else []
+            is_news = bool(source) and (bool(added) or not results)
+            heard = [{"event": "heard", "source": source, "lines": lines, "time": time.time()}] if is_news else []
             append_lines(file, [*({"event": "told", "id": one} | asdict(result) for one, result in added), *heard])
         return added
 

@@ -78,12 +78,13 @@ def test_commands_work_on_it(command: list[str], old: Workspace, tmp_path: Path)
 
 
 def test_a_training_of_today_agrees_with_it(old: Workspace, tmp_path: Path) -> None:
-    """Equal where it was made; another processor sums in another order, which a training carries on."""
+    """Close, and in the same order: since it was made a training chooses the scale of its target (decision 74)."""
     config, table = old.run(RUN).config, old.run(RUN).table()
     settings = {"num_members": 2, "num_steps": 30, "max_length": 2, "threads": 1}
     now = train(table, config.target, tmp_path / "now", **settings)
     before, after = (Run(path).modules()["score"] for path in (old.run(RUN).path, now.folder.path))
-    np.testing.assert_allclose(after, before, rtol=0, atol=0.02 * before.std())
+    np.testing.assert_allclose(after, before, rtol=0, atol=0.15 * before.std())
+    assert before.corr(after, method="spearman") > 0.99
 
 
 def test_its_data_are_read_again_as_they_were(old: Workspace, tmp_path: Path) -> None:

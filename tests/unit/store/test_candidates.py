@@ -135,3 +135,12 @@ def test_a_batch_that_nobody_got_waits_again(log: CandidateLog, three: list[str]
     log.give_back(three)
     assert states(log) == ["measured", "waiting", "waiting"]
     assert log.ask(three[1:]) == 2 and log.heard() == {"night.jsonl": 4}
+
+
+def test_a_source_of_known_results_alone_is_no_news(log: CandidateLog, three: list[str]) -> None:
+    told = [(three[0], Result("finished", {"acc": 0.5}, 0))]
+    log.tell(told, "night.jsonl", 1)
+    before = log.path.read_bytes()
+    assert log.tell(told, "again.jsonl", 1) == [] and log.path.read_bytes() == before
+    log.tell([], "broken.jsonl", 3)
+    assert log.heard() == {"night.jsonl": 1, "broken.jsonl": 3}
