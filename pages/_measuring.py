@@ -77,7 +77,7 @@ def _measurable(_spec: SpaceSpec, key: str, names: tuple[str, ...]) -> Measurabl
         if (why_not := evaluator.supports(space)) is None:
             titles[name] = title
         else:
-            reasons[f"{title}" if title not in reasons else f"{title} ({name})"] = why_not
+            reasons[title if title not in reasons else f"{title} ({name})"] = why_not
     return Measurable(titles, reasons)
 
 

@@ -24,8 +24,8 @@ def retraining(run: FinishedRun) -> None:
         before = versions.loc[versions["hash"] == run.config.data_hash, "num_rows"]
         more = int(newest["num_rows"]) - int(before.iloc[0])
         version = f"Version {int(newest['version'])} of {_text.strong(newest['name'])}"
-        gained = f"{counted(more, 'row')} more" if more else "the same rows with further metrics"
-        st.markdown(f"{version} has {gained} than this run learned from." if more else f"{version} has {gained}.")
+        gained = f"{counted(more, 'row')} more than this run learned from" if more else "the same rows with further metrics"
+        st.markdown(f"{version} has {gained}.")
         if st.button("Retrain with the new results", type="primary", key="retrain"):
             _widgets.guarded(lambda: retrain(run, newest))
     if not earlier.empty:

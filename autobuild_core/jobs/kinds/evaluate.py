@@ -10,10 +10,10 @@ import pandas as pd
 
 from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import ConfigError, StudioError, counted
-from autobuild_core.evaluators import load_evaluator
+from autobuild_core.evaluators import Evaluator, load_evaluator
 from autobuild_core.evaluators._batch import ask, in_words, run_batch
 from autobuild_core.evaluators._executors import executor_for
-from autobuild_core.evaluators._results import FINISHED, Line, ResultsFile, Setting, key_of, metrics_of
+from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, metrics_of
 from autobuild_core.jobs.kinds import JobKind, Report
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
@@ -81,8 +81,7 @@ class Evaluate(JobKind[EvaluateSettings]):
     def run(self, folder: RunFolder, settings: EvaluateSettings, report: Report, should_stop: Callable[[], bool]) -> None:
         evaluator = load_evaluator(settings.evaluator)
         setting = Setting(settings.evaluator, evaluator.budget_or(settings.budget), settings.device, settings.seconds)
-        asked = ask(settings.archs, settings.seeds if evaluator.by_seed else settings.seeds[:1], settings.ids)
-        run_batch(evaluator, asked, setting, self._results(folder), report, should_stop, executor_for())
+        run_batch(evaluator, _asked(settings, evaluator), setting, self._results(folder), report, should_stop, executor_for())
 
     def progress(self, record: Mapping[str, Any]) -> JobProgress:
         if not record:
@@ -115,8 +114,8 @@ class Evaluate(JobKind[EvaluateSettings]):
         """
         settings, lines = self.settings_of(folder), self.lines(folder)
         found = {key_of(line): line for line in lines}
-        seeds = settings.seeds if load_evaluator(settings.evaluator).by_seed else settings.seeds[:1]
-        asked = ask(settings.archs, seeds, settings.ids)
+        asked = _asked(settings, load_evaluator(settings.evaluator))
+        num_seeds = len({one.seed for one in asked})
         current = next((one.key[0] for one in asked if one.key not in found), None) if is_running else None
         now = folder.last_progress().get("metrics", {}) if current else {}
         rows = []
@@ -124,8 +123,8 @@ class Evaluate(JobKind[EvaluateSettings]):
             key = first.key[0]
             own = [found[one.key] for one in asked if one.key[0] == key and one.key in found]
             fine = [line for line in own if line["state"] == FINISHED]
-            state = "measuring" if key == current else "waiting" if len(own) < len(seeds) else _how(own)
-            row: dict[str, Any] = {"id": first.id, "seeds": f"{len(own)} of {len(seeds)}", "state": state}
+            state = "measuring" if key == current else "waiting" if len(own) < num_seeds else _how(own)
+            row: dict[str, Any] = {"id": first.id, "seeds": f"{len(own)} of {num_seeds}", "state": state}
             for name in metrics_of(fine[0]) if fine else []:
                 row[name] = float(np.mean([line[name] for line in fine]))
             if key == current and not fine:
@@ -138,6 +137,11 @@ class Evaluate(JobKind[EvaluateSettings]):
     @staticmethod
     def _results(folder: RunFolder) -> ResultsFile:
         return ResultsFile(folder.path / RESULTS)
+
+
+def _asked(settings: EvaluateSettings, evaluator: Evaluator) -> list[Asked]:
+    """The evaluations of a batch; one seed where a seed changes nothing."""
+    return ask(settings.archs, settings.seeds if evaluator.by_seed else settings.seeds[:1], settings.ids)
 
 
 def _how(lines: Sequence[Line]) -> str:

@@ -1,7 +1,7 @@
 """Searching: a searcher proposes, an evaluator measures; what was measured is kept whatever happens, and a search goes on."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pandas as pd
@@ -60,8 +60,7 @@ class SearchSettings(JobSettings):
     @property
     def plan(self) -> SearchPlan:
         """The search."""
-        judged = self.evaluator, self.target, self.minimize, self.searcher, self.settings
-        return SearchPlan(*judged, self.num, self.seed, self.seeds, self.first_seed, self.budget, self.device, self.seconds)
+        return SearchPlan(**{one.name: getattr(self, one.name) for one in fields(SearchPlan)})
 
     def space_of(self, folder: RunFolder | None) -> Space:
         """The space that is searched.
