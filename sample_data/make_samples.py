@@ -27,6 +27,7 @@ from autobuild_core.evaluators import Watch, load_evaluator
 from autobuild_core.evaluators import _networks as networks
 from autobuild_core.evaluators._batch import ask, run_batch
 from autobuild_core.evaluators._results import Asked, Line, ResultsFile, Setting, key_of
+from autobuild_core.scoring.intervals import CONFIDENCE
 from autobuild_core.spaces import space_named
 from autobuild_core.spaces._declared import Declared, Slot, to_json
 from autobuild_core.store.tables import replacing
@@ -115,11 +116,19 @@ class Sample:
         num_second: networks with a second seed, the first of the list; None = all.
         declared: the space, for space.json; None where it follows from the rows.
         wide: the CSV has a row a network, with both seeds and their mean; else a row a training.
+        run: folder of the run that ships, below this file's.
+        title: of that run.
+        target: of that run, a metric.
+        minimize: smaller targets are better.
     """
 
     evaluator: str
     architectures: Callable[[], list[Arch]]
     space: str
+    run: str
+    title: str
+    target: str
+    minimize: bool = True
     num_second: int | None = None
     declared: Callable[[], Declared] | None = None
     wide: bool = False
@@ -134,16 +143,50 @@ STAGES = "four stages that each choose a kernel size (3, 5, 7), an expansion (1,
 CELLS = f"cells of NAS-Bench-201's wiring with {', '.join(CELL_OPERATIONS)} on its edges: 729 cells, 435 networks, all of them"
 UNETS = "U-Nets with nine blocks there or not: 512 networks, all of them"
 SCENES = "encoder-decoders: kernel, expansion and depth of three encoder and two decoder stages, two optional skips"
-RUN_OF_SAMPLE = (
-    "- `../run/` is a training on it: `python -m autobuild_core train sample_data/fashion_mbconv/fashion_mbconv.csv "
-    '--target test_loss --minimize --name "Sample: MBConv on overlaid Fashion-MNIST" --out sample_data/run`.'
-)
 SAMPLES = {
-    "fashion_mbconv": Sample("classification", some_stages, STAGES, wide=True),
-    "cells": Sample("classification", all_cells, CELLS, declared=cells_space),
-    "unets": Sample("diffusion", all_unets, UNETS, declared=unets_space),
-    "segmentation": Sample("segmentation", some_encoder_decoders, SCENES, NUM_SEGMENTATION // 2),
+    "fashion_mbconv": Sample(
+        "classification", some_stages, STAGES, "run", "MBConv on overlaid Fashion-MNIST", "test_loss", wide=True
+    ),
+    "cells": Sample(
+        "classification",
+        all_cells,
+        CELLS,
+        "cells/run",
+        "Cells on overlaid Fashion-MNIST",
+        "test_loss",
+        num_second=100,
+        declared=cells_space,
+    ),
+    "unets": Sample(
+        "diffusion",
+        all_unets,
+        UNETS,
+        "unets/run",
+        "Diffusion U-Nets that draw Fashion-MNIST",
+        "log_frechet",
+        num_second=100,
+        declared=unets_space,
+    ),
+    "segmentation": Sample(
+        "segmentation",
+        some_encoder_decoders,
+        SCENES,
+        "segmentation/run",
+        "Panoptic segmentation of Fashion-MNIST scenes",
+        "pq_pct",
+        minimize=False,
+        num_second=NUM_SEGMENTATION // 2,
+    ),
 }
+
+
+def run_of(name: str) -> str:
+    """The command that trains the run of a set which ships."""
+    sample = SAMPLES[name]
+    space = f" --space sample_data/{name}/space.json" if sample.declared is not None else ""
+    aim = f"--target {sample.target}{' --minimize' if sample.minimize else ''}"
+    data = f"python -m autobuild_core train sample_data/{name}/{name}.csv{space}"
+    return f'{data} {aim} --name "Sample: {sample.title}" --out sample_data/{sample.run}'
 
 
 def read_runs(name: str) -> list[Line]:
@@ -268,12 +311,20 @@ def curves_of(archs: dict[str, Arch], by_key: dict[tuple[str, int], Line]) -> pd
     return pd.DataFrame(rows).drop(columns="step", errors="ignore").round(6)
 
 
-def signal_to_noise(values: np.ndarray) -> tuple[float, float]:
-    """(std between architectures with the seed noise removed / seed std, Spearman between seeds) of (n, 2) values."""
-    noise_variance = float(np.mean(np.var(values, axis=1, ddof=1)))
-    between = float(np.var(values.mean(1), ddof=1)) - noise_variance / values.shape[1]
-    ranks = pd.DataFrame(values).corr("spearman").to_numpy()
-    return float(np.sqrt(max(between, 0.0) / noise_variance)), float(ranks[0, 1])
+def signal_to_noise(values: np.ndarray) -> np.ndarray:
+    """(ratio, low, high): the std between networks over that of a seed, and its 90 % interval, of (n, 2) values.
+
+    Source: the exact interval of a one-way random-effects analysis of variance (Searle, Casella and McCulloch, "Variance
+    Components", 1992, section 3.6), which takes both for normal.
+    """
+    from scipy.stats import f
+
+    num, seeds = values.shape
+    quotient = seeds * float(np.var(values.mean(1), ddof=1)) / float(np.mean(np.var(values, axis=1, ddof=1)))
+    ends = f.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], num - 1, num * (seeds - 1))
+    squares = (quotient / np.array([1.0, *ends]) - 1) / seeds
+    ratios: np.ndarray = np.sqrt(np.maximum(squares, 0))
+    return ratios
 
 
 def provenance(name: str, by_key: dict[tuple[str, int], Line], archs: dict[str, Arch]) -> str:
@@ -294,7 +345,7 @@ def provenance(name: str, by_key: dict[tuple[str, int], Line], archs: dict[str, 
         f"{evaluator.version}, {evaluator.budget} steps, on {runs[0]['data']}; median {np.median(seconds):.1f} s each.",
         f"- {len(both)} networks have a second seed; `runs.*.jsonl` has every training with its metrics after every epoch.",
         *(["- `space.json` declares the space: `--space` reads it, and averages run over it alone."] if sample.declared else []),
-        *([RUN_OF_SAMPLE] if name == "fashion_mbconv" else []),
+        f"- The run that ships: `{run_of(name)}`.",
         f"- torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, commit {commit or 'none'}.",
         "- Images: Fashion-MNIST (Xiao et al. 2017, MIT licence), from Debian's package dataset-fashion-mnist.",
     ]
@@ -305,15 +356,23 @@ def provenance(name: str, by_key: dict[tuple[str, int], Line], archs: dict[str, 
         ]
     lines += [
         "",
+        "Of networks with two seeds, 90 % intervals in brackets:",
+        "",
         "| metric | mean | std between networks / seed std | two seeds averaged | Spearman between seeds |",
         "|---|---|---|---|---|",
     ]
     for metric in evaluator.metrics if both else ():
         values = np.array([[by_key[key, seed][metric] for seed in (0, 1)] for key in both])
-        ratio, spearman = signal_to_noise(values)
+        one, averaged = (_in_brackets(scale * signal_to_noise(values)) for scale in (1, 2**0.5))
+        spearman = pd.DataFrame(values).corr("spearman").to_numpy()[0, 1]
         mean = np.mean([run[metric] for run in runs])
-        lines.append(f"| {metric} | {mean:.4g} | {ratio:.2f} | {ratio * 2**0.5:.2f} | {spearman:.3f} |")
+        lines.append(f"| {metric} | {mean:.4g} | {one} | {averaged} | {spearman:.3f} |")
     return "\n".join(lines) + "\n"
+
+
+def _in_brackets(ratio: np.ndarray) -> str:
+    """A ratio with its interval."""
+    return f"{ratio[0]:.2f} [{ratio[1]:.2f}, {ratio[2]:.2f}]"
 
 
 def write(path: Path, text: str) -> None:
