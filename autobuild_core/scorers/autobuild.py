@@ -35,6 +35,7 @@ from autobuild_core.targets.scaling import TWO_SIDED_90
 Array = NDArray[np.float64]
 CALIBRATED_ON = 160  # modules of a larger group that are put into contexts; the rest follow from their embeddings
 PENALTIES = np.logspace(-5, 2, 15)
+FAR, BISECTIONS = 6.0, 50  # how far beyond the scores a threshold is looked for, in normal scores, and in how many halvings
 
 
 def calibrate(features: Array, values: Array, every: Array) -> tuple[Array, Array]:
@@ -86,8 +87,8 @@ class AutoBuildScorer(Scorer):
     a space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
     same NUM_CONTEXTS random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are
     put into contexts, and the others' expectations follow from their own hop embeddings by a regression whose leave-one-out
-    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error, or the
-    noise of measured labels.
+    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error, the
+    noise of measured labels, or of `good` the chance by which predicted architectures turn out to be among the best tenth.
 
     Args:
         predictor: the trained run.
@@ -106,16 +107,22 @@ class AutoBuildScorer(Scorer):
         self.population = Population.of(predictor.space, self._rng)
         scores = predictor.member_scores(self.population.codes).astype(float)  # (members, n)
         self._targets = predictor.member_expected(scores)
-        self._label_variance: Array = np.zeros(len(self.population.codes))  # of labels, times the encodings that share one
+        measured_rows = np.zeros(len(self.population.codes), bool)
+        self._label_variance: Array = np.zeros(len(measured_rows))  # of labels, times the encodings that share one
         if table is not None and predictor.held is None:  # what was measured holds in its own context
             measured = Evaluated.of(table, predictor.space, predictor.target_name, predictor.minimize)
             lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
             scores[:, lines] = predictor.scaling.to_scores(measured.values[known])
+            measured_rows[lines] = True
             self._targets[:, lines] = measured.values[known]
             noise = label_noise(table, predictor.target, predictor.scaling).noise_sd
             self._label_variance[lines] = (noise or 0.0) ** 2 / measured.counts[known] * np.bincount(known)[known]
-        self._thresholds = self._good_thresholds(scores)
+        self._thresholds = self._good_thresholds(scores, measured_rows)
         self._good = self._good_of(scores)
+        self._good[:, measured_rows] = scores[:, measured_rows] >= self._thresholds[:, None]
+        self._good_variance = self._variance_of_good()
+        best = scores >= self.population.best_tenth(scores)[:, None]
+        self._best_of_any = best.any(0).astype(float)  # (n,) whether any member has it among its best tenth
         self.space_means: Array = self._targets @ self.population.weights  # (members,)
         self.space_good: Array = self._good @ self.population.weights
         self.calibration_errors: list[tuple[int, float, float]] = []  # (modules, error, spread of the scores) a calibrated group
@@ -150,8 +157,8 @@ class AutoBuildScorer(Scorer):
         for group in groups:
             error: Sequence[Array | float] = (0.0, 0.0, 0.0)
             if self.population.exact:
-                lenses, labels = self._exact(group), self._label_error(group)
-                error = (labels, 0.0, labels)
+                lenses, labels = self._exact(group), self._error_of(self._label_variance, group)
+                error = (labels, self._error_of(self._good_variance, group), labels)
             elif len(group) <= CALIBRATED_ON:
                 lenses = self._sampled(group, group)
             else:
@@ -178,26 +185,41 @@ class AutoBuildScorer(Scorer):
             self.score([group])
         return self._effects[key]
 
-    def _good_thresholds(self, scores: Array) -> Array:
-        """(members,) the score above which a tenth of the space lies; with the prediction error where good is a probability."""
+    def _good_thresholds(self, scores: Array, measured: NDArray[np.bool_]) -> Array:
+        """(members,) the score that a tenth of the space is expected to reach; what is not measured has its prediction error."""
         if self.population.exact:
-            return self.population.best_tenth(scores)
+            low, high = (np.full(len(scores), end) for end in (scores.min() - FAR, scores.max() + FAR))
+            weights = self.population.weights
+            for _ in range(BISECTIONS):
+                middle = (low + high) / 2
+                reached = self._above(scores[:, ~measured], middle) @ weights[~measured]
+                reached += (scores[:, measured] >= middle[:, None]) @ weights[measured]
+                enough = reached >= GOOD_SHARE - 1e-9
+                low, high = np.where(enough, middle, low), np.where(enough, high, middle)
+            return low
         drawn = self._rng.choice(len(self.population.weights), NUM_DRAWS * 4, p=self.population.weights)
         noise = self.predictor.calibration.residual * self._rng.standard_normal(len(drawn))
         thresholds: Array = np.quantile(scores[:, drawn] + noise, 1 - GOOD_SHARE, axis=1)
         return thresholds
 
     def _good_of(self, scores: NDArray[Any]) -> Array:
-        """Whether each member takes architectures with these (members, n) scores for one of the best tenth.
+        """The probability that each member gives architectures with these (members, n) scores of being among the best tenth."""
+        return self._above(scores, self._thresholds)
 
-        Over an enumerated space that is yes or no, whose mean over members is the probability: a module without any good
-        architecture then has exactly 0. Over the few contexts of larger spaces it is smoothed by the prediction error.
-        """
-        above = scores - self._thresholds[:, None]
-        if self.population.exact:
-            return (above >= 0).astype(float)
-        good: Array = ndtr(above / max(self.predictor.calibration.residual, 1e-6))
-        return good
+    def _above(self, scores: NDArray[Any], thresholds: Array) -> Array:
+        """(members, n) probability of being above (members,) thresholds, with the prediction error."""
+        above: Array = ndtr((scores - thresholds[:, None]) / max(self.predictor.calibration.residual, 1e-6))
+        return above
+
+    def _variance_of_good(self) -> Array:
+        """(n,) variance of whether an encoding is good, times the encodings that share its network; 0 of a space in samples."""
+        if not self.population.exact:
+            return np.zeros(self._good.shape[1])
+        networks = self.predictor.space.hash_networks(self.population.codes)
+        inverse, shared = np.unique(networks, return_inverse=True, return_counts=True)[1:]
+        probability = self._good.mean(0)
+        variance: Array = probability * (1 - probability) * shared[inverse]
+        return variance
 
     def _cost_curves(self) -> Array:
         """(members, 4) least-squares cubic of each member's targets in the standardised cost, over the space."""
@@ -222,17 +244,22 @@ class AutoBuildScorer(Scorer):
         return beyond
 
     def _exact(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
-        """(members, num_modules) expected target, `good`, target beyond cost, over every encoding that contains the module."""
+        """(members, num_modules) expected target, `good`, target beyond cost, over every encoding that contains the module.
+
+        Where no member has any of these among its best tenth, `good` is 0: small probabilities would bring modules into an
+        order that have no good architecture.
+        """
         spec = self.predictor.spec
         means = [exact_means(v, self.population, group, spec) for v in (self._targets, self._good, self._beyond)]
-        return means[0], means[1], means[2]
+        of_any = exact_means(self._best_of_any[None], self.population, group, spec)[0]
+        return means[0], np.where(of_any == 0, 0.0, means[1]), means[2]
 
-    def _label_error(self, group: ModuleGroup) -> Array:
-        """(num_modules,) standard error that the noise of measured labels leaves in a module's exact mean."""
-        if not self._label_variance.any():
+    def _error_of(self, variance: Array, group: ModuleGroup) -> Array:
+        """(num_modules,) standard error of a module's exact mean, of (n,) variances times the encodings that share each."""
+        if not variance.any():
             return np.zeros(len(group))
         population, spec = self.population, self.predictor.spec
-        parts = np.stack([self._label_variance * population.weights, 1 / population.weights])
+        parts = np.stack([variance * population.weights, 1 / population.weights])
         squares, inverse = exact_means(parts, population, group, spec)  # sum of w^2 v over sum of w, and number over sum of w
         error: Array = np.sqrt(squares * inverse / np.maximum(count_evaluated(group, spec, population.codes), 1))
         return np.nan_to_num(error)

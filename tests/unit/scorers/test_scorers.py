@@ -40,6 +40,7 @@ class BruteForce:
         self.scores = predictor.ensemble.predict(self.space.canonical(codes)).scores.astype(float)
         self.targets = predictor.expected(self.scores)
         self.residual = predictor.calibration.residual
+        self.measured = np.zeros(len(codes), bool)
 
     def _probability(self, row: NDArray[np.int16]) -> float:
         """Depth uniform per unit, then layers uniform."""
@@ -55,17 +56,29 @@ class BruteForce:
         reached = [s for s in np.unique(self.scores[member]) if self.probability[self.scores[member] >= s].sum() >= 0.1 - 1e-9]
         return float(max(reached))
 
-    def blurred(self) -> NDArray[np.float64]:
-        """(members, n) probability of being one of the best tenth where every score is off by a normal error; by bisection."""
-        out = []
+    def blurred(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """((members, n) probability of being one of the best tenth, (members,) the score that these reach), by bisection.
+
+        Every predicted score is off by a normal error.
+        """
+        out, ends = [], []
         for scores in self.scores:
+
+            def above(threshold: float, scores: NDArray[np.float64] = scores) -> NDArray[np.float64]:
+                return np.where(self.measured, scores >= threshold, norm.sf(threshold, scores, self.residual))
+
             low, high = -20.0, 20.0
             for _ in range(60):
                 middle = (low + high) / 2
-                above = self.probability @ norm.sf(middle, scores, self.residual)
-                low, high = (middle, high) if above > 0.1 else (low, middle)
-            out.append(norm.cdf((scores - low) / self.residual))
-        return np.array(out)
+                low, high = (middle, high) if self.probability @ above(middle) > 0.1 - 1e-9 else (low, middle)
+            out.append(above(low))
+            ends.append(low)
+        return np.array(out), np.array(ends)
+
+    def good(self, group: ModuleGroup, index: int) -> NDArray[np.float64]:
+        """(members,) probability that an architecture with a module is one of the best tenth; 0 where no member has one there."""
+        best = np.stack([scores >= self.threshold(member) for member, scores in enumerate(self.scores)]).any(0, keepdims=True)
+        return self.average(self.blurred()[0], group, index) * (self.average(best.astype(float), group, index) > 0)
 
     def average(self, values: NDArray[np.float64], group: ModuleGroup, index: int) -> NDArray[np.float64]:
         """(members,) mean of values over the architectures that contain a module."""
@@ -84,9 +97,7 @@ def check_exact(predictor: Predictor, groups: list[ModuleGroup], every: int = 1)
     assert brute.probability.sum() == pytest.approx(1)
     space_means = brute.targets @ brute.probability
     assert scorer.space_mean == pytest.approx(space_means.mean(), rel=1e-6)
-    thresholds = np.array([brute.threshold(m) for m in range(len(space_means))])
-    good = (brute.scores >= thresholds[:, None]).astype(float)
-    assert scorer.space_good == pytest.approx(good @ brute.probability) and (scorer.space_good >= 0.1 - 1e-9).all()
+    assert scorer.space_good == pytest.approx(0.1, abs=1e-6)
     for group, frame in zip(groups, scorer.score(groups), strict=True):
         assert list(frame.columns) == list(module_table.SCORE_COLUMNS) and len(frame) == len(group)
         for index in range(0, len(group), every):
@@ -94,7 +105,7 @@ def check_exact(predictor: Predictor, groups: list[ModuleGroup], every: int = 1)
             row = frame.iloc[index]
             assert row["score"] == pytest.approx(target.mean(), rel=1e-6)
             assert row["effect"] == pytest.approx((target - space_means).mean(), abs=1e-6)
-            assert row["good"] == pytest.approx(brute.average(good, group, index).mean(), abs=1e-9)
+            assert row["good"] == pytest.approx(brute.good(group, index).mean(), abs=1e-6)
             members = len(target)
             half = student_t.ppf(0.95, members - 1) * np.sqrt(members - 1) * target.std()
             assert row["score_high"] - row["score_low"] == pytest.approx(2 * half, rel=1e-5)
@@ -143,7 +154,7 @@ class TestExact:
     def test_the_good_threshold_is_the_target_of_the_best_tenth(self) -> None:
         predictor = random_predictor(MACRO)
         brute = BruteForce(predictor)
-        expected = np.mean([predictor.scaling.to_target(np.array(brute.threshold(m))) for m in range(3)])
+        expected = predictor.scaling.to_target(brute.blurred()[1]).mean()
         assert AutoBuildScorer(predictor).good_threshold == pytest.approx(expected, rel=0.03)
 
     def test_progress_counts_modules(self) -> None:
@@ -158,7 +169,7 @@ class TestSampled:
     def both(self, space: Space, groups: list[ModuleGroup], patch: pytest.MonkeyPatch) -> tuple[pd.DataFrame, pd.DataFrame]:
         predictor = random_predictor(space)
         exact, brute = pd.concat(AutoBuildScorer(predictor).score(groups), ignore_index=True), BruteForce(predictor)
-        blurred = brute.blurred()
+        blurred = brute.blurred()[0]
         assert blurred @ brute.probability == pytest.approx(0.1, abs=1e-6)
         exact["good"] = [brute.average(blurred, group, index).mean() for group in groups for index in range(len(group))]
         patch.setattr(spaces, "ENUMERATION_LIMIT", 1)
@@ -360,13 +371,31 @@ class TestMeasured:
         targets = np.where(unknown, brute.targets, known)
         assert scorer.member_targets == pytest.approx(targets, rel=1e-5)
         brute.scores = np.where(unknown, scorer.predictor.member_scores(brute.codes), predictor.scaling.to_scores(known))
-        good = (brute.scores >= np.array([[brute.threshold(m)] for m in range(3)])).astype(float)
+        brute.measured = ~unknown
         group = MACRO.windows(2)[2]
         frame = scorer.score([group])[0]
         for index in range(len(group)):
             own = brute.average(targets, group, index)
             assert frame["score"][index] == pytest.approx(own.mean(), rel=1e-6)
-            assert frame["good"][index] == pytest.approx(brute.average(good, group, index).mean(), abs=1e-9)
+            assert frame["good"][index] == pytest.approx(brute.good(group, index).mean(), abs=1e-6)
+
+    def test_the_chance_of_what_was_not_measured_is_in_the_interval_of_good(self) -> None:
+        predictor, rng = random_predictor(MACRO, members=2), np.random.default_rng(0)
+        for weight in predictor.ensemble.weights.values():
+            weight[:] = weight[:1]  # so that nothing but that chance is in it
+        table, known = self.table(predictor, 0.5)
+        scorer, brute, group = AutoBuildScorer(predictor, table=table), BruteForce(predictor), MACRO.windows(2)[2]
+        frame, scores = scorer.score([group])[0], np.where(np.isnan(known), brute.scores[0], predictor.scaling.to_scores(known))
+        networks, inverse = np.unique(MACRO.hash_networks(brute.codes), return_inverse=True)
+        held = []
+        for _ in range(100):
+            drawn = scores + np.where(
+                np.isnan(known), predictor.calibration.residual * rng.normal(size=len(networks))[inverse], 0
+            )
+            best = (drawn >= np.quantile(drawn, 0.9)).astype(float)
+            shares = np.array([brute.average(best[None], group, index)[0] for index in range(len(group))])
+            held += ((frame["good_low"] <= shares) & (shares <= frame["good_high"])).tolist()
+        assert 0.85 <= np.mean(held) <= 0.97
 
     def test_a_members_own_target_scale_has_a_quarter_of_the_say(self) -> None:
         base = random_predictor(MACRO)
