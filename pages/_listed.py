@@ -133,6 +133,23 @@ def _attempt(action: Callable[[], str]) -> str:
         return str(error)
 
 
+@st.cache_data(max_entries=16, show_spinner=False)
+def _all_evaluated(_run: FinishedRun, key: str) -> str | None:
+    """The sentence that all networks of a run's space are among its data; None where some are not.
+
+    Args:
+        _run: the run.
+        key: tells its data from others.
+    """
+    said = assembly.nothing_left(_run.space, _run.table.networks)
+    return said if said.startswith("All") else None
+
+
+def nothing_left(run: FinishedRun) -> str | None:
+    """The sentence that nothing of a run's space is left to measure; None where something is."""
+    return _all_evaluated(run, run.config.data_hash)
+
+
 def candidates(run: FinishedRun) -> None:
     """The section: how many there are in each state, the ways onto the list, the list."""
     found = listed(run)
@@ -141,9 +158,12 @@ def candidates(run: FinishedRun) -> None:
         counts = {state: sum(one.state is state for one in found) for state in ORDER}
         said = [f"**{num:,}** {STATE_WORDS.get(state, state.value)}" for state, num in counts.items() if num]
         st.markdown(", ".join(said) + ".")
+    if left := nothing_left(run):
+        st.info(f"{left}: there is nothing to measure.")
     else:
-        st.caption(EMPTY)
-    _ways(run)
+        if not found:
+            st.caption(EMPTY)
+        _ways(run)
     if found:
         table(run, sorted(found, key=lambda one: ORDER.index(one.state)))
 

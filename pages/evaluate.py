@@ -17,7 +17,8 @@ def render(run: FinishedRun) -> None:
     _trust.panel(run)
     _evaluations.take_in(run)
     _listed.candidates(run)
-    _measuring.measure(run)
+    if not _listed.nothing_left(run):
+        _measuring.measure(run)
     _evaluations.evaluations(run)
     _outcome.outcome(run)
     _retraining.retraining(run)

@@ -35,7 +35,7 @@ from autobuild_core.targets.scaling import TWO_SIDED_90
 Array = NDArray[np.float64]
 CALIBRATED_ON = 160  # modules of a larger group that are put into contexts; the rest follow from their embeddings
 PENALTIES = np.logspace(-5, 2, 15)
-FAR, BISECTIONS = 6.0, 50  # how far beyond the scores a threshold is looked for, in normal scores, and in how many halvings
+FAR, BISECTIONS = 6.0, 40  # how far beyond the scores a threshold is looked for, in normal scores, and in how many halvings
 
 
 def calibrate(features: Array, values: Array, every: Array) -> tuple[Array, Array]:

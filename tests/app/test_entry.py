@@ -353,6 +353,19 @@ def test_a_fresh_tab_after_the_sample_was_tried_shows_what_train_lists(
     assert "no run has been trained" not in texts(fresh)
 
 
+@pytest.mark.parametrize("name", ["cells", "unets", "segmentation"])
+@pytest.mark.parametrize("in_state", ["no data"], indirect=True)
+def test_each_sample_opens_in_one_click(name: str, in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autobuild_core.store.workspace.SAMPLE_DATA", ROOT / "sample_data")
+    app = open_page("home")
+    app.button(f"try_sample-{name}").click().run()
+    assert not app.exception
+    assert "Best modules" in texts(app)
+    assert pair(app, in_state)[1] == f"{name}.csv"
+    for page in ("importance", "hops", "builder", "evaluate"):
+        assert not open_page(page).exception
+
+
 @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
 def test_a_run_whose_data_were_deleted_says_so_on_data_and_puts_them_back(in_state: Workspace, tmp_path: Path) -> None:
     in_state.delete_dataset(in_state.datasets()["id"].iloc[0])

@@ -239,6 +239,10 @@ def test_a_space_of_which_every_network_was_measured_is_said(in_state: Workspace
     assert not app.exception
     assert [i.value for i in app.info] == ["All 27 networks of this space were evaluated already: there is nothing to build."]
     assert "Every network was evaluated already" in texts(app)  # of what to evaluate next
+    app = open_page("evaluate", run=run)
+    assert not app.exception
+    assert [i.value for i in app.info] == ["All 27 networks of this space were evaluated already: there is nothing to measure."]
+    assert "Measure a batch" not in texts(app)
 
 
 def slots(app: AppTest) -> list[str]:
