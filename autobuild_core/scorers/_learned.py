@@ -31,6 +31,8 @@ from autobuild_core.scoring.population import (
     mean_beside,
     pooled,
     range_weights,
+    scaled,
+    shifted,
 )
 from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.store.run_folder import MIN_NETWORKS
@@ -196,11 +198,11 @@ class LearnedScorer(DataScorer):
                 start, end = end, end + len(group) * len(used)
                 complete = len(group) == self.predictor.space.group_size(group.positions)
                 out = []
-                for values, everywhere in ((predicted, targets), (shares, good)):
+                for values, everywhere, move in ((predicted, targets, shifted), (shares, good, scaled)):
                     averages = values[:, start:end].reshape(len(values), len(group), len(used)).mean(2)
                     now = averages.mean(1) if complete else everywhere[:, used].mean(1)
-                    out.append(averages + (everywhere[:, rows].mean(1) - now)[:, None])
-                yield out[0], np.clip(out[1], 0, 1)
+                    out.append(move(averages, now, everywhere[:, rows].mean(1)))
+                yield out[0], out[1]
 
 
 def _batches(groups: list[ModuleGroup]) -> Iterator[list[ModuleGroup]]:

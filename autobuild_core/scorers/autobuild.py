@@ -26,6 +26,8 @@ from autobuild_core.scoring.population import (
     mean_beside,
     pooled,
     range_weights,
+    scaled,
+    shifted,
 )
 from autobuild_core.spaces._in_contexts import in_contexts
 from autobuild_core.targets.costs import CostModel
@@ -68,6 +70,19 @@ def calibrate(features: Array, values: Array, every: Array) -> tuple[Array, Arra
     return (every - mean) / spread @ rotation.T @ weights + middle, best
 
 
+def context_error(values: Array, move: Callable[[Array, Array, Array], Array]) -> Array:
+    """(num_modules,) standard error of the mean over random contexts of (num_modules, contexts) values.
+
+    What a context does to all modules alike is the same for all and no error: it is that by which `move` brings the mean over
+    modules to that of the context.
+    """
+    num = values.shape[1]
+    mean, by_context = values.mean(), values.mean(0)
+    alike = move(np.repeat(values.mean(1)[None], num, 0), np.full(num, mean), by_context).T
+    error: Array = np.sqrt(((values - alike) ** 2).sum(1) / max(num * (num - 1), 1))
+    return error
+
+
 def _pooled_error(error: Array | float, group: ModuleGroup, weights: Array) -> Array | float:
     """Standard error of each range's mean: of independent errors of its modules, or the one that they share."""
     if not isinstance(error, np.ndarray):
@@ -87,8 +102,9 @@ class AutoBuildScorer(Scorer):
     a space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
     same NUM_CONTEXTS random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are
     put into contexts, and the others' expectations follow from their own hop embeddings by a regression whose leave-one-out
-    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error, the
-    noise of measured labels, or of `good` the chance by which predicted architectures turn out to be among the best tenth.
+    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error or that
+    of the few contexts, the noise of measured labels, or of `good` the chance by which predicted architectures turn out to be
+    among the best tenth.
 
     Args:
         predictor: the trained run.
@@ -160,7 +176,8 @@ class AutoBuildScorer(Scorer):
                 lenses, labels = self._exact(group), self._error_of(self._label_variance, group)
                 error = (labels, self._error_of(self._good_variance, group), labels)
             elif len(group) <= CALIBRATED_ON:
-                lenses = self._sampled(group, group)
+                lenses, missed = self._sampled(group, group)
+                error = tuple(missed)
             else:
                 lenses, missed = self._calibrated(group)
                 error = missed.tolist()
@@ -264,8 +281,8 @@ class AutoBuildScorer(Scorer):
         error: Array = np.sqrt(squares * inverse / np.maximum(count_evaluated(group, spec, population.codes), 1))
         return np.nan_to_num(error)
 
-    def _sampled(self, part: ModuleGroup, group: ModuleGroup) -> tuple[Array, Array, Array]:
-        """As `_exact` for some modules of a group, over random contexts.
+    def _sampled(self, part: ModuleGroup, group: ModuleGroup) -> tuple[tuple[Array, Array, Array], Array]:
+        """As `_exact` for some modules of a group, over random contexts, and (3, num_modules) standard errors of these.
 
         The few contexts are shared by all modules, so what they get wrong is the same for all: where the group holds every
         sequence of layers at its positions and all of it is here, its mean is moved to that of all random architectures which
@@ -278,18 +295,21 @@ class AutoBuildScorer(Scorer):
         scores = predictor.member_scores(codes)
         targets = predictor.member_expected(scores)
         complete = len(part) == predictor.space.group_size(group.positions)
-        out = []
-        values = (targets, self._targets), (self._good_of(scores), self._good), (self._beyond_cost(codes, targets), self._beyond)
+        shares = self._good_of(scores)
+        values = (targets, self._targets), (shares, self._good), (self._beyond_cost(codes, targets), self._beyond)
+        out, errors = [], []
         for predicted, everywhere in values:
-            averages = predicted.reshape(num_members, len(part), len(contexts)).mean(2)
+            in_each = predicted.reshape(num_members, len(part), len(contexts))
+            averages, move = in_each.mean(2), scaled if predicted is shares else shifted
             now = averages.mean(1) if complete else everywhere[:, eligible[:NUM_CONTEXTS]].mean(1)
-            out.append(averages + (everywhere[:, eligible].mean(1) - now)[:, None])
-        return out[0], np.clip(out[1], 0, 1), out[2]
+            out.append(move(averages, now, everywhere[:, eligible].mean(1)))
+            errors.append(context_error(in_each.mean(0), move))
+        return (out[0], out[1], out[2]), np.array(errors)
 
     def _calibrated(self, group: ModuleGroup) -> tuple[tuple[Array, Array, Array], Array]:
         """As `_sampled` for a large group, and (3,) leave-one-out error of a member, which that of their mean does not exceed."""
         chosen = np.sort(self._rng.permutation(len(group))[:CALIBRATED_ON])
-        known = self._sampled(ModuleGroup(group.positions, group.codes[chosen], group.unit), group)
+        known, _ = self._sampled(ModuleGroup(group.positions, group.codes[chosen], group.unit), group)
         features = self._module_features(group)
         out = np.empty((3, len(features), len(group)))
         errors = np.empty((len(features), 3))

@@ -19,6 +19,7 @@ from autobuild_core.targets.equation import Target
 Array = NDArray[np.float64]
 NUM_CONTEXTS = 16
 NUM_DRAWS = 4096
+TINY = 1e-12  # a mean share that is none
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,18 @@ def exact_means(values: Array, population: Population, group: ModuleGroup, spec:
     total = np.bincount(module, weight, len(group))
     with np.errstate(invalid="ignore"):
         return np.stack([np.bincount(module, row[inside] * weight, len(group)) for row in values]) / total
+
+
+def shifted(values: Array, mean: Array, aim: Array) -> Array:
+    """(members, n) values whose (members,) mean is `mean`, moved to the mean `aim`."""
+    moved: Array = values + (aim - mean)[:, None]
+    return moved
+
+
+def scaled(shares: Array, mean: Array, aim: Array) -> Array:
+    """(members, n) shares whose (members,) mean is `mean`, scaled to the mean `aim`: small ones stay above 0."""
+    moved: Array = np.clip(shares * (aim / np.maximum(mean, TINY))[:, None], 0, 1)
+    return moved
 
 
 def pooled(values: Array, group: ModuleGroup, weights: Array | None = None) -> Array:

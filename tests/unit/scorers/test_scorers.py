@@ -16,8 +16,10 @@ from autobuild_core.architectures.module_table import describe_modules
 from autobuild_core.architectures.modules import ModuleGroup, count_evaluated
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.predictor.forward import Ensemble
 from autobuild_core.scorers import autobuild, default_groups, score_modules, unit_groups
-from autobuild_core.scorers.autobuild import AutoBuildScorer, calibrate
+from autobuild_core.scorers.autobuild import AutoBuildScorer, calibrate, context_error
+from autobuild_core.scoring.population import scaled, shifted
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.scaling import NormalScores
@@ -90,6 +92,15 @@ class BruteForce:
         weight = self.probability * inside
         mean: NDArray[np.float64] = values @ weight / weight.sum()
         return mean
+
+
+def agreed(space: Space) -> Predictor:
+    """A predictor whose two members are one, so that nothing of intervals is a spread between them."""
+    base = random_predictor(space, members=2)
+    own = base.ensemble
+    weights = {name: np.repeat(w[:1], 2, 0) if name != "structure_scale" else w for name, w in own.weights.items()}
+    ensemble = Ensemble(weights, own.codebook, own.num_hops)
+    return Predictor(ensemble, base.spec, base.scaling, base.calibration, base.target_name, base.minimize)
 
 
 def check_exact(predictor: Predictor, groups: list[ModuleGroup], every: int = 1) -> None:
@@ -185,6 +196,29 @@ class TestSampled:
         assert (sampled["good"] - exact["good"]).abs().max() < 0.04
         assert (sampled["effect"] - exact["effect"]).abs().max() < 0.25 * spread
         assert (sampled["embedding_norm"] == exact["embedding_norm"]).all()
+
+    @pytest.mark.parametrize("name", ["macro", "cells", "chain"])
+    def test_the_few_contexts_are_in_the_intervals(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        space = {"macro": MACRO, "cells": CELL, "chain": SMALL["chain"]}[name]
+        predictor = agreed(space)
+        groups = [group for length in (1, 2) for group in space.windows(length) if len(group) <= 160]
+        exact = pd.concat(AutoBuildScorer(predictor).score(groups), ignore_index=True)
+        monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 1)
+        held: dict[str, list[float]] = {"effect": [], "good": []}
+        for seed in range(6):
+            sampled = pd.concat(AutoBuildScorer(predictor, seed=seed).score(groups), ignore_index=True)
+            assert (sampled["good"] > 0).all()
+            for lens, found in held.items():
+                found += sampled[f"{lens}_low"].le(exact[lens]).mul(sampled[f"{lens}_high"].ge(exact[lens])).tolist()
+        assert 0.8 <= np.mean(held["effect"]) <= 0.98
+        assert 0.55 <= np.mean(held["good"]) <= 0.98  # sixteen contexts know a small, skewed share less well than they think
+
+    def test_what_a_context_does_to_all_alike_is_no_error(self) -> None:
+        modules, contexts = np.array([[1.0], [2.0], [4.0]]), np.array([[0.1, 0.2, 0.3]])
+        assert context_error(modules + contexts, shifted) == pytest.approx(np.zeros(3))
+        assert context_error(0.1 * modules * contexts, scaled) == pytest.approx(np.zeros(3))
+        values = np.random.default_rng(0).normal(size=(400, 25))
+        assert context_error(values, shifted).mean() == pytest.approx(1 / 5, rel=0.05)
 
     def test_windows_of_fixed_depth(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.check_close(*self.both(MACRO, [MACRO.windows(1)[2], MACRO.windows(2)[4]], monkeypatch))
@@ -380,9 +414,7 @@ class TestMeasured:
             assert frame["good"][index] == pytest.approx(brute.good(group, index).mean(), abs=1e-6)
 
     def test_the_chance_of_what_was_not_measured_is_in_the_interval_of_good(self) -> None:
-        predictor, rng = random_predictor(MACRO, members=2), np.random.default_rng(0)
-        for weight in predictor.ensemble.weights.values():
-            weight[:] = weight[:1]  # so that nothing but that chance is in it
+        predictor, rng = agreed(MACRO), np.random.default_rng(0)
         table, known = self.table(predictor, 0.5)
         scorer, brute, group = AutoBuildScorer(predictor, table=table), BruteForce(predictor), MACRO.windows(2)[2]
         frame, scores = scorer.score([group])[0], np.where(np.isnan(known), brute.scores[0], predictor.scaling.to_scores(known))
