@@ -133,21 +133,23 @@ def _attempt(action: Callable[[], str]) -> str:
         return str(error)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(max_entries=16, show_spinner="Counting the space")
 def _all_evaluated(_run: FinishedRun, key: str) -> str | None:
-    """The sentence that all networks of a run's space are among its data; None where some are not.
+    """The sentence that every network of a run's space is among its data; None where some are not.
 
     Args:
         _run: the run.
-        key: tells its data from others.
+        key: tells it from others.
     """
     said = assembly.nothing_left(_run.space, _run.table.networks)
     return said if said.startswith("All") else None
 
 
-def nothing_left(run: FinishedRun) -> str | None:
-    """The sentence that nothing of a run's space is left to measure; None where something is."""
-    return _all_evaluated(run, run.config.data_hash)
+def exhausted(run: FinishedRun) -> str | None:
+    """The sentence that every network of a run's space was evaluated; None where some are left, or candidates are open."""
+    if any(one.state.is_open for one in listed(run)):
+        return None
+    return _all_evaluated(run, run.key)
 
 
 def candidates(run: FinishedRun) -> None:
@@ -158,8 +160,8 @@ def candidates(run: FinishedRun) -> None:
         counts = {state: sum(one.state is state for one in found) for state in ORDER}
         said = [f"**{num:,}** {STATE_WORDS.get(state, state.value)}" for state, num in counts.items() if num]
         st.markdown(", ".join(said) + ".")
-    if left := nothing_left(run):
-        st.info(f"{left}: there is nothing to measure.")
+    if every := exhausted(run):
+        st.info(f"{every}: there is nothing to measure.")
     else:
         if not found:
             st.caption(EMPTY)

@@ -17,7 +17,7 @@ def render(run: FinishedRun) -> None:
     _trust.panel(run)
     _evaluations.take_in(run)
     _listed.candidates(run)
-    if not _listed.nothing_left(run):
+    if not _listed.exhausted(run):
         _measuring.measure(run)
     _evaluations.evaluations(run)
     _outcome.outcome(run)

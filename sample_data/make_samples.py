@@ -346,7 +346,8 @@ def provenance(name: str, by_key: dict[tuple[str, int], Line], archs: dict[str, 
         f"- {len(both)} networks have a second seed; `runs.*.jsonl` has every training with its metrics after every epoch.",
         *(["- `space.json` declares the space: `--space` reads it, and averages run over it alone."] if sample.declared else []),
         f"- The run that ships: `{run_of(name)}`.",
-        f"- torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, commit {commit or 'none'}.",
+        f"- Put together with torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, at commit "
+        f"{commit or 'none'}.",
         "- Images: Fashion-MNIST (Xiao et al. 2017, MIT licence), from Debian's package dataset-fashion-mnist.",
     ]
     if latencies := ResultsFile(HERE / name / "latency.jsonl").read():

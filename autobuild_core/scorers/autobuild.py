@@ -1,6 +1,7 @@
 """AutoBuild's scores: the ensemble's own expectations over the space, and the published embedding norm."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -16,7 +17,7 @@ from autobuild_core.architectures.structure import one_hot, told_by_attributes
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import Scorer
-from autobuild_core.scoring.intervals import jackknife_half_width
+from autobuild_core.scoring.intervals import CONFIDENCE, jackknife_half_width, student_bound
 from autobuild_core.scoring.population import (
     NUM_CONTEXTS,
     NUM_DRAWS,
@@ -36,6 +37,7 @@ from autobuild_core.targets.scaling import TWO_SIDED_90
 
 Array = NDArray[np.float64]
 CALIBRATED_ON = 160  # modules of a larger group that are put into contexts; the rest follow from their embeddings
+Move = Callable[[Array, Array, Array], Array]
 PENALTIES = np.logspace(-5, 2, 15)
 FAR, BISECTIONS = 6.0, 40  # how far beyond the scores a threshold is looked for, in normal scores, and in how many halvings
 
@@ -53,8 +55,8 @@ def calibrate(features: Array, values: Array, every: Array) -> tuple[Array, Arra
     """
     mean, spread = features.mean(0), features.std(0)
     spread = np.where(spread > 1e-9, spread, np.inf)  # what does not vary says nothing
-    scaled, middle = (features - mean) / spread, values.mean(0)
-    basis, singular, _ = np.linalg.svd(scaled, full_matrices=False)
+    standard, middle = (features - mean) / spread, values.mean(0)
+    basis, singular, _ = np.linalg.svd(standard, full_matrices=False)
     along = basis.T @ (values - middle)
     best = np.full(values.shape[1], np.inf)
     weights = np.zeros((len(singular), values.shape[1]))
@@ -66,31 +68,51 @@ def calibrate(features: Array, values: Array, every: Array) -> tuple[Array, Arra
         better = error < best
         best = np.where(better, error, best)
         weights[:, better] = (kept[:, None] * along / np.maximum(singular, 1e-12)[:, None])[:, better]
-    rotation = np.linalg.lstsq(basis * singular, scaled, rcond=None)[0]  # (rank, dim): the right singular vectors
+    rotation = np.linalg.lstsq(basis * singular, standard, rcond=None)[0]  # (rank, dim): the right singular vectors
     return (every - mean) / spread @ rotation.T @ weights + middle, best
 
 
-def context_error(values: Array, move: Callable[[Array, Array, Array], Array]) -> Array:
+def context_error(values: Array, by_context: Array, move: Move) -> Array:
     """(num_modules,) standard error of the mean over random contexts of (num_modules, contexts) values.
 
-    What a context does to all modules alike is the same for all and no error: it is that by which `move` brings the mean over
-    modules to that of the context.
+    Widened so that 1.645 of it are what Student's t has for so few contexts.
+
+    Args:
+        values: of each module in each context.
+        by_context: (contexts,) what a context has in common for all modules; it is no error, since `move` takes it off.
+        move: `shifted` or `scaled`.
     """
     num = values.shape[1]
-    mean, by_context = values.mean(), values.mean(0)
-    alike = move(np.repeat(values.mean(1)[None], num, 0), np.full(num, mean), by_context).T
-    error: Array = np.sqrt(((values - alike) ** 2).sum(1) / max(num * (num - 1), 1))
-    return error
+    if num < 2:
+        return np.zeros(len(values))
+    alike = move(np.repeat(values.mean(1)[None], num, 0), np.full(num, by_context.mean()), by_context).T
+    error: Array = np.sqrt(((values - alike) ** 2).sum(1) / (num * (num - 1)))
+    return error * student_bound(1 - CONFIDENCE, num - 1) / TWO_SIDED_90
 
 
-def _pooled_error(error: Array | float, group: ModuleGroup, weights: Array) -> Array | float:
-    """Standard error of each range's mean: of independent errors of its modules, or the one that they share."""
+def _pooled_error(error: Array | float, group: ModuleGroup, weights: Array, shared: bool) -> Array | float:
+    """Standard error of each range's mean: of its modules' errors, which are independent or shared."""
     if not isinstance(error, np.ndarray):
         return error
     assert group.ranges is not None
-    shares = weights / np.bincount(group.ranges, weights)[group.ranges]
-    pooled_error: Array = np.sqrt(np.bincount(group.ranges, (shares * error) ** 2, group.num_shown))
-    return pooled_error
+    own: Array = weights / np.bincount(group.ranges, weights)[group.ranges] * error
+    pooled_error = np.bincount(group.ranges, own if shared else own**2, group.num_shown).astype(float)
+    return pooled_error if shared else np.sqrt(pooled_error)
+
+
+@dataclass(frozen=True, eq=False)
+class Doubts:
+    """What is uncertain over an enumerated space, beside the spread between members.
+
+    Args:
+        labels: (n,) variance of measured targets, times the encodings that share a network.
+        good: (n,) variance of being among the best tenth, times these.
+        best_of_any: (n,) 1 where any member has an encoding among its best tenth, by its score alone.
+    """
+
+    labels: Array
+    good: Array
+    best_of_any: Array
 
 
 @final
@@ -102,9 +124,10 @@ class AutoBuildScorer(Scorer):
     a space of up to 50,000 encodings they are exact, and what was measured enters as measured. Beyond that every module meets the
     same NUM_CONTEXTS random contexts, so that differences are sharp; of groups with more than CALIBRATED_ON modules so many are
     put into contexts, and the others' expectations follow from their own hop embeddings by a regression whose leave-one-out
-    error is kept in `calibration_errors`. Intervals are the spread between members and, where there is one, that error or that
-    of the few contexts, the noise of measured labels, or of `good` the chance by which predicted architectures turn out to be
-    among the best tenth.
+    error is kept in `calibration_errors`. Over an enumerated space a module none of whose architectures any member has among its
+    best tenth has a `good` of 0: small probabilities would bring modules into an order that have no good architecture. Intervals
+    are the spread between members and, where there is one, that error and that of the few contexts, or the noise of measured
+    labels, and of `good` the chance by which architectures turn out to be among the best tenth.
 
     Args:
         predictor: the trained run.
@@ -123,22 +146,19 @@ class AutoBuildScorer(Scorer):
         self.population = Population.of(predictor.space, self._rng)
         scores = predictor.member_scores(self.population.codes).astype(float)  # (members, n)
         self._targets = predictor.member_expected(scores)
-        measured_rows = np.zeros(len(self.population.codes), bool)
-        self._label_variance: Array = np.zeros(len(measured_rows))  # of labels, times the encodings that share one
+        known, noise = np.zeros(len(self.population.codes), bool), np.zeros(len(self.population.codes))
         if table is not None and predictor.held is None:  # what was measured holds in its own context
             measured = Evaluated.of(table, predictor.space, predictor.target_name, predictor.minimize)
-            lines, known = measured.find(predictor.space.hash_networks(self.population.codes))
-            scores[:, lines] = predictor.scaling.to_scores(measured.values[known])
-            measured_rows[lines] = True
-            self._targets[:, lines] = measured.values[known]
-            noise = label_noise(table, predictor.target, predictor.scaling).noise_sd
-            self._label_variance[lines] = (noise or 0.0) ** 2 / measured.counts[known] * np.bincount(known)[known]
-        self._thresholds = self._good_thresholds(scores, measured_rows)
+            lines, place = measured.find(predictor.space.hash_networks(self.population.codes))
+            scores[:, lines] = predictor.scaling.to_scores(measured.values[place])
+            self._targets[:, lines] = measured.values[place]
+            known[lines] = True
+            noise_sd = label_noise(table, predictor.target, predictor.scaling).noise_sd
+            noise[lines] = (noise_sd or 0.0) / np.sqrt(measured.counts[place])
+        self._thresholds = self._good_thresholds(scores, known)
         self._good = self._good_of(scores)
-        self._good[:, measured_rows] = scores[:, measured_rows] >= self._thresholds[:, None]
-        self._good_variance = self._variance_of_good()
-        best = scores >= self.population.best_tenth(scores)[:, None]
-        self._best_of_any = best.any(0).astype(float)  # (n,) whether any member has it among its best tenth
+        self._good[:, known] = scores[:, known] >= self._thresholds[:, None]
+        self._doubts = self._doubts_of(scores, noise) if self.population.exact else None
         self.space_means: Array = self._targets @ self.population.weights  # (members,)
         self.space_good: Array = self._good @ self.population.weights
         self.calibration_errors: list[tuple[int, float, float]] = []  # (modules, error, spread of the scores) a calibrated group
@@ -171,10 +191,12 @@ class AutoBuildScorer(Scorer):
     def score(self, groups: list[ModuleGroup], report: Callable[[float], None] = lambda share: None) -> list[pd.DataFrame]:
         total, done, frames = sum(map(len, groups)), 0, []
         for group in groups:
-            error: Sequence[Array | float] = (0.0, 0.0, 0.0)
-            if self.population.exact:
-                lenses, labels = self._exact(group), self._error_of(self._label_variance, group)
-                error = (labels, self._error_of(self._good_variance, group), labels)
+            error: Sequence[Array | float]
+            best: Array | None = None
+            if self._doubts is not None:
+                lenses, labels = self._exact(group), self._error_of(self._doubts.labels, group)
+                error = (labels, self._error_of(self._doubts.good, group), labels)
+                best = exact_means(self._doubts.best_of_any[None], self.population, group, self.predictor.spec)[0]
             elif len(group) <= CALIBRATED_ON:
                 lenses, missed = self._sampled(group, group)
                 error = tuple(missed)
@@ -187,8 +209,12 @@ class AutoBuildScorer(Scorer):
             if group.ranges is not None:
                 weights = range_weights(group, self.population, self.predictor.spec)
                 lenses = pooled(lenses[0], group, weights), pooled(lenses[1], group, weights), pooled(lenses[2], group, weights)
-                error, norms = [_pooled_error(one, group, weights) for one in error], pooled(norms, group, weights)
+                shared = self._doubts is None  # by all that meet the same contexts
+                error, norms = [_pooled_error(one, group, weights, shared) for one in error], pooled(norms, group, weights)
+                best = best if best is None else pooled(best, group, weights)
             frame = self._frame(group, *lenses, error)
+            if best is not None:
+                frame.loc[best == 0, ["good", "good_low"]] = 0.0
             frame.insert(0, "embedding_norm", norms)
             frames.append(frame)
             done += len(group)
@@ -202,22 +228,22 @@ class AutoBuildScorer(Scorer):
             self.score([group])
         return self._effects[key]
 
-    def _good_thresholds(self, scores: Array, measured: NDArray[np.bool_]) -> Array:
+    def _good_thresholds(self, scores: Array, known: NDArray[np.bool_]) -> Array:
         """(members,) the score that a tenth of the space is expected to reach; what is not measured has its prediction error."""
-        if self.population.exact:
-            low, high = (np.full(len(scores), end) for end in (scores.min() - FAR, scores.max() + FAR))
-            weights = self.population.weights
-            for _ in range(BISECTIONS):
-                middle = (low + high) / 2
-                reached = self._above(scores[:, ~measured], middle) @ weights[~measured]
-                reached += (scores[:, measured] >= middle[:, None]) @ weights[measured]
-                enough = reached >= GOOD_SHARE - 1e-9
-                low, high = np.where(enough, middle, low), np.where(enough, high, middle)
-            return low
-        drawn = self._rng.choice(len(self.population.weights), NUM_DRAWS * 4, p=self.population.weights)
-        noise = self.predictor.calibration.residual * self._rng.standard_normal(len(drawn))
-        thresholds: Array = np.quantile(scores[:, drawn] + noise, 1 - GOOD_SHARE, axis=1)
-        return thresholds
+        weights = self.population.weights
+        if not self.population.exact:
+            drawn = self._rng.choice(len(weights), NUM_DRAWS * 4, p=weights)
+            noise = self.predictor.calibration.residual * self._rng.standard_normal(len(drawn)) * ~known[drawn]
+            thresholds: Array = np.quantile(scores[:, drawn] + noise, 1 - GOOD_SHARE, axis=1)
+            return thresholds
+        low, high = (np.full(len(scores), end) for end in (scores.min() - FAR, scores.max() + FAR))
+        predicted, measured = scores[:, ~known], scores[:, known]
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            reached = self._above(predicted, middle) @ weights[~known] + (measured >= middle[:, None]) @ weights[known]
+            enough = reached >= GOOD_SHARE - 1e-9
+            low, high = np.where(enough, middle, low), np.where(enough, high, middle)
+        return low
 
     def _good_of(self, scores: NDArray[Any]) -> Array:
         """The probability that each member gives architectures with these (members, n) scores of being among the best tenth."""
@@ -228,15 +254,17 @@ class AutoBuildScorer(Scorer):
         above: Array = ndtr((scores - thresholds[:, None]) / max(self.predictor.calibration.residual, 1e-6))
         return above
 
-    def _variance_of_good(self) -> Array:
-        """(n,) variance of whether an encoding is good, times the encodings that share its network; 0 of a space in samples."""
-        if not self.population.exact:
-            return np.zeros(self._good.shape[1])
+    def _doubts_of(self, scores: Array, noise: Array) -> Doubts:
+        """The doubts over an enumerated space of (members, n) scores, and (n,) standard deviation of what was measured."""
         networks = self.predictor.space.hash_networks(self.population.codes)
-        inverse, shared = np.unique(networks, return_inverse=True, return_counts=True)[1:]
-        probability = self._good.mean(0)
-        variance: Array = probability * (1 - probability) * shared[inverse]
-        return variance
+        inverse, counts = np.unique(networks, return_inverse=True, return_counts=True)[1:]
+        shared = counts[inverse]
+        variance = (self._good * (1 - self._good)).mean(0)
+        noisy = noise > 0
+        beyond = np.abs(self._targets[0, noisy] - self.good_threshold) / noise[noisy]
+        variance[noisy] = ndtr(beyond) * ndtr(-beyond)
+        best = scores >= self.population.best_tenth(scores)[:, None]
+        return Doubts(noise**2 * shared, variance * shared, best.any(0).astype(float))
 
     def _cost_curves(self) -> Array:
         """(members, 4) least-squares cubic of each member's targets in the standardised cost, over the space."""
@@ -261,15 +289,10 @@ class AutoBuildScorer(Scorer):
         return beyond
 
     def _exact(self, group: ModuleGroup) -> tuple[Array, Array, Array]:
-        """(members, num_modules) expected target, `good`, target beyond cost, over every encoding that contains the module.
-
-        Where no member has any of these among its best tenth, `good` is 0: small probabilities would bring modules into an
-        order that have no good architecture.
-        """
+        """(members, num_modules) expected target, `good`, target beyond cost, over every encoding that contains the module."""
         spec = self.predictor.spec
         means = [exact_means(v, self.population, group, spec) for v in (self._targets, self._good, self._beyond)]
-        of_any = exact_means(self._best_of_any[None], self.population, group, spec)[0]
-        return means[0], np.where(of_any == 0, 0.0, means[1]), means[2]
+        return means[0], means[1], means[2]
 
     def _error_of(self, variance: Array, group: ModuleGroup) -> Array:
         """(num_modules,) standard error of a module's exact mean, of (n,) variances times the encodings that share each."""
@@ -285,8 +308,8 @@ class AutoBuildScorer(Scorer):
         """As `_exact` for some modules of a group, over random contexts, and (3, num_modules) standard errors of these.
 
         The few contexts are shared by all modules, so what they get wrong is the same for all: where the group holds every
-        sequence of layers at its positions and all of it is here, its mean is moved to that of all random architectures which
-        have as many layers there; else the mean of the contexts themselves is.
+        sequence of layers at its positions, its mean (that of a random part of it) is moved to that of all random architectures
+        which have as many layers there; else the mean of the contexts themselves is.
         """
         predictor, num_members = self.predictor, len(self.space_means)
         eligible = eligible_rows(self.population.codes, group, predictor.spec)
@@ -294,22 +317,22 @@ class AutoBuildScorer(Scorer):
         codes = in_contexts(part, contexts, predictor.spec)
         scores = predictor.member_scores(codes)
         targets = predictor.member_expected(scores)
-        complete = len(part) == predictor.space.group_size(group.positions)
+        complete, used = len(group) == predictor.space.group_size(group.positions), eligible[:NUM_CONTEXTS]
         shares = self._good_of(scores)
         values = (targets, self._targets), (shares, self._good), (self._beyond_cost(codes, targets), self._beyond)
         out, errors = [], []
         for predicted, everywhere in values:
             in_each = predicted.reshape(num_members, len(part), len(contexts))
             averages, move = in_each.mean(2), scaled if predicted is shares else shifted
-            now = averages.mean(1) if complete else everywhere[:, eligible[:NUM_CONTEXTS]].mean(1)
-            out.append(move(averages, now, everywhere[:, eligible].mean(1)))
-            errors.append(context_error(in_each.mean(0), move))
+            alike = in_each.mean(1) if complete else everywhere[:, used]  # (members, contexts) what all modules have in common
+            out.append(move(averages, alike.mean(1), everywhere[:, eligible].mean(1)))
+            errors.append(context_error(in_each.mean(0), alike.mean(0), move))
         return (out[0], out[1], out[2]), np.array(errors)
 
     def _calibrated(self, group: ModuleGroup) -> tuple[tuple[Array, Array, Array], Array]:
-        """As `_sampled` for a large group, and (3,) leave-one-out error of a member, which that of their mean does not exceed."""
+        """As `_sampled` for a large group, and (3,) errors, of the regression left one out and of the contexts in one."""
         chosen = np.sort(self._rng.permutation(len(group))[:CALIBRATED_ON])
-        known, _ = self._sampled(ModuleGroup(group.positions, group.codes[chosen], group.unit), group)
+        known, missed = self._sampled(ModuleGroup(group.positions, group.codes[chosen], group.unit), group)
         features = self._module_features(group)
         out = np.empty((3, len(features), len(group)))
         errors = np.empty((len(features), 3))
@@ -320,7 +343,7 @@ class AutoBuildScorer(Scorer):
         out[1] = np.clip(out[1], 0, 1)
         error = np.sqrt((errors**2).mean(0))
         self.calibration_errors.append((len(group), float(error[0]), float(known[0].mean(0).std())))
-        return (out[0], out[1], out[2]), error
+        return (out[0], out[1], out[2]), np.hypot(error, np.sqrt((missed**2).mean(1)))
 
     def _module_features(self, group: ModuleGroup) -> Array:
         """(members, num_modules, dim) what each member sees of a module alone: graph embeddings of all hops, layers one-hot.

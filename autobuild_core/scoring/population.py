@@ -19,7 +19,7 @@ from autobuild_core.targets.equation import Target
 Array = NDArray[np.float64]
 NUM_CONTEXTS = 16
 NUM_DRAWS = 4096
-TINY = 1e-12  # a mean share that is none
+TINY, MOST_SCALED = 1e-12, 2.0  # a mean share that is none; the most that shares are scaled by
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +111,12 @@ def shifted(values: Array, mean: Array, aim: Array) -> Array:
 
 
 def scaled(shares: Array, mean: Array, aim: Array) -> Array:
-    """(members, n) shares whose (members,) mean is `mean`, scaled to the mean `aim`: small ones stay above 0."""
-    moved: Array = np.clip(shares * (aim / np.maximum(mean, TINY))[:, None], 0, 1)
+    """(members, n) shares whose (members,) mean is `mean`, scaled towards the mean `aim`: small ones stay above 0.
+
+    By a factor of at most MOST_SCALED: few contexts may hold hardly any good architecture.
+    """
+    factor = np.clip(aim / np.maximum(mean, TINY), 1 / MOST_SCALED, MOST_SCALED)
+    moved: Array = np.clip(shares * factor[:, None], 0, 1)
     return moved
 
 

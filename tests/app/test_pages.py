@@ -243,6 +243,11 @@ def test_a_space_of_which_every_network_was_measured_is_said(in_state: Workspace
     assert not app.exception
     assert [i.value for i in app.info] == ["All 27 networks of this space were evaluated already: there is nothing to measure."]
     assert "Measure a batch" not in texts(app)
+    app = open_page("builder", run=run)
+    next(b for b in app.button if str(b.key).startswith("put_")).click().run()  # once more, to know it better
+    app = open_page("evaluate", run=run)
+    assert not app.exception
+    assert "**1** waiting." in texts(app) and "Measure a batch" in texts(app)
 
 
 def slots(app: AppTest) -> list[str]:

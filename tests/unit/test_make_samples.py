@@ -6,8 +6,10 @@ import shlex
 import numpy as np
 import pytest
 
+from autobuild_core import api
 from autobuild_core.spaces._declared import to_json
 from autobuild_core.store.run_folder import RunFolder
+from autobuild_core.store.tables import content_hash
 from sample_data.make_samples import HERE, SAMPLES, read_runs, run_of, signal_to_noise
 
 
@@ -42,12 +44,18 @@ def test_every_training_of_a_list_is_there_and_none_failed(name: str) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_run_that_ships_is_what_its_command_says(name: str) -> None:
-    said = shlex.split(run_of(name))
-    config = RunFolder(HERE / SAMPLES[name].run).config
+    said, sample = shlex.split(run_of(name)), SAMPLES[name]
+    folder = RunFolder(HERE / sample.run)
+    config, data = folder.config, HERE.parent / said[4]
     assert said[said.index("--name") + 1] == config.name
     assert said[said.index("--target") + 1] == config.target
     assert ("--minimize" in said) == config.minimize
-    assert said[4].endswith(config.data_name)
+    assert said[said.index("--out") + 1] == f"sample_data/{sample.run}"
+    space = data.with_name("space.json")
+    assert (f"sample_data/{name}/space.json" in said) == space.is_file()
+    table = api.read(data, space=space if space.is_file() else None)
+    assert config.data_name == data.name and config.data_hash == content_hash(table)
+    assert run_of(name) in (HERE / name / "PROVENANCE.md").read_text()
 
 
 @pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.declared is not None])

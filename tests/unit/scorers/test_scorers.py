@@ -211,14 +211,38 @@ class TestSampled:
             for lens, found in held.items():
                 found += sampled[f"{lens}_low"].le(exact[lens]).mul(sampled[f"{lens}_high"].ge(exact[lens])).tolist()
         assert 0.8 <= np.mean(held["effect"]) <= 0.98
-        assert 0.55 <= np.mean(held["good"]) <= 0.98  # sixteen contexts know a small, skewed share less well than they think
+        assert 0.55 <= np.mean(held["good"]) <= 0.98  # where members agree, sixteen contexts alone know a skewed share too well
+
+    def test_a_module_alone_is_as_unsure_as_its_contexts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        predictor, whole = agreed(MACRO), MACRO.windows(1)[3]
+        alone = ModuleGroup(whole.positions, whole.codes[:1], whole.unit)
+        exact = AutoBuildScorer(predictor).score([alone])[0].iloc[0]
+        monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 1)
+        rows = [AutoBuildScorer(predictor, seed=seed).score([alone])[0].iloc[0] for seed in range(40)]
+        held = [row["score_low"] <= exact["score"] <= row["score_high"] for row in rows]
+        assert 0.75 <= np.mean(held) <= 1 and all(row["score_high"] > row["score_low"] for row in rows)
+
+    def test_of_a_large_group_the_contexts_are_in_the_intervals_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        predictor, group = agreed(MACRO), MACRO.windows(5)[1]
+        assert len(group) > autobuild.CALIBRATED_ON
+        exact = AutoBuildScorer(predictor).score([group])[0]
+        monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 1)
+        held, means = list[float](), list[float]()
+        for seed in range(6):
+            frame = AutoBuildScorer(predictor, seed=seed).score([group])[0]
+            held += frame["effect_low"].le(exact["effect"]).mul(frame["effect_high"].ge(exact["effect"])).tolist()
+            means.append(float(frame["good"].mean()))
+        assert np.mean(held) >= 0.8
+        assert max(means) < 0.2  # a tenth is good, however few good ones the contexts hold
 
     def test_what_a_context_does_to_all_alike_is_no_error(self) -> None:
         modules, contexts = np.array([[1.0], [2.0], [4.0]]), np.array([[0.1, 0.2, 0.3]])
-        assert context_error(modules + contexts, shifted) == pytest.approx(np.zeros(3))
-        assert context_error(0.1 * modules * contexts, scaled) == pytest.approx(np.zeros(3))
+        assert context_error(modules + contexts, contexts[0], shifted) == pytest.approx(np.zeros(3))
+        assert context_error(0.1 * modules * contexts, contexts[0], scaled) == pytest.approx(np.zeros(3))
         values = np.random.default_rng(0).normal(size=(400, 25))
-        assert context_error(values, shifted).mean() == pytest.approx(1 / 5, rel=0.05)
+        widened = student_t.ppf(0.95, 24) / norm.ppf(0.95)
+        assert context_error(values, np.zeros(25), shifted).mean() == pytest.approx(widened / 5, rel=0.05)
+        assert context_error(values[:, :1], np.zeros(1), shifted).max() == 0  # one context has no spread to tell from
 
     def test_windows_of_fixed_depth(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.check_close(*self.both(MACRO, [MACRO.windows(1)[2], MACRO.windows(2)[4]], monkeypatch))
@@ -377,7 +401,8 @@ class TestMeasured:
         codes, predictor = space.enumerate(), random_predictor(space)
         assert codes is not None and len(codes) == 81
         truth, rows = predictor.scaling.to_target(rng.normal(0, 1, 81)), np.repeat(np.arange(81), 2)
-        group, held, halves = space.windows(1)[0], [], []
+        best = truth >= np.quantile(truth, 0.9, method="inverted_cdf")
+        group, held, halves, held_good = space.windows(1)[0], [], [], []
         for _ in range(20):
             metrics = pd.DataFrame({"acc": truth[rows] + rng.normal(0, 0.5, 162)})
             measured = codes[rows]
@@ -387,8 +412,11 @@ class TestMeasured:
                 average, row = truth[codes[:, 0] == layers[0]].mean(), frame.iloc[index]
                 held.append(row["score_low"] <= average <= row["score_high"])
                 halves.append((row["score_high"] - row["score_low"]) / 2)
+                share = best[codes[:, 0] == layers[0]].mean()
+                held_good.append(row["good_low"] <= share <= row["good_high"])
         assert np.mean(halves) == pytest.approx(1.645 * 0.5 / np.sqrt(2 * 27), rel=0.05)
         assert 0.8 <= np.mean(held) <= 0.98
+        assert 0.8 <= np.mean(held_good) <= 1
 
     def test_without_a_good_architecture_good_is_exactly_nothing(self) -> None:
         predictor = random_predictor(MACRO)
