@@ -102,7 +102,7 @@ def _pooled_error(error: Array | float, group: ModuleGroup, weights: Array, shar
 
 @dataclass(frozen=True, eq=False)
 class Doubts:
-    """What is uncertain over an enumerated space, beside the spread between members.
+    """The uncertainty over an enumerated space beside the spread between members.
 
     Args:
         labels: (n,) variance of measured targets, times the encodings that share a network.
