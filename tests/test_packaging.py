@@ -22,7 +22,7 @@ from tests.packed import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PRODUCT = ("autobuild_core", "pages", "app.py", "sample_data")
-OURS = {"autobuild_core", "pages", "tests"}
+OURS = {"autobuild_core", "pages", "sample_data", "tests"}
 NEEDED_BY = {"networkx": "pyvis"}  # what nothing imports itself is there for another package, which asks for it
 # What is no import: a file that would say something else without the package, and the words.
 TOOLS = {
@@ -111,6 +111,7 @@ class TestWheel:
         wanted = [path.relative_to(ROOT) for path in package if path.is_file() and "__pycache__" not in path.parts]
         below = [ROOT / "app.py", ROOT / ".streamlit" / "config.toml", ROOT / "sample_data" / "fashion_mbconv" / "PROVENANCE.md"]
         below += [ROOT / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv", *(ROOT / "sample_data" / "run").iterdir()]
+        below += (ROOT / "sample_data").glob("*/run/*")
         below += [p for p in (ROOT / "pages").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
         wanted += [Path("autobuild_core", "_app", path.relative_to(ROOT)) for path in below]
         with zipfile.ZipFile(packed.wheel()) as file:

@@ -28,6 +28,7 @@ MAGIC = b"SQLite format 3\0"
 JOURNAL = slice(18, 20)  # bytes of the header: 1 = rollback journal; a copy in memory has no write-ahead log
 MAX_INTEGERS = 64  # values of an integer parameter that are all choices of the space
 LOWEST = 0.05  # quantile below which no trial is said to be
+DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)  # in a distribution
 TABLES = frozenset({"studies", "trials", "trial_params", "trial_values"})
 
 
@@ -86,7 +87,7 @@ class OptunaStorage(Dataset):
                 connection.deserialize(bytes(content))
                 study = _Study(connection, path.name)
                 rows, wider, bounds = study.rows(), study.values(), study.bounds()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, *DAMAGED) as error:
             raise DataError(f"{path.name}: got a SQLite file that is no readable Optuna storage ({error}).") from None
         if not rows:
             raise DataError(f"{path.name}: got a study without a trial, expected completed trials.")
@@ -166,11 +167,13 @@ class _Study:
             if "choices" in about:
                 values = [as_text(choice) for choice in about["choices"] if choice is not None]
             elif distribution.get("name", "").startswith("Int") and not about.get("log"):
-                values = [str(number) for number in range(int(about["low"]), int(about["high"]) + 1, int(about.get("step") or 1))]
+                numbers = range(int(about["low"]), int(about["high"]) + 1, int(about.get("step") or 1))
+                if len(numbers) > MAX_INTEGERS:
+                    continue
+                values = [str(number) for number in numbers]
             else:
                 continue
-            if len(values) <= MAX_INTEGERS or "choices" in about:
-                found.setdefault(name, {}).update(dict.fromkeys(values))
+            found.setdefault(name, {}).update(dict.fromkeys(values))
         return {name: tuple(values) for name, values in found.items()}
 
     def bounds(self) -> dict[int, float]:

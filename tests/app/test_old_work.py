@@ -14,7 +14,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
 from autobuild_core.spaces import load_space
-from autobuild_core.store.workspace import Workspace
+from autobuild_core.store.workspace import Workspace, is_sample
 from tests.app.workspaces import open_page, texts
 
 OLD = Path(__file__).resolve().parents[1] / "fixtures" / "workspace_f7e27c2"
@@ -35,7 +35,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 def test_the_workspace_has_all_that_it_had(old: Workspace) -> None:
     sets, runs = old.datasets(), old.runs()
     assert sets[["name", "num_rows", "num_rejected"]].to_numpy().tolist() == [["macro of old", 60, 1]]
-    own = runs[runs["id"] != "sample"].set_index("id")
+    own = runs[~runs["id"].map(is_sample).astype(bool)].set_index("id")
     assert own["name"].to_dict() == {RUN: "old run", NEVER_TRAINED: "never trained"}
     assert own["state"].to_dict() == {RUN: "finished", NEVER_TRAINED: "cancelled"}
     assert own.loc[RUN, "srcc"] == json.loads((OLD / "runs" / RUN / "quality.json").read_text())["srcc"]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.architectures.records import ABSENT, ArchTable, Condition
-from autobuild_core.datasets import read_table
+from autobuild_core.datasets import load_format, read_table
 from autobuild_core.datasets._trackers import SHOWN, tracker_of
 from autobuild_core.errors import ConfigError, DataError, MappingError
 from autobuild_core.spaces import load_space
@@ -149,13 +150,29 @@ class TestOptuna:
         assert "The study minimises value." in table.notes
 
     def test_another_database_is_said(self, tmp_path: Path) -> None:
-        import sqlite3
-
         with sqlite3.connect(tmp_path / "other.db") as connection:
             connection.execute("CREATE TABLE cats (name TEXT)")
         connection.close()
         with pytest.raises(DataError, match=r"got a SQLite database with cats, expected the storage of an Optuna study"):
             read_table(tmp_path / "other.db")
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE trial_params SET param_value = NULL",
+            "UPDATE trial_params SET param_value = 7",
+            "UPDATE trial_params SET distribution_json = '{'",
+            "UPDATE trial_params SET distribution_json = '[1]'",
+        ],
+    )
+    def test_damage_in_a_parameter_is_said(self, damage: str, tmp_path: Path) -> None:
+        path = tmp_path / "damaged.db"
+        path.write_bytes(load_format("optuna_storage").example)
+        with sqlite3.connect(path) as connection:
+            connection.execute(damage)
+        connection.close()
+        with pytest.raises(DataError, match=r"damaged\.db: got a SQLite file that is no readable Optuna storage"):
+            read_table(path)
 
 
 class TestTrackers:

@@ -18,7 +18,7 @@ from autobuild_core.store import queue, schema, tables
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.states import ACTIVE_STATES, ENDED_STATES, RunState
-from autobuild_core.store.workspace import SAMPLE_ID, Workspace
+from autobuild_core.store.workspace import Workspace, is_sample
 from tests.registered import read_again
 
 OLD_TABLES = """
@@ -71,9 +71,9 @@ def as_before(table: ArchTable, folder: Path) -> None:
 
 
 def own_runs(workspace: Workspace) -> list[tuple[str, ...]]:
-    """(name, state) of all runs but the sample, newest first."""
+    """(name, state) of all runs but those that ship, newest first."""
     frame = workspace.runs()
-    frame = frame[frame["id"] != SAMPLE_ID]
+    frame = frame[~frame["id"].map(is_sample).astype(bool)]
     return list(frame[["name", "state"]].itertuples(index=False, name=None))
 
 

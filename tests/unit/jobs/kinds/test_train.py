@@ -61,7 +61,8 @@ def test_of_many_a_sample_is_learned_from_and_all_are_evidence(tmp_path: Path, m
     quality, frame = run.quality, run.folder.read_frame("predictions.parquet")
     assert [point["num_networks"] for point in quality["learning_curve"]] == [60, 120]
     assert all(0.5 < point["srcc"] <= 1 for point in quality["learning_curve"])
-    assert quality["num_networks"] == 120 and quality["num_train"] == len(frame) < quality["num_evidence"] == 400
+    better = max(quality["learning_curve"], key=lambda point: point["srcc"])["num_networks"]  # a close race
+    assert quality["num_networks"] == better and quality["num_train"] == len(frame) < quality["num_evidence"] == 400
     table = run.table()
     assert (frame["target"] == table.metrics["acc"][frame["row"]].to_numpy()).all()
     layers = run.modules()
