@@ -32,7 +32,9 @@ NOTES = (
     "table of all measured networks, of `best evaluated` the best of the draw's own labels. mean of four: "
     "of these. rank: of the best of four among all networks. difference: of the best of four from "
     "exhaustive, paired by draw. predictions: of architectures and modules. evaluations: networks, labels "
-    "and the top four; trainings: of these, by the seeds that the table holds."
+    "and the top four; trainings: of these, by the seeds that the table holds. By the table a network keeps "
+    "the luck of the label for which it was chosen, as the best evaluated and the truth's best were; the "
+    "unseen seeds below have none of it."
 )
 
 
