@@ -374,15 +374,20 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         report=progress,
     )
     text = bench.markdown(found, options.threads)
-    if options.out_md:
-        _write(options.out_md, text)
-    else:
-        print(text, file=sys.stderr)
+    _write_tables(options, text)
     if options.out:
         _write(options.out, tables.to_csv(bench.records(found)))
     if options.chart and found["scale"]:
         _write(options.chart, bench.chart(found))
     return found
+
+
+def _write_tables(options: argparse.Namespace, text: str) -> None:
+    """Tables in Markdown to --out-md; on standard error without it."""
+    if options.out_md:
+        _write(options.out_md, text)
+    else:
+        print(text, file=sys.stderr)
 
 
 def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -400,10 +405,7 @@ def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         progress({"phase": f"{name}, draw {seed}", "share": number / len(cases)})
         found.append(truths.measure(name, world, seed, **settings))
     text = truths.markdown(found)
-    if options.out_md:
-        _write(options.out_md, text)
-    else:
-        print(text, file=sys.stderr)
+    _write_tables(options, text)
     return {"truths": found}
 
 
@@ -422,10 +424,7 @@ def _complete(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     out = Path(options.out) if options.out else None
     found = complete.measure_all(whole, target, Path(options.data).stem, cases, out, progress, **settings)
     text = complete.markdown(found)
-    if options.out_md:
-        _write(options.out_md, text)
-    else:
-        print(text, file=sys.stderr)
+    _write_tables(options, text)
     return {"complete": found}
 
 
@@ -444,11 +443,9 @@ def _paper(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     with stopping() as should_stop:
         outcomes = paper.run(options.paper, Path(options.out), settings, progress, should_stop)
     text = markdown(outcomes, shlex.join(["python", "-m", "autobuild_core", *options.given]))
-    if options.out_md:
-        _write(options.out_md, text)
-    else:
+    if not options.out_md:
         progress.close()
-        print(text, file=sys.stderr)
+    _write_tables(options, text)
     return {"path": options.out} | {name: as_record(outcome) for name, outcome in outcomes.items()}
 
 

@@ -146,10 +146,11 @@ class AutoBuildScorer(Scorer):
         self.population = Population.of(predictor.space, self._rng)
         scores = predictor.member_scores(self.population.codes).astype(float)  # (members, n)
         self._targets = predictor.member_expected(scores)
-        known, noise = np.zeros(len(self.population.codes), bool), np.zeros(len(self.population.codes))
+        networks = predictor.space.hash_networks(self.population.codes)
+        known, noise = np.zeros(len(networks), bool), np.zeros(len(networks))
         if table is not None and predictor.held is None:  # what was measured holds in its own context
             measured = Evaluated.of(table, predictor.space, predictor.target_name, predictor.minimize)
-            lines, place = measured.find(predictor.space.hash_networks(self.population.codes))
+            lines, place = measured.find(networks)
             scores[:, lines] = predictor.scaling.to_scores(measured.values[place])
             self._targets[:, lines] = measured.values[place]
             known[lines] = True
@@ -158,7 +159,7 @@ class AutoBuildScorer(Scorer):
         self._thresholds = self._good_thresholds(scores, known)
         self._good = self._good_of(scores)
         self._good[:, known] = scores[:, known] >= self._thresholds[:, None]
-        self._doubts = self._doubts_of(scores, noise) if self.population.exact else None
+        self._doubts = self._doubts_of(scores, noise, networks) if self.population.exact else None
         self.space_means: Array = self._targets @ self.population.weights  # (members,)
         self.space_good: Array = self._good @ self.population.weights
         self.calibration_errors: list[tuple[int, float, float]] = []  # (modules, error, spread of the scores) a calibrated group
@@ -254,9 +255,8 @@ class AutoBuildScorer(Scorer):
         above: Array = ndtr((scores - thresholds[:, None]) / max(self.predictor.calibration.residual, 1e-6))
         return above
 
-    def _doubts_of(self, scores: Array, noise: Array) -> Doubts:
-        """The doubts over an enumerated space of (members, n) scores, and (n,) standard deviation of what was measured."""
-        networks = self.predictor.space.hash_networks(self.population.codes)
+    def _doubts_of(self, scores: Array, noise: Array, networks: NDArray[np.uint64]) -> Doubts:
+        """The doubts over an enumerated space, of (members, n) scores, (n,) label deviations and (n,) hashes of networks."""
         inverse, counts = np.unique(networks, return_inverse=True, return_counts=True)[1:]
         shared = counts[inverse]
         variance = (self._good * (1 - self._good)).mean(0)
