@@ -243,7 +243,7 @@ class Run:
         networks = self.table().networks
         codes, frame = suggest(self.predictor, self.modules(), networks, num)
         if not len(codes):
-            said = assembly.nothing_left(self.predictor.space, networks)
+            said = assembly.nothing_left(self.predictor.space, networks).said
             raise ConfigError(f"{said}, expected a space with networks left to evaluate.")
         return pd.DataFrame(assembly.architecture_records(self.predictor, codes, frame))
 
@@ -300,10 +300,10 @@ class Run:
             start=assembly.best_measured(table.codes, table.networks, values, self.config.minimize),
         )
         if not len(built.codes):
-            said, kept = assembly.nothing_left(self.predictor.space, table.networks), ""
-            if top_k is not None and not said.startswith("All"):
+            left, kept = assembly.nothing_left(self.predictor.space, table.networks), ";"
+            if top_k is not None and not left.is_exhausted:
                 kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
-            raise ConfigError(f"{said}{kept or ';'} allow evaluated ones (--allow-evaluated) to rank those.")
+            raise ConfigError(f"{left.said}{kept} allow evaluated ones (--allow-evaluated) to rank those.")
         return pd.DataFrame(assembly.built_records(built, self.predictor))
 
 

@@ -62,7 +62,8 @@ def for_me(run: FinishedRun, codes: Codes) -> None:
         st.caption(ABOUT)
     elif not len(found.built.codes):
         left = assembly.nothing_left(run.space, run.table.networks)
-        st.info(f"{left}: there is nothing to build." if left.startswith("All") else f"{left}: keep more modules a unit.")
+        advice = "there is nothing to build" if left.is_exhausted else "keep more modules a unit"
+        st.info(f"{left.said}: {advice}.")
     else:
         _show(run, codes, found)
 

@@ -141,8 +141,8 @@ def _all_evaluated(_run: FinishedRun, key: str) -> str | None:
         _run: the run.
         key: tells it from others.
     """
-    said = assembly.nothing_left(_run.space, _run.table.networks)
-    return said if said.startswith("All") else None
+    left = assembly.nothing_left(_run.space, _run.table.networks)
+    return left.said if left.is_exhausted else None
 
 
 def exhausted(run: FinishedRun) -> str | None:

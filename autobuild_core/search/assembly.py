@@ -238,13 +238,26 @@ def _ordered(codes: Codes, frame: pd.DataFrame, num: int) -> Built:
     return Built(codes[order], frame.iloc[order].reset_index(drop=True))
 
 
-def nothing_left(space: Space, evaluated: NDArray[np.uint64]) -> str:
-    """Reason why no network is left to offer that was not evaluated, as a sentence."""
+@dataclass(frozen=True)
+class NothingLeft:
+    """Reason why no network is offered that was not evaluated.
+
+    Args:
+        said: the reason, a sentence without its full stop.
+        is_exhausted: every network of the space was evaluated; else there may be some that were not found.
+    """
+
+    said: str
+    is_exhausted: bool
+
+
+def nothing_left(space: Space, evaluated: NDArray[np.uint64]) -> NothingLeft:
+    """Reason why no network of a space is offered that is not among those that were evaluated."""
     every = space.enumerate()
     networks = np.zeros(0, np.uint64) if every is None else np.unique(space.hash_networks(every))
     if every is not None and np.isin(networks, evaluated).all():
-        return f"All {len(networks):,} networks of this space were evaluated already"
-    return "No network was found that was not evaluated already"
+        return NothingLeft(f"All {len(networks):,} networks of this space were evaluated already", True)
+    return NothingLeft("No network was found that was not evaluated already", False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,7 @@ def search(searcher: Searcher, num: int, evaluate: Callable[[Codes], Sequence[fl
             break
     codes = np.stack(asked) if asked else np.zeros((0, space.spec.num_positions), np.int16)
     short = history.num_networks < num
-    return Searched(history, codes, f"{nothing_left(space, space.hash_networks(codes))}." if short else "")
+    return Searched(history, codes, f"{nothing_left(space, space.hash_networks(codes)).said}." if short else "")
 
 
 def read_space(name: str) -> Space:

@@ -21,6 +21,7 @@ from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import (
     Built,
+    NothingLeft,
     best_measured,
     build,
     built_records,
@@ -276,9 +277,10 @@ class TestBuild:
         codes = MACRO.enumerate()
         assert codes is not None
         networks = MACRO.hash_networks(codes)
-        assert nothing_left(MACRO, networks) == "All 3,969 networks of this space were evaluated already"
-        assert nothing_left(MACRO, networks[networks != networks[0]]).startswith("No network was found")
-        assert nothing_left(space_named("ofa_mbv3"), networks).startswith("No network was found")
+        assert nothing_left(MACRO, networks) == NothingLeft("All 3,969 networks of this space were evaluated already", True)
+        some = NothingLeft("No network was found that was not evaluated already", False)
+        assert nothing_left(MACRO, networks[networks != networks[0]]) == some
+        assert nothing_left(space_named("ofa_mbv3"), networks) == some
 
     @pytest.mark.parametrize("minimize", [False, True])
     def test_the_best_measured_are_distinct_and_have_a_target(self, minimize: bool) -> None:
