@@ -93,6 +93,8 @@ class Build:
             picked = {arm: self._picked(aim.name, arm, arch, latencies) for arm, arch in finals[aim.name].items()}
             tables.append(Table(aim_words(aim), judge.records(picked, self._charged(aim.name, tens[aim.name])), NOTES))
             verdicts += judge.verdicts()
+        if remarks := self.ledger.remarks():
+            tables.append(Table("Remarks of the evaluators", remarks))
         return Outcome(self.plan.title, self.plan.about, tables, verdicts, self.ledger.conditions())
 
     def _ten(self, name: str, arm: str) -> list[Any]:

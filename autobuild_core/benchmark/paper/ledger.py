@@ -168,6 +168,15 @@ class Ledger:
                 record["hours"] += line["seconds"] / 3600
         return list(found.values())
 
+    def remarks(self) -> list[dict[str, Any]]:
+        """A record for every remark that lines of a file carry: the file, on how many lines, the remark."""
+        found: dict[tuple[str, str], int] = {}
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for line in ResultsFile(path).read():
+                if line.get("remark"):
+                    found[path.name, line["remark"]] = found.get((path.name, line["remark"]), 0) + 1
+        return [{"file": file, "evaluations": count, "remark": remark} for (file, remark), count in found.items()]
+
 
 class Measurements:
     """Lines of results, by architecture and seed.

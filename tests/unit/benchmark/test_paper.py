@@ -69,7 +69,7 @@ class Clock(Fake):
     title = "Clock"
 
     def evaluate(self, arch: Any, at: Conditions, watch: Watch) -> Measured:
-        return Measured({"latency_ms": 2.0 + sum(map(int, arch))})
+        return Measured({"latency_ms": 2.0 + sum(map(int, arch))}, remark="the clock is planted")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,7 +128,7 @@ def untouched(*_: Any) -> Any:
 
 class TestBuilding:
     def test_every_arm_is_charged_its_labels_and_its_ten(self, built: tuple[Path, Outcome]) -> None:
-        for table in built[1].tables:
+        for table in built[1].tables[: len(AIMS)]:
             charged = {record["arm"]: record["trainings"] for record in table.records}
             assert charged == {NAMES[arm]: 58 for arm in (OURS, PUBLISHED, EVOLUTION)} | {NAMES[EVALUATED]: 48}
             assert {record["judged"] for record in table.records} == {len(UNSEEN_SEEDS)}
@@ -161,7 +161,7 @@ class TestBuilding:
 
     def test_numbers_are_those_of_a_hand(self, built: tuple[Path, Outcome]) -> None:
         picks = json.loads((built[0] / "picks.json").read_text())
-        loss, speed = ({record["arm"]: record for record in table.records} for table in built[1].tables)
+        loss, speed = ({record["arm"]: record for record in table.records} for table in built[1].tables[: len(AIMS)])
 
         def of(name: str, arm: str) -> np.ndarray:
             arch = picks[f"{name}, {arm}, final"]
@@ -186,6 +186,13 @@ class TestBuilding:
         arch = json.loads((built[0] / "picks.json").read_text())[f"speed, {EVOLUTION}, visits 1"][-1]
         heard = build._value_on_the_way(build.labels["speed"], arch, 1)
         assert heard == pytest.approx(measured(arch, 0)["map_pct"] / (4 + 2 * sum(map(int, arch))))
+
+    def test_what_evaluators_remarked_is_said(self, built: tuple[Path, Outcome]) -> None:
+        folder, outcome = built
+        (remarks,) = [table.records for table in outcome.tables if table.title == "Remarks of the evaluators"]
+        counts = {path.name: len(lines_of(path)) for path in folder.glob("latency*.jsonl")}
+        assert len(counts) > 2 and {str(one["file"]): one["evaluations"] for one in remarks} == counts
+        assert {one["remark"] for one in remarks} == {"the clock is planted"}
 
     def test_asked_again_nothing_is_trained_or_chosen_anew(
         self, world: Path, built: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch
