@@ -16,7 +16,9 @@ EXPERIMENT = Building(
         "of every network before it proposes the next; and that each pick is trained anew on seeds that no "
         "selection saw. Latency is measured in rounds over all networks of all arms, after the trainings; "
         "that of the final picks once more, in rounds of their own. It is one number a network, so "
-        "intervals have the noise of trainings alone. Under the logarithm stand tenths of milliseconds: "
+        "intervals have the noise of trainings alone. Latencies among the labels are of another day and "
+        "perhaps of a slower machine, so a label and the value on unseen seeds differ by that too, beside luck; "
+        "evolution hears latencies on the labels' scale. Under the logarithm stand tenths of milliseconds: "
         "networks this small take about one millisecond, where the logarithm of milliseconds is zero and "
         "the target has no bound."
     ),
