@@ -6,7 +6,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 Record = Mapping[str, Any]
-PANEL, MARGIN, GAP = (330, 230), 62, 46
+PANEL, MARGIN, GAP, LABEL = (330, 230), 62, 46, 12
 COLOURS = ("#1f6fb4", "#d1730a", "#2a8a4a", "#9a4fb0")
 
 
@@ -91,11 +91,14 @@ def _panel(left: int, title: str, x_name: str, y_name: str, lines: Mapping[str, 
         _, y = place(1, 10.0**decade)
         out.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + PANEL[0]}" y2="{y:.1f}" stroke="#ddd"/>')
         out.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#555">{10.0**decade:,g}</text>')
+    ends = [place(*max(series))[1] for series in lines.values()]
     for colour, (label, series) in zip(COLOURS * len(lines), lines.items(), strict=False):
         placed = [place(x, y) for x, y in sorted(series)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in placed]
         x, y = placed[-1]
-        out.append(f'<text x="{x - 6:.1f}" y="{y - 7:.1f}" text-anchor="end" fill="{colour}">{escape(label)}</text>')
+        is_below = any(0 < y - other < LABEL for other in ends)
+        base = y + (LABEL + 3 if is_below else -7)
+        out.append(f'<text x="{x - 6:.1f}" y="{base:.1f}" text-anchor="end" fill="{colour}">{escape(label)}</text>')
     return out

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,12 @@ class TestReport:
         width, height = float(root.get("width", 0)), float(root.get("height", 0))
         for circle in (element for element in root.iter() if element.tag.endswith("circle")):
             assert 0 < float(circle.get("cx", -1)) < width and 0 < float(circle.get("cy", -1)) < height
+
+    def test_labels_of_lines_that_end_close_together_do_not_touch(self) -> None:
+        lines = {"read": [(1e3, 0.1), (1e5, 4.1)], "score": [(1e3, 3.3), (1e5, 3.4)], "run": [(1e3, 25.0), (1e5, 99.0)]}
+        root = ElementTree.fromstring(report.chart([("One", "x", "s", lines)]))
+        bases = sorted(float(one.get("y", 0)) for one in root.iter() if one.text in lines)
+        assert len(bases) == 3 and min(low - high for high, low in pairwise(bases)) > 11
 
 
 def test_scale_in_tables_chart_and_csv(monkeypatch: pytest.MonkeyPatch) -> None:
