@@ -133,12 +133,16 @@ def _cost_words(run: FinishedRun, name: str, num: int, seeds: int, budget: int) 
     rest = num - controls - min(waiting, num - controls)
     parts += f", {rest} chosen by the run" if rest else ""
     parts += f", {counted(controls, 'random control')}" if controls else ""
-    each, known = seconds_each(_workspace.workspace(), name, budget)
+    each = seconds_each(_workspace.workspace(), name, budget)
     if each is None:
         return f"{parts}. How long one evaluation takes is known after the first."
-    source = f"the {counted(known, 'evaluation')} measured here" if known else "the machine that made the samples"
-    total = _words.duration(max(each * num * seeds, 1.0))
-    return f"{parts}. About {total}: {num * seeds} evaluations of {each:.3g} s, as on {source}."
+    least, most = (_words.duration(max(one * num * seeds, 1.0)) for one in (each.middling, each.largest))
+    total, evaluations = least if least == most else f"{least} to {most}", f"{num * seeds} evaluations of {each.middling:.3g} s"
+    if each.num_known:
+        return f"{parts}. About {total}: {evaluations}, as on the {counted(each.num_known, 'evaluation')} measured here."
+    if each.middling < each.largest:
+        evaluations += f" for a middling network to {each.largest:.3g} s for the largest of the samples"
+    return f"{parts}. About {total}: {evaluations}, on an idle core."
 
 
 def _warn_of_target(run: FinishedRun, name: str) -> None:

@@ -98,7 +98,7 @@ class Evaluator(ABC):
     numbers, what it is judged by first; () where those are known only once it has measured. `by_seed`: a seed changes its
     numbers. `by_device`: it knows devices beside the CPU. `takes_source`: it reads a file that is named behind a colon.
     `at_once`: architectures that a search hands it at a time. `typical_seconds` of an evaluation of its own budget on an idle
-    core of the machine that made the samples; None where that is not known.
+    core: of a middling network and of the largest of the samples; None where they are not known.
 
     Args:
         source: the file, "" for those that read none.
@@ -113,7 +113,7 @@ class Evaluator(ABC):
     by_device: ClassVar[bool] = True
     takes_source: ClassVar[bool] = False
     at_once: ClassVar[int] = 1
-    typical_seconds: ClassVar[float | None] = None
+    typical_seconds: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, source: str = "") -> None:
         self.source = source

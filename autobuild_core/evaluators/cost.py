@@ -16,7 +16,7 @@ class Cost(Evaluator):
     title = "Cost"
     about = "counts parameters and multiply-adds"
     metrics = ("madds_m", "params_m")
-    typical_seconds = 0.1
+    typical_seconds = (0.1, 0.1)
     by_seed = False
     by_device = False
 

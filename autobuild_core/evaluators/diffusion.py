@@ -28,7 +28,7 @@ class Diffusion(Evaluator):
     about = "trains a denoising model on Fashion-MNIST items and judges what it draws"
     budget = 300
     metrics = ("log_frechet", "frechet_distance", "v_loss")
-    typical_seconds = 14.0
+    typical_seconds = (16.0, 35.0)
 
     def data(self) -> str:
         return f"{images_name()}_16px"

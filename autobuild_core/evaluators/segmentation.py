@@ -25,7 +25,7 @@ class Segmentation(Evaluator):
     about = "trains on scenes composed of Fashion-MNIST items and finds each of them"
     budget = 500
     metrics = ("test_loss", "pq_pct", "miou_pct")
-    typical_seconds = 25.0
+    typical_seconds = (33.0, 65.0)
 
     def data(self) -> str:
         return f"{images_name()}_scenes"

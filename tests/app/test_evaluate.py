@@ -226,6 +226,12 @@ def test_an_evaluator_of_ones_own_is_offered_and_started(
     assert "as on the 3 evaluations measured here" in said
 
 
+@pytest.mark.parametrize("in_state", ["finished cells"], indirect=True)
+def test_a_first_visitor_reads_how_long_a_batch_takes(in_state: Workspace) -> None:
+    said = texts(open_page("evaluate"))
+    assert "About 72 s to 3 min: 8 evaluations of 9 s for a middling network to 21 s for the largest of the samples" in said
+
+
 def test_a_retrained_run_stands_beside_the_one_before(workspace: Workspace) -> None:
     first, data = run_of(workspace), data_of(workspace)
     ids = handed_out(workspace, 5)

@@ -149,8 +149,23 @@ def _how(lines: Sequence[Line]) -> str:
     return "measured" if any(line["state"] == FINISHED for line in lines) else str(lines[-1]["state"])
 
 
-def seconds_each(workspace: Workspace, name: str, budget: int) -> tuple[float | None, int]:
-    """The seconds that an evaluation will take, and from how many of this workspace that is known; from none: what is typical.
+@dataclass(frozen=True)
+class Seconds:
+    """The seconds that an evaluation will take.
+
+    Args:
+        middling: as the median of those measured here, or typical of a middling network.
+        largest: the same, or typical of the largest network of the samples.
+        num_known: evaluations of this workspace that say so; 0 = what is typical.
+    """
+
+    middling: float
+    largest: float
+    num_known: int = 0
+
+
+def seconds_each(workspace: Workspace, name: str, budget: int) -> Seconds | None:
+    """The seconds that an evaluation will take, by the newest of this workspace, or as is typical; None where that is not known.
 
     Args:
         workspace: whose newest evaluations are looked at.
@@ -165,9 +180,11 @@ def seconds_each(workspace: Workspace, name: str, budget: int) -> tuple[float | 
             fine = [line for line in lines if line["state"] == FINISHED]
             seconds += [line["seconds"] * _cost(budget, own) / _cost(line["budget"], own) for line in fine]
     if seconds:
-        return float(np.median(seconds)), len(seconds)
-    typical = evaluator.typical_seconds
-    return (None if typical is None else typical * _cost(budget, own)), 0
+        return Seconds(float(np.median(seconds)), float(np.median(seconds)), len(seconds))
+    if evaluator.typical_seconds is None:
+        return None
+    middling, largest = evaluator.typical_seconds
+    return Seconds(middling * _cost(budget, own), largest * _cost(budget, own))
 
 
 def _cost(budget: int, own: int) -> float:
