@@ -138,11 +138,10 @@ def _cost_words(run: FinishedRun, name: str, num: int, seeds: int, budget: int) 
         return f"{parts}. How long one evaluation takes is known after the first."
     least, most = (_words.duration(max(one * num * seeds, 1.0)) for one in (each.middling, each.largest))
     total, evaluations = least if least == most else f"{least} to {most}", f"{num * seeds} evaluations of {each.middling:.3g} s"
-    if each.num_known:
-        return f"{parts}. About {total}: {evaluations}, as on the {counted(each.num_known, 'evaluation')} measured here."
     if each.middling < each.largest:
         evaluations += f" for a middling network to {each.largest:.3g} s for the largest of the samples"
-    return f"{parts}. About {total}: {evaluations}, on an idle core."
+    source = f"as on the {counted(each.num_known, 'evaluation')} measured here" if each.num_known else "on an idle core"
+    return f"{parts}. About {total}: {evaluations}, {source}."
 
 
 def _warn_of_target(run: FinishedRun, name: str) -> None:

@@ -72,7 +72,7 @@ def chart(panels: Sequence[tuple[str, str, str, Mapping[str, Sequence[tuple[floa
 
 def _panel(left: int, title: str, x_name: str, y_name: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> list[str]:
     """One panel: decades as grid, a line with dots and its label for each series."""
-    points = [(max(x, 1e-9), max(y, 1e-9)) for series in lines.values() for x, y in series]
+    points = [(max(x, 1e-9), max(y, 1e-9)) for own in lines.values() for x, y in own]
     spans = [(math.floor(math.log10(min(v))), math.ceil(math.log10(max(v)) - 1e-9)) for v in zip(*points, strict=True)]
     (x0, x1), (y0, y1) = [(low, max(high, low + 1)) for low, high in spans]
 
@@ -91,14 +91,13 @@ def _panel(left: int, title: str, x_name: str, y_name: str, lines: Mapping[str, 
         _, y = place(1, 10.0**decade)
         out.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + PANEL[0]}" y2="{y:.1f}" stroke="#ddd"/>')
         out.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#555">{10.0**decade:,g}</text>')
-    ends = [place(*max(series))[1] for series in lines.values()]
-    for colour, (label, series) in zip(COLOURS * len(lines), lines.items(), strict=False):
-        placed = [place(x, y) for x, y in sorted(series)]
+    series = {label: [place(x, y) for x, y in sorted(own)] for label, own in lines.items()}
+    for colour, (label, placed) in zip(COLOURS * len(series), series.items(), strict=False):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in placed]
         x, y = placed[-1]
-        is_below = any(0 < y - other < LABEL for other in ends)
+        is_below = any(0 < y - other[-1][1] < LABEL for other in series.values())
         base = y + (LABEL + 3 if is_below else -7)
         out.append(f'<text x="{x - 6:.1f}" y="{base:.1f}" text-anchor="end" fill="{colour}">{escape(label)}</text>')
     return out

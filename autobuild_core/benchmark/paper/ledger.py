@@ -5,7 +5,8 @@ what predictors said. Lines of results are those of `evaluate`. One process at a
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -160,22 +161,22 @@ class Ledger:
     def conditions(self) -> list[dict[str, Any]]:
         """One record for all lines of the folder with the same conditions: these, how many there are, and their seconds."""
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for path in sorted(self.folder.glob("*.jsonl")):
-            for line in ResultsFile(path).read():
-                own = {name: line[name] for name in CONDITIONS}
-                record = found.setdefault(tuple(own.values()), own | {"evaluations": 0, "hours": 0.0})
-                record["evaluations"] += 1
-                record["hours"] += line["seconds"] / 3600
+        for _, line in self._lines():
+            own = {name: line[name] for name in CONDITIONS}
+            record = found.setdefault(tuple(own.values()), own | {"evaluations": 0, "hours": 0.0})
+            record["evaluations"] += 1
+            record["hours"] += line["seconds"] / 3600
         return list(found.values())
 
     def remarks(self) -> list[dict[str, Any]]:
         """A record for every remark that lines of a file carry: the file, on how many lines, the remark."""
-        found: dict[tuple[str, str], int] = {}
+        counts = Counter((file, line["remark"]) for file, line in self._lines() if line.get("remark"))
+        return [{"file": file, "evaluations": count, "remark": remark} for (file, remark), count in counts.items()]
+
+    def _lines(self) -> Iterator[tuple[str, Line]]:
+        """All lines of the folder, each with the name of its file."""
         for path in sorted(self.folder.glob("*.jsonl")):
-            for line in ResultsFile(path).read():
-                if line.get("remark"):
-                    found[path.name, line["remark"]] = found.get((path.name, line["remark"]), 0) + 1
-        return [{"file": file, "evaluations": count, "remark": remark} for (file, remark), count in found.items()]
+            yield from ((path.name, line) for line in ResultsFile(path).read())
 
 
 class Measurements:

@@ -180,7 +180,8 @@ def seconds_each(workspace: Workspace, name: str, budget: int) -> Seconds | None
             fine = [line for line in lines if line["state"] == FINISHED]
             seconds += [line["seconds"] * _cost(budget, own) / _cost(line["budget"], own) for line in fine]
     if seconds:
-        return Seconds(float(np.median(seconds)), float(np.median(seconds)), len(seconds))
+        median = float(np.median(seconds))
+        return Seconds(median, median, len(seconds))
     if evaluator.typical_seconds is None:
         return None
     middling, largest = evaluator.typical_seconds
