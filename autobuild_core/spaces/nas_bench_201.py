@@ -9,29 +9,19 @@ import numpy as np
 
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
 from autobuild_core.errors import ArchitectureError
-from autobuild_core.spaces import Space
+from autobuild_core.spaces import Space, _four_nodes
+from autobuild_core.spaces._four_nodes import EDGES, IDENTITY, NOTHING, Terms
 
 TOKENS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP = 0, 1
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # from cell node, to cell node; 0 is the cell's input, 3 its output
 EXPECTED = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
 SHAPE = re.compile(re.escape(EXPECTED).replace("op", r"(\w{1,40})"))
-Terms = tuple[Any, ...]
+LABELS = (NOTHING, IDENTITY, *TOKENS[2:])  # of the tokens, as networks are told apart
 
 
 def network_of(row: tuple[int, ...]) -> Terms:
-    """The network of a cell: the terms that its output sums, each ("input",) or (operation, terms it reads).
-
-    Equal exactly for equal networks; () where no path from the input is alive.
-    """
-    nodes: list[Terms] = [(("input",),)]
-    for node in (1, 2, 3):
-        terms: list[Any] = []
-        for (source, target), token in zip(EDGES, row, strict=True):
-            if target == node and token != NONE and nodes[source]:
-                terms += nodes[source] if token == SKIP else [(TOKENS[token], nodes[source])]
-        nodes.append(tuple(sorted(terms, key=repr)))
-    return nodes[3]
+    """The network of a cell of token indices, as `_four_nodes` has it: equal exactly for equal networks."""
+    return _four_nodes.network_of([LABELS[token] for token in row])
 
 
 @cache
