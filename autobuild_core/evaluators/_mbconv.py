@@ -44,8 +44,24 @@ class SmallMapDepthwise(torch.autograd.Function):
         return by_input, by_offset.t().reshape(weight.shape)
 
 
-class DepthwiseConv(nn.Conv2d):
+def depthwise(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """A same-padded depthwise convolution that avoids two backward passes oneDNN is 10 to 60 times slower at.
+
+    Args:
+        x: (batch, width, side, side).
+        weight: (width, 1, kernel, kernel).
+        stride: 1 or 2.
+    """
+    width, kernel = len(weight), weight.shape[-1]
+    if x.device.type == "cpu" and x.shape[-1] < kernel and stride == 1 and torch.is_grad_enabled():
+        return SmallMapDepthwise.apply(x, weight)  # type: ignore[no-any-return,no-untyped-call]
+    if kernel == 3 and stride == 2:
+        return nn.functional.conv2d(nn.functional.pad(x, (kernel // 2,) * 4), weight, None, stride, groups=width)
+    return nn.functional.conv2d(x, weight, None, stride, kernel // 2, groups=width)
+
+
+class DepthwiseConv(nn.Conv2d):
+    """A depthwise convolution by `depthwise`.
 
     Args:
         width: channels.
@@ -57,13 +73,7 @@ class DepthwiseConv(nn.Conv2d):
         super().__init__(width, width, kernel, stride, kernel // 2, groups=width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if x.device.type == "cpu" and x.shape[-1] < kernel and stride == 1 and torch.is_grad_enabled():
-            return SmallMapDepthwise.apply(x, self.weight)  # type: ignore[no-any-return,no-untyped-call]
-        if kernel == 3 and stride == 2:
-            padded = nn.functional.pad(x, (kernel // 2,) * 4)
-            return nn.functional.conv2d(padded, self.weight, None, stride, groups=self.groups)
-        return super().forward(x)
+        return depthwise(x, self.weight, self.stride[0])
 
 
 class MBConv(nn.Module):

@@ -121,6 +121,11 @@ class Cell:
         return live_edges([OPERATIONS[number].name for number in self.operations])
 
 
+def reaches(operations: Sequence[int]) -> bool:
+    """Whether a path leads from the input to the output of a cell with these operations."""
+    return bool(live_edges([OPERATIONS[number].name for number in operations]))
+
+
 def network(cell: Cell, stride: int) -> tuple[Terms, int, tuple[int, int]]:
     """The network that a cell is: equal exactly for equal networks.
 
@@ -209,7 +214,7 @@ class Support:
     def cells(self) -> Iterator[Cell]:
         """Every cell, in a fixed order; those whose output is not reached are none."""
         for row in itertools.product(*self.edges):
-            if live_edges([OPERATIONS[number].name for number in row]):
+            if reaches(row):
                 yield from (Cell(row, expansion, mix) for expansion in self.expansions for mix in self.mixes)
 
     def __len__(self) -> int:

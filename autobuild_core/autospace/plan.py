@@ -1,0 +1,132 @@
+"""An evolution of a search space as it is asked for. Imports nothing heavy."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from autobuild_core.errors import ConfigError
+from autobuild_core.spaces._cells import SUPPORTS, Support, mbconv
+from autobuild_core.spaces._skeletons import Skeleton
+
+ALPHA, RANDOM = FITNESSES = "alpha", "random"
+LEAST = {
+    "generations": 1,
+    "parallel": 2,
+    "children": 0,
+    "population": 2,
+    "tournament": 1,
+    "steps": 1,
+    "batch": 2,
+    "kept": 1,
+    "patience": 0,
+    "seed": 0,
+}
+SHARES = ("momentum", "guarded", "settling")
+
+
+@dataclass(frozen=True)
+class EvolutionPlan:
+    """The settings of an evolution. None was published; every default is ours, docs/autospace.md says why.
+
+    Args:
+        skeleton: name of one of SKELETONS, or its fields.
+        support: name of one of SUPPORTS, or {"edges", "expansions"}.
+        madds_m: budget of a network in millions of multiply-adds.
+        generations: at most.
+        parallel: cells of each layer that run side by side (K).
+        children: of these, mutated anew; the others are drawn from the population.
+        population: cells of each layer that live on.
+        tournament: members that are drawn, of which the fittest becomes a parent, or runs again.
+        steps: of the weights in a generation; alpha takes half as many.
+        batch: pairs of images in a step.
+        momentum: share of the newest alpha in a fitness, at least.
+        lr: of the weights, highest.
+        alpha_lr: of alpha; gradients are divided by their usual size in the layer.
+        price: of a relative excess of multiply-adds, in units of the loss.
+        references: whether the reference cells are in the population from the start.
+        guarded: share of the generations in which reference cells cannot leave.
+        settling: share of the generations, the last ones, in which no cell is mutated, so that all are seen often.
+        patience: generations without a change of the kept cells after which it ends early; 0 = never.
+        kept: cells of each layer in the learned space, beside the reference cells.
+        fitness: by ALPHA, or RANDOM numbers for comparison, without a supernet.
+        seed: of all that is random.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ConfigError: a setting is out of range, or no widths meet the budget.
+    """
+
+    skeleton: str | Mapping[str, Any] = "pairs"
+    support: str | Mapping[str, Any] = "published"
+    madds_m: float = 0.6
+    generations: int = 40
+    parallel: int = 6
+    children: int = 3
+    population: int = 12
+    tournament: int = 3
+    steps: int = 30
+    batch: int = 64
+    momentum: float = 0.3
+    lr: float = 0.006
+    alpha_lr: float = 0.1
+    price: float = 0.05
+    references: bool = True
+    guarded: float = 0.5
+    settling: float = 0.25
+    patience: int = 0
+    kept: int = 6
+    fitness: str = ALPHA
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name}: got {value!r}, expected a whole number of at least {least}.")
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, expected 0 to 1.")
+        for name in ("lr", "alpha_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, expected above 0.")
+        if not 0 <= self.price < math.inf:
+            raise ConfigError(f"price: got {self.price}, expected at least 0.")
+        if self.children >= self.parallel:
+            raise ConfigError(f"children: got {self.children} of {self.parallel} cells that run, expected fewer.")
+        if self.population < self.parallel:
+            raise ConfigError(f"population: got {self.population}, expected at least {self.parallel}, as many as run.")
+        if self.fitness not in FITNESSES:
+            raise ConfigError(f"fitness: got '{self.fitness}', expected one of {', '.join(FITNESSES)}.")
+        _ = self.skeleton_used, self.support_used
+
+    @cached_property
+    def support_used(self) -> Support:
+        """The cells that there may be."""
+        if isinstance(self.support, str):
+            if self.support not in SUPPORTS:
+                raise ConfigError(f"support: got '{self.support}', expected one of {', '.join(SUPPORTS)}, or its edges.")
+            return SUPPORTS[self.support]
+        return Support.read(self.support)
+
+    @cached_property
+    def skeleton_used(self) -> Skeleton:
+        """The skeleton with the widths of the supernet: those at which inverted residual blocks cost the budget."""
+        skeleton = Skeleton.read(self.skeleton)
+        return skeleton.matched((mbconv(3, 6),) * skeleton.num_layers, self.madds_m)
+
+    @property
+    def last_births(self) -> int:
+        """The last generation in which cells are mutated."""
+        return self.generations - round(self.settling * self.generations)
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the weights, if it does not end early."""
+        return self.generations * self.steps
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings ready for JSON."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
