@@ -3,6 +3,8 @@
 from typing import Any
 
 from autobuild_core.evaluators._networks import UNET_STAGES
+from autobuild_core.spaces._cells import Cell
+from autobuild_core.spaces._skeletons import SKELETONS
 
 BLOCKS = {f"{stage}_{place}": kind for stage, kinds in UNET_STAGES.items() for place, kind in enumerate(kinds, 1)}
 
@@ -22,6 +24,13 @@ def encoder_decoder(kernel: int = 3, expansion: int = 1, depth: int = 1, decoder
 def unet(*blocks: str) -> dict[str, Any]:
     """The U-Net with the named blocks, "all" for every one."""
     return {name: kind if name in blocks or "all" in blocks else "none" for name, kind in BLOCKS.items()}
+
+
+def cell_network(*cells: Cell, skeleton: str = "pairs", madds_m: float | None = 0.6) -> dict[str, Any]:
+    """A network of AutoSpace's cells, the given ones in turn."""
+    num = SKELETONS[skeleton].num_layers
+    arch: dict[str, Any] = {"skeleton": skeleton, "cells": [cells[layer % len(cells)].written for layer in range(num)]}
+    return arch if madds_m is None else arch | {"madds_m": madds_m}
 
 
 CELL = "|skip_connect~0|+|avg_pool_3x3~0|skip_connect~1|+|nor_conv_3x3~0|none~1|skip_connect~2|"

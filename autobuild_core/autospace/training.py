@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.autospace.supernet import Supernet
-from autobuild_core.errors import Cancelled, ConfigError, Diverged
-from autobuild_core.evaluators._images import SIDE, Split, images_name, read_split
-from autobuild_core.evaluators._networks import NUM_CLASSES
+from autobuild_core.errors import Cancelled, Diverged
+from autobuild_core.evaluators._images import Split, images_name, read_split
+from autobuild_core.evaluators._networks import check_images
 from autobuild_core.evaluators._pairs import Pairs
 from autobuild_core.evaluators._training import CLIP, WEIGHT_DECAY
 from autobuild_core.spaces._cells import Cell
-from autobuild_core.spaces._skeletons import Skeleton
 
 WARM, LOWEST = 0.05, 0.05  # share of the steps in which the learning rate rises; share of the highest that it ends at
 SOFT = 0.1  # relative excess of multiply-adds over which their price rises from nothing to all of it
@@ -168,18 +167,6 @@ class SupernetTraining:
         shares = [alpha.softmax(0) for alpha in alphas]
         logits = self.network(images.contiguous(memory_format=torch.channels_last), cells, shares)
         return nn.functional.binary_cross_entropy_with_logits(logits, targets)
-
-
-def check_images(skeleton: Skeleton) -> None:
-    """Returns when a skeleton takes the images that supernets are trained on.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    got, expected = (skeleton.channels, skeleton.side, skeleton.num_classes), (1, SIDE, NUM_CLASSES)
-    if got != expected:
-        words = [f"{channels} x {side} x {side} and {classes} classes" for channels, side, classes in (got, expected)]
-        raise ConfigError(f"skeleton: got one for images of {words[0]}, expected {words[1]}: there are no others to train on here.")
 
 
 def learning_rate(done: float) -> float:

@@ -4,6 +4,7 @@
 |---|---|---|
 | stages | {"stage1_e": 3, "stage1_k": 5, "stage1_l": 2, ...}: four stages of inverted residual blocks | 28x28 |
 | cell | "|nor_conv_3x3~0|+|...": a cell of NAS-Bench-201 | 28x28 |
+| network of cells | {"skeleton": "pairs", "madds_m": 0.6, "cells": [...]}: AutoSpace's cells, one a layer | as its skeleton says |
 | encoder-decoder | {"enc1_e": 3, ..., "skip1": "add", "dec1_e": 1, ...}: inverted residual blocks, two decoder stages | 48x48 |
 | U-Net | {"down16_1": "res", "down8_2": "none", ...}: residual and attention blocks, there or not | 16x16 |
 """
@@ -12,8 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autobuild_core.errors import ArchitectureError
+from autobuild_core.errors import ArchitectureError, ConfigError
+from autobuild_core.evaluators._images import SIDE
 from autobuild_core.spaces import space_named
+from autobuild_core.spaces._skeletons import CellNetwork, Skeleton
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,8 +61,8 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def inputs(self, num: int) -> "tuple[Tensor, ...]":
-        """Inputs of a network, of zeros: a batch of `num`."""
+    def inputs(self, arch: Any, num: int) -> "tuple[Tensor, ...]":
+        """Inputs of an architecture's network, of zeros: a batch of `num`."""
 
 
 def value_of(arch: Any, key: str, allowed: tuple[Any, ...]) -> Any:
@@ -106,7 +109,7 @@ class Stages(Family):
 
         return make_network(self.check(arch), NUM_CLASSES)
 
-    def inputs(self, num: int) -> "tuple[Tensor, ...]":
+    def inputs(self, arch: Any, num: int) -> "tuple[Tensor, ...]":
         import torch
 
         return (torch.zeros(num, 1, 28, 28),)
@@ -129,10 +132,33 @@ class Cells(Family):
 
         return make_network(self.check(arch), NUM_CLASSES)
 
-    def inputs(self, num: int) -> "tuple[Tensor, ...]":
+    def inputs(self, arch: Any, num: int) -> "tuple[Tensor, ...]":
         import torch
 
         return (torch.zeros(num, 1, 28, 28),)
+
+
+class CellNetworks(Family):
+    """Networks of AutoSpace's cells."""
+
+    title = "networks of AutoSpace's cells (skeleton, madds_m, cells)"
+
+    def owns(self, arch: Any) -> bool:
+        return _has(arch, "cells") and _has(arch, "skeleton")
+
+    def check(self, arch: Any) -> CellNetwork:
+        return CellNetwork.read(arch)
+
+    def make(self, arch: Any) -> "nn.Module":
+        from autobuild_core.evaluators._autospace_network import make_network
+
+        return make_network(self.check(arch))
+
+    def inputs(self, arch: Any, num: int) -> "tuple[Tensor, ...]":
+        import torch
+
+        skeleton = self.check(arch).skeleton
+        return (torch.zeros(num, skeleton.channels, skeleton.side, skeleton.side),)
 
 
 class EncoderDecoders(Family):
@@ -153,7 +179,7 @@ class EncoderDecoders(Family):
 
         return EncoderDecoder(*self.check(arch), NUM_SCENE_CLASSES)
 
-    def inputs(self, num: int) -> "tuple[Tensor, ...]":
+    def inputs(self, arch: Any, num: int) -> "tuple[Tensor, ...]":
         import torch
 
         return (torch.zeros(num, 1, 48, 48),)
@@ -178,14 +204,14 @@ class UNets(Family):
 
         return UNet(self.check(arch))
 
-    def inputs(self, num: int) -> "tuple[Tensor, ...]":
+    def inputs(self, arch: Any, num: int) -> "tuple[Tensor, ...]":
         import torch
 
         return torch.zeros(num, 1, 16, 16), torch.zeros(num)
 
 
-STAGES, CELLS, ENCODER_DECODERS, UNETS = Stages(), Cells(), EncoderDecoders(), UNets()
-FAMILIES: tuple[Family, ...] = (STAGES, CELLS, ENCODER_DECODERS, UNETS)
+STAGES, CELLS, CELL_NETWORKS, ENCODER_DECODERS, UNETS = Stages(), Cells(), CellNetworks(), EncoderDecoders(), UNets()
+FAMILIES: tuple[Family, ...] = (STAGES, CELLS, CELL_NETWORKS, ENCODER_DECODERS, UNETS)
 
 
 def family_of(arch: Any, families: tuple[Family, ...] = FAMILIES) -> Family:
@@ -203,3 +229,15 @@ def family_of(arch: Any, families: tuple[Family, ...] = FAMILIES) -> Family:
             family.check(arch)
             return family
     raise ArchitectureError(f"architecture: got {str(arch)[:80]}, expected {' or '.join(f.title for f in families)}.")
+
+
+def check_images(skeleton: Skeleton) -> None:
+    """Returns when a skeleton takes the images of the classification task.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    got, expected = (skeleton.channels, skeleton.side, skeleton.num_classes), (1, SIDE, NUM_CLASSES)
+    if got != expected:
+        words = [f"{channels} x {side} x {side} and {classes} classes" for channels, side, classes in (got, expected)]
+        raise ConfigError(f"skeleton: got one for images of {words[0]}, expected {words[1]}: there are no others to train on.")

@@ -3,16 +3,19 @@
 Plain Fashion-MNIST does not tell architectures apart at budgets of seconds; this does.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
-from autobuild_core.evaluators._images import SIDE, Split, read_split
+from autobuild_core.evaluators import Conditions, Watch
+from autobuild_core.evaluators._images import SIDE, Split, images_name, read_split
 from autobuild_core.evaluators._networks import NUM_CLASSES
+from autobuild_core.evaluators._training import Curve, Schedule, train
 
 NUM_TEST, NUM_TEST_PER_EPOCH, TEST_SEED, TEST_BATCH = 10_000, 1_000, 12345, 500
-MAX_ROLL = 6
+BATCH_SIZE, MAX_ROLL = 64, 6
 METRICS = ("test_loss", "map_pct", "recall_at_2_pct")
 Batch = tuple[Tensor, Tensor]
 
@@ -83,3 +86,33 @@ def judge(network: nn.Module, images: Tensor, targets: Tensor) -> dict[str, floa
     precision = average_precision_score(targets.cpu().numpy(), logits.cpu().numpy(), average="macro")
     recall = targets.gather(1, logits.topk(2, dim=1).indices).mean()
     return dict(zip(METRICS, (float(loss), 100 * float(precision), 100 * float(recall)), strict=True))
+
+
+def train_classifier(make: Callable[[], nn.Module], max_lr: float, at: Conditions, watch: Watch) -> Curve:
+    """Trains a network from scratch on pairs and judges it: its metrics after every epoch.
+
+    Args:
+        make: the network with fresh weights from torch's generator, which has the seed by then.
+        max_lr: the highest learning rate.
+        at: steps, seed and device.
+        watch: is asked at every step.
+
+    Raises:
+        Diverged: the loss is no finite number.
+        Cancelled, OutOfTime: the watch said so.
+    """
+    pairs, (images, targets) = training_pairs(images_name(), at.device), test_pairs(images_name(), at.device)
+    torch.manual_seed(at.seed)
+    generator = torch.Generator(at.device).manual_seed(at.seed)
+    network = make().to(at.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def draw_loss() -> Tensor:
+        drawn, wanted = pairs.draw(BATCH_SIZE, generator)
+        logits = network(drawn.contiguous(memory_format=torch.channels_last))
+        return nn.functional.binary_cross_entropy_with_logits(logits, wanted)
+
+    def test(whole: bool) -> dict[str, float]:
+        part = slice(None if whole else NUM_TEST_PER_EPOCH)
+        return judge(network, images[part], targets[part])
+
+    return train(network, Schedule(at.budget, max_lr), draw_loss, test, watch)

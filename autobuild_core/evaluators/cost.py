@@ -34,6 +34,6 @@ class Cost(Evaluator):
         family = family_of(arch)
         network = family.make(arch).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            network(*family.inputs(1))
+            network(*family.inputs(arch, 1))
         params = sum(parameter.numel() for parameter in network.parameters())
         return Measured({"madds_m": counter.get_total_flops() / 2e6, "params_m": params / 1e6})

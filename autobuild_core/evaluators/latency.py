@@ -67,7 +67,7 @@ class Latency(Evaluator):
         for arch in archs:
             family = family_of(arch)
             network = family.make(arch).eval().to(at.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            made.append((network, tuple(part.to(at.device) for part in family.inputs(BATCH_SIZE))))
+            made.append((network, tuple(part.to(at.device) for part in family.inputs(arch, BATCH_SIZE))))
         times = np.zeros((at.budget, len(made)))
         with torch.inference_mode():
             for row in range(at.budget):

@@ -118,12 +118,17 @@ class Cell:
     @property
     def live(self) -> tuple[int, ...]:
         """Indices of the edges that lie on a path from the input to the output."""
-        return live_edges([OPERATIONS[number].name for number in self.operations])
+        return _live(self.operations)
 
 
 def reaches(operations: Sequence[int]) -> bool:
     """Whether a path leads from the input to the output of a cell with these operations."""
-    return bool(live_edges([OPERATIONS[number].name for number in operations]))
+    return bool(_live(tuple(operations)))
+
+
+@cache
+def _live(operations: tuple[int, ...]) -> tuple[int, ...]:
+    return live_edges([OPERATIONS[number].name for number in operations])
 
 
 def network(cell: Cell, stride: int) -> tuple[Terms, int, tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,13 +12,18 @@ from autobuild_core.errors import ArchitectureError
 from autobuild_core.evaluators import Conditions, Watch, load_evaluator
 from autobuild_core.evaluators import _mbconv as mbconv
 from autobuild_core.evaluators import _unet as unets
+from autobuild_core.evaluators._autospace_network import CellBlock
 from autobuild_core.evaluators._networks import CELLS, ENCODER_DECODERS, STAGES, UNETS, family_of
 from autobuild_core.registry import APP
-from tests.architectures import CELL, encoder_decoder, stages, unet
+from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell
+from autobuild_core.spaces._cells import mbconv as mbconv_cell
+from autobuild_core.spaces._skeletons import Block, CellNetwork
+from tests.architectures import CELL, cell_network, encoder_decoder, stages, unet
 
 SAMPLE = APP / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
 EVERY: list[Any] = [stages(), stages(7, 6, 3), CELL, CELL.replace("avg_pool_3x3", "nor_conv_1x1"), encoder_decoder(skip="add"),
-                    encoder_decoder(5, 3, 2, 2), unet(), unet("all")]  # fmt: skip
+                    encoder_decoder(5, 3, 2, 2), unet(), unet("all"), cell_network(*REFERENCE), cell_network(mbconv_cell(7, 1)),
+                    cell_network(Cell((2, 3, 5, 1, 2, 3), 1), Cell((3, 3, 2, 1, 5, 5), 0))]  # fmt: skip
 
 
 def hooked_madds(network: nn.Module, inputs: tuple[Tensor, ...]) -> int:
@@ -42,10 +48,38 @@ def test_cost_is_what_layers_and_attention_multiply(arch: Any) -> None:
     network = family.make(arch)
     width, pixels = unets.WIDTHS[1], 64
     attended = {1: 2 * (2 * pixels**2 * width) + 2 * 16**2 * unets.WIDTHS[2], 0: 0}  # q k' and the sum of values
-    by_hand = hooked_madds(network, family.inputs(1)) + attended[arch == unet("all")]
+    by_hand = hooked_madds(network, family.inputs(arch, 1)) + attended[arch == unet("all")]
     found = load_evaluator("cost").evaluate(arch, Conditions(0, 0), Watch()).metrics
     assert found["madds_m"] * 1e6 == pytest.approx(by_hand, abs=0.5)
     assert found["params_m"] * 1e6 == pytest.approx(sum(p.numel() for p in network.parameters()), abs=0.5)
+
+
+def test_the_formula_of_cells_is_what_their_network_costs() -> None:
+    """Multiply-adds and parameters of random cells, on both skeletons: with strides, shortcuts, repeated blocks."""
+    cells, rng = list(SUPPORTS["wide"].cells()), np.random.default_rng(0)
+    for skeleton, num in (("pairs", 25), ("published", 3)):
+        for _ in range(num):
+            own = [cells[index] for index in rng.integers(len(cells), size=11)]
+            arch = cell_network(*own, skeleton=skeleton, madds_m=None)
+            found, said = load_evaluator("cost").evaluate(arch, Conditions(0, 0), Watch()).metrics, CellNetwork.read(arch).cost
+            assert (found["madds_m"], found["params_m"]) == (said.madds / 1e6, said.params / 1e6)
+
+
+def test_a_cell_of_one_depthwise_convolution_is_an_inverted_residual_block() -> None:
+    torch.manual_seed(0)
+    for stride in (1, 2):
+        block = Block(12, 12, stride, 14)
+        ours, other = CellBlock(mbconv_cell(5, 3), block), mbconv.MBConv(12, 12, 5, 3, stride)
+        for mine, theirs in zip(ours.parameters(), other.parameters(), strict=True):
+            nn.init.normal_(mine)
+            theirs.data = mine.data.reshape(theirs.shape)
+        x = torch.randn(4, 12, 14, 14)
+        assert torch.equal(ours(x), other(x))
+
+
+def test_networks_for_other_images_are_not_classified() -> None:
+    with pytest.raises(ArchitectureError, match="got one for images of 3 x 224 x 224 and 1000 classes, expected 1 x 28 x 28 and 10"):
+        load_evaluator("classification").check(cell_network(REFERENCE[0], skeleton="published", madds_m=None))
 
 
 def test_cost_is_what_the_sample_says_of_its_networks() -> None:
@@ -61,7 +95,7 @@ def test_every_part_of_a_network_learns(arch: Any) -> None:
     family = family_of(arch)
     torch.manual_seed(0)
     network = family.make(arch).train()
-    inputs = tuple(torch.rand_like(part) for part in family.inputs(4))
+    inputs = tuple(torch.rand_like(part) for part in family.inputs(arch, 4))
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.3)  # also what starts at zero
     network(*inputs).square().mean().backward()
