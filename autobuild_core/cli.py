@@ -5,6 +5,7 @@ can mend, with one clear sentence; 130 when interrupted, with what was finished 
 """
 
 import argparse
+import json
 import os
 import shlex
 import signal
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from autobuild_core import api, registry
 from autobuild_core.architectures.records import ArchTable, Batch
+from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
@@ -32,6 +34,7 @@ from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
 
 USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
+OF_FILES = "skeleton", "support"  # settings of an evolution that a file may hold
 TEMPLATES = "candidates.yaml", "commands.sh", "array.sbatch"
 LINE_SECONDS = 3.0
 
@@ -255,6 +258,32 @@ def search(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     with stopping() as should_stop:
         found = run_search(space, plan, ResultsFile(options.out), progress, should_stop)
     return {"path": options.out, "searcher": options.searcher} | found.summary()
+
+
+def evolve(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Evolves a search space of cells; goes on from the generations that its folder has, and writes the learned space there."""
+    from autobuild_core import autospace
+
+    settings = {one.name: getattr(options, one.name) for one in fields(autospace.EvolutionPlan)}
+    for name in OF_FILES:
+        if (settings[name] or "").endswith(".json"):
+            settings[name] = _object_of(Path(settings[name]))
+    plan = autospace.make_plan({name: value for name, value in settings.items() if value is not None})
+    with stopping() as should_stop:
+        found = autospace.evolve(plan, options.out, progress, should_stop)
+    return {"path": options.out} | found
+
+
+def _object_of(path: Path) -> Any:
+    """The JSON of a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: got a file that cannot be read ({error}), expected JSON.") from error
 
 
 def _numbers(given: Iterable[str]) -> dict[str, int]:
@@ -579,6 +608,16 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.add_argument("--seconds", type=float, help="that one evaluation may take; longer ones count as failed")
     command.add_argument("--out", required=True, help="JSON lines; the same search goes on from those that are there")
+    command = add(evolve)
+    command.add_argument("--out", required=True, help="folder; an evolution that is there goes on from its last generation")
+    for one in fields(EvolutionPlan):
+        flag, default = f"--{one.name.replace('_', '-')}", one.default
+        if one.name in OF_FILES:
+            command.add_argument(flag, metavar="NAME|FILE", help=f"by name, or a file of JSON; {default} unless given")
+        elif isinstance(default, bool):
+            command.add_argument(flag, action=argparse.BooleanOptionalAction, help="in the population from the start")
+        else:
+            command.add_argument(flag, type=type(default), help=f"{default} unless given")
     command = add(loop, "folder")
     command.add_argument("--ask", type=int, metavar="N", help="hand out the next batch; trains on the newest data first")
     command.add_argument("--tell", metavar="FILE", help="join what was measured: by id, or by architecture")

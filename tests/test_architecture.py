@@ -24,7 +24,10 @@ PACKAGE = "autobuild_core"
 HEAVY = ("torch", "torch_geometric", "sklearn", "scipy")
 # Modules that load HEAVY when they are imported; all others must not.
 LOAD_HEAVY = (
+    "autospace.supernet",
+    "autospace.training",
     "benchmark.published",
+    "evaluators._autospace_network",
     "evaluators._cell_network",
     "evaluators._encoder_decoder",
     "evaluators._frechet",

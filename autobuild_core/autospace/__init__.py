@@ -1,0 +1,73 @@
+"""AutoSpace: the search space itself is evolved. Cells compete in a supernet, layer by layer; the fittest are the learned space.
+
+Source: Zhou et al., "AutoSpace: Neural Architecture Search with Less Human Interference", ICCV 2021, arXiv 2103.11833. Its
+code was never published: what is known stands in docs/method.md, section 2, and what is ours in docs/autospace.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from autobuild_core.autospace.history import LEARNED, EvolutionFolder
+from autobuild_core.autospace.plan import EvolutionPlan
+from autobuild_core.errors import ConfigError
+
+__all__ = ["LEARNED", "EvolutionFolder", "EvolutionPlan", "evolve", "make_plan", "summary"]
+
+
+def make_plan(settings: Mapping[str, Any]) -> EvolutionPlan:
+    """A plan from settings by name.
+
+    Raises:
+        ConfigError: one is unknown or does not do.
+    """
+    known = {one.name for one in fields(EvolutionPlan)}
+    if unknown := set(settings) - known:
+        raise ConfigError(f"evolution: got the setting {min(unknown)}, expected some of {', '.join(sorted(known))}.")
+    try:
+        return EvolutionPlan(**settings)
+    except TypeError as error:
+        raise ConfigError(f"evolution: got settings of another kind ({error}), expected numbers.") from error
+
+
+def evolve(
+    plan: EvolutionPlan,
+    folder: Path | str,
+    report: Callable[[Mapping[str, object]], None] = lambda record: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Evolves a space; one whose folder is there already goes on from its last whole generation.
+
+    Args:
+        plan: the settings.
+        folder: of its generations (`history.EvolutionFolder`).
+        report: hears how far it is after every generation.
+        should_stop: asked at every step.
+
+    Returns:
+        The `summary` of what was evolved.
+
+    Raises:
+        ConfigError: a setting does not do, or the folder holds another evolution.
+        Cancelled: should_stop said so; what was finished is kept.
+        Diverged: the supernet's loss is no finite number.
+    """
+    from autobuild_core.autospace.evolution import Evolution
+
+    place = EvolutionFolder(folder)
+    Evolution(plan, place, report, should_stop).run()
+    return summary(place)
+
+
+def summary(folder: EvolutionFolder) -> dict[str, Any]:
+    """The outcome of an evolution so far, ready for JSON: generations, num_cells (tried), seconds, loss, madds_m, learned."""
+    lines = folder.lines()
+    if not lines:
+        return {"generations": 0, "num_cells": 0, "seconds": 0.0}
+    num_cells = sum(len(layer["entered"]) for line in lines for layer in line["layers"])
+    found = {"generations": lines[-1]["generation"], "num_cells": num_cells}
+    found |= {name: lines[-1].get(name) for name in ("loss", "madds_m")}
+    found["seconds"] = round(sum(line.get("seconds", 0.0) for line in lines), 1)
+    path = folder.path / LEARNED
+    return found | ({"learned": str(path)} if path.exists() else {})

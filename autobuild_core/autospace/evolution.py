@@ -5,8 +5,6 @@ Source: AutoSpace, algorithm 1; what of it is ours stands in docs/autospace.md.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,7 +38,6 @@ class Evolution:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.plan, self.folder, self.report, self.should_stop = plan, folder, report, should_stop
-        self.begun = time.monotonic()
         self.training = None
         if plan.fitness != RANDOM:
             from autobuild_core.autospace.training import SupernetTraining
@@ -65,15 +62,16 @@ class Evolution:
             Cancelled: should_stop said so; the generations that were finished are in the folder.
             Diverged: the loss is no finite number.
         """
-        first = self.generation
+        first, begun = self.generation, time.monotonic()
         while self.generation < self.plan.generations:
             if self.plan.patience and self.calm >= self.plan.patience:
                 break
             self._next()
-            each = (time.monotonic() - self.begun) / (self.generation - first)
+            each = (time.monotonic() - begun) / (self.generation - first)
             left = each * (self.plan.generations - self.generation)
-            about = {"step": self.generation, "num_steps": self.plan.generations, "seconds_left": left}
-            self.report({"phase": "evolving", "share": self.generation / self.plan.generations} | about | self.folder.last_numbers)
+            about = {"phase": "evolving", "share": self.generation / self.plan.generations, "seconds_left": left}
+            about |= {"step": self.generation, "num_steps": self.plan.generations}
+            self.report(about | self.folder.last_numbers)
         ended = self.generation < self.plan.generations
         said = f"The {self.plan.kept} best cells of every layer stayed the same for {self.calm} generations." if ended else ""
         self.folder.finish(self.plan, self.layers, said)

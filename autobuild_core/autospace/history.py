@@ -115,15 +115,15 @@ class EvolutionFolder:
                 about = json.loads((file.metadata() or {})["evolution"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
         except (OSError, SafetensorError, ValueError, KeyError) as error:
-            raise ConfigError(f"{path}: got a damaged file ({type(error).__name__}), expected an evolution; name another folder.") from error
+            what = f"got a damaged file ({type(error).__name__}), expected an evolution"
+            raise ConfigError(f"{path}: {what}; name another folder.") from error
         if about.get("version") != VERSION:
             raise ConfigError(f"{path}: got an evolution of version {about.get('version')}, expected {VERSION}; evolve anew.")
         asked = json.loads(json.dumps(plan.to_json()))
         if about["plan"] != asked:
             name = next(name for name in asked if about["plan"].get(name) != asked[name])
-            raise ConfigError(
-                f"{self.path}: got an evolution with {name} {about['plan'].get(name)}, expected {asked[name]}; name another folder."
-            )
+            got = f"got an evolution with {name} {about['plan'].get(name)}, expected {asked[name]}"
+            raise ConfigError(f"{self.path}: {got}; name another folder.")
         if training:
             training.restore(tensors, about["training"])
         kept = [line for line in self.lines() if line["generation"] <= about["generation"]]

@@ -1,7 +1,7 @@
 """The population of a layer: cells that compete, where they came from, and how fit they are. Imports nothing heavy.
 
-Source: AutoSpace, section 3: tournament selection, local mutation, a reference architecture in the population. Ours: every size and
-rule (docs/autospace.md, "Answers").
+Source: AutoSpace, section 3: tournament selection, local mutation, a reference architecture in the population. Ours: every
+size and rule (docs/autospace.md, "Answers").
 """
 
 from collections.abc import Iterable, Sequence
@@ -149,7 +149,7 @@ class Population:
 
 def fittest_of_some(members: Sequence[Member], num: int, rng: np.random.Generator) -> Member:
     """The winner of a tournament of `num` members that are drawn at random."""
-    drawn = rng.choice(len(members), min(num, len(members)), replace=False)
+    drawn: list[int] = rng.choice(len(members), min(num, len(members)), replace=False).tolist()
     return max((members[index] for index in drawn), key=lambda member: (member.fitness, -member.number))
 
 
@@ -168,9 +168,7 @@ def changes(cell: Cell, support: Support) -> list[tuple[Cell, str]]:
     return [(Cell(operations, expansion), words) for operations, expansion, words in found if reaches(operations)]
 
 
-def mutate(
-    cell: Cell, support: Support, stride: int, met: Iterable[Cell], rng: np.random.Generator
-) -> tuple[Cell, str] | None:
+def mutate(cell: Cell, support: Support, stride: int, met: Iterable[Cell], rng: np.random.Generator) -> tuple[Cell, str] | None:
     """A neighbour of a cell that is a new network, as its representative, with what was changed; None where there is none.
 
     Args:

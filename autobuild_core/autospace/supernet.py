@@ -1,6 +1,6 @@
 """The supernet: in each layer K cells in parallel, weighted by softmax(alpha), with weights shared per layer, edge and operation.
 
-Source: AutoSpace, section 3 (x_{l+1} = sum_k alpha_k cell_k(x_l)). Ours, as none of it was published: docs/autospace.md, "Answers".
+Source: AutoSpace, section 3 (x_{l+1} = sum_k alpha_k cell_k(x_l)). Ours: all else, as docs/autospace.md answers.
 """
 
 from collections.abc import Sequence
@@ -74,14 +74,15 @@ class SharedBlock(nn.Module):
             outs.append(functional.conv2d(nodes.node(cell, 3, hidden), self.weights[f"{self.kind(hidden)}_project"][:, :hidden]))
         normed = functional.batch_norm(torch.cat(outs, 1), None, None, training=True)
         mixed = (normed.unflatten(1, (len(cells), -1)) * shares[:, None, None, None]).sum(1)
-        out = mixed * self.scale[:, None, None] + self.shift[:, None, None]
+        out: Tensor = mixed * self.scale[:, None, None] + self.shift[:, None, None]
         return x + out if self.shortcut else out
 
     def normed(self, x: Tensor, name: str) -> Tensor:
         """Batch norm by the statistics of the batch, and ReLU."""
         width = x.shape[1]
         scale, shift = self.scales[name][:width], self.shifts[name][:width]
-        return functional.batch_norm(x, None, None, scale, shift, training=True).relu_()
+        out: Tensor = functional.batch_norm(x, None, None, scale, shift, training=True)
+        return functional.relu_(out)
 
 
 class _Nodes:
@@ -156,9 +157,7 @@ class Supernet(nn.Module):
     def __init__(self, skeleton: Skeleton, support: Support) -> None:
         super().__init__()
         self.stem = nn.Sequential(*make_stem(skeleton))
-        self.layers = nn.ModuleList(
-            nn.ModuleList(SharedBlock(block, support) for block in blocks) for blocks in skeleton.blocks
-        )
+        self.layers = nn.ModuleList(nn.ModuleList(SharedBlock(block, support) for block in blocks) for blocks in skeleton.blocks)
         self.head = nn.Sequential(*make_head(skeleton))
 
     def forward(self, images: Tensor, cells: Sequence[Sequence[Cell]], shares: Sequence[Tensor]) -> Tensor:
@@ -171,7 +170,8 @@ class Supernet(nn.Module):
         """
         x = self.stem(images)
         for blocks, own, weights in zip(self.layers, cells, shares, strict=True):
-            for block in blocks:  # type: ignore[union-attr]
+            assert isinstance(blocks, nn.ModuleList)
+            for block in blocks:
                 x = block(x, own, weights)
         logits: Tensor = self.head(x)
         return logits

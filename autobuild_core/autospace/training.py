@@ -97,7 +97,8 @@ class SupernetTraining:
                 alpha_losses.append(self._alpha_step(cells, alphas, costs))
         loss, alpha_loss = (float(torch.stack(own).mean()) if own else math.nan for own in (losses, alpha_losses))
         if not math.isfinite(loss):
-            raise Diverged(f"supernet: got a loss of {loss} at step {self.step}, expected a finite number; lower lr ({self.plan.lr}).")
+            expected = f"expected a finite number; lower lr ({self.plan.lr})"
+            raise Diverged(f"supernet: got a loss of {loss} at step {self.step}, {expected}.")
         ended = [alpha.detach() for alpha in alphas]
         madds_m = float(self._madds(ended, costs)) / 1e6
         return Trained([(alpha - alpha.mean()).tolist() for alpha in ended], loss, alpha_loss, madds_m)
@@ -141,7 +142,7 @@ class SupernetTraining:
             group["lr"] = self.plan.lr * learning_rate(self.step / self.plan.num_steps)
         loss = self._loss(self.for_weights, cells, [alpha.detach() for alpha in alphas])
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self.optimiser.step()
         self.step += 1

@@ -4,7 +4,7 @@
 |---|---|---|
 | stages | {"stage1_e": 3, "stage1_k": 5, "stage1_l": 2, ...}: four stages of inverted residual blocks | 28x28 |
 | cell | "|nor_conv_3x3~0|+|...": a cell of NAS-Bench-201 | 28x28 |
-| network of cells | {"skeleton": "pairs", "madds_m": 0.6, "cells": [...]}: AutoSpace's cells, one a layer | as its skeleton says |
+| network of cells | {"skeleton": "pairs", "madds_m": 0.6, "cells": [...]}: AutoSpace's cells, one a layer | its skeleton's |
 | encoder-decoder | {"enc1_e": 3, ..., "skip1": "add", "dec1_e": 1, ...}: inverted residual blocks, two decoder stages | 48x48 |
 | U-Net | {"down16_1": "res", "down8_2": "none", ...}: residual and attention blocks, there or not | 16x16 |
 """

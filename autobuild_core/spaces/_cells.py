@@ -73,7 +73,7 @@ class Cell:
         if self.expansion not in range(len(EXPANSIONS)):
             raise ArchitectureError(f"cell: got expansion index {self.expansion}, expected 0 to {len(EXPANSIONS) - 1}.")
         if not self.live:
-            raise ArchitectureError(f"cell {self.name}: got an output that no path from the input reaches, expected one that does.")
+            raise ArchitectureError(f"cell {self.name}: got an output that the input does not reach, expected one that it does.")
 
     @classmethod
     def read(cls, written: Any) -> Self:
@@ -188,13 +188,15 @@ class Support:
 
     def __post_init__(self) -> None:
         if len(self.edges) != len(EDGES) or not all(self.edges):
-            raise ConfigError(f"support: got operations of {sum(map(bool, self.edges))} edges, expected some of all {len(EDGES)}.")
+            num = sum(map(bool, self.edges))
+            raise ConfigError(f"support: got operations of {num} edges, expected some of all {len(EDGES)}.")
         for edge, numbers in zip(EDGE_NAMES, self.edges, strict=True):
             unknown = [number for number in numbers if number not in OPERATIONS]
             if unknown:
                 raise ConfigError(f"support, edge {edge}: got operation {unknown[0]}, expected some of {_known()}.")
         if not self.expansions or not set(self.expansions) <= set(range(len(EXPANSIONS))):
-            raise ConfigError(f"support: got expansion indices {list(self.expansions)}, expected some of 0 to {len(EXPANSIONS) - 1}.")
+            got = f"got expansion indices {list(self.expansions)}"
+            raise ConfigError(f"support: {got}, expected some of 0 to {len(EXPANSIONS) - 1}.")
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
@@ -227,7 +229,7 @@ class Support:
 
 
 _EDGES = (2, 3, 5), (1, 2, 3, 5), (2, 3, 5), (1,), (1, 2, 3, 5), (2, 3, 5)
-PUBLISHED = Support(_EDGES, mixes=tuple(itertools.product((0, 1), repeat=2)))  # 5,184 cells
+PUBLISHED = Support(_EDGES, mixes=((0, 0), (0, 1), (1, 0), (1, 1)))  # 5,184 cells
 SUPPORTS = {
     "published": Support(_EDGES),  # without the mix: 1,296 cells
     # The kernels that the published network has beside those of its space, on the edge that reads the input.

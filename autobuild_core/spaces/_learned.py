@@ -34,7 +34,8 @@ class CellLists:
 
     def __post_init__(self) -> None:
         if len(self.layers) != self.skeleton.num_layers:
-            raise ConfigError(f"space of cells: got {len(self.layers)} layers, expected {self.skeleton.num_layers} as the skeleton has.")
+            expected = f"expected {self.skeleton.num_layers} as its skeleton has"
+            raise ConfigError(f"space of cells: got {len(self.layers)} layers, {expected}.")
         for number, cells in enumerate(self.layers, 1):
             if not cells:
                 raise ConfigError(f"space of cells, layer {number}: got no cell, expected at least one.")

@@ -16,7 +16,6 @@ from typing import Any, Self
 
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.spaces._cells import EXPANSIONS, OPERATIONS, Cell
-from autobuild_core.spaces._four_nodes import EDGES
 
 TOLERANCE = 0.02  # how far the multiply-adds of a network may be from their budget
 SMALLEST, LARGEST = 0.05, 20.0  # factors of widths that are tried
@@ -133,7 +132,7 @@ class Skeleton:
                 raise ConfigError(f"skeleton: got {raw[:60]!r}, expected one of {', '.join(SKELETONS)}, or its fields.")
             return SKELETONS[raw]  # type: ignore[return-value]
         try:
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in dict(raw).items()})
+            return cls(**dict(raw))
         except (TypeError, ValueError):
             names = ", ".join(one.name for one in fields(cls))
             raise ConfigError(f"skeleton: got {str(raw)[:80]}, expected the name of one, or an object with {names}.") from None
@@ -202,9 +201,10 @@ class Skeleton:
         if not math.isfinite(budget) or budget <= 0:
             raise ConfigError(f"madds_m: got {madds_m}, expected a budget above 0.")
         low, high = SMALLEST, LARGEST
-        if not self.scaled(low).cost(cells).madds * (1 - TOLERANCE) <= budget <= self.scaled(high).cost(cells).madds * (1 + TOLERANCE):
-            ends = [self.scaled(factor).cost(cells).madds / 1e6 for factor in (low, high)]
-            raise ConfigError(f"madds_m: got {madds_m:g}, which these cells cannot meet; expected {ends[0]:.3g} to {ends[1]:.3g}.")
+        ends = [self.scaled(factor).cost(cells).madds for factor in (low, high)]
+        if not ends[0] * (1 - TOLERANCE) <= budget <= ends[1] * (1 + TOLERANCE):
+            expected = f"expected {ends[0] / 1e6:.3g} to {ends[1] / 1e6:.3g}"
+            raise ConfigError(f"madds_m: got {madds_m:g}, which these cells cannot meet; {expected}.")
         for _ in range(50):
             middle = math.sqrt(low * high)
             low, high = (middle, high) if self.scaled(middle).cost(cells).madds < budget else (low, middle)

@@ -78,7 +78,8 @@ def test_a_cell_of_one_depthwise_convolution_is_an_inverted_residual_block() -> 
 
 
 def test_networks_for_other_images_are_not_classified() -> None:
-    with pytest.raises(ArchitectureError, match="got one for images of 3 x 224 x 224 and 1000 classes, expected 1 x 28 x 28 and 10"):
+    said = "got one for images of 3 x 224 x 224 and 1000 classes, expected 1 x 28 x 28 and 10"
+    with pytest.raises(ArchitectureError, match=said):
         load_evaluator("classification").check(cell_network(REFERENCE[0], skeleton="published", madds_m=None))
 
 

@@ -42,7 +42,7 @@ def test_the_reference_cells_are_those_of_the_published_files() -> None:
         ((1, 3, 0), "row 1, column 3: got 0, expected two feature-mix bits"),
         ((2, 1, "skip"), "1>2: got 'skip', expected a whole number"),
         ((1, 0, True), "0>1: got True, expected a whole number"),
-        ((1, 0, 1), "got an output that no path from the input reaches"),
+        ((1, 0, 1), "got an output that the input does not reach"),
     ],
 )
 def test_a_faulty_cell_is_refused_with_its_place(change: tuple[int, int, Any], said: str) -> None:

@@ -1,0 +1,85 @@
+"""Evolving: a search space of cells is evolved, every generation is kept, and a job that was stopped goes on from the last."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from autobuild_core.autospace import LEARNED, EvolutionFolder, EvolutionPlan, evolve, make_plan, summary
+from autobuild_core.errors import counted
+from autobuild_core.jobs.kinds import JobKind, Report
+from autobuild_core.spaces._learned import CellLists
+from autobuild_core.store.entries import RunRow
+from autobuild_core.store.queue import JobProgress
+from autobuild_core.store.run_folder import JobSettings, RunFolder
+
+EVOLUTION = "evolution"  # folder of the generations in that of the run
+
+
+@dataclass(frozen=True)
+class EvolveSettings(JobSettings):
+    """The settings of an evolution.
+
+    Args:
+        plan: fields of `autospace.EvolutionPlan` that differ from its own.
+
+    Raises:
+        ConfigError: a setting does not do.
+    """
+
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.made
+
+    @cached_property
+    def made(self) -> EvolutionPlan:
+        """The evolution."""
+        return make_plan(self.plan)
+
+
+class Evolve(JobKind[EvolveSettings]):
+    """An evolution of a search space; the folder "evolution" has a line for each generation."""
+
+    title = "Evolution"
+    noun = "evolution"
+    settings_type = EvolveSettings
+    resumes = True
+
+    def run(self, folder: RunFolder, settings: EvolveSettings, report: Report, should_stop: Callable[[], bool]) -> None:
+        evolve(settings.made, folder.path / EVOLUTION, report, should_stop)
+
+    def progress(self, record: Mapping[str, Any]) -> JobProgress:
+        if not record:
+            return JobProgress(0.0, "Starting: loading the libraries.")
+        words = f"Evolving, generation {int(record['step'])} of {int(record['num_steps'])}"
+        if record.get("madds_m") is not None:
+            words += f", {float(record['madds_m']):.3g} M multiply-adds expected"
+        return JobProgress(float(record["share"]), words, record.get("seconds_left"))
+
+    def row(self, folder: RunFolder, settings: EvolveSettings) -> RunRow:
+        plan = settings.made
+        aim = f"{counted(plan.skeleton_used.num_layers, 'layer')} of cells, {plan.madds_m:g} M multiply-adds"
+        if not (folder.path / EVOLUTION).is_dir():
+            return RunRow(aim, seed=plan.seed)
+        found = summary(EvolutionFolder(folder.path / EVOLUTION))
+        said = f"{counted(found['generations'], 'generation')}, {counted(found['num_cells'], 'cell')} tried"
+        return RunRow(aim, said, seed=plan.seed)
+
+    def result(self, folder: RunFolder) -> pd.DataFrame:
+        """The cells of the learned space: layer, cell, and its multiply-adds and parameters there, in thousands."""
+        path = folder.path / EVOLUTION / LEARNED
+        if not path.exists():
+            return pd.DataFrame()
+        space = CellLists.read(json.loads(path.read_text(encoding="utf-8")))
+        widths = self.settings_of(folder).made.skeleton_used
+        rows = []
+        for layer, cells in enumerate(space.layers):
+            for cell in cells:
+                cost = widths.layer_cost(layer, cell)
+                rows.append({"layer": layer + 1, "cell": cell.name, "madds_k": cost.madds / 1e3, "params_k": cost.params / 1e3})
+        return pd.DataFrame(rows)
