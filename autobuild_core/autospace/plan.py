@@ -61,9 +61,9 @@ class EvolutionPlan:
     skeleton: str | Mapping[str, Any] = "pairs"
     support: str | Mapping[str, Any] = "published"
     madds_m: float = 0.6
-    generations: int = 40
-    parallel: int = 6
-    children: int = 3
+    generations: int = 60
+    parallel: int = 4
+    children: int = 2
     population: int = 12
     tournament: int = 3
     steps: int = 30
