@@ -382,6 +382,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _complete(options, progress)
     if options.paper is not None:
         return _paper(options, progress)
+    if options.autospace is not None:
+        return _autospace(options, progress)
     if options.data is None and options.scale is None and not options.columns:
         raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale or --columns.")
     if options.data is not None and not options.target:
@@ -472,6 +474,26 @@ def _paper(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     with stopping() as should_stop:
         outcomes = paper.run(options.paper, Path(options.out), settings, progress, should_stop)
     text = markdown(outcomes, shlex.join(["python", "-m", "autobuild_core", *options.given]))
+    if not options.out_md:
+        progress.close()
+    _write_tables(options, text)
+    return {"path": options.out} | {name: as_record(outcome) for name, outcome in outcomes.items()}
+
+
+def _autospace(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """The experiments about learned spaces, gone on from what their folder has."""
+    from autobuild_core.benchmark import autospace
+    from autobuild_core.benchmark.autospace import page, work
+    from autobuild_core.benchmark.paper.outcome import as_record
+
+    if not options.out:
+        raise ConfigError("benchmark: got --autospace without --out, expected a folder for what is measured.")
+    given = {} if options.budget_steps is None else {"steps": options.budget_steps}
+    settings = work.settings(device=options.device, scheduler=options.scheduler, **given)
+    with stopping() as should_stop:
+        outcomes = autospace.run(options.autospace, Path(options.out), settings, progress, should_stop)
+    command = shlex.join(["python", "-m", "autobuild_core", *options.given])
+    text = page.measured(outcomes, command, Path(options.out_md) if options.out_md else None)
     if not options.out_md:
         progress.close()
     _write_tables(options, text)
@@ -672,12 +694,20 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--paper", nargs="*", choices=experiments, help="the papers' experiments, trained for real; all unless named"
     )
+    of_spaces = ("claim", "budgets", "ablations")
+    command.add_argument(
+        "--autospace", nargs="*", choices=of_spaces, help="experiments about learned spaces, trained for real; all unless named"
+    )
     command.add_argument("--draws", type=int, default=20, help="of --paper diffusion: parts of the space that are learned from")
     command.add_argument("--hop-draws", type=int, default=5, help="of --paper hops: predictors of each kind")
-    command.add_argument("--budget-steps", type=int, help="of each training of --paper; the evaluator's own unless given")
-    command.add_argument("--device", default="cpu", help="of --paper's trainings, cpu or cuda")
-    command.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, whose workers do --paper's trainings; see README")
-    command.add_argument("--out", help="CSV with every number; gone on from: of --complete JSON lines, of --paper a folder")
+    command.add_argument("--budget-steps", type=int, help="of each training of --paper and --autospace; their own unless given")
+    command.add_argument("--device", default="cpu", help="of the trainings of --paper and --autospace, cpu or cuda")
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of Dask, whose workers do the trainings of --paper and --autospace"
+    )
+    command.add_argument(
+        "--out", help="CSV with every number; gone on from: of --complete JSON lines, of --paper and --autospace a folder"
+    )
     command.add_argument("--out-md", help="Markdown tables; on standard error unless given")
     command.add_argument("--chart", help="SVG of seconds and memory, with --scale")
     return parser

@@ -29,7 +29,7 @@ def unet(*blocks: str) -> dict[str, Any]:
 def cell_network(*cells: Cell, skeleton: str = "pairs", madds_m: float | None = 0.6) -> dict[str, Any]:
     """A network of AutoSpace's cells, the given ones in turn."""
     num = SKELETONS[skeleton].num_layers
-    arch: dict[str, Any] = {"skeleton": skeleton, "cells": [cells[layer % len(cells)].written for layer in range(num)]}
+    arch: dict[str, Any] = {"skeleton": skeleton, "cells": [cells[layer % len(cells)].text for layer in range(num)]}
     return arch if madds_m is None else arch | {"madds_m": madds_m}
 
 

@@ -4,6 +4,7 @@ Source: Zhou et al., "AutoSpace: Neural Architecture Search with Less Human Inte
 code was never published: what is known stands in docs/method.md, section 2, and what is ours in docs/autospace.md.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 from autobuild_core.autospace.history import LEARNED, EvolutionFolder
 from autobuild_core.autospace.plan import EvolutionPlan
-from autobuild_core.errors import ConfigError
+from autobuild_core.errors import ConfigError, DataError
+from autobuild_core.spaces._learned import CellLists
 
-__all__ = ["LEARNED", "EvolutionFolder", "EvolutionPlan", "evolve", "make_plan", "summary"]
+__all__ = ["LEARNED", "EvolutionFolder", "EvolutionPlan", "evolve", "make_plan", "read_learned", "summary"]
 
 
 def make_plan(settings: Mapping[str, Any]) -> EvolutionPlan:
@@ -58,6 +60,19 @@ def evolve(
     place = EvolutionFolder(folder)
     Evolution(plan, place, report, should_stop).run()
     return summary(place)
+
+
+def read_learned(folder: EvolutionFolder) -> CellLists:
+    """The learned space of an evolution that came to its end.
+
+    Raises:
+        ConfigError: it did not, or its file cannot be read.
+    """
+    path = folder.path / LEARNED
+    try:
+        return CellLists.read(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, DataError) as error:
+        raise ConfigError(f"{path}: got no learned space ({error}), expected an evolution that has ended.") from error
 
 
 def summary(folder: EvolutionFolder) -> dict[str, Any]:

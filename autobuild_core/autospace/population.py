@@ -22,7 +22,7 @@ class Member:
 
     Args:
         number: of this member in its layer, in the order of their births.
-        cell: the representative of its network.
+        cell: as it was mutated; another one of the same network was never a member.
         mutation: what was changed, in words; FROM_REFERENCE or AT_RANDOM of those that were there from the start.
         parent: number of the member that it was mutated from; None of those.
         born: generation in which it ran first; 0 = it was there from the start.
@@ -72,13 +72,16 @@ class Population:
     @classmethod
     def first(cls, plan: EvolutionPlan, stride: int, rng: np.random.Generator) -> Self:
         """The population before the first generation: the reference cells, if wanted, and random ones, no network twice."""
-        references = [canonical(cell, stride) for cell in REFERENCE] if plan.references else []
-        members = [Member(number, cell, FROM_REFERENCE) for number, cell in enumerate(dict.fromkeys(references))]
-        every = sorted({canonical(cell, stride) for cell in plan.support_used.cells()} - set(references))
+        references = REFERENCE if plan.references else ()
+        members = [Member(number, cell, FROM_REFERENCE) for number, cell in enumerate(references)]
+        met = {canonical(cell, stride) for cell in references}
+        others = {canonical(cell, stride): cell for cell in plan.support_used.cells()}
+        every = [others[network] for network in sorted(others.keys() - met)]
         num = min(max(plan.population - len(members), 0), len(every))
         for index in rng.choice(len(every), num, replace=False):
             members.append(Member(len(members), every[index], AT_RANDOM))
-        return cls(stride, tuple(members), len(members), frozenset(member.cell for member in members))
+            met.add(canonical(every[index], stride))
+        return cls(stride, tuple(members), len(members), frozenset(met))
 
     def born(self, plan: EvolutionPlan, generation: int, rng: np.random.Generator) -> "Population":
         """The population with the children of a generation; each takes its parent's fitness over, as it does its weights."""
@@ -88,7 +91,7 @@ class Population:
             mutant = mutate(parent.cell, plan.support_used, self.stride, grown.met, rng)
             if mutant is not None:
                 child = Member(grown.num_born, mutant[0], mutant[1], parent.number, generation, parent.fitness)
-                members, met = (*grown.members, child), grown.met | {child.cell}
+                members, met = (*grown.members, child), grown.met | {canonical(child.cell, self.stride)}
                 grown = replace(grown, members=members, num_born=grown.num_born + 1, met=met)
         return grown
 
@@ -169,7 +172,7 @@ def changes(cell: Cell, support: Support) -> list[tuple[Cell, str]]:
 
 
 def mutate(cell: Cell, support: Support, stride: int, met: Iterable[Cell], rng: np.random.Generator) -> tuple[Cell, str] | None:
-    """A neighbour of a cell that is a new network, as its representative, with what was changed; None where there is none.
+    """A neighbour of a cell that is a new network, with what was changed; None where there is none.
 
     Args:
         cell: the parent.
@@ -179,6 +182,5 @@ def mutate(cell: Cell, support: Support, stride: int, met: Iterable[Cell], rng: 
         rng: draws among the neighbours, all alike.
     """
     known = set(met)
-    new = [(canonical(other, stride), words) for other, words in changes(cell, support)]
-    new = [(other, words) for other, words in new if other not in known]
+    new = [(other, words) for other, words in changes(cell, support) if canonical(other, stride) not in known]
     return new[rng.integers(len(new))] if new else None

@@ -40,5 +40,6 @@ class Classification(Evaluator):
 
         self.check(arch)
         family = family_of(arch, tuple(MAX_LR))
-        curve = _pairs.train_classifier(lambda: family.make(arch), MAX_LR[family], at, watch)
+        max_lr = (family is CELL_NETWORKS and CELL_NETWORKS.check(arch).max_lr) or MAX_LR[family]
+        curve = _pairs.train_classifier(lambda: family.make(arch), max_lr, at, watch)
         return Measured({name: curve[-1][name] for name in self.metrics}, tuple(curve))

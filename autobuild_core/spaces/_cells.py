@@ -108,6 +108,11 @@ class Cell:
         return rows
 
     @property
+    def text(self) -> str:
+        """The published form as one text, as the files of networks have it."""
+        return json.dumps(self.written, separators=(",", ":"))
+
+    @property
     def name(self) -> str:
         """A short name: "e6_3|-s|--s" has expansion 6, and the letters of the operations that enter nodes 1, 2 and 3."""
         letters = [OPERATIONS[number].letter for number in self.operations]

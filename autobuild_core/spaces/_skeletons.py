@@ -1,7 +1,8 @@
 """Skeletons: what stands around the cells of a network - stem, layers with widths and strides, head - and what a network costs.
 
-A network of cells is written {"skeleton": name or object, "madds_m": budget, "cells": one a layer in the published form}. With a
-budget its widths are those of the skeleton, all scaled by one factor, so that networks of different cells cost alike.
+A network of cells is {"skeleton": name or object, "madds_m": budget, "cells": one a layer, the published form as text}. With a
+budget its widths are those of the skeleton, all scaled by one factor, so that networks of different cells cost alike. "max_lr"
+may stand beside them: no part of the network, but the learning rate that it is trained with.
 
 Source: ours, but for the published network's skeleton (docs/method.md, section 2); the convention of costs is the field's:
 convolutions and linear layers count, a multiply-add once, normalisation does not.
@@ -222,6 +223,18 @@ class Skeleton:
         return best
 
 
+def _number(arch: Mapping[str, Any], name: str) -> float | None:
+    """A number of a network's encoding; None where it has none.
+
+    Raises:
+        ConfigError: it is none, or not above 0.
+    """
+    value = arch.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf):
+        raise ConfigError(f"{name}: got {value!r}, expected a number above 0.")
+    return value
+
+
 def _width(width: int, factor: float) -> int:
     return max(round(width * factor), 1)
 
@@ -258,10 +271,12 @@ class CellNetwork:
     Args:
         skeleton: with the widths of the network.
         cells: one a layer.
+        max_lr: highest learning rate of its training; None = whoever trains it knows one.
     """
 
     skeleton: Skeleton
     cells: tuple[Cell, ...]
+    max_lr: float | None = None
 
     @classmethod
     def read(cls, arch: Any) -> Self:
@@ -277,10 +292,8 @@ class CellNetwork:
             cells = tuple(Cell.read(one) for one in arch["cells"])
             if len(cells) != skeleton.num_layers:
                 raise ConfigError(f"cells: got {len(cells)}, expected {skeleton.num_layers}, one a layer.")
-            madds_m = arch.get("madds_m")
-            if madds_m is not None and (isinstance(madds_m, bool) or not isinstance(madds_m, int | float)):
-                raise ConfigError(f"madds_m: got {madds_m!r}, expected a number.")
-            return cls(skeleton if madds_m is None else skeleton.matched(cells, madds_m), cells)
+            madds_m, max_lr = (_number(arch, name) for name in ("madds_m", "max_lr"))
+            return cls(skeleton if madds_m is None else skeleton.matched(cells, madds_m), cells, max_lr)
         except ConfigError as error:
             raise ArchitectureError(f"network of cells, {error}") from error
 

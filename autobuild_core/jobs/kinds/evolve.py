@@ -1,6 +1,5 @@
 """Evolving: a search space of cells is evolved, every generation is kept, and a job that was stopped goes on from the last."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from autobuild_core.autospace import LEARNED, EvolutionFolder, EvolutionPlan, evolve, make_plan, summary
+from autobuild_core.autospace import LEARNED, EvolutionFolder, EvolutionPlan, evolve, make_plan, read_learned, summary
 from autobuild_core.errors import counted
 from autobuild_core.jobs.kinds import JobKind, Report
-from autobuild_core.spaces._learned import CellLists
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
 from autobuild_core.store.run_folder import JobSettings, RunFolder
@@ -75,7 +73,7 @@ class Evolve(JobKind[EvolveSettings]):
         path = folder.path / EVOLUTION / LEARNED
         if not path.exists():
             return pd.DataFrame()
-        space = CellLists.read(json.loads(path.read_text(encoding="utf-8")))
+        space = read_learned(EvolutionFolder(folder.path / EVOLUTION))
         widths = self.settings_of(folder).made.skeleton_used
         rows = []
         for layer, cells in enumerate(space.layers):

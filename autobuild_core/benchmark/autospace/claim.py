@@ -1,0 +1,116 @@
+"""The claim: learned spaces against random ones of the same form and the hand-made one, judged by training from scratch.
+
+The unit is a space: of each ten architectures are trained, one seed each, all at one budget of multiply-adds by the same width
+rule, with the learning rate of their arm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autobuild_core.autospace import EvolutionPlan
+from autobuild_core.benchmark.autospace.spaces_compared import Difference, mean_of_spaces
+from autobuild_core.benchmark.autospace.work import (
+    BUDGET_M,
+    HAND_MADE,
+    NUM_ARCHS,
+    NUM_KEPT,
+    NUM_PILOTS,
+    PILOT_SPACE,
+    Work,
+    hand_made,
+    random_cells,
+    with_rate,
+)
+from autobuild_core.benchmark.paper.comparing import Verdict
+from autobuild_core.benchmark.paper.outcome import Outcome, Table
+from autobuild_core.spaces._learned import CellLists
+
+NUM_SPACES, MARGIN = 6, 1.0  # points of recall at two that a learned space may be worse than the hand-made one
+LEARNED, ALONE, RANDOM, NINE = "learned", "learned, without reference cells", "random with reference cells", "nine random"
+ARMS = LEARNED, ALONE, RANDOM, NINE, HAND_MADE
+DRAWS = {arm: number for number, arm in enumerate(ARMS)}  # part of the seed of every draw
+
+
+def learned_space(work: Work, seed: int) -> CellLists:
+    """The learned space of the evolution with a seed."""
+    return work.evolved(f"claim_{seed}", EvolutionPlan(seed=seed, madds_m=BUDGET_M, kept=NUM_KEPT))
+
+
+def space_of(work: Work, arm: str, seed: int) -> CellLists:
+    """The space of an arm with a seed; there is one hand-made space."""
+    if arm == HAND_MADE:
+        return work.space(HAND_MADE, hand_made())
+    if arm in (LEARNED, ALONE):
+        space = learned_space(work, seed)
+        return (
+            space if arm == LEARNED else CellLists(tuple(own[:NUM_KEPT] for own in space.layers), space.skeleton, space.madds_m)
+        )
+    num = NUM_KEPT if arm == RANDOM else NUM_KEPT + 3
+    return work.space(f"{arm}, {seed}", random_cells(num, arm == RANDOM, (seed, DRAWS[arm])))
+
+
+def rate_of(work: Work, arm: str) -> float:
+    """The learning rate of an arm, tuned on pilots of a space that judges nothing."""
+    space = space_of(work, arm, PILOT_SPACE)
+    return work.rate(arm, work.drawn(f"pilots, {arm}", space, NUM_PILOTS, (PILOT_SPACE, DRAWS[arm])))
+
+
+def architectures(work: Work, arm: str) -> dict[int, list[Any]]:
+    """The architectures of an arm by the seed of their space, with the learning rate that they are trained with."""
+    rate, found = rate_of(work, arm), {}
+    for seed in range(NUM_SPACES):
+        space = space_of(work, arm, seed)
+        drawn = work.drawn(f"{arm}, {seed}", space, NUM_ARCHS, (seed, DRAWS[arm], 1))
+        found[seed] = [with_rate(arch, rate) for arch in drawn]
+    return found
+
+
+def values_of(work: Work, archs: Mapping[str, Mapping[int, list[Any]]]) -> dict[str, list[list[float]]]:
+    """Of every arm and space the metric of its architectures; all trainings are one batch."""
+    every = [arch for own in archs.values() for one in own.values() for arch in one]
+    found = iter(work.trained(every))
+    return {arm: [[next(found) for _ in one] for one in own.values()] for arm, own in archs.items()}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The experiment."""
+
+    name: str = "claim"
+    title: str = "The claim: learned spaces against random and hand-made ones"
+
+    def run(self, work: Work) -> Outcome:
+        """The outcome; what the folder has is not made again."""
+        values = values_of(work, {arm: architectures(work, arm) for arm in ARMS})
+        means = {arm: [float(np.nanmean(one)) for one in own] for arm, own in values.items()}
+        hand = [value for one in values[HAND_MADE] for value in one]
+        records = []
+        for arm, own in values.items():
+            record = {"space": arm, "spaces": 1 if arm == HAND_MADE else len(own), "trainings": sum(map(len, own))}
+            record |= {"recall@2": mean_of_spaces(hand if arm == HAND_MADE else means[arm]).words}
+            record |= {"worst space": "" if arm == HAND_MADE else round(min(means[arm]), 2)}
+            record |= {"best space": "" if arm == HAND_MADE else round(max(means[arm]), 2)}
+            record |= {"best network": round(max(max(one) for one in own), 2), "learning rate": rate_of(work, arm)}
+            records.append(record)
+        notes = "Means over spaces with 90 % intervals (hand-made: over architectures), in percent."
+        table = Table(f"{NUM_ARCHS} architectures of each space at {BUDGET_M:g} M multiply-adds", records, notes)
+        return Outcome(self.title, "", [table], self._verdicts(means, hand), work.ledger.conditions())
+
+    @staticmethod
+    def _verdicts(means: Mapping[str, list[float]], hand: list[float]) -> list[Verdict]:
+        pairs = [(LEARNED, RANDOM), (LEARNED, NINE), (ALONE, NINE), (ALONE, RANDOM), (LEARNED, ALONE)]
+        verdicts = [Difference.of(means[a], means[b]).verdict(f"{a} less {b}") for a, b in pairs]
+        for arm in (LEARNED, ALONE):
+            apart = Difference.of(means[arm], hand, permute=False)
+            verdicts.append(apart.verdict(f"{arm} less {HAND_MADE}"))
+            is_so = "is" if apart.low > -MARGIN else "is not shown to be"
+            verdicts.append(
+                Verdict(verdicts[-1].outcome, f"{arm} {is_so} non-inferior to {HAND_MADE} by a margin of {MARGIN:g}.")
+            )
+        return verdicts
+
+
+EXPERIMENT = Claim()
