@@ -1,4 +1,4 @@
-"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`; of a run `scores`, `predict`, `build` and others.
+"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`, `evolve`; of a run `scores`, `build` and others.
 
 The command line is thin over it.
 """
@@ -520,6 +520,32 @@ def search(
     name = evaluator or (f"predictor:{space.folder.path}" if isinstance(space, Run) else "")
     plan = SearchPlan(name, target, minimize, searcher, num=num, seed=seed, **settings)
     return run_search(space_of(space), plan, ResultsFile(out), report).table()
+
+
+def evolve(
+    out: Path | str,
+    report: Callable[[Mapping[str, object]], None] = lambda record: None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Evolves a search space of cells (docs/autospace.md).
+
+    Args:
+        out: folder; an evolution that is there goes on from its last generation.
+        report: hears {"phase", "step": generations, "num_steps", "share", "seconds_left", "loss", "madds_m"}.
+        settings: fields of `autospace.EvolutionPlan`: madds_m, generations, seed, ...
+
+    Returns:
+        The cells of the learned space, as `autospace.tables.learned_table` has them; learned.json in the folder is the space.
+
+    Raises:
+        ConfigError: a setting does not do, or the folder holds another evolution.
+    """
+    from autobuild_core import autospace
+    from autobuild_core.autospace.tables import learned_table
+
+    plan = autospace.make_plan(settings)
+    autospace.evolve(plan, out, report)
+    return learned_table(autospace.read_learned(autospace.EvolutionFolder(out)), plan)
 
 
 def space_of(given: Space | ArchTable | Run | Path | str) -> Space:

@@ -12,6 +12,7 @@ import numpy as np
 from autobuild_core.autospace.history import EvolutionFolder
 from autobuild_core.autospace.plan import RANDOM, EvolutionPlan
 from autobuild_core.autospace.population import Member, Population
+from autobuild_core.errors import Cancelled
 from autobuild_core.spaces._cells import Cell
 
 Report = Callable[[Mapping[str, object]], None]
@@ -48,7 +49,8 @@ class Evolution:
             strides = plan.skeleton_used.strides
             self.layers = [Population.first(plan, s, self._random(0, layer)) for layer, s in enumerate(strides)]
             self.generation = self.calm = 0
-            folder.begin(_record(0, self.layers, [population.members for population in self.layers]))
+            about = {"plan": plan.to_json()}
+            folder.begin(_record(0, self.layers, [population.members for population in self.layers], about))
         else:
             self.generation, self.calm, self.layers = saved
 
@@ -101,6 +103,8 @@ class Evolution:
     ) -> tuple[list[list[float]], dict[str, Any]]:
         """Of each layer the alphas of the cells that ran, and the numbers of the generation."""
         if self.training is None:
+            if self.should_stop():
+                raise Cancelled
             return [rng.standard_normal(len(own)).tolist() for rng, own in zip(randoms, cells, strict=True)], {}
         trained = self.training.generation(generation, cells, self.should_stop)
         return trained.alphas, {"loss": trained.loss, "alpha_loss": trained.alpha_loss, "madds_m": trained.madds_m}

@@ -14,11 +14,12 @@ import pytest
 
 from autobuild_core import registry
 from autobuild_core.architectures.records import ArchTable
-from autobuild_core.errors import ConfigError, RunError, StudioError
+from autobuild_core.errors import Cancelled, ConfigError, RunError, StudioError
 from autobuild_core.jobs import executor as jobs
 from autobuild_core.jobs import kinds, warm
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
+from autobuild_core.jobs.kinds.evolve import EvolveSettings
 from autobuild_core.jobs.kinds.search import SearchSettings
 from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
@@ -31,6 +32,7 @@ from tests.unit.jobs.test_executor import pid, state, until
 
 SETTINGS: dict[str, JobSettings] = {
     "evaluate": EvaluateSettings(name="a batch", evaluator="cost", archs=("02012100", EXAMPLES["cost"]), seeds=(0, 1)),
+    "evolve": EvolveSettings(name="an evolution", plan={"generations": 2, "steps": 1, "batch": 4}),
     "search": SearchSettings(name="a search", evaluator="cost", space=space_named("nas_bench_201").spec.to_json(), num=3),
     "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16),
 }
@@ -154,6 +156,45 @@ class TestSearches:
             self.job(tmp_path, **{"space": CELLS} | wrong)
 
 
+class TestEvolves:
+    """Evolutions in a worker's folder: each generation as it comes, gone on from where a worker was killed."""
+
+    def test_results_are_a_table_and_a_row(self, tmp_path: Path) -> None:
+        kind = kinds.load_kind("evolve")
+        settings = kind.settings({"name": "one", "plan": {"generations": 3, "fitness": "random", "seed": 5}})
+        folder = RunFolder(tmp_path / "run").create(settings, None, "evolve")
+        assert kind.row(folder, settings).aim == "5 layers of cells, 0.6 M multiply-adds" and kind.resumes
+        records: list[Any] = []
+        asked = 0
+
+        def should_stop() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked > 2
+
+        with pytest.raises(Cancelled):
+            kind.run(folder, settings, records.append, should_stop)
+        assert kind.row(folder, settings).result == "2 generations, 80 cells tried" and kind.result(folder).empty
+        assert kind.progress(records[-1]).words == "Evolving, generation 2 of 3"
+        kind.run(folder, settings, records.append, lambda: False)
+        table, row = kind.result(folder), kind.row(folder, settings)
+        assert (row.seed, row.result) == (5, "3 generations, 80 cells tried")
+        assert table["layer"].value_counts().tolist() == [9] * 5 and (table["madds_k"] > 0).all()
+        assert [record["step"] for record in records] == [1, 2, 3]
+
+    def test_words_of_a_generation(self) -> None:
+        record = {"step": 7, "num_steps": 60, "share": 7 / 60, "seconds_left": 90.0, "madds_m": 0.5821}
+        come = kinds.load_kind("evolve").progress(record)
+        assert come.words == "Evolving, generation 7 of 60, 0.582 M multiply-adds expected" and come.seconds_left == 90.0
+
+    @pytest.mark.parametrize(
+        ("plan", "said"), [({"steps": 0}, "steps: got 0"), ({"madds_m": 1e9}, "which these cells cannot meet")]
+    )
+    def test_settings_that_do_not_do(self, plan: dict[str, Any], said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            kinds.load_kind("evolve").settings({"name": "one", "plan": plan})
+
+
 def test_a_training_does_not_resume() -> None:
     assert not kinds.load_kind("train").resumes
 
@@ -203,12 +244,12 @@ def waiting(workspace: Workspace, executor: SubprocessExecutor, **settings: Any)
 
 class TestNewKind:
     def test_it_is_found_and_checked(self, counting: str, workspace: Workspace) -> None:
-        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "search", "train"}
+        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "evolve", "search", "train"}
         with pytest.raises(ConfigError, match="limit: got 0, expected at least 1"):
             kinds.add(workspace, counting, name="x", limit=0)
         with pytest.raises(ConfigError, match="settings of a count: got name, colour"):
             kinds.add(workspace, counting, name="x", colour="red")
-        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, search, train"):
+        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, evolve, search, train"):
             kinds.add(workspace, "dance", name="x")
 
     def test_queued_cancelled_resumed(self, workspace: Workspace, executor: SubprocessExecutor) -> None:

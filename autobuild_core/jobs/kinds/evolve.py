@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from autobuild_core.autospace import LEARNED, EvolutionFolder, EvolutionPlan, evolve, make_plan, read_learned, summary
+from autobuild_core.autospace.tables import learned_table
 from autobuild_core.errors import counted
 from autobuild_core.jobs.kinds import JobKind, Report
 from autobuild_core.store.entries import RunRow
@@ -69,15 +70,9 @@ class Evolve(JobKind[EvolveSettings]):
         return RunRow(aim, said, seed=plan.seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
-        """The cells of the learned space: layer, cell, and its multiply-adds and parameters there, in thousands."""
+        """The cells of the learned space (`autospace.tables.learned_table`)."""
         path = folder.path / EVOLUTION / LEARNED
         if not path.exists():
             return pd.DataFrame()
         space = read_learned(EvolutionFolder(folder.path / EVOLUTION))
-        widths = self.settings_of(folder).made.skeleton_used
-        rows = []
-        for layer, cells in enumerate(space.layers):
-            for cell in cells:
-                cost = widths.layer_cost(layer, cell)
-                rows.append({"layer": layer + 1, "cell": cell.name, "madds_k": cost.madds / 1e3, "params_k": cost.params / 1e3})
-        return pd.DataFrame(rows)
+        return learned_table(space, self.settings_of(folder).made)

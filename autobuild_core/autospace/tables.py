@@ -1,0 +1,81 @@
+"""Tables of an evolution, worked out from its lines alone: generations, cells, their fitness over time, the learned space."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autobuild_core.autospace.plan import EvolutionPlan
+from autobuild_core.spaces._cells import Cell
+from autobuild_core.spaces._learned import CellLists
+
+Lines = Sequence[Mapping[str, Any]]
+
+
+def plan_of(lines: Lines) -> EvolutionPlan:
+    """The settings of an evolution."""
+    return EvolutionPlan(**lines[0]["plan"])
+
+
+def generations_table(lines: Lines) -> pd.DataFrame:
+    """One row a generation from 1: generation, loss, alpha_loss, madds_m (expected), seconds; cells that entered and left.
+
+    Numbers that an evolution of random fitness does not have are NaN.
+    """
+    rows = []
+    for line in lines[1:]:
+        row = {"generation": line["generation"]} | {
+            name: line.get(name, np.nan) for name in ("loss", "alpha_loss", "madds_m", "seconds")
+        }
+        rows.append(row | {name: sum(len(layer[name]) for layer in line["layers"]) for name in ("entered", "left")})
+    return pd.DataFrame(rows, columns=["generation", "loss", "alpha_loss", "madds_m", "seconds", "entered", "left"])
+
+
+def cells_table(lines: Lines) -> pd.DataFrame:
+    """One row a cell that ever was a member.
+
+    Columns: layer (from 1), number, cell (name), written (the published form as text), mutation, parent, born, left (the
+    generation; NaN of those that live), fitness (the last), seen, madds_k and params_k (in thousands, at the widths of the
+    supernet).
+    """
+    skeleton, rows = plan_of(lines).skeleton_used, dict[tuple[int, int], dict[str, Any]]()
+    for line in lines:
+        for layer, own in enumerate(line["layers"]):
+            for member in own["entered"]:
+                cell = Cell.read(member["cell"])
+                cost = skeleton.layer_cost(layer, cell)
+                about = {"layer": layer + 1, "number": member["number"], "cell": cell.name, "written": cell.text}
+                about |= {name: member[name] for name in ("mutation", "parent", "born")} | {"left": np.nan}
+                about |= {"fitness": member["fitness"], "seen": 0}
+                rows[layer, member["number"]] = about | {"madds_k": cost.madds / 1e3, "params_k": cost.params / 1e3}
+            for number, _ in own["ran"]:
+                rows[layer, number]["seen"] += 1
+            for number, fitness, _ in own["alive"]:
+                rows[layer, number]["fitness"] = fitness
+            for number, fitness in own["left"]:
+                rows[layer, number] |= {"fitness": fitness, "left": line["generation"]}
+    frame = pd.DataFrame(list(rows.values()))
+    return frame.astype({"parent": float, "left": float}).sort_values(["layer", "number"], ignore_index=True)
+
+
+def fitness_table(lines: Lines) -> pd.DataFrame:
+    """One row a generation and cell that lived at its end: layer, generation, number, fitness."""
+    rows = [
+        (layer + 1, line["generation"], number, fitness)
+        for line in lines
+        for layer, own in enumerate(line["layers"])
+        for number, fitness, _ in own["alive"]
+    ]
+    return pd.DataFrame(rows, columns=["layer", "generation", "number", "fitness"])
+
+
+def learned_table(space: CellLists, widths: EvolutionPlan) -> pd.DataFrame:
+    """One row a cell of a learned space: layer (from 1), cell, written, madds_k and params_k at the widths of the supernet."""
+    rows = []
+    for layer, cells in enumerate(space.layers):
+        for cell in cells:
+            cost = widths.skeleton_used.layer_cost(layer, cell)
+            about = {"layer": layer + 1, "cell": cell.name, "written": cell.text}
+            rows.append(about | {"madds_k": cost.madds / 1e3, "params_k": cost.params / 1e3})
+    return pd.DataFrame(rows)
