@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 from autobuild_core.errors import ArchitectureError, ConfigError
@@ -186,7 +186,8 @@ class Skeleton:
         widths = tuple(_width(width, factor) for width in self.widths)
         return replace(self, stem_width=_width(self.stem_width, factor), first_width=first, widths=widths)
 
-    def matched(self, cells: Sequence[Cell], madds_m: float) -> "Skeleton":
+    @lru_cache(maxsize=4096)  # noqa: B019 - skeletons are values
+    def matched(self, cells: tuple[Cell, ...], madds_m: float) -> "Skeleton":
         """The skeleton scaled so that a network of some cells costs a budget, as nearly as one factor does.
 
         Where the nearest is further away than TOLERANCE, single layers are made one channel wider or narrower.

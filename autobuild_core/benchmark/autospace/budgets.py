@@ -26,12 +26,12 @@ class Budgets:
     def run(self, work: Work) -> Outcome:
         """The outcome; what the folder has is not made again."""
         rate, archs = rate_of(work, LEARNED), dict[tuple[str, int, str], list[Any]]()
-        for evolved, madds_m in BUDGETS.items():
+        for budget, (evolved, madds_m) in enumerate(BUDGETS.items()):
             for number in range(NUM_SPACES):
-                plan = EvolutionPlan(seed=FIRST_SEED + number, madds_m=madds_m, kept=NUM_KEPT)
+                plan = EvolutionPlan(seed=FIRST_SEED + NUM_SPACES * budget + number, madds_m=madds_m, kept=NUM_KEPT)
                 space = work.evolved(f"{evolved}_{number}", plan)
                 for place, (judged, at) in enumerate(BUDGETS.items()):
-                    name, seed = f"evolved for {evolved}, {number}, judged at {judged}", (number, place, 2)
+                    name, seed = f"evolved for {evolved}, {number}, judged at {judged}", (plan.seed, place, 2)
                     drawn = work.drawn(name, space, NUM_ARCHS, seed, at)
                     archs[evolved, number, judged] = [with_rate(arch, rate) for arch in drawn]
         found = iter(work.trained([arch for own in archs.values() for arch in own]))

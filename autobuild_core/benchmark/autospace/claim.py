@@ -42,14 +42,14 @@ def learned_space(work: Work, seed: int) -> CellLists:
 def space_of(work: Work, arm: str, seed: int) -> CellLists:
     """The space of an arm with a seed; there is one hand-made space."""
     if arm == HAND_MADE:
-        return work.space(HAND_MADE, hand_made())
+        return work.space(HAND_MADE, hand_made)
     if arm in (LEARNED, ALONE):
         space = learned_space(work, seed)
         return (
             space if arm == LEARNED else CellLists(tuple(own[:NUM_KEPT] for own in space.layers), space.skeleton, space.madds_m)
         )
     num = NUM_KEPT if arm == RANDOM else NUM_KEPT + 3
-    return work.space(f"{arm}, {seed}", random_cells(num, arm == RANDOM, (seed, DRAWS[arm])))
+    return work.space(f"{arm}, {seed}", lambda: random_cells(num, arm == RANDOM, (seed, DRAWS[arm])))
 
 
 def rate_of(work: Work, arm: str) -> float:

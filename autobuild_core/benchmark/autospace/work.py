@@ -56,9 +56,9 @@ class Work:
 
         return self._picked(f"learned space, {name}", make)
 
-    def space(self, name: str, cells: Sequence[Sequence[Cell]]) -> CellLists:
-        """A space of some cells a layer, written down."""
-        return self._picked(f"space, {name}", lambda: _texts(cells))
+    def space(self, name: str, make: Callable[[], Sequence[Sequence[Cell]]]) -> CellLists:
+        """A space of some cells a layer, made where it is not written down yet."""
+        return self._picked(f"space, {name}", lambda: _texts(make()))
 
     def _picked(self, name: str, make: Callable[[], list[list[str]]]) -> CellLists:
         """The space of a pick, which has the cells of each layer as texts."""
