@@ -23,7 +23,7 @@ LEAST = {
     "patience": 0,
     "seed": 0,
 }
-SHARES = ("momentum", "guarded", "settling")
+SHARES = ("momentum", "guarded", "warming", "settling")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class EvolutionPlan:
         price: of a relative excess of multiply-adds, in units of the loss.
         references: whether the reference cells are in the population from the start.
         guarded: share of the generations in which reference cells cannot leave.
+        warming: share of the generations, the first ones, in which no cell is mutated: the weights learn first.
         settling: share of the generations, the last ones, in which no cell is mutated, so that all are seen often.
         patience: generations without a change of the kept cells after which it ends early; 0 = never.
         kept: cells of each layer in the learned space, beside the reference cells.
@@ -74,6 +75,7 @@ class EvolutionPlan:
     price: float = 0.05
     references: bool = True
     guarded: float = 0.5
+    warming: float = 0.15
     settling: float = 0.25
     patience: int = 0
     kept: int = 6
@@ -117,10 +119,10 @@ class EvolutionPlan:
         skeleton = Skeleton.read(self.skeleton)
         return skeleton.matched((mbconv(3, 6),) * skeleton.num_layers, self.madds_m)
 
-    @property
-    def last_births(self) -> int:
-        """The last generation in which cells are mutated."""
-        return self.generations - round(self.settling * self.generations)
+    def has_births(self, generation: int) -> bool:
+        """Whether cells are mutated in a generation."""
+        first, last = round(self.warming * self.generations), round((1 - self.settling) * self.generations)
+        return first < generation <= last
 
     @property
     def num_steps(self) -> int:

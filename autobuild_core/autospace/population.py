@@ -86,7 +86,7 @@ class Population:
     def born(self, plan: EvolutionPlan, generation: int, rng: np.random.Generator) -> "Population":
         """The population with the children of a generation; each takes its parent's fitness over, as it does its weights."""
         grown = self
-        for _ in range(plan.children if generation <= plan.last_births else 0):
+        for _ in range(plan.children if plan.has_births(generation) else 0):
             parent = fittest_of_some(self.members, plan.tournament, rng)
             mutant = mutate(parent.cell, plan.support_used, self.stride, grown.met, rng)
             if mutant is not None:
@@ -98,15 +98,16 @@ class Population:
     def drawn(self, plan: EvolutionPlan, generation: int, rng: np.random.Generator) -> tuple[Member, ...]:
         """The members that run in a generation: its children, and others.
 
-        While cells are born the others win tournaments; afterwards they are those that were seen least.
+        While cells are born the others win tournaments; before and afterwards they are those that were seen least.
         """
         running = [member for member in self.members if member.born == generation]
         others = [member for member in self.members if member.born != generation]
-        if generation > plan.last_births:
+        contested = plan.has_births(generation)
+        if not contested:
             order = rng.permutation(len(others))
             others = sorted((others[index] for index in order), key=lambda member: member.seen)
         while len(running) < plan.parallel and others:
-            winner = fittest_of_some(others, plan.tournament, rng) if generation <= plan.last_births else others[0]
+            winner = fittest_of_some(others, plan.tournament, rng) if contested else others[0]
             others.remove(winner)
             running.append(winner)
         return tuple(sorted(running, key=lambda member: member.number))

@@ -161,7 +161,7 @@ class TestEvolves:
 
     def test_results_are_a_table_and_a_row(self, tmp_path: Path) -> None:
         kind = kinds.load_kind("evolve")
-        settings = kind.settings({"name": "one", "plan": {"generations": 3, "fitness": "random", "seed": 5}})
+        settings = kind.settings({"name": "one", "plan": {"generations": 3, "fitness": "random", "warming": 0, "seed": 5}})
         folder = RunFolder(tmp_path / "run").create(settings, None, "evolve")
         assert kind.row(folder, settings).aim == "5 layers of cells, 0.6 M multiply-adds" and kind.resumes
         records: list[Any] = []

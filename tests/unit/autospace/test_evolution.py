@@ -21,7 +21,7 @@ from autobuild_core.registry import ROOT
 from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell, canonical, mbconv, network
 
 SUPPORT = SUPPORTS["published"]
-SMALL = EvolutionPlan(generations=4, steps=2, batch=8, population=6, madds_m=0.2)
+SMALL = EvolutionPlan(generations=4, warming=0, steps=2, batch=8, population=6, madds_m=0.2)
 CHANCE = EvolutionPlan(generations=12, fitness="random")
 
 
@@ -83,7 +83,7 @@ class TestPopulation:
         assert met == near | {canonical(cell, stride)}, "every neighbour was found"
 
     def test_children_take_over_the_fitness_of_the_winner_of_a_tournament(self) -> None:
-        plan = EvolutionPlan(tournament=12, children=2)
+        plan = EvolutionPlan(tournament=12, children=2, warming=0)
         population = Population.first(plan, 1, rng())
         fit = replace(population, members=tuple(replace(m, fitness=float(m.number == 5)) for m in population.members))
         children = fit.born(plan, 1, rng()).members[12:]
@@ -93,13 +93,22 @@ class TestPopulation:
         ]
 
     def test_who_runs(self) -> None:
-        plan = EvolutionPlan(generations=8, settling=0.5, parallel=4, children=2)
-        grown = Population.first(plan, 1, rng()).born(plan, 1, rng())
-        ran = grown.drawn(plan, 1, rng())
+        plan = EvolutionPlan(generations=8, warming=0.25, settling=0.5, parallel=4, children=2)
+        first = Population.first(plan, 1, rng())
+        assert [first.born(plan, generation, rng()) == first for generation in (1, 2, 3, 4, 5)] == [
+            True,
+            True,
+            False,
+            False,
+            True,
+        ]
+        grown = first.born(plan, 3, rng())
+        ran = grown.drawn(plan, 3, rng())
         assert len({member.number for member in ran}) == 4 and {12, 13} <= {member.number for member in ran}
-        assert grown.born(plan, 5, rng()) == grown, "nothing is mutated while it settles"
         seen = replace(grown, members=tuple(replace(m, seen=int(m.number > 3)) for m in grown.members))
-        assert [member.number for member in seen.drawn(plan, 5, rng())] == [0, 1, 2, 3], "those seen least run then"
+        for generation in (1, 5):
+            least = [member.number for member in seen.drawn(plan, generation, rng())]
+            assert least == [0, 1, 2, 3], "those seen least run while nothing is mutated"
 
     def test_a_fitness_is_a_mean_then_a_moving_average_above_the_level_of_those_that_ran(self) -> None:
         plan = EvolutionPlan(momentum=0.25)
@@ -213,7 +222,7 @@ class TestEvolution:
 
     def test_random_fitness_needs_no_supernet(self, tmp_path: Path) -> None:
         found = evolve(CHANCE, tmp_path / "one")
-        assert found["generations"] == 12 and found["loss"] is None and found["num_cells"] == 5 * (12 + 2 * 9)
+        assert found["generations"] == 12 and found["loss"] is None and found["num_cells"] == 5 * (12 + 2 * 7)
         again = evolve(CHANCE, tmp_path / "other")
         assert {**found, "seconds": 0, "learned": 0} == {**again, "seconds": 0, "learned": 0}
         other = [read_learned(EvolutionFolder(tmp_path / name)) for name in ("one", "other")]
