@@ -39,9 +39,10 @@ from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.search.searchers import DEFAULT_SEARCHER
-from autobuild_core.search.searching import read_space
+from autobuild_core.search.searching import FILES, read_space
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.spaces._configspace import read_declared
+from autobuild_core.spaces.autospace import read_cells
 from autobuild_core.store.quality import Progress, Quality, Report
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.states import RunState
@@ -319,7 +320,7 @@ def read(
         path: the file; .gz is read as what is inside.
         format: file in datasets/, where recognition is not wanted.
         space: file in spaces/ that the architectures must belong to, or the path of a space.json that declares the flat space of
-            the table (ConfigSpace's JSON is read too).
+            the table (ConfigSpace's JSON is read too), or of a file that lists the cells of each layer (a learned space).
         roles: {column: "architecture", "choice", "context", "metric" or "ignored"}; others are found by evidence.
 
     Raises:
@@ -327,9 +328,10 @@ def read(
         DataError: it cannot be read, or is of another space.
         ConfigError: no such format or role.
     """
-    declared = read_declared(Path(space)) if space and str(space).endswith(".json") else None
-    table = read_table(Path(path), format, roles=roles, declared=declared)
-    if space and declared is None and table.spec.name != space:
+    listed = read_cells(Path(space)) if space and str(space).endswith(FILES) else None
+    declared = read_declared(Path(space)) if space and listed is None and str(space).endswith(FILES) else None
+    table = read_table(Path(path), format, listed, roles, declared)
+    if space and listed is None and declared is None and table.spec.name != space:
         raise DataError(f"{path}: got architectures of {table.spec.name}, expected {space}.")
     return table
 

@@ -18,9 +18,9 @@ from autobuild_core.datasets._columns import Column
 from autobuild_core.datasets._lists import native_cell
 from autobuild_core.datasets._objects import leaves
 from autobuild_core.datasets._roles import ARCH_ROOTS, split_prefix
-from autobuild_core.datasets._table import MAX_METRICS, is_missing, known_space
+from autobuild_core.datasets._table import MAX_METRICS, is_missing
 from autobuild_core.errors import DataError, listed
-from autobuild_core.spaces import Space
+from autobuild_core.spaces import Space, known_space
 from autobuild_core.spaces._declared import Declared, as_text
 from autobuild_core.spaces.flat import Flat
 

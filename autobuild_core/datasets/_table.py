@@ -8,10 +8,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from autobuild_core import registry
-from autobuild_core.errors import ConfigError, DataError
-from autobuild_core.spaces import Space, space_named
-
 MAX_METRICS = 1000
 SLIP_SHARE = 0.05  # of the rows, from which on a text among numbers is a choice
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -37,29 +33,6 @@ def shorten(value: Any, length: int = 60) -> str:
     """A value for a message."""
     text = repr(value)
     return text if len(text) <= length else text[: length - 3] + "..."
-
-
-@cache
-def _known_spaces() -> tuple[Space, ...]:
-    """The spaces that need no data to be defined."""
-    found = []
-    for name in registry.names("spaces"):
-        try:
-            found.append(space_named(name))
-        except ConfigError:
-            continue
-    return tuple(found)
-
-
-def known_space(native: Any) -> Space | None:
-    """The space that needs no data to be defined and has this architecture; None when there is none."""
-    for space in _known_spaces():
-        try:
-            space.parse(native)
-        except DataError:
-            continue
-        return space
-    return None
 
 
 def usual_choices(counts: Mapping[str, int]) -> list[str]:

@@ -13,8 +13,10 @@ from autobuild_core.search.searchers import History, Searcher
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.spaces._declared import make_spec
+from autobuild_core.spaces.autospace import read_cells
 from autobuild_core.spaces.flat import Flat
 
+FILES = (".json", ".config")  # how the name of a file ends that declares a space
 MOST_FREE = 1_000  # visits in a row without a new network after which a search ends
 
 
@@ -68,18 +70,20 @@ def search(searcher: Searcher, num: int, evaluate: Callable[[Codes], Sequence[fl
 
 
 def read_space(name: str) -> Space:
-    """A space by its name, or of a file: one that declares a space, or a reduced space.
+    """A space by its name, or of a file: one that declares a space, a reduced space, or lists of cells as AutoSpace published.
 
     Args:
-        name: of a file in spaces/ that needs no data, or a path that ends in .json.
+        name: of a file in spaces/ that needs no data, or a path that ends in .json or .config.
 
     Raises:
         ConfigError: there is none of that name, or the file cannot be opened.
         DataError: the file declares no space.
     """
-    if not name.endswith(".json"):
+    if not name.endswith(FILES):
         return space_named(name)
     path = Path(name)
+    if (listed := read_cells(path)) is not None:
+        return load_space(listed)
     try:
         raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):

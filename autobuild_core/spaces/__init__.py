@@ -9,7 +9,7 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -20,7 +20,7 @@ from autobuild_core import registry
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
 from autobuild_core.architectures.topologies import topology_of
-from autobuild_core.errors import ArchitectureError, ConfigError
+from autobuild_core.errors import ArchitectureError, ConfigError, StudioError
 from autobuild_core.spaces._listed import Listed
 from autobuild_core.spaces._rules import Mask, Rules
 
@@ -58,6 +58,20 @@ class Space(ABC):
             ConfigError: the space is inferred from data and has no default.
         """
         raise ConfigError(f"space {cls.__module__.rsplit('.')[-1]}: got no spec, expected one inferred from data.")
+
+    @classmethod
+    def holding(cls, native: Any) -> "Space | None":
+        """The space of this kind that an architecture says it is of, where no data define it; None where it is of none.
+
+        Args:
+            native: in its native encoding.
+        """
+        try:
+            space = _default(cls)
+            space.parse(native)
+        except StudioError:  # it is inferred from data, or the architecture is another space's
+            return None
+        return space
 
     @abstractmethod
     def parse(self, native: Any) -> list[int]:
@@ -514,6 +528,21 @@ class Space(ABC):
         kept = np.array([self.spec.unit_of(p) for p in range(self.spec.num_positions)]) == chosen[:, None]
         mended, valid = self.complete(out, kept, rng)
         return np.where(valid[:, None], mended, codes)
+
+
+@cache
+def _default(kind: type[Space]) -> Space:
+    """The space of a kind that needs no data."""
+    return kind()
+
+
+def known_space(native: Any) -> Space | None:
+    """The space that needs no data to be defined and has this architecture; None when there is none."""
+    for name in registry.names("spaces"):
+        found = registry.load("spaces", name, Space).holding(native)  # type: ignore[type-abstract]
+        if found is not None:
+            return found
+    return None
 
 
 def unit_facts(spec: SpaceSpec) -> list[dict[str, Any]]:

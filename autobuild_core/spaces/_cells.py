@@ -157,7 +157,8 @@ def _network(operations: tuple[int, ...], stride: int) -> Terms:
 def canonical(cell: Cell, stride: int) -> Cell:
     """The representative of all cells that are the same network in a layer of a stride.
 
-    One of the published support where there is any; then that of the fewest operations, the fewest skips, and the first.
+    One of the published form (all edges of the path 0>1>2>3 there, none from 0 to 3) where there is any; then that of the fewest
+    operations, the fewest skips, and the one whose operations come first.
     """
     live = frozenset(cell.operations[edge] for edge in cell.live) - {NONE.number, SKIP.number}
     return Cell(_representatives(live, stride)[_network(cell.operations, stride)], cell.expansion, cell.mix)
@@ -169,7 +170,9 @@ def _representatives(live: frozenset[int], stride: int) -> dict[Terms, tuple[int
     best: dict[Terms, tuple[Any, ...]] = {}
     for row in itertools.product(sorted({NONE.number, SKIP.number, *live}), repeat=len(EDGES)):
         if terms := _network(row, stride):
-            rank = (not PUBLISHED.takes(row), len(EDGES) - row.count(NONE.number), row.count(SKIP.number), row)
+            is_odd = row[3] != NONE.number or NONE.number in (row[0], row[2], row[5])
+            late = tuple(-number for number in row)
+            rank = (is_odd, len(EDGES) - row.count(NONE.number), row.count(SKIP.number), late, row)
             best[terms] = min(best.get(terms, rank), rank)
     return {terms: rank[-1] for terms, rank in best.items()}
 

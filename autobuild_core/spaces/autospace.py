@@ -1,14 +1,17 @@
 """Networks of AutoSpace's cells: a position a layer, a token a cell."""
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, final
 
 from autobuild_core.architectures.records import Codes, SpaceSpec, UnitSpec
-from autobuild_core.errors import ArchitectureError
+from autobuild_core.errors import ArchitectureError, StudioError
 from autobuild_core.spaces import Space
 from autobuild_core.spaces._cells import EDGE_NAMES, EXPANSIONS, OPERATIONS, SUPPORTS, Cell, canonical
 from autobuild_core.spaces._learned import CellLists
-from autobuild_core.spaces._skeletons import SKELETONS
+from autobuild_core.spaces._skeletons import SKELETONS, Skeleton
 
 DEFAULT_SKELETON, DEFAULT_BUDGET_M = "pairs", 0.6
 EXPECTED = "an object with skeleton, madds_m and cells, one a layer"
@@ -28,9 +31,20 @@ class AutoSpace(Space):
 
     @classmethod
     def default_spec(cls) -> SpaceSpec:
-        cells = tuple(SUPPORTS["published"].cells())
-        skeleton = SKELETONS[DEFAULT_SKELETON]
-        return spec_of(CellLists((cells,) * skeleton.num_layers, skeleton, DEFAULT_BUDGET_M))
+        return _whole(SKELETONS[DEFAULT_SKELETON], DEFAULT_BUDGET_M).spec
+
+    @classmethod
+    def holding(cls, native: Any) -> Space | None:
+        """The space of all published cells around the skeleton and at the budget that a network has."""
+        if not (isinstance(native, Mapping) and "cells" in native and "skeleton" in native):
+            return None
+        try:
+            skeleton = Skeleton.read(native["skeleton"])
+            space = _whole(skeleton, native.get("madds_m"))
+            space.parse(native)
+        except StudioError:
+            return None
+        return space
 
     def __init__(self, spec: SpaceSpec | None = None) -> None:
         super().__init__(spec)
@@ -81,6 +95,26 @@ class AutoSpace(Space):
         return parsed[text]
 
 
+@lru_cache(maxsize=8)
+def _whole(skeleton: Skeleton, madds_m: float | None) -> AutoSpace:
+    """The space of all published cells without mix bits."""
+    cells = tuple(SUPPORTS["published"].cells())
+    return AutoSpace(spec_of(CellLists((cells,) * skeleton.num_layers, skeleton, madds_m)))
+
+
+def read_cells(path: Path) -> SpaceSpec | None:
+    """The space of a file that lists the cells of each layer; None where it is no such file.
+
+    Raises:
+        DataError: it lists cells and is faulty; the message says where.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return None  # who reads it as another kind of file says what is wrong with it
+    return spec_of(CellLists.read(raw)) if isinstance(raw, dict) and "blocks" in raw else None
+
+
 def spec_of(lists: CellLists) -> SpaceSpec:
     """The space of cells that each layer may have, as data; cells that are one network are one token."""
     strides = lists.skeleton.strides
@@ -100,7 +134,7 @@ def spec_of(lists: CellLists) -> SpaceSpec:
     for edge, name in enumerate(EDGE_NAMES):
         attributes[name] = tuple(OPERATIONS[cell.operations[edge]].name for cell in cells)
     numbers = {"expansion": tuple((value - low) / (high - low) for value in expansions)} if high > low else {}
-    options = {"skeleton": lists.skeleton.named, "madds_m": lists.madds_m, "strides": list(strides)}
+    options: dict[str, Any] = {"skeleton": lists.skeleton.named, "madds_m": lists.madds_m, "strides": list(strides)}
     options |= {"cells": [cell.text for cell in cells]}
     tokens = tuple(cell.name for cell in cells)
     return SpaceSpec("autospace", AutoSpace.title, labels, tokens, units, attributes, options, numbers=numbers)
