@@ -72,7 +72,7 @@ class EvolutionPlan:
     momentum: float = 0.3
     lr: float = 0.006
     alpha_lr: float = 0.1
-    price: float = 0.05
+    price: float = 0.035
     references: bool = True
     guarded: float = 0.5
     warming: float = 0.15

@@ -204,7 +204,7 @@ class TestEvolution:
         assert evolve(SMALL, evolved)["generations"] == 4 and files(evolved) == before
 
     def test_another_evolution_is_refused(self, evolved: Path) -> None:
-        with pytest.raises(ConfigError, match=r"got an evolution with price 0\.05, expected 0\.1; name another folder"):
+        with pytest.raises(ConfigError, match=r"got an evolution with price 0\.035, expected 0\.1; name another folder"):
             evolve(replace(SMALL, price=0.1), evolved)
 
     def test_a_state_of_another_version_and_a_damaged_one_are_refused(self, evolved: Path, tmp_path: Path) -> None:
