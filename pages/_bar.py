@@ -22,6 +22,7 @@ NEXT_STEPS = {
     "hops": ("builder", "Build better ones"),
     "builder": ("evaluate", "Measure them"),
     "evaluate": ("review", "Review the claims"),
+    "search_space": ("train", "Train on its networks"),
     "review": ("data", "Add new measurements"),
 }
 VERDICT_COLOURS = {"trustworthy": "green", "thin": "yellow", "not enough": "orange", "not trustworthy": "red"}

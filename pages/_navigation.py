@@ -12,7 +12,8 @@ from pages import _memory, _streamlit, _text
 HERE = Path(__file__).resolve().parent
 PAGES = {
     **{"home": "Home", "data": "Data", "train": "Train", "map": "Map"},
-    **{"importance": "Importance", "hops": "Hops", "builder": "Builder", "evaluate": "Evaluate", "review": "Review"},
+    **{"importance": "Importance", "hops": "Hops", "builder": "Builder", "evaluate": "Evaluate"},
+    **{"search_space": "Search space", "review": "Review"},
 }
 SCROLL = """<script>(() => {
   if (window.autobuildAt === "PLACE") return;

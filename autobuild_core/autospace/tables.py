@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.autospace.plan import EvolutionPlan
-from autobuild_core.spaces._cells import Cell
+from autobuild_core.spaces._cells import OPERATIONS, Cell
 from autobuild_core.spaces._learned import CellLists
 
 Lines = Sequence[Mapping[str, Any]]
@@ -68,6 +68,76 @@ def fitness_table(lines: Lines) -> pd.DataFrame:
         for number, fitness, _ in own["alive"]
     ]
     return pd.DataFrame(rows, columns=["layer", "generation", "number", "fitness"])
+
+
+def changes_table(lines: Lines) -> pd.DataFrame:
+    """One row for every cell that entered or left after the start.
+
+    Columns: generation, layer, change, cell, from (its parent), mutation, fitness (when it left; when it entered that of its
+    parent), number.
+    """
+    cells = cells_table(lines).set_index(["layer", "number"])
+    rows = []
+    for line in lines[1:]:
+        for layer, own in enumerate(line["layers"], 1):
+            changes = [("entered", member["number"], member["fitness"]) for member in own["entered"]]
+            changes += [("left", number, fitness) for number, fitness in own["left"]]
+            for change, number, fitness in changes:
+                about = cells.loc[(layer, number)]
+                parent = "" if np.isnan(about["parent"]) else cells.loc[(layer, int(about["parent"])), "cell"]
+                row = {"generation": line["generation"], "layer": layer, "change": change, "cell": about["cell"]}
+                rows.append(row | {"from": parent, "mutation": about["mutation"], "fitness": fitness, "number": number})
+    return pd.DataFrame(rows, columns=["generation", "layer", "change", "cell", "from", "mutation", "fitness", "number"])
+
+
+def mutations_table(lines: Lines) -> pd.DataFrame:
+    """One row a kind of mutation, an edge or the expansion: kind, tried, survived (live at the end), kept_pct, mean fitness."""
+    cells = cells_table(lines)
+    born = cells[cells["parent"].notna()].assign(kind=lambda frame: frame["mutation"].str.extract(r"^(expansion|\d>\d)")[0])
+    grouped = born.groupby("kind")
+    found = pd.DataFrame({"tried": grouped.size(), "survived": grouped["left"].apply(lambda left: int(left.isna().sum()))})
+    found["survived_pct"] = 100 * found["survived"] / found["tried"]
+    return found.assign(fitness=grouped["fitness"].mean()).reset_index()
+
+
+def diversity_table(lines: Lines) -> pd.DataFrame:
+    """One row a generation and layer: distance, the mean number of edges and expansions in which two living cells differ."""
+    rows, genes = [], dict[tuple[int, int], list[int]]()
+    for line in lines:
+        for layer, own in enumerate(line["layers"], 1):
+            for member in own["entered"]:
+                cell = Cell.read(member["cell"])
+                genes[layer, member["number"]] = [*cell.operations, cell.expansion]
+            alive = np.array([genes[layer, number] for number, _, _ in own["alive"]])
+            pairs = len(alive) * (len(alive) - 1)
+            differing = (alive[:, None] != alive[None]).sum() / pairs if pairs else 0.0
+            rows.append((line["generation"], layer, float(differing)))
+    return pd.DataFrame(rows, columns=["generation", "layer", "distance"])
+
+
+def operations_table(lines: Lines) -> pd.DataFrame:
+    """One row a generation and operation: share_pct of the edges of all living cells that have it."""
+    rows, genes = [], dict[tuple[int, int], tuple[int, ...]]()
+    for line in lines:
+        counts = dict.fromkeys(OPERATIONS, 0)
+        for layer, own in enumerate(line["layers"], 1):
+            for member in own["entered"]:
+                genes[layer, member["number"]] = Cell.read(member["cell"]).operations
+            for number, _, _ in own["alive"]:
+                for operation in genes[layer, number]:
+                    counts[operation] += 1
+        total = sum(counts.values())
+        rows += [(line["generation"], OPERATIONS[n].name, 100 * count / total) for n, count in counts.items() if count]
+    return pd.DataFrame(rows, columns=["generation", "operation", "share_pct"])
+
+
+def lineage(cells: pd.DataFrame, layer: int, number: int) -> pd.DataFrame:
+    """The rows of `cells_table` from the first ancestor of a cell to the cell itself."""
+    own = cells[cells["layer"] == layer].set_index("number")
+    chain = [number]
+    while not np.isnan(own.loc[chain[-1], "parent"]):
+        chain.append(int(own.loc[chain[-1], "parent"]))
+    return own.loc[chain[::-1]].reset_index()
 
 
 def learned_table(space: CellLists, widths: EvolutionPlan) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import chosen, enter, open_page, texts, train
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 
 
 def study(num: int = 100) -> str:

@@ -19,7 +19,7 @@ from pages._text import JOINER, code, plain, strong
 from tests.app import hostile
 from tests.app.workspaces import enter, open_page, texts
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 # Fields of Streamlit's elements that it shows as they are; "options" are those of select boxes.
 NOT_MARKDOWN = {
     "id",

@@ -16,7 +16,7 @@ from tests.app.workspaces import open_page, texts
 from tests.counting import counting as counting
 from tests.unit.jobs.test_executor import state, until
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 NO_RUN = pytest.mark.parametrize("in_state", ["no run"], indirect=True)
 FAILED = pytest.mark.parametrize("in_state", ["failed"], indirect=True)
 FINISHED = pytest.mark.parametrize("in_state", ["finished"], indirect=True)

@@ -13,7 +13,7 @@ from autobuild_core.store.workspace import Workspace
 from pages import _linked, _memory, _run, _selection
 from tests.app.workspaces import open_page, texts
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 LONG = 10_000
 NUMBERS = ("²", "٣", "-1", "1.5", "1e9", "nan", "9" * 21, "9" * LONG, " 1", "+1", "1_0")
 NONSENSE = (

@@ -19,7 +19,7 @@ from tests.app.workspaces import open_page, texts
 
 OLD = Path(__file__).resolve().parents[1] / "fixtures" / "workspace_f7e27c2"
 RUN, NEVER_TRAINED = "fbac7544ebd8e5482eae36a40db93a09", "468e850e33c6999dae526392b4646b8f"
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 
 
 @pytest.fixture

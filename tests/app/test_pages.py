@@ -22,7 +22,7 @@ from pages._streamlit import is_navigation_missing
 from tests.app.workspaces import STATES, flat_file, grid_file, open_page, texts, train
 from tests.registered import read_again
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 RESULTS = ("map", "importance", "hops", "builder", "evaluate", "review")
 
 

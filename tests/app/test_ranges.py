@@ -22,7 +22,7 @@ from autobuild_core.trust.claim import Evidence
 from tests.app.test_importance import headings, shown
 from tests.app.workspaces import chosen, enter, open_page, texts, train
 
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 NUM, VALUES = 240, 64
 ACT, NORM = {"relu": 0.0, "gelu": 0.6, "tanh": -0.5}, {"batch": 0.0, "layer": 0.4}
 

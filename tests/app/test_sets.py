@@ -15,7 +15,7 @@ from tests.app.workspaces import enter, open_page, texts, train
 from tests.flat_spaces import conditional_space, loose_space, mixed_space
 
 SPACES = {"set": loose_space, "conditional": conditional_space, "mixed": mixed_space}
-PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "review")
+PAGES = ("home", "data", "train", "map", "importance", "hops", "builder", "evaluate", "search_space", "review")
 
 
 def table_of(space: Space, num: int = 70) -> ArchTable:

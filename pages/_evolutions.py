@@ -1,0 +1,125 @@
+"""Search space: the evolutions of this workspace and the one that ships: chosen, started, cancelled, gone on with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from autobuild_core import registry
+from autobuild_core.autospace import EvolutionFolder, EvolutionPlan, make_plan
+from autobuild_core.errors import ConfigError
+from autobuild_core.evaluators import DEVICES
+from autobuild_core.jobs import kinds
+from autobuild_core.jobs.kinds.evolve import EVOLUTION
+from autobuild_core.spaces._cells import SUPPORTS
+from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
+from pages import _memory, _run_actions, _states, _text, _widgets, _words, _workspace
+
+KIND, SAMPLE = "evolve", "sample"
+DEFAULTS = EvolutionPlan()
+SUPPORT_WORDS = {"published": "as published: 3x3 and 1x1", "wide": "wide: 5x5 and 7x7 at the input too"}
+SECONDS_EACH = 3.2  # of a generation of the defaults, on an idle core
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The evolution that is shown.
+
+    Args:
+        id: of its run, or SAMPLE.
+        folder: of its generations.
+        run: its line in the table of runs; None of the one that ships.
+    """
+
+    id: str
+    folder: Path
+    run: "pd.Series[Any] | None"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it goes on by itself."""
+        return self.run is not None and self.run["state"] in ACTIVE_STATES
+
+
+def evolutions() -> pd.DataFrame:
+    """The evolutions of the workspace, newest first."""
+    runs = _workspace.runs()
+    return runs[runs["kind"] == KIND]
+
+
+def choose() -> Shown:
+    """The evolution that is shown: the one in the link, else the newest, else the one that ships."""
+    frame = evolutions()
+    names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']}" for one in frame.to_dict("records")}
+    names[SAMPLE] = "The evolution that ships with the studio"
+    wanted = _memory.recall("evolution")
+    ids = list(names)
+    index = ids.index(wanted) if wanted in names else 0
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.selectbox("Evolution", ids, index, format_func=names.__getitem__, width=460, key=f"evolution_of_{len(ids)}")
+        _new()
+    _memory.keep(evolution=chosen)
+    if chosen == SAMPLE:
+        return Shown(SAMPLE, registry.APP / "sample_data" / "evolution", None)
+    run = frame[frame["id"] == chosen].iloc[0]
+    return Shown(chosen, _workspace.workspace().path / "runs" / chosen / EVOLUTION, run)
+
+
+def _new() -> None:
+    """The settings of another evolution, and the button that starts it."""
+    with st.popover("New evolution", icon=":material/add:"):
+        st.markdown("Cells compete in a supernet that trains on overlaid pairs of Fashion-MNIST items.")
+        name = st.text_input("Name", "Evolution", max_chars=120, key="evolution_name")
+        left, right = st.columns(2)
+        madds_m = left.number_input("Budget, M multiply-adds", 0.05, 20.0, DEFAULTS.madds_m, 0.05, key="evolution_madds")
+        seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="evolution_seed")
+        generations = left.number_input("Generations", 1, 1000, DEFAULTS.generations, key="evolution_generations")
+        device = right.selectbox("Device", DEVICES, key="evolution_device")
+        support = st.selectbox("Operations", list(SUPPORTS), format_func=SUPPORT_WORDS.__getitem__, key="evolution_support")
+        references = st.checkbox("Reference cells from the start", True, key="evolution_references")
+        st.caption(f"About {_words.duration(SECONDS_EACH * generations)} on an idle core.")
+        if st.button("Start evolving", type="primary", key="start_evolution"):
+            plan = {"madds_m": float(madds_m), "seed": int(seed), "generations": int(generations), "device": device}
+            plan |= {"support": support, "references": references}
+            _widgets.guarded(lambda: _start(name, plan))
+
+
+def _start(name: str, plan: dict[str, Any]) -> None:
+    """Starts an evolution.
+
+    Raises:
+        ConfigError: a setting does not do.
+    """
+    make_plan(plan)
+    run_id = kinds.add(_workspace.workspace(), KIND, name=" ".join(name.split()) or "Evolution", plan=plan)
+    _workspace.executor().submit(run_id)
+    _memory.keep(evolution=run_id)
+    st.rerun()
+
+
+def state_line(shown: Shown) -> None:
+    """The state of an evolution and what can be done with it."""
+    run = shown.run
+    if run is None:
+        return
+    state = str(run["state"])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        badge = f":{_states.STATE_COLOURS[state]}-badge[{state}]"
+        st.markdown(f"{badge} {_text.strong(run['name'])}, {_words.age(run['created'])}", width="content")
+        if state in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:", key="cancel_evolution"):
+            _widgets.guarded(lambda: _run_actions.cancel(shown.id))
+        if state in STOPPED_STATES and st.button("Resume", icon=":material/play_circle:", key="resume_evolution"):
+            _widgets.guarded(lambda: _run_actions.resume(shown.id))
+    if state in (RunState.FAILED, RunState.LOST, RunState.DAMAGED):
+        _states.ended_badly(run)
+
+
+def lines_of(shown: Shown) -> list[dict[str, Any]]:
+    """The generations of an evolution that are there; what is wrong with them is said."""
+    try:
+        return EvolutionFolder(shown.folder).lines() if shown.folder.is_dir() else []
+    except ConfigError as error:
+        st.error(_text.plain(error, 600))
+        return []

@@ -1,0 +1,40 @@
+"""Search space: an evolution of the space itself, live."""
+
+import streamlit as st
+
+from pages import _entering, _evolution_views, _evolutions, _states, _widgets, _workspace
+
+HOW_TO_READ = (
+    "in every layer cells compete: each generation some run side by side in a supernet, and what its training weighs them with "
+    "makes them fitter or less fit; the fittest are mutated, the least fit leave. A band of the stream is a cell, as wide as its "
+    "share of the layer's fitness: wide bands at the right edge are the learned space. Click a band to see the cell and the "
+    "cells that it comes from; the dashed line is the budget of multiply-adds that the whole space is held to."
+)
+
+
+def render() -> None:
+    """The page, whatever there is: an evolution that goes on, one that has ended, or the one that ships."""
+    shown = _evolutions.choose()
+    _evolutions.state_line(shown)
+
+    @st.fragment(run_every=2.0 if shown.is_live else None)
+    def watch() -> None:
+        if shown.is_live:
+            _workspace.move_the_queue_on(is_said=False)
+            frame = _workspace.runs()
+            now = frame[frame["id"] == shown.id]
+            if shown.run is None or now.empty or now.iloc[0]["state"] != shown.run["state"]:
+                st.rerun()
+            _states.progress_line(now.iloc[0])
+        lines = _evolutions.lines_of(shown)
+        if lines:
+            _evolution_views.pictures(lines)
+        elif not shown.is_live:
+            st.info("This evolution ended before its first generation; start another one.")
+
+    watch()
+
+
+_entering.enter("search_space")
+_widgets.title("Search space", HOW_TO_READ)
+render()
