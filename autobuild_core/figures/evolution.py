@@ -12,6 +12,7 @@ from autobuild_core.figures.template import ACCENT, QUIET, SECOND, TEMPLATE, bla
 BANDS = {"1": ("#4f7fb8", "#7fb4ee"), "3": ("#0f8a7e", "#3fc0b0"), "6": ("#b07d12", "#e0b050")}  # by expansion, light and dark
 REFERENCE_BAND = ("#8b92a0", "#8b92a0")
 CHOSEN = ("#d1490a", "#ff8a3d")
+LABEL_SHARE = 0.1  # height of a name as a share of the axis
 OPERATION_COLOURS = {
     "none": "#a9aebb",
     "skip": "#6a7080",
@@ -91,14 +92,24 @@ def course_figure(generations: pd.DataFrame, diversity: pd.DataFrame, operations
     mean = diversity.groupby("generation", as_index=False)["distance"].mean()
     figure.add_trace(_line(mean["generation"], mean["distance"], "mean of the layers", ACCENT), 1, 3)
     for name, own in operations.groupby("operation", sort=False):
-        trace = _line(own["generation"], own["share_pct"], str(name), OPERATION_COLOURS[str(name)])
-        text = [""] * (len(own) - 1) + [str(name)]
-        figure.add_trace(trace.update(mode="lines+text", text=text, textposition="middle right"), 1, 4)
+        figure.add_trace(_line(own["generation"], own["share_pct"], str(name), OPERATION_COLOURS[str(name)]), 1, 4)
+    figure.add_trace(_names_at_the_end(operations), 1, 4)
     figure.update_layout(template=TEMPLATE, height=250, showlegend=False)
     figure.update_annotations(font={"size": 12})
     last = int(generations["generation"].max())
     figure.update_xaxes(range=[0, last * 1.45], row=1, col=4)  # room for the names of the operations
     return figure.update_xaxes(title="generation")
+
+
+def _names_at_the_end(operations: pd.DataFrame) -> go.Scatter:
+    """The names of the operations behind the ends of their lines, moved up where they would touch."""
+    ends = operations[operations["generation"] == operations["generation"].max()].sort_values("share_pct")
+    least = LABEL_SHARE * float(operations["share_pct"].max())
+    heights: list[float] = []
+    for share in ends["share_pct"]:
+        heights.append(max(share, heights[-1] + least) if heights else share)
+    place = {"x": ends["generation"], "y": heights, "text": ends["operation"], "textposition": "middle right"}
+    return go.Scatter(mode="text", hoverinfo="skip", **place)
 
 
 def _line(x: pd.Series, y: pd.Series, name: str, colour: str) -> go.Scatter:
