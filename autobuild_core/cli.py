@@ -24,7 +24,7 @@ from autobuild_core import api, registry
 from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
-from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
+from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.search.assembly import json_lines
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, searcher_names

@@ -128,7 +128,7 @@ def _option(row: "pd.Series[Any]") -> str:
 
 
 def _birth(row: dict[str, Any]) -> str:
-    """How a cell came to be, for the heading of its drawing."""
+    """The birth of a cell, for the heading of its drawing."""
     if np.isnan(row["parent"]):
         return f"start: {row['mutation']}"
     return f"gen. {row['born']}: {row['mutation']}"

@@ -110,14 +110,14 @@ class _Nodes:
         return self.known[key][:, :width]
 
     def _sum(self, cell: Cell, target: int, width: int) -> Tensor:
-        """What the edges of a node bring together; of node 0 the expanded input."""
+        """The sum of a node's edges; of node 0 the expanded input."""
         if not target:
             return self.shared.normed(functional.conv2d(self.x, self.shared.weights[EXPAND][:width]), EXPAND)
         brought = [self._edge(cell, edge, width) for edge in cell.live if EDGES[edge][1] == target]
         return sum(brought[1:], brought[0])
 
     def _edge(self, cell: Cell, edge: int, width: int) -> Tensor:
-        """What an edge brings, (batch, width, side, side)."""
+        """The operation of an edge on its node, (batch, width, side, side)."""
         source, number = EDGES[edge][0], cell.operations[edge]
         kind = self.shared.kind(self.shared.block.hidden(cell))
         key = (kind, width, "edge", edge, number, *((e, cell.operations[e]) for e in _upstream(cell, source)))

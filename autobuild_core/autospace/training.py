@@ -30,7 +30,7 @@ Cells = Sequence[Sequence[Cell]]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a generation's training says.
+    """The outcome of a generation's training.
 
     Args:
         alphas: of each layer (cells,) alpha at its end, less its mean.

@@ -21,7 +21,7 @@ from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, Space
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.benchmark.truth import PRODUCT_K, Truth
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
+from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.store import tables
 from autobuild_core.store.quality import Progress

@@ -64,7 +64,7 @@ class CellBlock(nn.Module):
 
 
 def make_stem(skeleton: Skeleton) -> list[nn.Module]:
-    """What stands before the cells."""
+    """The layers before the cells."""
     width = skeleton.stem_width
     convolution = nn.Conv2d(skeleton.channels, width, 3, skeleton.stem_stride, 1, bias=False)
     first = [MBConv(width, skeleton.first_width, 3, 1, 1)] if skeleton.first_width else []
@@ -72,7 +72,7 @@ def make_stem(skeleton: Skeleton) -> list[nn.Module]:
 
 
 def make_head(skeleton: Skeleton) -> list[nn.Module]:
-    """What stands behind the cells."""
+    """The layers behind the cells."""
     width = skeleton.head_width
     convolution = nn.Conv2d(skeleton.widths[-1], width, 1, bias=False)
     norm = nn.BatchNorm2d(width)

@@ -19,6 +19,7 @@ from typing import Any
 from autobuild_core.errors import ConfigError, StudioError
 from autobuild_core.evaluators import Evaluator, Watch, check_device, load_evaluator
 from autobuild_core.evaluators._results import Asked, Line, Setting, measure
+from autobuild_core.memory import keep_freed_memory
 from autobuild_core.version import VERSION
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -117,6 +118,7 @@ class _Held:
             self.drop()
             if said := lacking(order, threads):
                 raise ConfigError(said)
+            keep_freed_memory()
             self.order, self.evaluator = order, load_evaluator(order.name)
         return self.evaluator
 

@@ -22,7 +22,7 @@ from typing import Any
 from autobuild_core import registry
 from autobuild_core.jobs import warm, worker
 from autobuild_core.jobs.kinds import FOLDER, load_kind
-from autobuild_core.jobs.memory import wait_briefly
+from autobuild_core.memory import wait_briefly
 
 IDLE_SECONDS = 1800.0
 LOOK_SECONDS = 5.0

@@ -21,7 +21,7 @@ from typing import Any
 from autobuild_core.errors import Cancelled, StudioError
 from autobuild_core.jobs.executor import BEAT_SECONDS, CANCEL_SECONDS, Executor, SubprocessExecutor, kill_group
 from autobuild_core.jobs.kinds import JobKind, load_kind
-from autobuild_core.jobs.memory import keep_freed_memory, wait_briefly
+from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.store import queue
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress

@@ -22,7 +22,7 @@ EDGE_NAMES = tuple(f"{source}>{target}" for source, target in EDGES)
 
 @dataclass(frozen=True)
 class Operation:
-    """What may stand on an edge.
+    """An operation of an edge.
 
     Args:
         number: its id in published files.
@@ -259,7 +259,7 @@ def mbconv(kernel: int, expansion: int) -> Cell:
 
 
 def _as_list(written: Any) -> list[Any]:
-    """What is written as a list.
+    """A written cell as a list.
 
     Raises:
         ArchitectureError: it is none.

@@ -1,7 +1,6 @@
 """Search space: the evolution that ships, evolutions in every state, started, cancelled and gone on with from the page."""
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from autobuild_core.jobs import kinds
 from autobuild_core.jobs.kinds.evolve import EVOLUTION
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import chosen, enter, open_page, set_state, texts
+from tests.unit.jobs.test_executor import until
 
 QUICK = {"fitness": "random", "generations": 6, "seed": 3}
 
@@ -126,13 +126,7 @@ def test_an_evolution_is_started_cancelled_and_gone_on_with(workspace: Workspace
     assert workspace.run(run).job.settings["plan"]["madds_m"] == 0.1
     folder = EvolutionFolder(workspace.run(run).path / EVOLUTION)
 
-    def until(done: Any) -> None:
-        deadline = time.monotonic() + 200
-        while not done():
-            assert time.monotonic() < deadline, workspace.run(run).log_text()
-            time.sleep(0.1)
-
-    until(lambda: len(folder.lines()) > 2)
+    until(lambda: len(folder.lines()) > 2, 120)
     app = fine(open_page("search_space"))
     assert "Evolving, generation" in "\n".join(str(bar.proto.text) for bar in app.get("progress"))
     app.button(key="cancel_evolution").click().run()
@@ -140,7 +134,7 @@ def test_an_evolution_is_started_cancelled_and_gone_on_with(workspace: Workspace
     num = len(folder.lines())
     app = fine(open_page("search_space"))
     app.button(key="resume_evolution").click().run()
-    until(lambda: len(folder.lines()) > num)
+    until(lambda: len(folder.lines()) > num, 120)
     fine(open_page("search_space")).button(key="cancel_evolution").click().run()
     until(lambda: workspace.run(run).state["state"] == "cancelled")
     assert [line["generation"] for line in folder.lines()] == list(range(len(folder.lines())))

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from autobuild_core.autospace.population import AT_RANDOM, FROM_REFERENCE, Membe
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.registry import ROOT
 from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell, canonical, mbconv, network
+from tests.unit.jobs.test_executor import until
 
 SUPPORT = SUPPORTS["published"]
 SMALL = EvolutionPlan(generations=4, warming=0, steps=2, batch=8, population=6, madds_m=0.2)
@@ -188,10 +188,7 @@ class TestEvolution:
         command = [sys.executable, "-c", code, json.dumps(SMALL.to_json()), str(tmp_path)]
         lines = tmp_path / "evolution.jsonl"
         process = subprocess.Popen(command, cwd=ROOT)
-        until = time.monotonic() + 120
-        while process.poll() is None and not (lines.exists() and lines.read_bytes().count(b"\n") >= 3):
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        until(lambda: process.poll() is not None or (lines.exists() and lines.read_bytes().count(b"\n") >= 3), 120)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         with lines.open("ab") as file:

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from autobuild_core.jobs.memory import wait_briefly
+from autobuild_core.memory import wait_briefly
 
 ASK = (
-    "from autobuild_core.jobs.memory import wait_briefly; wait_briefly(); "
+    "from autobuild_core.memory import wait_briefly; wait_briefly(); "
     "import ctypes; c = ctypes.CDLL(None); c.getenv.restype = ctypes.c_char_p; print(c.getenv(b'GOMP_SPINCOUNT').decode())"
 )
 
@@ -31,6 +31,6 @@ def test_it_leaves_a_setting_that_is_there(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_freed_memory_is_kept_where_the_library_is_glibc() -> None:
-    code = "from autobuild_core.jobs.memory import keep_freed_memory; print(keep_freed_memory())"
+    code = "from autobuild_core.memory import keep_freed_memory; print(keep_freed_memory())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
