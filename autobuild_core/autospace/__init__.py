@@ -1,7 +1,7 @@
 """AutoSpace: the search space itself is evolved. Cells compete in a supernet, layer by layer; the fittest are the learned space.
 
 Source: Zhou et al., "AutoSpace: Neural Architecture Search with Less Human Interference", ICCV 2021, arXiv 2103.11833. Its
-code was never published: what is known stands in docs/method.md, section 2, and what is ours in docs/autospace.md.
+code was never published: what is known stands in docs/method.md, section 9, and what is ours in docs/autospace.md.
 """
 
 import json

@@ -26,7 +26,7 @@ def make_operation(number: int, width: int, stride: int) -> nn.Module:
 class CellBlock(nn.Module):
     """A cell at its place in a network.
 
-    Source: AutoSpace's published cells (docs/method.md, section 2): expansion, four nodes, and an identity shortcut where the
+    Source: AutoSpace's published cells (docs/method.md, section 9): expansion, four nodes, and an identity shortcut where the
     stride is 1 and widths are equal. Ours: a node sums its edges and does nothing else; the operations that read node 0 have
     the stride; a shortcut's last batch norm starts at zero, as in our inverted residual blocks. With one depthwise
     convolution and skips it is such a block exactly.

@@ -1,6 +1,6 @@
 """Cells of AutoSpace: four nodes, an operation on each edge, an expansion; how they are written, checked, folded and counted.
 
-Source: the files that AutoSpace (Zhou et al., ICCV 2021, arXiv 2103.11833) published, as docs/method.md, section 2, reads them.
+Source: the files that AutoSpace (Zhou et al., ICCV 2021, arXiv 2103.11833) published, as docs/method.md, section 9, reads them.
 Which operation an id names is what the published costs bear out; no code was published.
 """
 

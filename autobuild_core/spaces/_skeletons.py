@@ -4,7 +4,7 @@ A network of cells is {"skeleton": name or object, "madds_m": budget, "cells": o
 budget its widths are those of the skeleton, all scaled by one factor, so that networks of different cells cost alike. "max_lr"
 may stand beside them: no part of the network, but the learning rate that it is trained with.
 
-Source: ours, but for the published network's skeleton (docs/method.md, section 2); the convention of costs is the field's:
+Source: ours, but for the published network's skeleton (docs/method.md, section 9); the convention of costs is the field's:
 convolutions and linear layers count, a multiply-add once, normalisation does not.
 """
 
