@@ -30,6 +30,7 @@ from autobuild_core.search.assembly import json_lines
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, searcher_names
 from autobuild_core.spaces import load_space, unit_facts
 from autobuild_core.spaces._configspace import declared_json
+from autobuild_core.spaces._learned import CellLists
 from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
 
@@ -268,6 +269,8 @@ def evolve(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     for name in OF_FILES:
         if (settings[name] or "").endswith(".json"):
             settings[name] = _object_of(Path(settings[name]))
+    if settings["start"]:
+        settings["start"] = CellLists.read(_object_of(Path(settings["start"]))).texts
     plan = autospace.make_plan({name: value for name, value in settings.items() if value is not None})
     with stopping() as should_stop:
         found = autospace.evolve(plan, options.out, progress, should_stop)
@@ -636,6 +639,8 @@ def make_parser() -> argparse.ArgumentParser:
         flag, default = f"--{one.name.replace('_', '-')}", one.default
         if one.name in OF_FILES:
             command.add_argument(flag, metavar="NAME|FILE", help=f"by name, or a file of JSON; {default} unless given")
+        elif one.name == "start":
+            command.add_argument(flag, metavar="FILE", help="a learned space whose cells it begins with; drawn unless given")
         elif isinstance(default, bool):
             command.add_argument(flag, action=argparse.BooleanOptionalAction, help="in the population from the start")
         else:
@@ -694,7 +699,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--paper", nargs="*", choices=experiments, help="the papers' experiments, trained for real; all unless named"
     )
-    of_spaces = ("claim", "budgets", "ablations")
+    of_spaces = ("claim", "budgets", "fitness", "search", "ablations")
     command.add_argument(
         "--autospace", nargs="*", choices=of_spaces, help="experiments about learned spaces, trained for real; all unless named"
     )

@@ -46,8 +46,8 @@ class Evolution:
             self.training = SupernetTraining(plan)
         saved = folder.load(plan, self.training)
         if saved is None:
-            strides = plan.skeleton_used.strides
-            self.layers = [Population.first(plan, s, self._random(0, layer)) for layer, s in enumerate(strides)]
+            layers = range(plan.skeleton_used.num_layers)
+            self.layers = [Population.first(plan, layer, self._random(0, layer)) for layer in layers]
             self.generation = self.calm = 0
             about = {"plan": plan.to_json()}
             folder.begin(_record(0, self.layers, [population.members for population in self.layers], about))

@@ -1,13 +1,13 @@
 """An evolution of a search space as it is asked for. Imports nothing heavy."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from autobuild_core.errors import ConfigError
-from autobuild_core.spaces._cells import SUPPORTS, Support, mbconv
+from autobuild_core.errors import ArchitectureError, ConfigError
+from autobuild_core.spaces._cells import SUPPORTS, Cell, Support, mbconv
 from autobuild_core.spaces._skeletons import Skeleton
 
 ALPHA, RANDOM = FITNESSES = "alpha", "random"
@@ -54,6 +54,7 @@ class EvolutionPlan:
         fitness: by ALPHA, or RANDOM numbers for comparison, without a supernet.
         seed: of all that is random.
         device: "cpu" or "cuda".
+        start: of each layer the cells, as texts, that it begins with in place of reference and random ones; () = those.
 
     Raises:
         ConfigError: a setting is out of range, or no widths meet the budget.
@@ -82,6 +83,7 @@ class EvolutionPlan:
     fitness: str = ALPHA
     seed: int = 0
     device: str = "cpu"
+    start: Sequence[Sequence[str]] = ()
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
@@ -102,7 +104,7 @@ class EvolutionPlan:
             raise ConfigError(f"population: got {self.population}, expected at least {self.parallel}, as many as run.")
         if self.fitness not in FITNESSES:
             raise ConfigError(f"fitness: got '{self.fitness}', expected one of {', '.join(FITNESSES)}.")
-        _ = self.skeleton_used, self.support_used
+        _ = self.skeleton_used, self.support_used, self.start_used
 
     @cached_property
     def support_used(self) -> Support:
@@ -112,6 +114,29 @@ class EvolutionPlan:
                 raise ConfigError(f"support: got '{self.support}', expected one of {', '.join(SUPPORTS)}, or its edges.")
             return SUPPORTS[self.support]
         return Support.read(self.support)
+
+    @cached_property
+    def start_used(self) -> tuple[tuple[Cell, ...], ...]:
+        """Of each layer the cells that it begins with; () where they are drawn.
+
+        Raises:
+            ConfigError: they are not cells of the support, or not of every layer.
+        """
+        if not self.start:
+            return ()
+        num = self.skeleton_used.num_layers
+        if len(self.start) != num:
+            raise ConfigError(f"start: got cells of {len(self.start)} layers, expected {num}.")
+        try:
+            found = tuple(tuple(Cell.read(text) for text in own) for own in self.start)
+        except ArchitectureError as error:
+            raise ConfigError(f"start: {error}") from error
+        for layer, own in enumerate(found, 1):
+            if len(own) < self.parallel or any(cell not in self.support_used for cell in own):
+                raise ConfigError(
+                    f"start, layer {layer}: got {len(own)} cells, expected at least {self.parallel} of the support."
+                )
+        return found
 
     @cached_property
     def skeleton_used(self) -> Skeleton:
@@ -130,5 +155,5 @@ class EvolutionPlan:
         return self.generations * self.steps
 
     def to_json(self) -> dict[str, Any]:
-        """The settings ready for JSON."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        """The settings ready for JSON; a start that is drawn is left out."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "start" or self.start}

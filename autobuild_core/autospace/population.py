@@ -13,7 +13,7 @@ import numpy as np
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.spaces._cells import EDGE_NAMES, EXPANSIONS, OPERATIONS, REFERENCE, Cell, Support, canonical, reaches
 
-FROM_REFERENCE, AT_RANDOM = "reference", "random"
+FROM_REFERENCE, AT_RANDOM, GIVEN = "reference", "random", "given"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Member:
     Args:
         number: of this member in its layer, in the order of their births.
         cell: as it was mutated; another one of the same network was never a member.
-        mutation: what was changed, in words; FROM_REFERENCE or AT_RANDOM of those that were there from the start.
+        mutation: what was changed, in words; FROM_REFERENCE, AT_RANDOM or GIVEN of those that were there from the start.
         parent: number of the member that it was mutated from; None of those.
         born: generation in which it ran first; 0 = it was there from the start.
         fitness: in units of alpha, against the layer; the larger the fitter.
@@ -70,18 +70,28 @@ class Population:
     met: frozenset[Cell]
 
     @classmethod
-    def first(cls, plan: EvolutionPlan, stride: int, rng: np.random.Generator) -> Self:
-        """The population before the first generation: the reference cells, if wanted, and random ones, no network twice."""
+    def first(cls, plan: EvolutionPlan, layer: int, rng: np.random.Generator) -> Self:
+        """The population of a layer (from 0) before the first generation, no network twice.
+
+        The cells of the plan's start, else the reference cells, if wanted, and random ones.
+        """
+        stride = plan.skeleton_used.strides[layer]
+        if plan.start_used:
+            given: dict[Cell, Cell] = {}
+            for cell in plan.start_used[layer]:
+                given.setdefault(canonical(cell, stride), cell)
+            members = tuple(Member(number, cell, GIVEN) for number, cell in enumerate(given.values()))
+            return cls(stride, members, len(members), frozenset(given))
         references = REFERENCE if plan.references else ()
-        members = [Member(number, cell, FROM_REFERENCE) for number, cell in enumerate(references)]
+        drawn = [Member(number, cell, FROM_REFERENCE) for number, cell in enumerate(references)]
         met = {canonical(cell, stride) for cell in references}
         others = {canonical(cell, stride): cell for cell in plan.support_used.cells()}
         every = [others[network] for network in sorted(others.keys() - met)]
-        num = min(max(plan.population - len(members), 0), len(every))
+        num = min(max(plan.population - len(drawn), 0), len(every))
         for index in rng.choice(len(every), num, replace=False):
-            members.append(Member(len(members), every[index], AT_RANDOM))
+            drawn.append(Member(len(drawn), every[index], AT_RANDOM))
             met.add(canonical(every[index], stride))
-        return cls(stride, tuple(members), len(members), frozenset(met))
+        return cls(stride, tuple(drawn), len(drawn), frozenset(met))
 
     def born(self, plan: EvolutionPlan, generation: int, rng: np.random.Generator) -> "Population":
         """The population with the children of a generation; each takes its parent's fitness over, as it does its weights."""

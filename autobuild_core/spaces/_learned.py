@@ -1,7 +1,7 @@
 """Spaces of cells as files: of each layer the cells that it may have, in the form that AutoSpace published.
 
-{"name": "SuperProxylessNASNets", "blocks": [[cell, ...], ...]}: one list a layer. Ours beside it: "skeleton" and "madds_m", which
-published files lack; without them the skeleton is the published one.
+{"name": "SuperProxylessNASNets", "blocks": [[cell, ...], ...]}: one list a layer. Ours beside it: "skeleton", "madds_m" and,
+where its networks are to be trained with one, "max_lr"; published files lack them, and the skeleton is then the published one.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from autobuild_core.errors import ArchitectureError, ConfigError, DataError
 from autobuild_core.spaces._cells import Cell
-from autobuild_core.spaces._skeletons import SKELETONS, Skeleton
+from autobuild_core.spaces._skeletons import SKELETONS, Skeleton, number_of
 
 PUBLISHED_NAME = "SuperProxylessNASNets"
 
@@ -23,6 +23,7 @@ class CellLists:
         layers: of each layer its cells; one that stands twice is there once more often.
         skeleton: around them.
         madds_m: budget by which the widths of a network are scaled; None = as the skeleton has them.
+        max_lr: learning rate that its networks are trained with; None = whoever trains them knows one.
 
     Raises:
         ConfigError: a layer has no cell, or there are not as many as the skeleton has.
@@ -31,6 +32,7 @@ class CellLists:
     layers: tuple[tuple[Cell, ...], ...]
     skeleton: Skeleton
     madds_m: float | None = None
+    max_lr: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.layers) != self.skeleton.num_layers:
@@ -61,16 +63,18 @@ class CellLists:
             layers.append(tuple(cells))
         try:
             skeleton = Skeleton.read(raw["skeleton"]) if "skeleton" in raw else SKELETONS["published"]
-            madds_m = raw.get("madds_m")
-            if madds_m is not None and (isinstance(madds_m, bool) or not isinstance(madds_m, int | float) or madds_m <= 0):
-                raise ConfigError(f"space of cells, madds_m: got {madds_m!r}, expected a number above 0.")
-            return cls(tuple(layers), skeleton, madds_m)
+            return cls(tuple(layers), skeleton, number_of(raw, "madds_m"), number_of(raw, "max_lr"))
         except ConfigError as error:
             raise DataError(str(error)) from error
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """The cells of each layer as texts."""
+        return [[cell.text for cell in cells] for cells in self.layers]
 
     @property
     def written(self) -> dict[str, Any]:
         """The space ready for JSON, in the published form."""
         blocks = [[cell.written for cell in cells] for cells in self.layers]
         about = {"name": PUBLISHED_NAME, "blocks": blocks, "skeleton": self.skeleton.named}
-        return about if self.madds_m is None else about | {"madds_m": self.madds_m}
+        return about | {name: value for name in ("madds_m", "max_lr") if (value := getattr(self, name)) is not None}

@@ -224,8 +224,8 @@ class Skeleton:
         return best
 
 
-def _number(arch: Mapping[str, Any], name: str) -> float | None:
-    """A number of a network's encoding; None where it has none.
+def number_of(arch: Mapping[str, Any], name: str) -> float | None:
+    """A number of the encoding of a network or of a space; None where it has none.
 
     Raises:
         ConfigError: it is none, or not above 0.
@@ -293,7 +293,7 @@ class CellNetwork:
             cells = tuple(Cell.read(one) for one in arch["cells"])
             if len(cells) != skeleton.num_layers:
                 raise ConfigError(f"cells: got {len(cells)}, expected {skeleton.num_layers}, one a layer.")
-            madds_m, max_lr = (_number(arch, name) for name in ("madds_m", "max_lr"))
+            madds_m, max_lr = (number_of(arch, name) for name in ("madds_m", "max_lr"))
             return cls(skeleton if madds_m is None else skeleton.matched(cells, madds_m), cells, max_lr)
         except ConfigError as error:
             raise ArchitectureError(f"network of cells, {error}") from error

@@ -66,7 +66,7 @@ class AutoSpace(Space):
         return [self._token(layer, written) for layer, written in enumerate(native["cells"])]
 
     def native(self, row: Codes) -> dict[str, Any]:
-        about = {name: self.spec.options[name] for name in ("skeleton", "madds_m")}
+        about = {name: self.spec.options[name] for name in ("skeleton", "madds_m", "max_lr") if name in self.spec.options}
         return about | {"cells": [self.cells[token].text for token in row]}
 
     def context_of(self, native: Any) -> dict[str, Any]:
@@ -135,6 +135,6 @@ def spec_of(lists: CellLists) -> SpaceSpec:
         attributes[name] = tuple(OPERATIONS[cell.operations[edge]].name for cell in cells)
     numbers = {"expansion": tuple((value - low) / (high - low) for value in expansions)} if high > low else {}
     options: dict[str, Any] = {"skeleton": lists.skeleton.named, "madds_m": lists.madds_m, "strides": list(strides)}
-    options |= {"cells": [cell.text for cell in cells]}
+    options |= {"cells": [cell.text for cell in cells]} | ({"max_lr": lists.max_lr} if lists.max_lr else {})
     tokens = tuple(cell.name for cell in cells)
     return SpaceSpec("autospace", AutoSpace.title, labels, tokens, units, attributes, options, numbers=numbers)

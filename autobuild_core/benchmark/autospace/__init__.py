@@ -7,7 +7,7 @@ The protocol stands in docs/autospace.md and was written down before the first t
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autobuild_core.benchmark.autospace import ablations, budgets, claim
+from autobuild_core.benchmark.autospace import ablations, budgets, claim, fitness, searching
 from autobuild_core.benchmark.autospace.work import Work
 from autobuild_core.benchmark.paper.ledger import Ledger, Settings
 from autobuild_core.benchmark.paper.outcome import Outcome
@@ -16,7 +16,10 @@ from autobuild_core.evaluators._batch import Report
 
 __all__ = ["EXPERIMENTS", "run"]
 
-EXPERIMENTS = {one.name: one for one in (claim.EXPERIMENT, budgets.EXPERIMENT, ablations.EXPERIMENT)}
+EXPERIMENTS = {
+    one.name: one
+    for one in (claim.EXPERIMENT, budgets.EXPERIMENT, fitness.EXPERIMENT, searching.EXPERIMENT, ablations.EXPERIMENT)
+}
 
 
 def run(

@@ -52,13 +52,13 @@ class Work:
         def make() -> Any:
             folder = self.ledger.folder / EVOLUTIONS / name
             evolve(plan, folder, self.ledger.report, self.ledger.should_stop)
-            return _texts(read_learned(EvolutionFolder(folder)).layers)
+            return read_learned(EvolutionFolder(folder)).texts
 
         return self._picked(f"learned space, {name}", make)
 
     def space(self, name: str, make: Callable[[], Sequence[Sequence[Cell]]]) -> CellLists:
         """A space of some cells a layer, made where it is not written down yet."""
-        return self._picked(f"space, {name}", lambda: _texts(make()))
+        return self._picked(f"space, {name}", lambda: [[cell.text for cell in own] for own in make()])
 
     def _picked(self, name: str, make: Callable[[], list[list[str]]]) -> CellLists:
         """The space of a pick, which has the cells of each layer as texts."""
@@ -109,11 +109,6 @@ class Work:
 def network_of(skeleton: Skeleton, cells: Sequence[Cell], madds_m: float | None) -> dict[str, Any]:
     """A network in its native encoding."""
     return {"skeleton": skeleton.named, "madds_m": madds_m, "cells": [cell.text for cell in cells]}
-
-
-def _texts(layers: Sequence[Sequence[Cell]]) -> list[list[str]]:
-    """The cells of each layer as texts."""
-    return [[cell.text for cell in own] for own in layers]
 
 
 def with_rate(arch: Mapping[str, Any], rate: float) -> dict[str, Any]:

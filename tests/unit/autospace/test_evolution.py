@@ -51,12 +51,12 @@ def evolved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestPopulation:
     def test_it_begins_with_the_reference_cells_and_random_ones(self) -> None:
-        population = Population.first(EvolutionPlan(), 2, rng())
+        population = Population.first(EvolutionPlan(), 0, rng())
         kinds = [member.mutation for member in population.members]
         assert kinds == [FROM_REFERENCE] * 3 + [AT_RANDOM] * 9
         assert tuple(member.cell for member in population.members[:3]) == REFERENCE
         assert len({network(member.cell, 2) for member in population.members}) == 12
-        without = Population.first(EvolutionPlan(references=False), 2, rng())
+        without = Population.first(EvolutionPlan(references=False), 0, rng())
         assert {member.mutation for member in without.members} == {AT_RANDOM} and len(without.members) == 12
 
     def test_a_small_support_makes_a_small_population(self) -> None:
@@ -136,6 +136,15 @@ class TestPopulation:
         kept, left = population.reduced(plan, 6)
         assert [m.number for m in left] == [0, 1]
         assert [m.number for m in population.best(2)] == [5, 4], "the best are counted without the reference cells"
+
+    def test_it_may_begin_with_given_cells(self) -> None:
+        cells = [mbconv(3, expansion) for expansion in (1, 3, 6)] + [REFERENCE[0]]
+        plan = EvolutionPlan(start=[[cell.text for cell in [*cells, cells[0]]]] * 5)
+        population = Population.first(plan, 1, rng())
+        assert [member.cell for member in population.members] == cells, "each network once"
+        assert {member.mutation for member in population.members} == {"given"}
+        assert EvolutionPlan(**json.loads(json.dumps(plan.to_json()))).start_used == plan.start_used
+        assert "start" not in EvolutionPlan().to_json()
 
 
 class TestEvolution:
@@ -262,6 +271,9 @@ class TestEvolution:
         ({"support": "small"}, "support: got 'small'"),
         ({"colour": 3}, "got the setting colour, expected some of alpha_lr"),
         ({"momentum": "much"}, "got settings of another kind"),
+        ({"start": [[REFERENCE[0].text] * 4] * 2}, "start: got cells of 2 layers, expected 5"),
+        ({"start": [["[]"] * 4] * 5}, "start: cell: got"),
+        ({"start": [[mbconv(7, 1).text] * 4] * 5}, "start, layer 1: got 4 cells, expected at least 4 of the support"),
     ],
 )
 def test_settings_that_do_not_do(settings: dict[str, Any], said: str) -> None:

@@ -1,5 +1,6 @@
 """Experiments about learned spaces, on a planted truth: arms, tuning, what is written before it is trained, and verdicts."""
 
+import itertools
 import json
 import random
 from collections import Counter
@@ -12,13 +13,13 @@ import pytest
 
 from autobuild_core.autospace import EvolutionPlan, evolve
 from autobuild_core.benchmark import autospace
-from autobuild_core.benchmark.autospace import claim, page, work
+from autobuild_core.benchmark.autospace import claim, fitness, page, searching, work
 from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.paper import ledger as ledgers
 from autobuild_core.benchmark.paper.comparing import LOSES, OPEN, WINS
 from autobuild_core.cli import main
 from autobuild_core.errors import Cancelled, ConfigError
-from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
+from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch, _searching
 from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell
 from autobuild_core.spaces._skeletons import CellNetwork
 
@@ -51,11 +52,13 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements are planted, evolutions have random fitness: no training."""
     fake = Fake()
     monkeypatch.setattr(ledgers, "load_evaluator", lambda name: fake)
+    monkeypatch.setattr(_searching, "load_evaluator", lambda name: fake)
 
     def quick(plan: EvolutionPlan, folder: Path, *rest: Any) -> dict[str, Any]:
-        return evolve(replace(plan, fitness="random", generations=2), folder, *rest)
+        return evolve(replace(plan, fitness="random", generations=12), folder, *rest)
 
-    monkeypatch.setattr(work, "evolve", quick)
+    for module in (work, fitness):
+        monkeypatch.setattr(module, "evolve", quick)
     Fake.log.clear()
 
 
@@ -111,6 +114,58 @@ def test_the_other_experiments(name: str, tmp_path: Path) -> None:
     judged = [arch for arch, seed, _ in Fake.log if seed == work.TRAINING_SEED]
     assert Counter(arch["madds_m"] for arch in judged) == ({0.3: 80, 1.2: 80} if name == "budgets" else {0.6: 240})
     assert outcome.tables[0].records and outcome.verdicts
+
+
+def test_the_array_has_every_pair_of_cells_once() -> None:
+    array = fitness.orthogonal_array()
+    assert array.shape == (81, 5) and set(array.ravel()) == set(range(9))
+    for one, other in itertools.combinations(range(5), 2):
+        assert len({(a, b) for a, b in array[:, [one, other]].tolist()}) == 81
+
+
+def test_main_effects_are_those_that_were_planted() -> None:
+    array, rng = fitness.orthogonal_array(), np.random.default_rng(0)
+    planted = rng.normal(size=(5, 9))
+    planted -= planted.mean(1, keepdims=True)
+    values = 60 + sum(planted[layer, array[:, layer]] for layer in range(5))
+    assert fitness.main_effects(array, values) == pytest.approx(planted)
+    assert fitness.pooled(planted, planted) == "1.00 [1.00, 1.00]"
+    assert float(fitness.pooled(rng.normal(size=(5, 9)), planted).split()[0]) == pytest.approx(0, abs=0.4)
+
+
+def test_fitness_is_set_against_main_effects(tmp_path: Path) -> None:
+    outcome = autospace.run(["fitness"], tmp_path, work.settings())["fitness"]
+    picks = json.loads((tmp_path / "picks.json").read_text())
+    chosen = picks["cells of the orthogonal array"]
+    assert [[one["kind"] for one in own] for own in chosen] == [["final"] * 3 + ["middle"] * 3 + ["eliminated"] * 3] * 5
+    assert all(len({one["written"] for one in own}) == 9 for own in chosen)
+    own = [one["fitness"] for one in chosen[0]]
+    assert min(own[:3]) >= max(own[3:6])
+    truth, ceiling, kinds = outcome.tables
+    assert [record["order of"] for record in truth.records] == [fitness.FITNESS, fitness.AGAIN, fitness.MADDS, fitness.AGE]
+    assert len(ceiling.records) == 1 and sum(r["mean main effect (points)"] for r in kinds.records) == pytest.approx(0, abs=1e-6)
+    trained = [arch for arch, seed, _ in Fake.log if seed == work.TRAINING_SEED]
+    assert len(trained) == 81
+
+
+def test_searches_are_judged_on_unseen_seeds(tmp_path: Path) -> None:
+    outcome = autospace.run(["search"], tmp_path, work.settings())["search"]
+    records = {record["space"]: record for record in outcome.tables[0].records}
+    assert list(records) == [*searching.ARMS, f"{claim.LEARNED}: {searching.GRADIENT}"]
+    searches = list((tmp_path / "searches").glob("*.jsonl"))
+    assert len(searches) == 18 and all(path.read_text().count("\n") == 40 for path in searches)
+    line = json.loads(searches[0].read_text().splitlines()[0])
+    assert line["seed"] == searching.EVALUATION_SEED and line["arch"]["max_lr"] == BEST_RATE
+    seeds = {seed for _, seed, _ in Fake.log}
+    assert seeds == {work.PILOT_SEED, work.TRAINING_SEED, searching.EVALUATION_SEED, *ledgers.UNSEEN_SEEDS}
+    assert len(outcome.verdicts) == 3
+
+
+def test_the_best_of_so_many_at_random_follows_from_order_statistics() -> None:
+    values = [1.0, 2.0, 3.0, 4.0]
+    assert searching.best_of_random(values, 1) == pytest.approx(2.5)
+    pairs = [max(pair) for pair in itertools.product(values, repeat=2)]
+    assert searching.best_of_random(values, 2) == pytest.approx(np.mean(pairs))
 
 
 def test_differences_and_their_verdicts() -> None:
