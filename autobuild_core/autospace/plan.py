@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from autobuild_core.errors import ArchitectureError, ConfigError
+from autobuild_core.evaluators import DEVICES
 from autobuild_core.spaces._cells import SUPPORTS, Cell, Support, mbconv
 from autobuild_core.spaces._skeletons import Skeleton
 
@@ -104,6 +105,8 @@ class EvolutionPlan:
             raise ConfigError(f"population: got {self.population}, expected at least {self.parallel}, as many as run.")
         if self.fitness not in FITNESSES:
             raise ConfigError(f"fitness: got '{self.fitness}', expected one of {', '.join(FITNESSES)}.")
+        if self.device not in DEVICES:  # whether this machine has it is asked where it is used: the app process has no torch
+            raise ConfigError(f"device: got '{self.device}', expected {' or '.join(DEVICES)}.")
         _ = self.skeleton_used, self.support_used, self.start_used
 
     @cached_property

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.autospace.supernet import Supernet
 from autobuild_core.errors import Cancelled, Diverged
+from autobuild_core.evaluators import check_device
 from autobuild_core.evaluators._images import Split, images_name, read_split
 from autobuild_core.evaluators._networks import check_images
 from autobuild_core.evaluators._pairs import Pairs
@@ -52,14 +53,14 @@ class SupernetTraining:
         plan: of the evolution.
 
     Raises:
-        ConfigError: the skeleton does not take the images.
+        ConfigError: the skeleton does not take the images, or there is no such device here.
     """
 
     def __init__(self, plan: EvolutionPlan) -> None:
         torch.set_num_threads(1)
         skeleton = plan.skeleton_used
         check_images(skeleton)
-        self.plan, self.skeleton, self.device = plan, skeleton, plan.device
+        self.plan, self.skeleton, self.device = plan, skeleton, check_device(plan.device)
         torch.manual_seed(plan.seed)
         self.generator = torch.Generator(plan.device)
         network = Supernet(skeleton, plan.support_used)

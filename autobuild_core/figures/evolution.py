@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from autobuild_core.figures.template import ACCENT, QUIET, SECOND, TEMPLATE, blank_figure, literal
+from autobuild_core.figures.template import ACCENT, QUIET, SECOND, TEMPLATE, blank_figure, literal, literal_frame
 
 BANDS = {"1": ("#4f7fb8", "#7fb4ee"), "3": ("#0f8a7e", "#3fc0b0"), "6": ("#b07d12", "#e0b050")}  # by expansion, light and dark
 REFERENCE_BAND = ("#8b92a0", "#8b92a0")
@@ -24,12 +24,18 @@ OPERATION_COLOURS = {
 
 
 def stream_table(fitness: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """One row a generation and living cell: layer, generation, number, cell, fitness, share of the layer (softmax of fitness)."""
+    """One row a generation and living cell.
+
+    Columns: layer, generation, number, cell, mutation, fitness, share of the layer (softmax of fitness), middle of its band where
+    those of smaller numbers lie below it.
+    """
     whole = fitness.merge(cells[["layer", "number", "cell", "mutation"]], on=["layer", "number"])
     groups = whole.groupby(["layer", "generation"])["fitness"]
     weight = np.exp(whole["fitness"] - groups.transform("max"))
     share = weight / weight.groupby([whole["layer"], whole["generation"]]).transform("sum")
-    return whole.assign(share=share).sort_values(["layer", "number", "generation"], ignore_index=True)
+    whole = whole.assign(share=share).sort_values(["layer", "generation", "number"], ignore_index=True)
+    whole["middle"] = whole.groupby(["layer", "generation"])["share"].cumsum() - whole["share"] / 2
+    return whole.sort_values(["layer", "number", "generation"], ignore_index=True)
 
 
 def stream_figure(table: pd.DataFrame, layers: list[int], chosen: tuple[int, int] | None, theme: str = "light") -> go.Figure:
@@ -49,21 +55,30 @@ def stream_figure(table: pd.DataFrame, layers: list[int], chosen: tuple[int, int
             first = band.iloc[0]
             kind = REFERENCE_BAND if first["mutation"] == "reference" else BANDS[str(first["cell"]).split("_")[0][1:]]
             is_chosen = chosen == (layer, number)
-            figure.add_trace(_band(band, CHOSEN[tone] if is_chosen else kind[tone], layer, int(number)), row, 1)
+            figure.add_trace(_band(band, CHOSEN[tone] if is_chosen else kind[tone]), row, 1)
+        figure.add_trace(_middles(own), row, 1)
         figure.update_yaxes(title=f"layer {layer}", range=[0, 1], showticklabels=False, row=row, col=1)
     figure.update_layout(template=TEMPLATE, height=90 + 118 * len(layers), showlegend=False, hovermode="closest")
     return figure.update_xaxes(title="generation", row=len(layers), col=1)
 
 
-def _band(band: pd.DataFrame, colour: str, layer: int, number: int) -> go.Scatter:
+def _band(band: pd.DataFrame, colour: str) -> go.Scatter:
     """The band of one cell."""
     first = band.iloc[0]
-    text = f"<b>{literal(first['cell'])}</b><br>layer {layer}, cell {number}: {literal(first['mutation'])}"
     return go.Scatter(
-        x=band["generation"], y=band["share"], stackgroup=f"layer {layer}", mode="lines", line={"width": 0.6, "color": "#ffffff"},
-        fillcolor=colour, stackgaps="infer zero", customdata=np.stack([np.full(len(band), layer), np.full(len(band), number)], 1),
-        text=band["fitness"].map("{:+.2f}".format), hoveron="points+fills", name=str(first["cell"]),
-        hovertemplate=text + "<br>generation %{x}, fitness %{text}, %{y:.0%} of the layer<extra></extra>",
+        x=band["generation"], y=band["share"], stackgroup=f"layer {first['layer']}", stackgaps="infer zero", mode="lines",
+        line={"width": 0.6, "color": "#ffffff"}, fillcolor=colour, hoverinfo="skip", name=str(first["cell"]),
+    )  # fmt: skip
+
+
+def _middles(own: pd.DataFrame) -> go.Scatter:
+    """Invisible marks in the middle of the bands of a layer, which say what they are and can be clicked."""
+    known = own[["layer", "number", "cell", "mutation", "fitness", "share"]]
+    words = "<b>%{customdata[2]}</b><br>layer %{customdata[0]}, cell %{customdata[1]}: %{customdata[3]}<br>generation %{x}, "
+    words += "fitness %{customdata[4]:+.2f}, %{customdata[5]:.0%} of the layer<extra></extra>"
+    return go.Scatter(
+        x=own["generation"], y=own["middle"], mode="markers", marker={"size": 9, "opacity": 0, "color": QUIET},
+        customdata=literal_frame(known), hovertemplate=words,
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ LAST_SEEN = {
     "hops": "What a feature is worth",
     "builder": "Build for me",
     "evaluate": "cannot measure this space",
+    "search_space": "Which mutations survived",
     "review": "Go to Importance",
 }
 DRAWN = "() => !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]')"

@@ -561,6 +561,61 @@ class TestSearch:
         assert results[0] == results[1] and out.read_text().startswith(kept)
 
 
+class TestEvolve:
+    """`evolve`: generations in a folder, gone on from; the learned space is a space for the other commands."""
+
+    def test_an_evolution_and_what_is_done_with_its_space(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "evolution"
+        command = ("evolve", "--out", out, "--generations", 2, "--steps", 1, "--batch", 4, "--madds-m", 0.2, "--no-references")
+        status, answer, progress = ask(capsys, *command)
+        assert status == 0 and answer["generations"] == 2 and answer["loss"] > 0 and answer["madds_m"] > 0
+        assert "evolving" in progress and Path(answer["learned"]) == out / "learned.json"
+        assert ask(capsys, *command)[:2] == (0, answer), "it has ended, and is left as it is"
+        found = tmp_path / "found.jsonl"
+        search = ("search", "--space", out / "learned.json", "--evaluator", "cost", "--searcher", "random", "--num", 12)
+        assert ask(capsys, *search, "--out", found)[1]["num"] == 12
+        lines = [json.loads(line) for line in found.read_text().splitlines()]
+        assert all(line["madds_m"] == pytest.approx(0.2, rel=0.02) for line in lines)
+        for space in (("--space", out / "learned.json"), ()):
+            about = ask(capsys, "inspect", found, *space)[1]
+            assert (about["space"], about["num_accepted"]) == ("autospace", 12) and len(about["units"]) == 5
+        further = ("evolve", "--out", tmp_path / "further", "--start", out / "learned.json", "--fitness", "random")
+        assert ask(capsys, *further, "--generations", 3, "--children", 0)[1]["num_cells"] <= 5 * 6
+
+    def test_supports_and_skeletons_are_files_too(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        edges = {"0>1": [5], "0>2": [1, 5], "1>2": [2, 5], "0>3": [1], "1>3": [1, 2], "2>3": [2, 5]}
+        (tmp_path / "support.json").write_text(json.dumps({"edges": edges, "expansions": [1, 2]}))
+        command = ("evolve", "--generations", 2, "--fitness", "random", "--no-references")
+        given = ("--support", tmp_path / "support.json", "--skeleton", "pairs", "--out", tmp_path / "out")
+        assert ask(capsys, *command, *given)[0] == 0
+        learned = json.loads((tmp_path / "out" / "learned.json").read_text())
+        assert {cell[0][3] for layer in learned["blocks"] for cell in layer} == {1, 2}
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            (("--madds-m", "0.000001"), "evolve: madds_m: got 1e-06, which these cells cannot meet"),
+            (("--generations", "0"), "evolve: generations: got 0, expected a whole number of at least 1"),
+            (("--skeleton", "published", "--madds-m", "340"), "evolve: skeleton: got one for images of 3 x 224 x 224"),
+            (("--support", "none.json"), "none.json: got a file that cannot be read"),
+            (("--fitness", "luck"), "fitness: got 'luck', expected one of alpha, random"),
+            (("--device", "abacus"), "device: got 'abacus', expected cpu or cuda"),
+            (("--device", "cuda"), "device: got cuda, but torch sees no GPU here"),
+        ],
+    )
+    def test_what_cannot_be_evolved(
+        self, asked: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status, answer, errors = ask(capsys, "evolve", *asked, "--out", tmp_path / "out")
+        assert status == 2 and answer is None and said in errors
+
+    def test_another_evolution_in_the_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ("evolve", "--out", tmp_path, "--generations", 1, "--fitness", "random")
+        assert ask(capsys, *command)[0] == 0
+        status, _, errors = ask(capsys, *command, "--seed", 1)
+        assert status == 2 and "got an evolution with seed 0, expected 1; name another folder" in errors
+
+
 SMALL = ("--members", 2, "--steps", 20)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autobuild_core import api
 from autobuild_core.autospace import EvolutionFolder, EvolutionPlan, evolve, make_plan, read_learned, summary
 from autobuild_core.autospace.population import AT_RANDOM, FROM_REFERENCE, Member, Population, changes, mutate
 from autobuild_core.errors import Cancelled, ConfigError
@@ -280,6 +281,14 @@ def test_settings_that_do_not_do(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         make_plan(settings)
     assert said in str(caught.value)
+
+
+def test_from_a_notebook(tmp_path: Path) -> None:
+    frame = api.evolve(tmp_path, generations=2, fitness="random", seed=4)
+    assert list(frame.columns) == ["layer", "cell", "written", "madds_k", "params_k"] and len(frame) == 5 * 9
+    assert frame.groupby("layer")["written"].nunique().tolist() == [9] * 5
+    with pytest.raises(ConfigError, match="got the setting colour"):
+        api.evolve(tmp_path, colour=1)
 
 
 def test_a_skeleton_for_other_images_cannot_be_trained(tmp_path: Path) -> None:

@@ -81,11 +81,15 @@ class TestCharts:
         assert stream.groupby(["layer", "generation"])["share"].sum().to_numpy() == pytest.approx(1)
         figure = charts.stream_figure(stream, [1, 2], (2, 0), "dark")
         lived = stream[stream["layer"] <= 2].drop_duplicates(["layer", "number"])  # some left in the generation that they entered
-        assert len(figure.data) == len(lived) < (cells["layer"] <= 2).sum()
-        assert [trace.fillcolor for trace in figure.data].count(charts.CHOSEN[1]) == 1
+        bands = [trace for trace in figure.data if trace.mode == "lines"]
+        assert len(bands) == len(lived) < (cells["layer"] <= 2).sum()
+        assert [trace.fillcolor for trace in bands].count(charts.CHOSEN[1]) == 1
         fittest = stream[(stream["layer"] == 1) & (stream["generation"] == 8)].sort_values("fitness")
         assert fittest["share"].is_monotonic_increasing
-        assert {trace.customdata[0][0] for trace in figure.data} == {1, 2}
+        marks = [trace for trace in figure.data if trace.mode == "markers"]
+        assert [len(trace.x) for trace in marks] == [(stream["layer"] == layer).sum() for layer in (1, 2)]
+        one = stream[(stream["layer"] == 2) & (stream["generation"] == 8)].sort_values("number")
+        assert one["middle"].to_numpy() == pytest.approx(one["share"].cumsum().to_numpy() - one["share"].to_numpy() / 2)
 
     def test_the_course_names_its_lines_without_overlap(self, lines: list[dict[str, Any]]) -> None:
         given = tables.generations_table(lines), tables.diversity_table(lines), tables.operations_table(lines)
