@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import _entering, _evolution_views, _evolutions, _states, _widgets, _workspace
+from pages import _entering, _evolution_views, _evolutions, _published, _states, _widgets, _workspace
 
 HOW_TO_READ = (
     "in every layer cells compete: each generation some run side by side in a supernet, and what its training weighs them with "
@@ -33,6 +33,7 @@ def render() -> None:
             st.info("This evolution ended before its first generation; start another one.")
 
     watch()
+    _published.section()
 
 
 _entering.enter("search_space")

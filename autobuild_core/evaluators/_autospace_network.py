@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from autobuild_core.evaluators._mbconv import DepthwiseConv, MBConv
 from autobuild_core.spaces._cells import OPERATIONS, SKIP, Cell
 from autobuild_core.spaces._four_nodes import EDGES
+from autobuild_core.spaces._network_file import NetworkFile
 from autobuild_core.spaces._skeletons import Block, CellNetwork, Skeleton
 
 
@@ -34,9 +35,10 @@ class CellBlock(nn.Module):
     Args:
         cell: which operations; edges on dead paths are not made.
         block: widths, stride and side.
+        shortcut: whether an identity stands beside it; None = where shapes allow.
     """
 
-    def __init__(self, cell: Cell, block: Block) -> None:
+    def __init__(self, cell: Cell, block: Block, shortcut: bool | None = None) -> None:
         super().__init__()
         hidden = block.hidden(cell)
         self.expand: nn.Module = nn.Identity()
@@ -48,7 +50,7 @@ class CellBlock(nn.Module):
             stride = 1 if EDGES[edge][0] else block.stride
             self.edges[str(edge)] = make_operation(cell.operations[edge], hidden, stride)
         norm = nn.BatchNorm2d(block.width)
-        self.shortcut = block.stride == 1 and block.in_width == block.width
+        self.shortcut = block.stride == 1 and block.in_width == block.width if shortcut is None else shortcut
         if self.shortcut:
             nn.init.zeros_(norm.weight)
         self.project = nn.Sequential(nn.Conv2d(hidden, block.width, 1, bias=False), norm)
@@ -90,3 +92,15 @@ def make_network(network: CellNetwork) -> nn.Sequential:
     for cell, blocks in zip(network.cells, skeleton.blocks, strict=True):
         layers += [CellBlock(cell, block) for block in blocks]
     return nn.Sequential(*layers, *make_head(skeleton))
+
+
+def make_published(network: NetworkFile) -> nn.Sequential:
+    """A network of a file of the published form; takes (batch, 3, 224, 224). What a ZeroLayer leaves is its shortcut."""
+    in_width, width, kernel, stride = network.stem
+    convolution = nn.Conv2d(in_width, width, kernel, stride, kernel // 2, bias=False)
+    layers: list[nn.Module] = [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+    for block in network.blocks:
+        layers.append(nn.Identity() if block.cell is None else CellBlock(block.cell, block.place, block.shortcut))
+    last, mixed = network.blocks[-1].place.width, network.mix_width
+    layers += [nn.Conv2d(last, mixed, 1, bias=False), nn.BatchNorm2d(mixed), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(mixed, network.num_classes))

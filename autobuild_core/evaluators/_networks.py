@@ -5,6 +5,7 @@
 | stages | {"stage1_e": 3, "stage1_k": 5, "stage1_l": 2, ...}: four stages of inverted residual blocks | 28x28 |
 | cell | "|nor_conv_3x3~0|+|...": a cell of NAS-Bench-201 | 28x28 |
 | network of cells | {"skeleton": "pairs", "madds_m": 0.6, "cells": [...]}: AutoSpace's cells, one a layer | its skeleton's |
+| published network | {"first_conv": {...}, "blocks": [...], ...}: a file as AutoSpace published one | 224x224 |
 | encoder-decoder | {"enc1_e": 3, ..., "skip1": "add", "dec1_e": 1, ...}: inverted residual blocks, two decoder stages | 48x48 |
 | U-Net | {"down16_1": "res", "down8_2": "none", ...}: residual and attention blocks, there or not | 16x16 |
 """
@@ -13,9 +14,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from autobuild_core.errors import ArchitectureError, ConfigError
+from autobuild_core.errors import ArchitectureError, ConfigError, DataError
 from autobuild_core.evaluators._images import SIDE
 from autobuild_core.spaces import space_named
+from autobuild_core.spaces._network_file import SIDE as SIDE_OF_FILES
+from autobuild_core.spaces._network_file import NetworkFile, is_network
 from autobuild_core.spaces._skeletons import CellNetwork, Skeleton
 
 if TYPE_CHECKING:
@@ -161,6 +164,31 @@ class CellNetworks(Family):
         return (torch.zeros(num, skeleton.channels, skeleton.side, skeleton.side),)
 
 
+class PublishedNetworks(Family):
+    """Networks in the form of AutoSpace's published files."""
+
+    title = "networks as AutoSpace published them (first_conv, blocks, ...)"
+
+    def owns(self, arch: Any) -> bool:
+        return is_network(arch)
+
+    def check(self, arch: Any) -> NetworkFile:
+        try:
+            return NetworkFile.read(arch)
+        except DataError as error:
+            raise ArchitectureError(str(error)) from error
+
+    def make(self, arch: Any) -> "nn.Module":
+        from autobuild_core.evaluators._autospace_network import make_published
+
+        return make_published(self.check(arch))
+
+    def inputs(self, arch: Any, num: int) -> "tuple[Tensor, ...]":
+        import torch
+
+        return (torch.zeros(num, self.check(arch).stem[0], SIDE_OF_FILES, SIDE_OF_FILES),)
+
+
 class EncoderDecoders(Family):
     """Encoder-decoders of inverted residual blocks."""
 
@@ -211,7 +239,8 @@ class UNets(Family):
 
 
 STAGES, CELLS, CELL_NETWORKS, ENCODER_DECODERS, UNETS = Stages(), Cells(), CellNetworks(), EncoderDecoders(), UNets()
-FAMILIES: tuple[Family, ...] = (STAGES, CELLS, CELL_NETWORKS, ENCODER_DECODERS, UNETS)
+PUBLISHED_NETWORKS = PublishedNetworks()
+FAMILIES: tuple[Family, ...] = (STAGES, CELLS, CELL_NETWORKS, PUBLISHED_NETWORKS, ENCODER_DECODERS, UNETS)
 
 
 def family_of(arch: Any, families: tuple[Family, ...] = FAMILIES) -> Family:

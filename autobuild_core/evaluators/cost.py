@@ -3,7 +3,7 @@
 from typing import Any, final
 
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
-from autobuild_core.evaluators._networks import family_of
+from autobuild_core.evaluators._networks import PUBLISHED_NETWORKS, family_of
 
 
 @final
@@ -36,4 +36,7 @@ class Cost(Evaluator):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(*family.inputs(arch, 1))
         params = sum(parameter.numel() for parameter in network.parameters())
-        return Measured({"madds_m": counter.get_total_flops() / 2e6, "params_m": params / 1e6})
+        remark = ""
+        if family is PUBLISHED_NETWORKS and (num := PUBLISHED_NETWORKS.check(arch).num_with_se):
+            remark = f"squeeze and excitation of {num} blocks is not counted: how it is made was not published."
+        return Measured({"madds_m": counter.get_total_flops() / 2e6, "params_m": params / 1e6}, remark=remark)

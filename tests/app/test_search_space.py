@@ -1,5 +1,8 @@
 """Search space: the evolution that ships, evolutions in every state, started, cancelled and gone on with from the page."""
 
+import base64
+import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,13 @@ from autobuild_core import registry
 from autobuild_core.autospace import EvolutionFolder, EvolutionPlan, evolve
 from autobuild_core.jobs import kinds
 from autobuild_core.jobs.kinds.evolve import EVOLUTION
+from autobuild_core.spaces._cells import REFERENCE
+from autobuild_core.spaces._learned import CellLists
+from autobuild_core.spaces._network_file import NetworkFile
+from autobuild_core.spaces._skeletons import SKELETONS
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import chosen, enter, open_page, set_state, texts
+from tests.architectures import published_network
 from tests.unit.jobs.test_executor import until
 
 QUICK = {"fitness": "random", "generations": 6, "seed": 3}
@@ -152,6 +160,38 @@ def test_what_is_asked_for_is_evolved(workspace: Workspace, monkeypatch: pytest.
     plan = workspace.run(str(run["id"])).job.settings["plan"]
     assert run["name"] == "Evolution" and (plan["support"], plan["references"], plan["seed"]) == ("wide", False, 7)
     assert EvolutionPlan(**plan) == EvolutionPlan(support="wide", references=False, seed=7)
+
+
+def dropped(content: bytes, name: str = "file.config") -> AppTest:
+    """The page with a file of the published form dropped on it."""
+    app = open_page("search_space")
+    app.file_uploader(key="cells_file").set_value((name, content, "application/json")).run()
+    return fine(app)
+
+
+def test_published_files_are_costed_and_drawn(workspace: Workspace) -> None:
+    space = CellLists((REFERENCE * 3,) * 11, SKELETONS["published"])
+    app = dropped(json.dumps(space.written).encode(), "search_space.config")
+    cost = f"{SKELETONS['published'].layer_cost(0, REFERENCE[0]).madds / 1e6:.3g} M"
+    assert "11 layers of cells" in texts(app) and app.dataframe[-1].value["number"].nunique() == 11
+    assert cost in "".join(base64.b64decode(part).decode() for part in re.findall(r"base64,([\w+/=]+)", texts(app)))
+    network = published_network([REFERENCE[0], None, REFERENCE[1]], has_se=True)
+    app = dropped(json.dumps(network).encode())
+    words = f"22 blocks, {NetworkFile.read(network).cost.madds / 1e6:,.1f} M multiply-adds"
+    assert words in texts(app) and "left out" in texts(app) and "say squeeze and excitation" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no json", "file.config: got no readable JSON"),
+        (b"[1, 2]", "expected an object with blocks"),
+        (json.dumps({"blocks": [[[[0] * 4] * 4]]}).encode(), "layer 1, cell 1"),
+        (json.dumps({"first_conv": {}, "blocks": [1]}).encode(), "network, feature_mix_layer: got None"),
+    ],
+)
+def test_a_file_of_another_form_is_said(content: bytes, said: str, workspace: Workspace) -> None:
+    assert said in texts(dropped(content))
 
 
 def test_a_workspace_with_evolutions_is_shown_on_train(workspace: Workspace) -> None:

@@ -17,8 +17,9 @@ from autobuild_core.evaluators._networks import CELLS, ENCODER_DECODERS, STAGES,
 from autobuild_core.registry import APP
 from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell
 from autobuild_core.spaces._cells import mbconv as mbconv_cell
+from autobuild_core.spaces._network_file import NetworkFile
 from autobuild_core.spaces._skeletons import Block, CellNetwork
-from tests.architectures import CELL, cell_network, encoder_decoder, stages, unet
+from tests.architectures import CELL, cell_network, encoder_decoder, published_network, stages, unet
 
 SAMPLE = APP / "sample_data" / "fashion_mbconv" / "fashion_mbconv.csv"
 EVERY: list[Any] = [stages(), stages(7, 6, 3), CELL, CELL.replace("avg_pool_3x3", "nor_conv_1x1"), encoder_decoder(skip="add"),
@@ -81,6 +82,17 @@ def test_networks_for_other_images_are_not_classified() -> None:
     said = "got one for images of 3 x 224 x 224 and 1000 classes, expected 1 x 28 x 28 and 10"
     with pytest.raises(ArchitectureError, match=said):
         load_evaluator("classification").check(cell_network(REFERENCE[0], skeleton="published", madds_m=None))
+
+
+def test_a_published_network_costs_what_its_file_says() -> None:
+    cells = [REFERENCE[0], Cell((9, 2, 3, 1, 5, 5), 1, (1, 0)), None, mbconv_cell(7, 3), REFERENCE[2]]
+    for has_se in (False, True):
+        arch = published_network(cells, has_se=has_se)
+        found = load_evaluator("cost").evaluate(arch, Conditions(0, 0), Watch())
+        said = NetworkFile.read(arch)
+        assert (found.metrics["madds_m"], found.metrics["params_m"]) == (said.cost.madds / 1e6, said.cost.params / 1e6)
+        assert ("squeeze and excitation of 19 blocks" in found.remark) is has_se
+    assert [block.cell is None for block in said.blocks].count(True) == 3
 
 
 def test_cost_is_what_the_sample_says_of_its_networks() -> None:
