@@ -161,7 +161,7 @@ def canonical(cell: Cell, stride: int) -> Cell:
     operations, the fewest skips, and the one whose operations come first.
     """
     live = frozenset(cell.operations[edge] for edge in cell.live) - {NONE.number, SKIP.number}
-    return Cell(_representatives(live, stride)[_network(cell.operations, stride)], cell.expansion, cell.mix)
+    return Cell(_representatives(live, stride)[network(cell, stride)[0]], cell.expansion, cell.mix)
 
 
 @cache

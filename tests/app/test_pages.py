@@ -514,7 +514,7 @@ def test_a_named_target_is_called_by_its_name_and_unit(page: str, in_state: Work
     figures = " ".join(json.dumps(json.loads(chart.proto.spec), ensure_ascii=False) for chart in app.get("plotly_chart"))
     assert ("Accuracy* (% right)" in figures) == (page in ("data", "train", "map", "importance", "builder"))
     assert "measured mean_acc + 0" not in figures
-    assert page in ("data", "train", "evaluate") or "% right" in texts(app)
+    assert page in ("data", "train", "evaluate", "search_space") or "% right" in texts(app)
     targets = [frame.value["Target"].tolist() for frame in app.dataframe if "Target" in frame.value]
     assert targets == [["maximise Accuracy*"]] * (page == "train")
     assert ("`mean_acc + 0`" in texts(app)) == (page == "train")

@@ -204,7 +204,7 @@ def opened(page: Page, address: str, text: str) -> None:
 
 def moved(page: Page, name: str) -> None:
     """Opens another page by the navigation, as a reader does: a quarter of the work of loading the app anew."""
-    page.get_by_role("link", name=name.title() or "Home", exact=True).first.click()
+    page.get_by_role("link", name=name.replace("_", " ").capitalize() or "Home", exact=True).first.click()
     page.wait_for_url(re.compile(rf"^[^/]+//[^/]+/{name}([?#]|$)"))
     page.wait_for_function(RAN)
 

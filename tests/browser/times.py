@@ -91,7 +91,7 @@ def test_pages_and_clicks(
         address = f"{server}/{name}?run={run}&data={dataset}"
         cold, *warm = [seconds_of(page, lambda address=address: page.goto(address), text) for _ in range(VISITS)]
         figures.add(f"{num:,}: {name or 'home'} by its address, cold {cold:.2f}", warm, WARM_SECONDS)
-    titles = ["Home", *(name.title() for name in LAST_SEEN if name)]
+    titles = ["Home", *(name.replace("_", " ").capitalize() for name in LAST_SEEN if name)]
     links = {title: page.get_by_role("link", name=title, exact=True) for title in titles}
     for title, text in zip(titles, LAST_SEEN.values(), strict=True):
         times = []

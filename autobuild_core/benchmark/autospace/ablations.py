@@ -8,8 +8,9 @@ import numpy as np
 from autobuild_core.autospace import EvolutionPlan
 from autobuild_core.autospace.plan import RANDOM as RANDOM_FITNESS
 from autobuild_core.benchmark.autospace.claim import ALONE, LEARNED, NUM_SPACES, architectures, rate_of
-from autobuild_core.benchmark.autospace.spaces_compared import Difference, mean_of_spaces
+from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work, with_rate
+from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 
 WITHOUT, CHANCE = "evolved without reference cells", "evolved with random fitness"
@@ -36,7 +37,7 @@ class Ablations:
                 archs[arm].append([with_rate(arch, rates[arm]) for arch in drawn])
         found = iter(work.trained([arch for own in archs.values() for one in own for arch in one]))
         means = {arm: [float(np.nanmean([next(found) for _ in one])) for one in own] for arm, own in archs.items()}
-        records = [{"space": arm, "recall@2": mean_of_spaces(own).words} for arm, own in means.items()]
+        records = [{"space": arm, "recall@2": Mean.of(own).words} for arm, own in means.items()]
         notes = f"Means over {NUM_SPACES} spaces with 90 % intervals, {NUM_ARCHS} architectures of each."
         pairs = [(ALONE, WITHOUT), (LEARNED, CHANCE)]
         verdicts = [Difference.of(means[a], means[b]).verdict(f"{a} less {b}") for a, b in pairs]

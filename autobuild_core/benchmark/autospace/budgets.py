@@ -7,8 +7,9 @@ import numpy as np
 
 from autobuild_core.autospace import EvolutionPlan
 from autobuild_core.benchmark.autospace.claim import LEARNED, rate_of
-from autobuild_core.benchmark.autospace.spaces_compared import Difference, mean_of_spaces
+from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work, with_rate
+from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 
 NUM_SPACES = 4  # of each budget
@@ -41,7 +42,7 @@ class Budgets:
             record: dict[str, Any] = {"evolved for": f"{BUDGETS[evolved]:g} M"}
             for judged in BUDGETS:
                 values = [means[evolved, number, judged] for number in range(NUM_SPACES)]
-                record[f"judged at {BUDGETS[judged]:g} M"] = mean_of_spaces(values).words
+                record[f"judged at {BUDGETS[judged]:g} M"] = Mean.of(values).words
             records.append(record)
         apart = {e: [means[e, n, "half"] - means[e, n, "twice"] for n in range(NUM_SPACES)] for e in BUDGETS}
         interaction = Difference.of(apart["half"], apart["twice"])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autobuild_core.autospace import EvolutionPlan
-from autobuild_core.benchmark.autospace.spaces_compared import Difference, mean_of_spaces
+from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import (
     BUDGET_M,
     HAND_MADE,
@@ -24,7 +24,7 @@ from autobuild_core.benchmark.autospace.work import (
     random_cells,
     with_rate,
 )
-from autobuild_core.benchmark.paper.comparing import Verdict
+from autobuild_core.benchmark.paper.comparing import Mean, Verdict
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 from autobuild_core.spaces._learned import CellLists
 
@@ -90,7 +90,7 @@ class Claim:
         records = []
         for arm, own in values.items():
             record = {"space": arm, "spaces": 1 if arm == HAND_MADE else len(own), "trainings": sum(map(len, own))}
-            record |= {"recall@2": mean_of_spaces(hand if arm == HAND_MADE else means[arm]).words}
+            record |= {"recall@2": Mean.of(hand if arm == HAND_MADE else means[arm]).words}
             record |= {"worst space": "" if arm == HAND_MADE else round(min(means[arm]), 2)}
             record |= {"best space": "" if arm == HAND_MADE else round(max(means[arm]), 2)}
             record |= {"best network": round(max(max(one) for one in own), 2), "learning rate": rate_of(work, arm)}

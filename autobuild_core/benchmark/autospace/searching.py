@@ -12,8 +12,9 @@ import numpy as np
 
 from autobuild_core.autospace import EvolutionFolder
 from autobuild_core.benchmark.autospace.claim import LEARNED, NUM_SPACES, RANDOM, architectures, rate_of, space_of, values_of
-from autobuild_core.benchmark.autospace.spaces_compared import Difference, mean_of_spaces
+from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import EVOLUTIONS, HAND_MADE, METRIC, Work, network_of, with_rate
+from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.ledger import UNSEEN_SEEDS
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 from autobuild_core.evaluators._results import ResultsFile
@@ -110,11 +111,11 @@ class Searching:
         records = []
         for arm in ARMS:
             record: dict[str, Any] = {"space": arm}
-            record |= {f"best of {num}": mean_of_spaces([one[num] for one in means[arm]]).words for num in CHECKPOINTS}
+            record |= {f"best of {num}": Mean.of([one[num] for one in means[arm]]).words for num in CHECKPOINTS}
             known = [value for one in claimed[arm] for value in one if np.isfinite(value)]
             record |= {f"random, best of {num} as it seems": best_of_random(known, num) for num in CHECKPOINTS}
             records.append(record)
-        records.append({"space": f"{LEARNED}: {GRADIENT}", "best of 10": mean_of_spaces(by_gradient).words})
+        records.append({"space": f"{LEARNED}: {GRADIENT}", "best of 10": Mean.of(by_gradient).words})
         notes = (
             "Incumbents of six searches after so many trainings, each trained anew with seeds "
             f"{UNSEEN_SEEDS[0]} to {UNSEEN_SEEDS[-1]}. "

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from autobuild_core.benchmark.paper.comparing import LOSES, OPEN, WINS, Mean, Verdict
+from autobuild_core.benchmark.paper.comparing import LOSES, OPEN, WINS, Verdict
 from autobuild_core.scoring.intervals import CONFIDENCE
 
 
@@ -57,8 +57,3 @@ class Difference:
         said = {WINS: "larger", LOSES: "smaller", OPEN: "cannot be told apart"}[outcome]
         chance = f", permutation p = {self.p:.3f}" if np.isfinite(self.p) else ""
         return Verdict(outcome, f"{what}: {said}, {self.words} points{chance}.")
-
-
-def mean_of_spaces(values: Sequence[float]) -> Mean:
-    """The mean over spaces with its interval, by Student's t."""
-    return Mean.of(list(values))
