@@ -155,7 +155,9 @@ def _course(lines: list[dict[str, Any]], budget_m: float) -> None:
     """Loss, multiply-adds, diversity and operations over the generations."""
     st.subheader("How it went", anchor=False)
     generations = tables.generations_table(lines)
-    figure = charts.course_figure(generations, tables.diversity_table(lines), tables.operations_table(lines), budget_m)
+    figure = charts.course_figure(
+        generations, tables.diversity_table(lines), tables.operations_table(lines), budget_m, _theme.theme()
+    )
     words = "Loss, expected multiply-adds against the budget, diversity and operations over the generations"
     _widgets.show(figure, generations, "generations", words)
 

@@ -12,6 +12,7 @@ from autobuild_core.figures.template import ACCENT, QUIET, SECOND, TEMPLATE, bla
 BANDS = {"1": ("#4f7fb8", "#7fb4ee"), "3": ("#0f8a7e", "#3fc0b0"), "6": ("#b07d12", "#e0b050")}  # by expansion, light and dark
 REFERENCE_BAND = ("#8b92a0", "#8b92a0")
 CHOSEN = ("#d1490a", "#ff8a3d")
+NAMES = {"light": "#4a505c", "dark": "#c4c9d4"}  # ink of names in a chart; a contrast of more than 7
 LABEL_SHARE = 0.1  # height of a name as a share of the axis
 OPERATION_COLOURS = {
     "none": "#a9aebb",
@@ -82,7 +83,9 @@ def _middles(own: pd.DataFrame) -> go.Scatter:
     )  # fmt: skip
 
 
-def course_figure(generations: pd.DataFrame, diversity: pd.DataFrame, operations: pd.DataFrame, budget_m: float) -> go.Figure:
+def course_figure(
+    generations: pd.DataFrame, diversity: pd.DataFrame, operations: pd.DataFrame, budget_m: float, theme: str = "light"
+) -> go.Figure:
     """Four small charts over the generations: loss, expected multiply-adds against the budget, diversity, operations.
 
     Args:
@@ -90,6 +93,7 @@ def course_figure(generations: pd.DataFrame, diversity: pd.DataFrame, operations
         diversity: of `diversity_table`.
         operations: of `operations_table`.
         budget_m: multiply-adds in millions.
+        theme: "light" or "dark".
     """
     titles = ("supernet's loss", "expected multiply-adds (M)", "how much cells differ (edges)", "operations (% of edges)")
     figure = make_subplots(1, 4, subplot_titles=titles, horizontal_spacing=0.06)
@@ -108,7 +112,7 @@ def course_figure(generations: pd.DataFrame, diversity: pd.DataFrame, operations
     figure.add_trace(_line(mean["generation"], mean["distance"], "mean of the layers", ACCENT), 1, 3)
     for name, own in operations.groupby("operation", sort=False):
         figure.add_trace(_line(own["generation"], own["share_pct"], str(name), OPERATION_COLOURS[str(name)]), 1, 4)
-    figure.add_trace(_names_at_the_end(operations), 1, 4)
+    figure.add_trace(_names_at_the_end(operations).update(textfont={"color": NAMES[theme]}), 1, 4)
     figure.update_layout(template=TEMPLATE, height=250, showlegend=False)
     figure.update_annotations(font={"size": 12})
     last = int(generations["generation"].max())
