@@ -58,7 +58,8 @@ def stream_figure(table: pd.DataFrame, layers: list[int], chosen: tuple[int, int
             is_chosen = chosen == (layer, number)
             figure.add_trace(_band(band, CHOSEN[tone] if is_chosen else kind[tone]), row, 1)
         figure.add_trace(_middles(own), row, 1)
-        figure.update_yaxes(title=f"layer {layer}", range=[0, 1], showticklabels=False, row=row, col=1)
+        figure.update_yaxes(title=f"layer {layer}", range=[0, 1], showticklabels=False, showgrid=False, row=row, col=1)
+    figure.update_xaxes(range=[0, max(int(table["generation"].max()), 1)], showgrid=False)
     figure.update_layout(template=TEMPLATE, height=90 + 118 * len(layers), showlegend=False, hovermode="closest")
     return figure.update_xaxes(title="generation", row=len(layers), col=1)
 
