@@ -11,8 +11,8 @@ from autobuild_core.evaluators._results import metrics_of, unpack_pictures
 from autobuild_core.jobs.kinds.evaluate import RESULTS, Evaluate
 from autobuild_core.loop import shared
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
-from pages import _listed, _run_actions, _states, _text, _widgets, _words, _workspace
+from autobuild_core.store.states import ACTIVE_STATES, RunState
+from pages import _listed, _run_actions, _states, _text, _widgets, _workspace
 
 KIND = "evaluate"
 MOST_STRIPS, STRIP_PIXELS = 40, 560
@@ -74,17 +74,7 @@ def evaluations(run: FinishedRun) -> None:
 def _one(shown: "pd.Series[str]") -> None:
     """An evaluation: its state, what can be done, how far each candidate is."""
     run_id, state = str(shown["id"]), str(shown["state"])
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        badge = f":{_states.STATE_COLOURS[state]}-badge[{state}]"
-        st.markdown(
-            f"{badge} {_text.strong(shown['name'])}, {_text.plain(shown['aim'])}, {_words.age(shown['created'])}", width="content"
-        )
-        if state in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:", key="cancel_evaluation"):
-            _widgets.guarded(lambda: _run_actions.cancel(run_id))
-        if state in STOPPED_STATES and st.button("Resume", icon=":material/play_circle:", key="resume_evaluation"):
-            _widgets.guarded(lambda: _run_actions.resume(run_id))
-    if state in (RunState.FAILED, RunState.LOST, RunState.DAMAGED):
-        _states.ended_badly(shown)
+    _run_actions.state_line(shown, f", {_text.plain(shown['aim'])}", "evaluation")
     if state != RunState.DAMAGED:
         _widgets.guarded(lambda: _live(run_id, state))
 
@@ -96,12 +86,7 @@ def _live(run_id: str, state: str) -> None:
     @st.fragment(run_every=1.0 if is_live else None)
     def watch() -> None:
         if is_live:
-            _workspace.move_the_queue_on(is_said=False)
-            frame = _workspace.runs()
-            now = frame[frame["id"] == run_id]
-            if now.empty or now.iloc[0]["state"] != state:
-                st.rerun()  # its results join the list and the data
-            _states.progress_line(now.iloc[0])
+            _states.follow(run_id, state)  # when it has ended its results join the list and the data
         table = Evaluate().by_candidate(_workspace.workspace().run(run_id), state == RunState.RUNNING)
         if not table["error"].any():
             table = table.drop(columns="error")

@@ -35,7 +35,7 @@ def pictures(lines: list[dict[str, Any]]) -> None:
     _best(cells)
     if len(lines) > 1:
         _course(lines, plan.madds_m)
-        _changes(lines)
+        _changes(lines, cells)
 
 
 def _numbers(lines: list[dict[str, Any]], cells: pd.DataFrame, budget_m: float) -> None:
@@ -162,12 +162,12 @@ def _course(lines: list[dict[str, Any]], budget_m: float) -> None:
     _widgets.show(figure, generations, "generations", words)
 
 
-def _changes(lines: list[dict[str, Any]]) -> None:
+def _changes(lines: list[dict[str, Any]], cells: pd.DataFrame) -> None:
     """Which cells entered and left and why, and which mutations survived."""
     left, right = st.columns([1.7, 1], gap="large")
     with left:
         st.subheader("Who entered, who left", anchor=False)
-        _widgets.table(tables.changes_table(lines).iloc[::-1], "changes", "Nothing has changed yet.")
+        _widgets.table(tables.changes_table(lines, cells).iloc[::-1], "changes", "Nothing has changed yet.")
     with right:
         st.subheader("Which mutations survived", anchor=False)
-        _widgets.table(tables.mutations_table(lines), "mutations", "Nothing was mutated yet.")
+        _widgets.table(tables.mutations_table(cells), "mutations", "Nothing was mutated yet.")

@@ -14,8 +14,8 @@ from autobuild_core.evaluators import DEVICES
 from autobuild_core.jobs import kinds
 from autobuild_core.jobs.kinds.evolve import EVOLUTION
 from autobuild_core.spaces._cells import SUPPORTS
-from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
-from pages import _memory, _run_actions, _states, _text, _widgets, _words, _workspace
+from autobuild_core.store.states import ACTIVE_STATES
+from pages import _memory, _text, _widgets, _words, _workspace
 
 KIND, SAMPLE = "evolve", "sample"
 DEFAULTS = EvolutionPlan()
@@ -97,23 +97,6 @@ def _start(name: str, plan: dict[str, Any]) -> None:
     _workspace.executor().submit(run_id)
     _memory.keep(evolution=run_id)
     st.rerun()
-
-
-def state_line(shown: Shown) -> None:
-    """The state of an evolution and what can be done with it."""
-    run = shown.run
-    if run is None:
-        return
-    state = str(run["state"])
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        badge = f":{_states.STATE_COLOURS[state]}-badge[{state}]"
-        st.markdown(f"{badge} {_text.strong(run['name'])}, {_words.age(run['created'])}", width="content")
-        if state in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:", key="cancel_evolution"):
-            _widgets.guarded(lambda: _run_actions.cancel(shown.id))
-        if state in STOPPED_STATES and st.button("Resume", icon=":material/play_circle:", key="resume_evolution"):
-            _widgets.guarded(lambda: _run_actions.resume(shown.id))
-    if state in (RunState.FAILED, RunState.LOST, RunState.DAMAGED):
-        _states.ended_badly(run)
 
 
 def lines_of(shown: Shown) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import streamlit as st
 from autobuild_core.jobs import kinds
 from autobuild_core.store.states import ACTIVE_STATES, STOPPED_STATES, RunState
 from autobuild_core.store.workspace import is_sample
-from pages import _memory, _pair, _start_form, _widgets, _workspace
+from pages import _memory, _pair, _start_form, _states, _text, _widgets, _words, _workspace
 
 
 def actions(run: "pd.Series[str]", kind: kinds.JobKind[Any] | None) -> None:
@@ -34,6 +34,26 @@ def actions(run: "pd.Series[str]", kind: kinds.JobKind[Any] | None) -> None:
                     _widgets.guarded(lambda: _workspace.workspace().delete_run(run_id))
                     _memory.keep(run=None)
                     st.rerun()
+
+
+def state_line(run: "pd.Series[str]", about: str, noun: str) -> None:
+    """The state of a job in a line, with what stops it or goes on with it, and how it ended where it ended badly.
+
+    Args:
+        run: its line in the table of runs.
+        about: behind its name.
+        noun: what it is called in the keys of its buttons.
+    """
+    run_id, state = str(run["id"]), str(run["state"])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        badge = f":{_states.STATE_COLOURS[state]}-badge[{state}]"
+        st.markdown(f"{badge} {_text.strong(run['name'])}{about}, {_words.age(run['created'])}", width="content")
+        if state in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:", key=f"cancel_{noun}"):
+            _widgets.guarded(lambda: cancel(run_id))
+        if state in STOPPED_STATES and st.button("Resume", icon=":material/play_circle:", key=f"resume_{noun}"):
+            _widgets.guarded(lambda: resume(run_id))
+    if state in (RunState.FAILED, RunState.LOST, RunState.DAMAGED):
+        _states.ended_badly(run)
 
 
 def repetition(run: "pd.Series[str]") -> None:

@@ -98,6 +98,16 @@ def _still_running(run_id: str) -> NoReturn:
     st.stop()
 
 
+def follow(run_id: str, state: str) -> None:
+    """The progress of a live run, for a fragment; draws the page anew where it is not in the state any more."""
+    _workspace.move_the_queue_on(is_said=False)
+    frame = _workspace.runs()
+    now = frame[frame["id"] == run_id]
+    if now.empty or now.iloc[0]["state"] != state:
+        st.rerun()
+    progress_line(now.iloc[0])
+
+
 def progress_line(run: "pd.Series[Any]") -> None:
     """The progress of a live run: a bar and a sentence."""
     if run["state"] == RunState.QUEUED:

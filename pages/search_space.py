@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import _entering, _evolution_views, _evolutions, _published, _states, _widgets, _workspace
+from pages import _entering, _evolution_views, _evolutions, _published, _run_actions, _states, _widgets
 
 HOW_TO_READ = (
     "in every layer cells compete: each generation some run side by side in a supernet, and what its training weighs them with "
@@ -15,17 +15,13 @@ HOW_TO_READ = (
 def render() -> None:
     """The page, whatever there is: an evolution that goes on, one that has ended, or the one that ships."""
     shown = _evolutions.choose()
-    _evolutions.state_line(shown)
+    if shown.run is not None:
+        _run_actions.state_line(shown.run, "", "evolution")
 
     @st.fragment(run_every=2.0 if shown.is_live else None)
     def watch() -> None:
-        if shown.is_live:
-            _workspace.move_the_queue_on(is_said=False)
-            frame = _workspace.runs()
-            now = frame[frame["id"] == shown.id]
-            if shown.run is None or now.empty or now.iloc[0]["state"] != shown.run["state"]:
-                st.rerun()
-            _states.progress_line(now.iloc[0])
+        if shown.run is not None and shown.is_live:
+            _states.follow(shown.id, str(shown.run["state"]))
         lines = _evolutions.lines_of(shown)
         if lines:
             _evolution_views.pictures(lines)

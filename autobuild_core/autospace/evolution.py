@@ -68,19 +68,19 @@ class Evolution:
         while self.generation < self.plan.generations:
             if self.plan.patience and self.calm >= self.plan.patience:
                 break
-            self._next()
+            numbers = self._next()
             each = (time.monotonic() - begun) / (self.generation - first)
             left = each * (self.plan.generations - self.generation)
             about = {"phase": "evolving", "share": self.generation / self.plan.generations, "seconds_left": left}
             about |= {"step": self.generation, "num_steps": self.plan.generations}
-            self.report(about | self.folder.last_numbers)
+            self.report(about | numbers)
         ended = self.generation < self.plan.generations
         said = f"The {self.plan.kept} best cells of every layer stayed the same for {self.calm} generations." if ended else ""
         self.folder.finish(self.plan, self.layers, said)
         return said
 
-    def _next(self) -> None:
-        """One generation, saved at its end."""
+    def _next(self) -> dict[str, Any]:
+        """One generation, saved at its end; its numbers."""
         began, generation = time.monotonic(), self.generation + 1
         randoms = [self._random(generation, layer) for layer in range(len(self.layers))]
         grown = [own.born(self.plan, generation, rng) for own, rng in zip(self.layers, randoms, strict=True)]
@@ -92,11 +92,13 @@ class Evolution:
         before, self.layers = self._kept(), [own for own, _ in reduced]
         self.calm = self.calm + 1 if self._kept() == before else 0
         self.generation = generation
-        record = _record(generation, self.layers, entered, numbers | {"seconds": round(time.monotonic() - began, 3)})
+        numbers["seconds"] = round(time.monotonic() - began, 3)
+        record = _record(generation, self.layers, entered, numbers)
         for layer, own, seen, (_, left) in zip(record["layers"], ran, alphas, reduced, strict=True):
             layer["ran"] = [[member.number, round(alpha, 5)] for member, alpha in zip(own, seen, strict=True)]
             layer["left"] = [[member.number, round(member.fitness, 5)] for member in left]
         self.folder.save(self.plan, record, self.layers, self.calm, self.training)
+        return numbers
 
     def _fitness(
         self, generation: int, cells: Sequence[Sequence[Cell]], randoms: Sequence[np.random.Generator]

@@ -61,11 +61,6 @@ class EvolutionFolder:
                 raise ConfigError(f"{path}, line {number}: got {got!r}, expected a generation; name another folder.") from None
         return found
 
-    @property
-    def last_numbers(self) -> dict[str, Any]:
-        """The numbers of the newest generation."""
-        return {name: value for name, value in self.lines()[-1].items() if name not in ("plan", "layers", "generation")}
-
     def begin(self, record: dict[str, Any]) -> None:
         """Writes the line of the first populations; lines of an evolution that never ended its first generation are gone."""
         with replacing(self.path / LINES) as part:

@@ -70,29 +70,37 @@ def fitness_table(lines: Lines) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["layer", "generation", "number", "fitness"])
 
 
-def changes_table(lines: Lines) -> pd.DataFrame:
+def changes_table(lines: Lines, cells: pd.DataFrame) -> pd.DataFrame:
     """One row for every cell that entered or left after the start.
 
     Columns: generation, layer, change, cell, from (its parent), mutation, fitness (when it left; when it entered that of its
     parent), number.
+
+    Args:
+        lines: of the evolution.
+        cells: its `cells_table`.
     """
-    cells = cells_table(lines).set_index(["layer", "number"])
+    known = cells.set_index(["layer", "number"])
     rows = []
     for line in lines[1:]:
         for layer, own in enumerate(line["layers"], 1):
             changes = [("entered", member["number"], member["fitness"]) for member in own["entered"]]
             changes += [("left", number, fitness) for number, fitness in own["left"]]
-            for change, number, fitness in changes:
-                about = cells.loc[(layer, number)]
-                parent = "" if np.isnan(about["parent"]) else cells.loc[(layer, int(about["parent"])), "cell"]
-                row = {"generation": line["generation"], "layer": layer, "change": change, "cell": about["cell"]}
-                rows.append(row | {"from": parent, "mutation": about["mutation"], "fitness": fitness, "number": number})
-    return pd.DataFrame(rows, columns=["generation", "layer", "change", "cell", "from", "mutation", "fitness", "number"])
+            rows += [(line["generation"], layer, change, number, fitness) for change, number, fitness in changes]
+    frame = pd.DataFrame(rows, columns=["generation", "layer", "change", "number", "fitness"])
+    about = known.reindex(pd.MultiIndex.from_frame(frame[["layer", "number"]]))
+    parents = pd.MultiIndex.from_arrays([frame["layer"], about["parent"].fillna(-1).astype(int).to_numpy()])
+    origin = known["cell"].reindex(parents).fillna("").to_numpy()
+    frame = frame.assign(cell=about["cell"].to_numpy(), mutation=about["mutation"].to_numpy()).assign(**{"from": origin})
+    return frame[["generation", "layer", "change", "cell", "from", "mutation", "fitness", "number"]]
 
 
-def mutations_table(lines: Lines) -> pd.DataFrame:
-    """One row a kind of mutation, an edge or the expansion: kind, tried, survived (live at the end), kept_pct, mean fitness."""
-    cells = cells_table(lines)
+def mutations_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """One row a kind of mutation, an edge or the expansion: kind, tried, survived (live at the end), kept_pct, mean fitness.
+
+    Args:
+        cells: of `cells_table`.
+    """
     born = cells[cells["parent"].notna()].assign(kind=lambda frame: frame["mutation"].str.extract(r"^(expansion|\d>\d)")[0])
     grouped = born.groupby("kind")
     found = pd.DataFrame({"tried": grouped.size(), "survived": grouped["left"].apply(lambda left: int(left.isna().sum()))})

@@ -8,6 +8,7 @@ forbidden combinations are drawn again. Folding equal networks never changes an 
 import itertools
 import math
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from fractions import Fraction
 from functools import cache, cached_property
 from typing import Any, ClassVar, final
@@ -538,11 +539,17 @@ def _default(kind: type[Space]) -> Space:
 
 def known_space(native: Any) -> Space | None:
     """The space that needs no data to be defined and has this architecture; None when there is none."""
+    return next((found for kind in _kinds() if (found := kind.holding(native)) is not None), None)
+
+
+@cache
+def _kinds() -> tuple[type[Space], ...]:
+    """The kinds of spaces; a file that has not exactly one is passed over."""
+    found = []
     for name in registry.names("spaces"):
-        found = registry.load("spaces", name, Space).holding(native)  # type: ignore[type-abstract]
-        if found is not None:
-            return found
-    return None
+        with suppress(ConfigError):
+            found.append(registry.load("spaces", name, Space))  # type: ignore[type-abstract]
+    return tuple(found)
 
 
 def unit_facts(spec: SpaceSpec) -> list[dict[str, Any]]:

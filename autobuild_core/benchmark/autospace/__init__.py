@@ -9,9 +9,8 @@ from pathlib import Path
 
 from autobuild_core.benchmark.autospace import ablations, budgets, claim, fitness, searching
 from autobuild_core.benchmark.autospace.work import Work
-from autobuild_core.benchmark.paper.ledger import Ledger, Settings
+from autobuild_core.benchmark.paper.ledger import Ledger, Settings, asked_for
 from autobuild_core.benchmark.paper.outcome import Outcome
-from autobuild_core.errors import ConfigError, listed
 from autobuild_core.evaluators._batch import Report
 
 __all__ = ["EXPERIMENTS", "run"]
@@ -42,8 +41,5 @@ def run(
         StudioError: data or settings do not do.
         Cancelled: should_stop said so; what was finished is in the folder.
     """
-    for name in names:
-        if name not in EXPERIMENTS:
-            raise ConfigError(f"experiment: got '{name}', expected some of {listed(EXPERIMENTS)}.")
     work = Work(Ledger(out, settings, report, should_stop))
-    return {name: EXPERIMENTS[name].run(work) for name in names or EXPERIMENTS}
+    return {name: EXPERIMENTS[name].run(work) for name in asked_for(names, EXPERIMENTS)}

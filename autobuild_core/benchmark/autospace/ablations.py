@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from autobuild_core.autospace import EvolutionPlan
 from autobuild_core.autospace.plan import RANDOM as RANDOM_FITNESS
-from autobuild_core.benchmark.autospace.claim import ALONE, LEARNED, NUM_SPACES, architectures, rate_of
+from autobuild_core.benchmark.autospace.claim import ALONE, LEARNED, NUM_SPACES, architectures, means_of, rate_of
 from autobuild_core.benchmark.autospace.spaces_compared import Difference
-from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work, with_rate
+from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work
 from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 
@@ -25,18 +23,16 @@ class Ablations:
 
     def run(self, work: Work) -> Outcome:
         """The outcome; what the folder has is not made again."""
-        archs: dict[str, list[list[Any]]] = {arm: list(architectures(work, arm).values()) for arm in (LEARNED, ALONE)}
+        archs = architectures(work, LEARNED, ALONE)
         changed: dict[str, dict[str, Any]] = {WITHOUT: {"references": False}, CHANCE: {"fitness": RANDOM_FITNESS}}
         rates = {WITHOUT: rate_of(work, ALONE), CHANCE: rate_of(work, LEARNED)}
         for number, (arm, change) in enumerate(changed.items()):
-            archs[arm] = []
             for seed in range(NUM_SPACES):
                 plan = EvolutionPlan(seed=seed, madds_m=BUDGET_M, kept=NUM_KEPT, **change)
                 space = work.evolved(f"{'without' if arm == WITHOUT else 'chance'}_{seed}", plan)
-                drawn = work.drawn(f"{arm}, {seed}", space, NUM_ARCHS, (seed, number, 3))
-                archs[arm].append([with_rate(arch, rates[arm]) for arch in drawn])
-        found = iter(work.trained([arch for own in archs.values() for one in own for arch in one]))
-        means = {arm: [float(np.nanmean([next(found) for _ in one])) for one in own] for arm, own in archs.items()}
+                archs[arm, seed] = work.to_train(f"{arm}, {seed}", space, (seed, number, 3), rates[arm])
+        values = work.values(archs)
+        means = {arm: means_of(values, arm) for arm in (LEARNED, ALONE, *changed)}
         records = [{"space": arm, "recall@2": Mean.of(own).words} for arm, own in means.items()]
         notes = f"Means over {NUM_SPACES} spaces with 90 % intervals, {NUM_ARCHS} architectures of each."
         pairs = [(ALONE, WITHOUT), (LEARNED, CHANCE)]

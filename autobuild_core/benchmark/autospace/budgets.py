@@ -8,7 +8,7 @@ import numpy as np
 from autobuild_core.autospace import EvolutionPlan
 from autobuild_core.benchmark.autospace.claim import LEARNED, rate_of
 from autobuild_core.benchmark.autospace.spaces_compared import Difference
-from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work, with_rate
+from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work
 from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 
@@ -33,10 +33,8 @@ class Budgets:
                 space = work.evolved(f"{evolved}_{number}", plan)
                 for place, (judged, at) in enumerate(BUDGETS.items()):
                     name, seed = f"evolved for {evolved}, {number}, judged at {judged}", (plan.seed, place, 2)
-                    drawn = work.drawn(name, space, NUM_ARCHS, seed, at)
-                    archs[evolved, number, judged] = [with_rate(arch, rate) for arch in drawn]
-        found = iter(work.trained([arch for own in archs.values() for arch in own]))
-        means = {key: float(np.nanmean([next(found) for _ in own])) for key, own in archs.items()}
+                    archs[evolved, number, judged] = work.to_train(name, space, seed, rate, at)
+        means = {key: float(np.nanmean(own)) for key, own in work.values(archs).items()}
         records = []
         for evolved in BUDGETS:
             record: dict[str, Any] = {"evolved for": f"{BUDGETS[evolved]:g} M"}

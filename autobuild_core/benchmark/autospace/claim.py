@@ -5,7 +5,7 @@ rule, with the learning rate of their arm.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from autobuild_core.benchmark.autospace.work import (
     Work,
     hand_made,
     random_cells,
-    with_rate,
 )
 from autobuild_core.benchmark.paper.comparing import OPEN, WINS, Mean, Verdict
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
@@ -45,9 +44,7 @@ def space_of(work: Work, arm: str, seed: int) -> CellLists:
         return work.space(HAND_MADE, hand_made)
     if arm in (LEARNED, ALONE):
         space = learned_space(work, seed)
-        return (
-            space if arm == LEARNED else CellLists(tuple(own[:NUM_KEPT] for own in space.layers), space.skeleton, space.madds_m)
-        )
+        return space if arm == LEARNED else replace(space, layers=tuple(own[:NUM_KEPT] for own in space.layers))
     num = NUM_KEPT if arm == RANDOM else NUM_KEPT + 3
     return work.space(f"{arm}, {seed}", lambda: random_cells(num, arm == RANDOM, (seed, DRAWS[arm])))
 
@@ -58,21 +55,25 @@ def rate_of(work: Work, arm: str) -> float:
     return work.rate(arm, work.drawn(f"pilots, {arm}", space, NUM_PILOTS, (PILOT_SPACE, DRAWS[arm])))
 
 
-def architectures(work: Work, arm: str) -> dict[int, list[Any]]:
-    """The architectures of an arm by the seed of their space, with the learning rate that they are trained with."""
-    rate, found = rate_of(work, arm), {}
-    for seed in range(NUM_SPACES):
-        space = space_of(work, arm, seed)
-        drawn = work.drawn(f"{arm}, {seed}", space, NUM_ARCHS, (seed, DRAWS[arm], 1))
-        found[seed] = [with_rate(arch, rate) for arch in drawn]
+def architectures(work: Work, *arms: str) -> dict[tuple[str, int], list[Any]]:
+    """The architectures of arms by the arm and the seed of their space, with the learning rate that they are trained with."""
+    found = {}
+    for arm in arms:
+        rate = rate_of(work, arm)
+        for seed in range(NUM_SPACES):
+            name, draw = f"{arm}, {seed}", (seed, DRAWS[arm], 1)
+            found[arm, seed] = work.to_train(name, space_of(work, arm, seed), draw, rate)
     return found
 
 
-def values_of(work: Work, archs: Mapping[str, Mapping[int, list[Any]]]) -> dict[str, list[list[float]]]:
-    """Of every arm and space the metric of its architectures; all trainings are one batch."""
-    every = [arch for own in archs.values() for one in own.values() for arch in one]
-    found = iter(work.trained(every))
-    return {arm: [[next(found) for _ in one] for one in own.values()] for arm, own in archs.items()}
+def means_of(values: Mapping[tuple[str, int], list[float]], arm: str) -> list[float]:
+    """The means of the spaces of an arm, failed trainings left out."""
+    return [float(np.nanmean(own)) for (name, _), own in values.items() if name == arm]
+
+
+def every_value(values: Mapping[tuple[str, int], list[float]], arm: str) -> list[float]:
+    """The values of all architectures of an arm."""
+    return [value for (name, _), own in values.items() if name == arm for value in own]
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,17 @@ class Claim:
 
     def run(self, work: Work) -> Outcome:
         """The outcome; what the folder has is not made again."""
-        values = values_of(work, {arm: architectures(work, arm) for arm in ARMS})
-        means = {arm: [float(np.nanmean(one)) for one in own] for arm, own in values.items()}
-        hand = [value for one in values[HAND_MADE] for value in one]
+        values = work.values(architectures(work, *ARMS))
+        means = {arm: means_of(values, arm) for arm in ARMS}
+        hand = every_value(values, HAND_MADE)
         records = []
-        for arm, own in values.items():
-            record = {"space": arm, "spaces": 1 if arm == HAND_MADE else len(own), "trainings": sum(map(len, own))}
-            record |= {"recall@2": Mean.of(hand if arm == HAND_MADE else means[arm]).words}
-            record |= {"worst space": "" if arm == HAND_MADE else round(min(means[arm]), 2)}
-            record |= {"best space": "" if arm == HAND_MADE else round(max(means[arm]), 2)}
-            record |= {"best network": round(max(max(one) for one in own), 2), "learning rate": rate_of(work, arm)}
+        for arm in ARMS:
+            is_one, every = arm == HAND_MADE, every_value(values, arm)
+            record = {"space": arm, "spaces": 1 if is_one else NUM_SPACES, "trainings": len(every)}
+            record |= {"recall@2": Mean.of(hand if is_one else means[arm]).words}
+            record |= {"worst space": "" if is_one else round(min(means[arm]), 2)}
+            record |= {"best space": "" if is_one else round(max(means[arm]), 2)}
+            record |= {"best network": round(max(every), 2), "learning rate": rate_of(work, arm)}
             records.append(record)
         notes = "Means over spaces with 90 % intervals (hand-made: over architectures), in percent."
         table = Table(f"{NUM_ARCHS} architectures of each space at {BUDGET_M:g} M multiply-adds", records, notes)

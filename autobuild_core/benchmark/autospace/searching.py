@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autobuild_core.autospace import EvolutionFolder
-from autobuild_core.benchmark.autospace.claim import LEARNED, NUM_SPACES, RANDOM, architectures, rate_of, space_of, values_of
+from autobuild_core.benchmark.autospace.claim import LEARNED, NUM_SPACES, RANDOM, architectures, every_value, rate_of, space_of
 from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import EVOLUTIONS, HAND_MADE, METRIC, Work, network_of, with_rate
 from autobuild_core.benchmark.paper.comparing import Mean
@@ -102,20 +102,18 @@ class Searching:
     def run(self, work: Work) -> Outcome:
         """The outcome; what the folder has is not made again."""
         picks = {arm: [searched(work, arm, seed) for seed in range(NUM_SPACES)] for arm in ARMS}
-        judged = [arch for own in picks.values() for one in own for arch in one.values()]
         gradient = [gradient_pick(work, seed) for seed in range(NUM_SPACES)]
-        found = iter(work.trained([*judged, *gradient], UNSEEN_SEEDS))
-        means = {arm: [{num: next(found) for num in one} for one in own] for arm, own in picks.items()}
-        by_gradient = [next(found) for _ in gradient]
-        claimed = values_of(work, {arm: architectures(work, arm) for arm in ARMS})
+        judged = {(arm, num): [one[num] for one in own] for arm, own in picks.items() for num in CHECKPOINTS}
+        values = work.values({**judged, (GRADIENT, 0): gradient}, UNSEEN_SEEDS)
+        claimed = work.values(architectures(work, *ARMS))
         records = []
         for arm in ARMS:
             record: dict[str, Any] = {"space": arm}
-            record |= {f"best of {num}": Mean.of([one[num] for one in means[arm]]).words for num in CHECKPOINTS}
-            known = [value for one in claimed[arm] for value in one if np.isfinite(value)]
+            record |= {f"best of {num}": Mean.of(values[arm, num]).words for num in CHECKPOINTS}
+            known = [value for value in every_value(claimed, arm) if np.isfinite(value)]
             record |= {f"random, best of {num} as it seems": best_of_random(known, num) for num in CHECKPOINTS}
             records.append(record)
-        records.append({"space": f"{LEARNED}: {GRADIENT}", "best of 10": Mean.of(by_gradient).words})
+        records.append({"space": f"{LEARNED}: {GRADIENT}", "best of 10": Mean.of(values[GRADIENT, 0]).words})
         notes = (
             "Incumbents of six searches after so many trainings, each trained anew with seeds "
             f"{UNSEEN_SEEDS[0]} to {UNSEEN_SEEDS[-1]}. "
@@ -123,12 +121,13 @@ class Searching:
             "The gradient pick costs no training beside its evolution."
         )
         last = CHECKPOINTS[-1]
-        ends = {arm: [one[last] for one in own] for arm, own in means.items()}
         verdicts = [
-            Difference.of(ends[LEARNED], ends[arm]).verdict(f"{LEARNED} less {arm}, best of {last}")
+            Difference.of(values[LEARNED, last], values[arm, last]).verdict(f"{LEARNED} less {arm}, best of {last}")
             for arm in (RANDOM, HAND_MADE)
         ]
-        verdicts.append(Difference.of(by_gradient, ends[LEARNED]).verdict(f"{GRADIENT} less {LEARNED}, best of {last}"))
+        verdicts.append(
+            Difference.of(values[GRADIENT, 0], values[LEARNED, last]).verdict(f"{GRADIENT} less {LEARNED}, best of {last}")
+        )
         return Outcome(self.title, "", [Table("Incumbents on unseen seeds", records, notes)], verdicts, work.ledger.conditions())
 
 

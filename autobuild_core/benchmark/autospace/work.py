@@ -7,7 +7,7 @@ beside the command by `evolve --out FOLDER/evolutions/NAME` with the same settin
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ NUM_PILOTS, PILOT_SPACE, PILOT_SEED = 5, 100, 1000  # of the tuning: networks of
 TRAINING_SEED = 0
 HAND_MADE = "hand-made"
 EVOLUTIONS, TRAININGS = "evolutions", "trainings"
+Key = TypeVar("Key")
 KERNELS, EXPANSIONS = (3, 5, 7), (3, 6)  # of ProxylessNAS, the hand-made space that AutoSpace compares with
 
 
@@ -93,6 +94,22 @@ class Work:
         found = self.ledger.measure(TRAININGS, "classification", archs, seeds)
         every = [[found.of(arch, seed).get(METRIC, np.nan) for seed in seeds] for arch in archs]
         return [float(np.mean(own)) for own in every]
+
+    def to_train(
+        self, name: str, space: CellLists, seed: Sequence[int], rate: float, madds_m: float | None = None
+    ) -> list[dict[str, Any]]:
+        """The architectures of a space that are trained: as many as of every space, each with a learning rate.
+
+        Args:
+            name, space, seed, madds_m: as `drawn` has them.
+            rate: the learning rate.
+        """
+        return [with_rate(arch, rate) for arch in self.drawn(name, space, NUM_ARCHS, seed, madds_m)]
+
+    def values(self, groups: Mapping[Key, Sequence[Any]], seeds: Sequence[int] = (TRAINING_SEED,)) -> dict[Key, list[float]]:
+        """The metric of the architectures of groups, as `trained` has it; all are one batch."""
+        found = iter(self.trained([arch for own in groups.values() for arch in own], seeds))
+        return {key: [next(found) for _ in own] for key, own in groups.items()}
 
     def rate(self, arm: str, pilots: Sequence[Any]) -> float:
         """The learning rate of an arm: the best of RATES by the mean of its pilots, then frozen."""

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autobuild_core.benchmark.paper import classification, diffusion, hops, segmentation
-from autobuild_core.benchmark.paper.ledger import Ledger, Settings
+from autobuild_core.benchmark.paper.ledger import Ledger, Settings, asked_for
 from autobuild_core.benchmark.paper.outcome import Outcome
-from autobuild_core.errors import ConfigError, listed
 from autobuild_core.evaluators._batch import Report
 
 __all__ = ["EXPERIMENTS", "Ledger", "Outcome", "Settings", "run"]
@@ -40,7 +39,6 @@ def run(
         StudioError: data or settings do not do.
         Cancelled: should_stop said so; what was finished is in the folders.
     """
-    for name in names:
-        if name not in EXPERIMENTS:
-            raise ConfigError(f"experiment: got '{name}', expected some of {listed(EXPERIMENTS)}.")
-    return {name: EXPERIMENTS[name].run(Ledger(out / name, settings, report, should_stop)) for name in names or EXPERIMENTS}
+    return {
+        name: EXPERIMENTS[name].run(Ledger(out / name, settings, report, should_stop)) for name in asked_for(names, EXPERIMENTS)
+    }

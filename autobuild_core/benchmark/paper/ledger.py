@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autobuild_core.errors import Cancelled, ConfigError
+from autobuild_core.errors import Cancelled, ConfigError, listed
 from autobuild_core.evaluators import load_evaluator
 from autobuild_core.evaluators._batch import Report, ask, run_batch
 from autobuild_core.evaluators._executors import executor_for
@@ -177,6 +177,18 @@ class Ledger:
         """All lines of the folder, each with the name of its file."""
         for path in sorted(self.folder.glob("*.jsonl")):
             yield from ((path.name, line) for line in ResultsFile(path).read())
+
+
+def asked_for(names: Sequence[str], known: Mapping[str, object]) -> list[str]:
+    """The names of experiments that are asked for; none = all that are known.
+
+    Raises:
+        ConfigError: there is none of a name.
+    """
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"experiment: got '{name}', expected some of {listed(known)}.")
+    return list(names or known)
 
 
 class Measurements:

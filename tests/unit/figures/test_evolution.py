@@ -40,15 +40,18 @@ class TestTables:
         assert (one["madds_k"], one["params_k"]) == (cost.madds / 1e3, cost.params / 1e3)
 
     def test_changes_say_what_entered_and_left_and_why(self, lines: list[dict[str, Any]]) -> None:
-        changes, cells = tables.changes_table(lines), tables.cells_table(lines)
+        cells = tables.cells_table(lines)
+        changes = tables.changes_table(lines, cells)
         counts = changes["change"].value_counts()
         assert counts["entered"] == counts["left"] == cells["parent"].notna().sum()
         entered = changes[changes["change"] == "entered"]
         assert entered["from"].ne("").all() and entered["mutation"].str.match(r"^(expansion|\d>\d:)").all()
-        assert tables.changes_table(lines[:1]).empty and tables.mutations_table(lines[:1]).empty
+        first = tables.cells_table(lines[:1])
+        assert tables.changes_table(lines[:1], first).empty and tables.mutations_table(first).empty
 
     def test_mutations_are_counted_by_what_they_change(self, lines: list[dict[str, Any]]) -> None:
-        found, cells = tables.mutations_table(lines).set_index("kind"), tables.cells_table(lines)
+        cells = tables.cells_table(lines)
+        found = tables.mutations_table(cells).set_index("kind")
         assert found["tried"].sum() == cells["parent"].notna().sum()
         born = cells[cells["parent"].notna() & cells["mutation"].str.startswith("expansion")]
         assert found.loc["expansion", ["tried", "survived"]].tolist() == [len(born), born["left"].isna().sum()]
