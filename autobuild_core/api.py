@@ -3,7 +3,6 @@
 The command line is thin over it.
 """
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,7 @@ from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.datasets import read_table
 from autobuild_core.datasets._appending import Appended, fixed_roles
 from autobuild_core.datasets._appending import append as append_rows
-from autobuild_core.errors import Cancelled, ConfigError, DataError, RunError, StudioError
+from autobuild_core.errors import ConfigError, DataError, RunError
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import (
@@ -45,7 +44,6 @@ from autobuild_core.spaces._configspace import read_declared
 from autobuild_core.spaces.autospace import read_cells
 from autobuild_core.store.quality import Progress, Quality, Report
 from autobuild_core.store.run_folder import RunConfig, RunFolder
-from autobuild_core.store.states import RunState
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.costs import fit_cost
 from autobuild_core.trust.findings import TrustReport
@@ -408,7 +406,7 @@ def train(
         StudioError: data, target or settings do not do.
         Cancelled: should_stop said so.
     """
-    from autobuild_core.jobs.kinds.train.pipeline import train_run
+    from autobuild_core.jobs.kinds.train.pipeline import train_new
 
     if len(table) == 0:
         raise ConfigError("data: got no architecture that could be read, expected at least 10.")
@@ -418,28 +416,7 @@ def train(
     path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunError(f"{path}: got something that exists already, expected a new folder for the run.")
-    try:
-        folder = RunFolder(path).create(config, table)
-    except OSError as error:
-        raise ConfigError(f"{path}: got {error.strerror}, expected a place where a run folder can be made.") from error
-    folder.set_state(RunState.RUNNING)
-
-    def record(progress: Progress) -> None:
-        folder.append_progress(progress)
-        report(progress)
-
-    try:
-        train_run(folder, record, should_stop)
-    except StudioError:
-        shutil.rmtree(path)  # nothing was learned, and the place is free for the next try
-        raise
-    except (KeyboardInterrupt, Cancelled):
-        folder.set_state(RunState.CANCELLED)
-        raise
-    except Exception as error:
-        folder.set_state(RunState.FAILED, f"{type(error).__name__}: {error}")
-        raise
-    folder.set_state(RunState.FINISHED)
+    train_new(RunFolder(path), config, table, report, should_stop)
     return Run(path)
 
 
@@ -548,6 +525,42 @@ def evolve(
     plan = autospace.make_plan(settings)
     autospace.evolve(plan, out, report)
     return learned_table(autospace.read_learned(autospace.EvolutionFolder(out)), plan)
+
+
+def close_loop(
+    out: Path | str,
+    evolved: Path | str | None = None,
+    report: Callable[[Mapping[str, object]], None] = lambda record: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    scheduler: str | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Closes the loop: a space is evolved, a sample evaluated, its modules scored, networks built and evaluated.
+
+    The hand-made space goes through the same stages with as many evaluations, the evolution's seconds among them.
+
+    Args:
+        out: folder; a loop that is there goes on with its next stage.
+        evolved: folder of an evolution that has ended, taken in place of a new one.
+        report: hears {"phase", "step": the stage, "num_steps", "share", "seconds_left"}.
+        should_stop: asked at every step.
+        scheduler: address of a Dask scheduler whose workers evaluate, "" for this process; None = AUTOBUILD_DASK_SCHEDULER.
+        settings: fields of `jobs.kinds.loop.plan.LoopPlan`: evolution, num_sampled, num_built, evaluator, seed, ...
+
+    Returns:
+        `jobs.kinds.loop.files.loop_summary`: round, num_evaluated, charged, target, best, stages.
+
+    Raises:
+        ConfigError: a setting does not do, or the folder holds another loop.
+        Cancelled: should_stop said so; what was finished is kept.
+        StudioError: a stage cannot be done.
+    """
+    from autobuild_core.jobs.kinds.loop import closing
+    from autobuild_core.jobs.kinds.loop.files import LoopFiles
+    from autobuild_core.jobs.kinds.loop.plan import LoopPlan
+
+    plan = LoopPlan.after(evolved, settings) if evolved else LoopPlan.read(settings)
+    return closing.close_loop(plan, LoopFiles(Path(out)), report, should_stop, scheduler)
 
 
 def space_of(given: Space | ArchTable | Run | Path | str) -> Space:

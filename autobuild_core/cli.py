@@ -36,6 +36,8 @@ from autobuild_core.targets.equation import Target
 
 USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 OF_FILES = "skeleton", "support"  # settings of an evolution that a file may hold
+# Settings of `loop --evolve` that are left to their defaults unless given.
+OF_CLOSING = "num_sampled", "num_built", "num_again", "charged", "evaluator", "budget", "max_lr", "device"
 TEMPLATES = "candidates.yaml", "commands.sh", "array.sbatch"
 LINE_SECONDS = 3.0
 
@@ -305,7 +307,9 @@ def _numbers(given: Iterable[str]) -> dict[str, int]:
 
 
 def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Closes the loop through files: asks for the next batch of architectures, or tells what was measured."""
+    """Closes the loop: through files, asking for the next batch or telling what was measured, or at once, --evolve."""
+    if options.evolve:
+        return _close_loop(options, progress)
     from autobuild_core.loop.folder import LoopFolder
     from autobuild_core.loop.templating import check, fill, read_template
 
@@ -335,6 +339,39 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             _write(out, handed.json_lines() if template is None else fill(template, handed, options.template))
         about |= {"batch": out, "num": len(handed.candidates), "num_controls": handed.num_controls}
     return about | folder.status()
+
+
+def _close_loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """A space is evolved, a sample evaluated, networks built and evaluated, beside the hand-made space.
+
+    Raises:
+        ConfigError: a setting is one of the loop through files.
+    """
+    for name in ("ask", "tell", "data", "template", "out"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"loop: got --evolve and --{name}, expected one: with --evolve it measures by itself.")
+    settings = {name: value for name in OF_CLOSING if (value := getattr(options, name)) is not None}
+    settings |= {"evolution": _values(options.set), "target": options.target, "minimize": options.minimize, "seed": options.seed}
+    with stopping() as should_stop:
+        return api.close_loop(options.folder, options.evolved, progress, should_stop, **settings)
+
+
+def _values(given: Iterable[str]) -> dict[str, Any]:
+    """{name: value} of NAME=VALUE; a value that is JSON is read as such, any other is a text.
+
+    Raises:
+        ConfigError: one is not of that form.
+    """
+    values: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise ConfigError(f"--set: got '{text}', expected NAME=VALUE.")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
 
 
 @contextmanager
@@ -662,6 +699,23 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--members", type=int, help="of the ensembles; by the data's size unless given")
     command.add_argument("--steps", type=int, help="of their trainings; by the data's size unless given")
     command.add_argument("--threads", type=int, default=2)
+    command.add_argument("--evolve", action="store_true", help="a space is evolved first; goes on with the stage that is next")
+    command.add_argument("--evolved", metavar="FOLDER", help="of an evolution that has ended, in place of a new one")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="setting of the evolution, see `evolve`; repeatable",
+    )
+    command.add_argument("--num-sampled", type=int, help="networks of a space to learn from; 20 unless given")
+    command.add_argument("--num-built", type=int, help="networks that are built; 5 unless given")
+    command.add_argument("--num-again", type=int, help="unseen seeds for the best of every stage; 3 unless given")
+    command.add_argument("--charged", type=int, help="evaluations that the evolution is worth; its seconds unless given")
+    command.add_argument("--evaluator", help="of the networks; classification unless given")
+    command.add_argument("--budget-steps", dest="budget", type=int, help="of each evaluation; the evaluator's own unless given")
+    command.add_argument("--max-lr", type=float, help="learning rate of each evaluation; 0.012 unless given")
+    command.add_argument("--device", help="cpu or cuda; cpu unless given")
     command = add(report, "run")
     command.add_argument("--context", **context)
     command.add_argument(

@@ -9,7 +9,7 @@ Query parameters, each with the forms it may have; a default is left out of the 
 - show: what Importance draws, "pair", "best" or "marked"; beside: as arch, the second one of a pair, "worst" by default.
 - task: what scores and predictions hold for, as `Task.name` writes it; by default the average over contexts.
 - drop: id of a dropped file whose columns are being looked at on Data.
-- evolution: id of an evolution, or "sample"; cell: "2.17", a layer and the number of a cell in it.
+- evolution, loop: id of an evolution and of a closed loop, or "sample"; cell: "2.17", a layer and the number of a cell in it.
 - rank, look, other: what Hops ranks, the section it shows, the run beside; view, brush: window and brushed area of the map.
 """
 
@@ -23,7 +23,7 @@ NAMES = (
     *("lens", "hop", "arch", "module", "unit"),
     *("rank", "look", "other", "view", "brush"),
     *("show", "beside"),
-    *("task", "drop", "evolution", "cell"),
+    *("task", "drop", "evolution", "loop", "cell"),
 )
 OF_THE_DATA = (  # what is chosen within one data set
     *("target", "minimize", "target_name", "target_unit"),

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages import _entering, _evolution_views, _evolutions, _published, _run_actions, _states, _widgets
+from pages import _closing, _entering, _evolution_views, _evolutions, _published, _run_actions, _states, _widgets
 
 HOW_TO_READ = (
     "in every layer cells compete: each generation some run side by side in a supernet, and what its training weighs them with "
@@ -29,6 +29,7 @@ def render() -> None:
             st.info("This evolution ended before its first generation; start another one.")
 
     watch()
+    _closing.section(shown)
     _published.section()
 
 

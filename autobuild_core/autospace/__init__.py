@@ -6,12 +6,11 @@ code was never published: what is known stands in docs/method.md, section 9, and
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from autobuild_core.autospace.history import LEARNED, EvolutionFolder
-from autobuild_core.autospace.plan import EvolutionPlan
+from autobuild_core.autospace.plan import EvolutionPlan, made
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.spaces._learned import CellLists
 
@@ -24,13 +23,7 @@ def make_plan(settings: Mapping[str, Any]) -> EvolutionPlan:
     Raises:
         ConfigError: one is unknown or does not do.
     """
-    known = {one.name for one in fields(EvolutionPlan)}
-    if unknown := set(settings) - known:
-        raise ConfigError(f"evolution: got the setting {min(unknown)}, expected some of {', '.join(sorted(known))}.")
-    try:
-        return EvolutionPlan(**settings)
-    except TypeError as error:
-        raise ConfigError(f"evolution: got settings of another kind ({error}), expected numbers.") from error
+    return made(EvolutionPlan, settings, "evolution")
 
 
 def evolve(

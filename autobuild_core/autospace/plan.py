@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.evaluators import DEVICES
@@ -25,6 +25,27 @@ LEAST = {
     "seed": 0,
 }
 SHARES = ("momentum", "guarded", "warming", "settling")
+P = TypeVar("P")
+
+
+def made(plan: type[P], settings: Mapping[str, Any], noun: str) -> P:
+    """A plan of some type from settings by name.
+
+    Args:
+        plan: a frozen dataclass that checks itself.
+        settings: its fields that differ from their defaults.
+        noun: what it is the plan of, for the message.
+
+    Raises:
+        ConfigError: one is unknown or does not do.
+    """
+    known = {one.name for one in fields(plan)}  # type: ignore[arg-type]
+    if unknown := set(settings) - known:
+        raise ConfigError(f"{noun}: got the setting {min(unknown)}, expected some of {', '.join(sorted(known))}.")
+    try:
+        return plan(**settings)
+    except TypeError as error:
+        raise ConfigError(f"{noun}: got settings of another kind ({error}), expected numbers.") from error
 
 
 @dataclass(frozen=True)

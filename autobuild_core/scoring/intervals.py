@@ -1,7 +1,10 @@
 """Intervals of a mean over the members of an ensemble, and how much wider for having looked at many."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +56,54 @@ def student_bound(miss: float, degrees: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if student_probability(middle, degrees) > miss else (low, middle)
     return high
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its 90 % interval by Student's t.
+
+    Args:
+        mean: of the values; NaN of none.
+        half: half of the interval; NaN of fewer than two values.
+        num: how many values.
+    """
+
+    mean: float
+    half: float
+    num: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """The mean of values, NaN left out."""
+        known = np.array([value for value in values if math.isfinite(value)], float)
+        if len(known) < 2:
+            return cls(float(known.mean()) if len(known) else math.nan, math.nan, len(known))
+        error = float(known.std(ddof=1)) / math.sqrt(len(known))
+        return cls(float(known.mean()), student_bound(1 - CONFIDENCE, len(known) - 1) * error, len(known))
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return self.mean + self.half
+
+    @property
+    def words(self) -> str:
+        """The mean with its interval: "0.331 [0.329, 0.333]"; the interval is left out where there is none."""
+        if not math.isfinite(self.mean):
+            return ""
+        if not math.isfinite(self.half):
+            return number(self.mean)
+        return f"{number(self.mean)} [{number(self.low)}, {number(self.high)}]"
+
+
+def number(value: float) -> str:
+    """A number with four digits; "" of NaN."""
+    return f"{value:.4g}" if math.isfinite(value) else ""
 
 
 def widening(num: int, members: int) -> float:

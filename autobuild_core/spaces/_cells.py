@@ -258,6 +258,10 @@ def mbconv(kernel: int, expansion: int) -> Cell:
     return Cell((number, NONE.number, SKIP.number, NONE.number, NONE.number, SKIP.number), EXPANSIONS.index(expansion))
 
 
+# The hand-made space that AutoSpace compares with, that of ProxylessNAS: inverted residual blocks of every kernel and expansion.
+MBCONVS = tuple(mbconv(kernel, expansion) for expansion in (3, 6) for kernel in (3, 5, 7))
+
+
 def _as_list(written: Any) -> list[Any]:
     """A written cell as a list.
 

@@ -377,6 +377,35 @@ class Workspace:
             write_entry(folder, RunEntry(run_id, kind, name, time.time(), row))
         return run_id
 
+    def adopt_run(self, source: RunFolder, name: str) -> str:
+        """Copies a finished training that was made elsewhere, in a closed loop say, into the workspace.
+
+        Args:
+            source: its folder, which stays as it is.
+            name: of the copy.
+
+        Returns:
+            The id of the copy.
+
+        Raises:
+            RunError: it is no finished training.
+            ConfigError: the name is empty or too long, or the disk cap would be passed.
+        """
+        run_id, name, about = _new_id(), _clean_name(name, "run"), source.about
+        if source.state["state"] != RunState.FINISHED:
+            raise RunError(f"{source.path}: got a run that is {source.state['state']}, expected a finished one.")
+        row = RunRow.of_training(source.config, RunRow.quality_of(source))
+
+        def listed(connection: sqlite3.Connection, folder: Path) -> None:
+            schema.put_run(connection, RunFolder(folder), is_submitted=False)
+
+        with self._new_folder("runs", run_id, listed) as folder:
+            shutil.copytree(source.path, folder)
+            named = {"config": about["config"] | {"id": run_id, "name": name}}
+            RunFolder(folder).write_json("config.json", about | named)
+            write_entry(folder, RunEntry(run_id, TRAIN, name, time.time(), row))
+        return run_id
+
     def runs(self) -> pd.DataFrame:
         """One line a run, newest first and those that ship last, with RUN_COLUMNS.
 

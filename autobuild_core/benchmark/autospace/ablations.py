@@ -8,8 +8,8 @@ from autobuild_core.autospace.plan import RANDOM as RANDOM_FITNESS
 from autobuild_core.benchmark.autospace.claim import ALONE, LEARNED, NUM_SPACES, architectures, means_of, rate_of
 from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work
-from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
+from autobuild_core.scoring.intervals import Mean
 
 WITHOUT, CHANCE = "evolved without reference cells", "evolved with random fitness"
 

@@ -9,8 +9,8 @@ from autobuild_core.autospace import EvolutionPlan
 from autobuild_core.benchmark.autospace.claim import LEARNED, rate_of
 from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import BUDGET_M, NUM_ARCHS, NUM_KEPT, Work
-from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
+from autobuild_core.scoring.intervals import Mean
 
 NUM_SPACES = 4  # of each budget
 BUDGETS = {"half": BUDGET_M / 2, "twice": BUDGET_M * 2}

@@ -19,13 +19,16 @@ from autobuild_core.benchmark.autospace.work import (
     NUM_KEPT,
     NUM_PILOTS,
     PILOT_SPACE,
+    SKELETON,
     Work,
-    hand_made,
     random_cells,
 )
-from autobuild_core.benchmark.paper.comparing import OPEN, WINS, Mean, Verdict
+from autobuild_core.benchmark.paper.comparing import OPEN, WINS, Verdict
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
+from autobuild_core.scoring.intervals import Mean
+from autobuild_core.spaces._cells import MBCONVS
 from autobuild_core.spaces._learned import CellLists
+from autobuild_core.spaces._skeletons import SKELETONS
 
 NUM_SPACES, MARGIN = 6, 1.0  # points of recall at two that a learned space may be worse than the hand-made one
 LEARNED, ALONE, RANDOM, NINE = "learned", "learned, without reference cells", "random with reference cells", "nine random"
@@ -41,7 +44,7 @@ def learned_space(work: Work, seed: int) -> CellLists:
 def space_of(work: Work, arm: str, seed: int) -> CellLists:
     """The space of an arm with a seed; there is one hand-made space."""
     if arm == HAND_MADE:
-        return work.space(HAND_MADE, hand_made)
+        return work.space(HAND_MADE, lambda: [MBCONVS] * SKELETONS[SKELETON].num_layers)
     if arm in (LEARNED, ALONE):
         space = learned_space(work, seed)
         return space if arm == LEARNED else replace(space, layers=tuple(own[:NUM_KEPT] for own in space.layers))

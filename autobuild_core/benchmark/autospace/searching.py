@@ -14,11 +14,11 @@ from autobuild_core.autospace import EvolutionFolder
 from autobuild_core.benchmark.autospace.claim import LEARNED, NUM_SPACES, RANDOM, architectures, every_value, rate_of, space_of
 from autobuild_core.benchmark.autospace.spaces_compared import Difference
 from autobuild_core.benchmark.autospace.work import EVOLUTIONS, HAND_MADE, METRIC, Work, network_of, with_rate
-from autobuild_core.benchmark.paper.comparing import Mean
 from autobuild_core.benchmark.paper.ledger import UNSEEN_SEEDS
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 from autobuild_core.evaluators._results import ResultsFile
 from autobuild_core.evaluators._searching import SearchPlan, run_search
+from autobuild_core.scoring.intervals import Mean
 from autobuild_core.spaces import load_space
 from autobuild_core.spaces._cells import Cell
 from autobuild_core.spaces.autospace import spec_of

@@ -13,7 +13,7 @@ import numpy as np
 
 from autobuild_core.autospace import EvolutionFolder, EvolutionPlan, evolve, read_learned
 from autobuild_core.benchmark.paper.ledger import Ledger, Settings
-from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell, canonical, mbconv
+from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell, canonical
 from autobuild_core.spaces._learned import CellLists
 from autobuild_core.spaces._skeletons import SKELETONS, Skeleton
 
@@ -29,7 +29,6 @@ TRAINING_SEED = 0
 HAND_MADE = "hand-made"
 EVOLUTIONS, TRAININGS = "evolutions", "trainings"
 Key = TypeVar("Key")
-KERNELS, EXPANSIONS = (3, 5, 7), (3, 6)  # of ProxylessNAS, the hand-made space that AutoSpace compares with
 
 
 def settings(steps: int = STEPS, device: str = "cpu", scheduler: str | None = None) -> Settings:
@@ -148,8 +147,3 @@ def random_cells(num: int, with_references: bool, seed: Sequence[int]) -> list[l
         drawn = [every[index] for index in rng.choice(len(every), num, replace=False)]
         layers.append([*drawn, *(REFERENCE if with_references else ())])
     return layers
-
-
-def hand_made() -> list[list[Cell]]:
-    """The hand-made space: inverted residual blocks of every kernel and expansion in each layer."""
-    return [[mbconv(kernel, expansion) for expansion in EXPANSIONS for kernel in KERNELS]] * SKELETONS[SKELETON].num_layers

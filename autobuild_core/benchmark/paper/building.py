@@ -8,11 +8,12 @@ from typing import Any
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.benchmark.paper import arms
 from autobuild_core.benchmark.paper.arms import EVALUATED, EVOLUTION, NAMES, OURS, PUBLISHED
-from autobuild_core.benchmark.paper.comparing import Mean, Verdict, differences, number, verdict
+from autobuild_core.benchmark.paper.comparing import Verdict, differences, verdict
 from autobuild_core.benchmark.paper.labels import Labels, best_of, read_sample, value_of
 from autobuild_core.benchmark.paper.ledger import SELECTION_SEED, UNSEEN_SEEDS, Ledger, Measurements
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 from autobuild_core.errors import RunError
+from autobuild_core.scoring.intervals import Mean, number
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.aim import Aim
 

@@ -12,11 +12,12 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.benchmark.paper.arms import trained
 from autobuild_core.benchmark.paper.building import in_short
-from autobuild_core.benchmark.paper.comparing import Mean, Verdict, differences, number, verdict
+from autobuild_core.benchmark.paper.comparing import Verdict, differences, verdict
 from autobuild_core.benchmark.paper.labels import Labels, best_of, read_sample
 from autobuild_core.benchmark.paper.ledger import UNSEEN_SEEDS, Ledger, Measurements
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
 from autobuild_core.benchmark.truth import PRODUCT_K
+from autobuild_core.scoring.intervals import Mean, number
 from autobuild_core.search.assembly import product_codes
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.aim import Aim

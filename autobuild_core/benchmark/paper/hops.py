@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.benchmark.measures import draw
 from autobuild_core.benchmark.paper.arms import NAMES, OURS, PUBLISHED
-from autobuild_core.benchmark.paper.comparing import Mean, Verdict, differences, verdict
+from autobuild_core.benchmark.paper.comparing import Verdict, differences, verdict
 from autobuild_core.benchmark.paper.labels import Labels, read_sample
 from autobuild_core.benchmark.paper.ledger import Ledger
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
+from autobuild_core.scoring.intervals import Mean
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.aim import Aim
 

@@ -20,7 +20,7 @@ from autobuild_core.benchmark.paper import arms, diffusion, hops
 from autobuild_core.benchmark.paper import ledger as ledgers
 from autobuild_core.benchmark.paper.arms import EVALUATED, EVOLUTION, NAMES, OURS, PUBLISHED
 from autobuild_core.benchmark.paper.building import Build, Building
-from autobuild_core.benchmark.paper.comparing import LOSES, OPEN, WINS, Mean, Verdict, verdict
+from autobuild_core.benchmark.paper.comparing import LOSES, OPEN, WINS, Verdict, verdict
 from autobuild_core.benchmark.paper.labels import read_sample
 from autobuild_core.benchmark.paper.ledger import UNSEEN_SEEDS, Ledger, Settings
 from autobuild_core.benchmark.paper.outcome import Outcome, Table
@@ -29,6 +29,7 @@ from autobuild_core.cli import main
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
 from autobuild_core.jobs.kinds.train import pipeline
+from autobuild_core.scoring.intervals import Mean
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.aim import Aim
 

@@ -1,6 +1,7 @@
 """One training from a table to the tables that pages read; the worker and the command line both call it."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from autobuild_core.architectures.features import Codebook, make_codebook
 from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
 from autobuild_core.architectures.records import ArchTable, Codes, noise_shares
 from autobuild_core.architectures.structure import structure_features, structure_scale
-from autobuild_core.errors import Cancelled, RunError
+from autobuild_core.errors import Cancelled, ConfigError, RunError, StudioError
 from autobuild_core.predictor import gaussian_process, stopped, target_scale, tree_growing
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
 from autobuild_core.predictor.distillation import distil
@@ -30,8 +31,9 @@ from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.scoring.space_map import write_map
 from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
-from autobuild_core.store.quality import Quality, Report, Stopped, TaskLine
+from autobuild_core.store.quality import Progress, Quality, Report, Stopped, TaskLine
 from autobuild_core.store.run_folder import RunConfig, RunFolder
+from autobuild_core.store.states import RunState
 from autobuild_core.targets.scaling import NormalScores
 from autobuild_core.trust.permutation import layer_spread
 from autobuild_core.trust.report import PROBES, Trained, write_report
@@ -42,6 +44,45 @@ MOST_TASKS = 8  # with a table of modules of their own
 ROWS_AT_ONCE = 16_384
 THREADS = "AUTOBUILD_THREADS"  # environment variable: most threads of a worker
 PERMUTED_MEMBERS, PERMUTED_SHARE = 3, 0.12
+
+
+def train_new(folder: RunFolder, config: RunConfig, table: ArchTable, report: Report, should_stop: Callable[[], bool]) -> None:
+    """Makes the folder of a run outside of a workspace and trains it; a run that cannot be trained leaves none.
+
+    Args:
+        folder: of the run, not there yet or empty.
+        config: its settings.
+        table: the data.
+        report: hears every progress record.
+        should_stop: asked at every step.
+
+    Raises:
+        ConfigError: the folder cannot be made.
+        StudioError: the data or settings do not do.
+        Cancelled: should_stop said so; the folder says that it was cancelled.
+    """
+    try:
+        folder.create(config, table)
+    except OSError as error:
+        raise ConfigError(f"{folder.path}: got {error.strerror}, expected a place where a run folder can be made.") from error
+    folder.set_state(RunState.RUNNING)
+
+    def record(progress: Progress) -> None:
+        folder.append_progress(progress)
+        report(progress)
+
+    try:
+        train_run(folder, record, should_stop)
+    except StudioError:
+        shutil.rmtree(folder.path)  # nothing was learned, and the place is free for the next try
+        raise
+    except (KeyboardInterrupt, Cancelled):
+        folder.set_state(RunState.CANCELLED)
+        raise
+    except Exception as error:
+        folder.set_state(RunState.FAILED, f"{type(error).__name__}: {error}")
+        raise
+    folder.set_state(RunState.FINISHED)
 
 
 def train_run(folder: RunFolder, report: Report, should_stop: Callable[[], bool]) -> Quality:

@@ -1,0 +1,212 @@
+"""The folder of a closed loop: what each stage wrote, and the tables and the summary that are worked out from it.
+
+loop.json                the settings
+evolution/               the evolution (autospace/history.py)
+learned/, hand_made/     of each of the two spaces:
+    sampled.jsonl        evaluations of networks that were drawn from it
+    run/                 the run that AutoBuild trained on them (store/run_folder.py)
+    built.jsonl          the networks that were built, with their predictions
+    measured.jsonl       evaluations of those
+again.jsonl              evaluations of the best of every stage with unseen seeds
+
+A stage that is whole is read and not repeated, so a loop that was stopped goes on wherever it was. Imports nothing heavy.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autobuild_core.autospace import EvolutionFolder, summary
+from autobuild_core.errors import ConfigError, TargetError
+from autobuild_core.evaluators._results import FINISHED, Line, ResultsFile, key_of, metrics_of
+from autobuild_core.jobs.kinds.loop.plan import LoopPlan
+from autobuild_core.scoring.intervals import Mean
+from autobuild_core.store import tables
+from autobuild_core.targets.aim import Aim
+
+PLAN, EVOLUTION, AGAIN = "loop.json", "evolution", "again.jsonl"
+SAMPLED, BUILT, MEASURED, RUN = "sampled.jsonl", "built.jsonl", "measured.jsonl", "run"
+LEARNED, HAND_MADE = SPACES = "learned", "hand_made"
+STAGES = {"sampled": SAMPLED, "built": MEASURED}
+EVALUATION_COLUMNS = ("space", "stage", "spent", "value", "predicted", "low", "high", "best", "again", "seconds", "arch")
+
+
+@dataclass(frozen=True)
+class LoopFiles:
+    """The folder of a closed loop. Making the object reads nothing; each call reads what is there now.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    def begin(self, plan: LoopPlan) -> None:
+        """Makes the folder, or goes on with the same loop that is there.
+
+        Raises:
+            ConfigError: it holds another loop, or cannot be written.
+        """
+        asked = json.loads(tables.to_json(plan.to_json()))
+        del asked["evolved"]  # a place on this machine; which evolution it is, its settings say
+        if self.begun:
+            found = self.plan.to_json()
+            for name in asked:
+                if (got := json.loads(tables.to_json(found[name]))) != asked[name]:
+                    raise ConfigError(
+                        f"{self.path}: got a loop with {name} {got}, expected {asked[name]} as asked; name another folder."
+                    )
+            return
+        try:
+            for name in (*SPACES, EVOLUTION):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            tables.write_json(self.path / PLAN, asked)
+        except OSError as error:
+            raise ConfigError(f"{self.path}: got {error.strerror}, expected a folder that can be written.") from error
+
+    @property
+    def plan(self) -> LoopPlan:
+        """The settings.
+
+        Raises:
+            ConfigError: there is no loop in the folder, or its file is damaged.
+        """
+        path = self.path / PLAN
+        try:
+            return LoopPlan.read(dict(json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(f"{path}: got no settings ({error}), expected those of a closed loop.") from error
+
+    @property
+    def begun(self) -> bool:
+        """There is a loop in the folder."""
+        return (self.path / PLAN).exists()
+
+    def results(self, space: str, stage: str) -> ResultsFile:
+        """The evaluations of a stage of STAGES in a space of SPACES."""
+        return ResultsFile(self.path / space / STAGES[stage])
+
+    @property
+    def again(self) -> ResultsFile:
+        """The evaluations with unseen seeds."""
+        return ResultsFile(self.path / AGAIN)
+
+    def built(self, space: str) -> list[dict[str, Any]]:
+        """The networks that were built in a space: arch, predicted, low, high, madds_m; [] before that."""
+        path = self.path / space / BUILT
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+    @property
+    def evolution_seconds(self) -> float:
+        """The seconds that the evolution took so far."""
+        folder = self.path / EVOLUTION
+        return float(summary(EvolutionFolder(folder))["seconds"]) if folder.is_dir() else 0.0
+
+    def charged(self, plan: LoopPlan) -> int:
+        """The evaluations that the evolution is worth: as given, else its seconds as evaluations of the sample, rounded up."""
+        if plan.charged is not None:
+            return plan.charged
+        seconds = [line["seconds"] for line in self.results(LEARNED, "sampled").read()]
+        return math.ceil(self.evolution_seconds / max(float(np.mean(seconds)), 1e-3)) if seconds else 0
+
+
+def evaluations_table(files: LoopFiles, plan: LoopPlan, aim: Aim) -> pd.DataFrame:
+    """One row an evaluation with a first seed, in the order in which they were spent.
+
+    Columns: space, stage, spent (evaluations so far in its space, those that the evolution is charged among them), value (NaN of
+    one that failed), predicted, low, high (of the built), best (so far in its space), again (the mean over unseen seeds, NaN of
+    those that were not evaluated again), seconds, arch.
+    """
+    again: dict[str, list[float]] = {}
+    for line, value in _with_values(files.again.read(), aim):
+        again.setdefault(key_of(line)[0], []).append(value)
+    rows = []
+    for space in SPACES:
+        spent = files.charged(plan) if space == LEARNED else 0
+        said = {_key(one["arch"]): one for one in files.built(space)}
+        values: list[float] = []
+        for stage in STAGES:
+            for line, value in _with_values(files.results(space, stage).read(), aim):
+                spent, values = spent + 1, [*values, value]
+                known = [one for one in values if math.isfinite(one)]
+                best = (min if aim.minimize else max)(known) if known else math.nan
+                key = key_of(line)[0]
+                numbers = [said.get(key, {}).get(name, math.nan) for name in ("predicted", "low", "high")]
+                repeated = float(np.mean(again[key])) if key in again else math.nan
+                rows.append((space, stage, spent, value, *numbers, best, repeated, line["seconds"], line["arch"]))
+    return pd.DataFrame(rows, columns=list(EVALUATION_COLUMNS))
+
+
+def stages_table(files: LoopFiles, plan: LoopPlan, aim: Aim) -> pd.DataFrame:
+    """One row a stage of a space that has evaluations.
+
+    Columns: space, stage, num (evaluated), failed, spent (evaluations up to its end), mean with its 90 % interval
+    mean_low..mean_high over networks, best (with the first seed), again with its 90 % interval again_low..again_high: the same
+    network with unseen seeds, whose values did not choose it.
+    """
+    table, repeated = evaluations_table(files, plan, aim), files.again.read()
+    rows = []
+    for (space, stage), own in table.groupby(["space", "stage"], sort=False):
+        known = own[own["value"].notna()]
+        row = {"space": space, "stage": stage, "num": len(own), "failed": len(own) - len(known), "spent": int(own["spent"].max())}
+        row |= _interval("mean", known["value"].tolist()) | {"best": math.nan} | _interval("again", [])
+        if len(known):
+            best = best_of(known, aim)
+            row["best"] = float(best["value"])
+            key = _key(best["arch"])
+            row |= _interval("again", [value for line, value in _with_values(repeated, aim) if key_of(line)[0] == key])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def best_of(rows: pd.DataFrame, aim: Aim) -> "pd.Series[Any]":
+    """The best row by its value."""
+    return rows.loc[rows["value"].idxmin() if aim.minimize else rows["value"].idxmax()]
+
+
+def loop_summary(files: LoopFiles, plan: LoopPlan, aim: Aim) -> dict[str, Any]:
+    """The outcome so far, ready for JSON: round (stages with evaluations), num_evaluated, charged, target, best, stages.
+
+    `best` is the network of either space that is best over unseen seeds, {"space", "arch", "value"}; None before that.
+    """
+    table, stages = evaluations_table(files, plan, aim), stages_table(files, plan, aim)
+    known = table[table["again"].notna()]
+    best = None
+    if len(known):
+        row = best_of(known.assign(value=known["again"]), aim)
+        best = {"space": row["space"], "stage": row["stage"], "arch": row["arch"], "value": row["again"]}
+    about = {"path": str(files.path), "round": len(stages), "num_evaluated": len(table) + len(files.again.read())}
+    about |= {"charged": files.charged(plan), "evolution_seconds": files.evolution_seconds}
+    return about | {"target": aim.expression, "best": best, "stages": stages.to_dict("records")}
+
+
+def _key(arch: Any) -> str:
+    """The architecture as the evaluations know it."""
+    return json.dumps(arch, sort_keys=True)
+
+
+def _with_values(lines: Sequence[Line], aim: Aim) -> list[tuple[Line, float]]:
+    """Lines with their targets; NaN of those that failed or lack a metric."""
+    return [(line, _value(line, aim)) for line in lines]
+
+
+def _value(line: Mapping[str, Any], aim: Aim) -> float:
+    """The target of an evaluation."""
+    if line["state"] != FINISHED or not set(aim.target.names) <= set(metrics_of(dict(line))):
+        return math.nan
+    try:
+        return float(aim.target.values(pd.DataFrame([{name: line[name] for name in aim.target.names}]))[0])
+    except TargetError:
+        return math.nan
+
+
+def _interval(name: str, values: Sequence[float]) -> dict[str, float]:
+    """A mean with its 90 % interval as three columns."""
+    found = Mean.of(values)
+    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}

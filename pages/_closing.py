@@ -1,0 +1,227 @@
+"""Search space: the closed loop, from a learned space to networks that were built from its best cells and evaluated."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from autobuild_core import registry
+from autobuild_core.autospace import LEARNED as LEARNED_FILE
+from autobuild_core.autospace import EvolutionPlan, make_plan
+from autobuild_core.errors import StudioError, counted
+from autobuild_core.evaluators import DEVICES
+from autobuild_core.figures import cells as drawn_cells
+from autobuild_core.figures import closed_loop
+from autobuild_core.jobs import kinds
+from autobuild_core.jobs.kinds.loop import files_of
+from autobuild_core.jobs.kinds.loop.files import (
+    HAND_MADE,
+    LEARNED,
+    LoopFiles,
+    best_of,
+    evaluations_table,
+    stages_table,
+)
+from autobuild_core.jobs.kinds.loop.keeping import keep
+from autobuild_core.jobs.kinds.loop.plan import LoopPlan
+from autobuild_core.spaces._cells import Cell
+from autobuild_core.store.states import ACTIVE_STATES, RunState
+from autobuild_core.targets.aim import Aim
+from pages import _evolutions, _memory, _navigation, _run_actions, _states, _text, _theme, _widgets, _words, _workspace
+
+KIND, SAMPLE = "loop", "sample"
+DEFAULTS = LoopPlan()
+ABOUT = (
+    "A sample of the learned space is evaluated, AutoBuild learns from it which cells matter in which layer, the builder "
+    "assembles networks within the budget, and these are evaluated too. The hand-made space of inverted residual blocks goes "
+    "through the same, with as many evaluations more as the evolution took time."
+)
+SECONDS_EACH = 16.0  # of an evaluation of the defaults, on an idle core
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The loop that is shown.
+
+    Args:
+        id: of its run, or SAMPLE.
+        files: of its stages.
+        run: its line in the table of runs; None of the one that ships.
+    """
+
+    id: str
+    files: LoopFiles
+    run: "pd.Series[Any] | None"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it goes on by itself."""
+        return self.run is not None and self.run["state"] in ACTIVE_STATES
+
+
+def section(evolution: _evolutions.Shown) -> None:
+    """The loop that is shown, and the button that starts another one.
+
+    Args:
+        evolution: the one that is shown above; a loop can go on from it.
+    """
+    st.subheader("From the space to a network", anchor=False)
+    st.caption(ABOUT)
+    shown = _choose(evolution)
+    if shown.run is not None:
+        _run_actions.state_line(shown.run, "", "loop")
+
+    @st.fragment(run_every=2.0 if shown.is_live else None)
+    def watch() -> None:
+        if shown.run is not None and shown.is_live:
+            _states.follow(shown.id, str(shown.run["state"]))
+        try:
+            _results(shown)
+        except StudioError as error:
+            st.error(_text.plain(error, 600))
+
+    watch()
+
+
+def _choose(evolution: _evolutions.Shown) -> Shown:
+    """The loop that is shown: the one in the link, else the newest, else the one that ships."""
+    runs = _workspace.runs()
+    frame = runs[runs["kind"] == KIND]
+    names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']}" for one in frame.to_dict("records")}
+    names[SAMPLE] = "The loop that ships with the studio"
+    ids, wanted = list(names), _memory.recall("loop")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        index = ids.index(wanted) if wanted in names else 0
+        chosen = st.selectbox("Closed loop", ids, index, format_func=names.__getitem__, width=460, key=f"loop_of_{len(ids)}")
+        _new(evolution)
+    _memory.keep(loop=chosen)
+    if chosen == SAMPLE:
+        return Shown(SAMPLE, LoopFiles(registry.APP / "sample_data" / "loop"), None)
+    run = frame[frame["id"] == chosen].iloc[0]
+    return Shown(chosen, files_of(_workspace.workspace().run(chosen)), run)
+
+
+def _new(evolution: _evolutions.Shown) -> None:
+    """The settings of another loop, and the button that starts it."""
+    with st.popover("Close the loop", icon=":material/all_inclusive:"):
+        name = st.text_input("Name", "Closed loop", max_chars=120, key="loop_name")
+        has_ended = (evolution.folder / LEARNED_FILE).exists()
+        spaces = ["evolve a new one", *(["that of the evolution above"] if has_ended else [])]
+        space = st.radio("Space", spaces, len(spaces) - 1, key="loop_space")
+        left, right = st.columns(2)
+        num_sampled = left.number_input("Networks to learn from", 10, 1000, DEFAULTS.num_sampled, key="loop_sampled")
+        num_built = right.number_input("Networks to build", 1, 100, DEFAULTS.num_built, key="loop_built")
+        seed = left.number_input("Seed", 0, 2**31 - 1, 0, key="loop_seed")
+        device = right.selectbox("Device", DEVICES, key="loop_device")
+        madds_m = None
+        if space == spaces[0]:
+            madds_m = st.number_input("Budget, M multiply-adds", 0.05, 20.0, EvolutionPlan().madds_m, 0.05, key="loop_madds")
+        num = 2 * (num_sampled + num_built) + 4 * DEFAULTS.num_again
+        st.caption(
+            f"{counted(int(num), 'evaluation')}, and as many for the evolution's time: about "
+            f"{_words.duration(SECONDS_EACH * num + 2 * _evolutions.SECONDS_EACH * EvolutionPlan().generations)} on an idle core."
+        )
+        if st.button("Start", type="primary", key="start_loop"):
+            plan = {"num_sampled": int(num_sampled), "num_built": int(num_built), "seed": int(seed), "device": device}
+            source = None if space == spaces[0] else evolution
+            _widgets.guarded(lambda: _start(name, plan, madds_m, source))
+
+
+def _start(name: str, plan: dict[str, Any], madds_m: float | None, evolution: _evolutions.Shown | None) -> None:
+    """Starts a loop.
+
+    Raises:
+        ConfigError: a setting does not do.
+    """
+    if evolution is not None:
+        made = LoopPlan.after(evolution.folder, plan)
+    else:
+        make_plan({"madds_m": madds_m})
+        made = LoopPlan.read({**plan, "evolution": {"madds_m": madds_m}})
+    run_id = kinds.add(_workspace.workspace(), KIND, name=" ".join(name.split()) or "Closed loop", plan=made.to_json())
+    _workspace.executor().submit(run_id)
+    _memory.keep(loop=run_id)
+    st.rerun()
+
+
+def _results(shown: Shown) -> None:
+    """Everything that is there of a loop so far.
+
+    Raises:
+        ConfigError: a file of it is damaged.
+    """
+    if not shown.files.begun:
+        if not shown.is_live:
+            st.info("This loop ended before its first stage; start another one.")
+        return
+    plan = shown.files.plan
+    aim = plan.aim()
+    table, stages = evaluations_table(shown.files, plan, aim), stages_table(shown.files, plan, aim)
+    if table.empty:
+        st.caption("The space is evolving; the first evaluations follow it.")
+        return
+    _said(shown.files, plan, aim, stages)
+    left, right = st.columns([1.25, 1], gap="large")
+    charged = shown.files.charged(plan)
+    with left:
+        figure = closed_loop.loop_figure(table, charged, aim.label.axis)
+        words = f"{aim.label.axis} of {len(table)} evaluations in the learned and in the hand-made space, and the best so far"
+        _widgets.show(figure, table.drop(columns="arch"), "evaluations_of_the_loop", words)
+    with right:
+        _widgets.table(closed_loop.stages_shown(stages, aim.label.unit), "stages", "Nothing was evaluated yet.")
+        st.caption(
+            f"The evolution took {_words.duration(shown.files.evolution_seconds)}: {counted(charged, 'evaluation')} that the "
+            "hand-made space gets on top. A best value was chosen among noisy ones; unseen seeds say what it is worth."
+        )
+    _best(table, aim)
+    if shown.run is not None and shown.run["state"] == RunState.FINISHED:
+        _keep(shown)
+
+
+def _said(files: LoopFiles, plan: LoopPlan, aim: Aim, stages: pd.DataFrame) -> None:
+    """The outcome in a sentence: the best built of both spaces over unseen seeds."""
+    known = stages[(stages["stage"] == "built") & stages["again"].notna()].set_index("space")
+    if len(known) < 2:
+        return
+    ours, theirs = (float(known.loc[space, "again"]) for space in (LEARNED, HAND_MADE))
+    gain = (theirs - ours) if aim.minimize else (ours - theirs)
+    apart = known.loc[LEARNED, "again_low"] > known.loc[HAND_MADE, "again_high"]
+    apart |= known.loc[LEARNED, "again_high"] < known.loc[HAND_MADE, "again_low"]
+    how = "better" if gain > 0 else "worse"
+    told = "" if apart else ", which the seeds do not tell apart"
+    st.markdown(
+        f"Over {counted(plan.num_again, 'unseen seed')} the best network built from the learned space has {ours:.4g}, the best "
+        f"built from the hand-made one {theirs:.4g}: {abs(gain):.3g} {how}{told}. Each spent "
+        f"{counted(int(known['spent'].max()), 'evaluation')}."
+    )
+
+
+def _best(table: pd.DataFrame, aim: Aim) -> None:
+    """The best network of each space, drawn cell by cell."""
+    rows = []
+    for space, (title, _) in closed_loop.SPACES.items():
+        known = table[(table["space"] == space) & table["value"].notna()]
+        if len(known):
+            best = best_of(known, aim)
+            cells = [Cell.read(text) for text in best["arch"]["cells"]]
+            rows.append((title, [(cell, f"layer {layer}") for layer, cell in enumerate(cells, 1)]))
+    if rows:
+        st.markdown("**The best network of each space**")
+        st.html(drawn_cells.cells_html(rows, _theme.theme()))
+
+
+def _keep(shown: Shown) -> None:
+    """The buttons that put what AutoBuild learned in a space beside the other runs, to be looked at on every page."""
+    with st.container(horizontal=True, gap="small"):
+        for space, (title, _) in closed_loop.SPACES.items():
+            if st.button(f"Explore the modules of the {title}", icon=":material/grid_view:", key=f"explore_{space}"):
+                _widgets.guarded(partial(_explore, shown, space))
+
+
+def _explore(shown: Shown, space: str) -> None:
+    """Puts data and run of a space into the workspace, and opens the run."""
+    assert shown.run is not None
+    run_id = keep(shown.files, space, str(shown.run["name"]), _workspace.workspace())
+    _navigation.go_to("importance", run=run_id)
