@@ -351,6 +351,7 @@ def _close_loop(options: argparse.Namespace, progress: Progress) -> dict[str, An
         if getattr(options, name) is not None:
             raise ConfigError(f"loop: got --evolve and --{name}, expected one: with --evolve it measures by itself.")
     settings = {name: value for name in OF_CLOSING if (value := getattr(options, name)) is not None}
+    settings |= {"num_members": options.members, "num_steps": options.steps}
     settings |= {"evolution": _values(options.set), "target": options.target, "minimize": options.minimize, "seed": options.seed}
     with stopping() as should_stop:
         return api.close_loop(options.folder, options.evolved, progress, should_stop, **settings)

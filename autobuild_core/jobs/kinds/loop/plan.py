@@ -15,7 +15,7 @@ from autobuild_core.evaluators._searching import SearchPlan
 from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.aim import Aim
 
-LEAST = {"num_sampled": MIN_NETWORKS, "num_built": 1, "num_again": 1, "charged": 0, "seed": 0}
+LEAST = {"num_sampled": MIN_NETWORKS, "num_built": 1, "num_again": 1, "charged": 0, "num_members": 2, "num_steps": 1, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class LoopPlan:
         minimize: smaller targets are better, where `target` is given.
         budget: of every evaluation; None = the evaluator's own.
         max_lr: learning rate of every training; None = the evaluator's own.
+        num_members, num_steps: of AutoBuild's ensembles; None = by the data's size.
         seed: of the draws, of AutoBuild's training and, unless `evolution` has another, of the evolution.
         device: "cpu" or "cuda", of the evolution too unless it has another.
 
@@ -53,6 +54,8 @@ class LoopPlan:
     minimize: bool = False
     budget: int | None = None
     max_lr: float | None = 0.012
+    num_members: int | None = None
+    num_steps: int | None = None
     seed: int = 0
     device: str = "cpu"
 
