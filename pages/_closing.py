@@ -11,7 +11,7 @@ from autobuild_core import registry
 from autobuild_core.autospace import LEARNED as LEARNED_FILE
 from autobuild_core.autospace import EvolutionPlan, make_plan
 from autobuild_core.errors import StudioError, counted
-from autobuild_core.evaluators import DEVICES
+from autobuild_core.evaluators import DEVICES, load_evaluator
 from autobuild_core.figures import cells as drawn_cells
 from autobuild_core.figures import closed_loop
 from autobuild_core.jobs import kinds
@@ -27,12 +27,13 @@ from autobuild_core.jobs.kinds.loop.files import (
 from autobuild_core.jobs.kinds.loop.keeping import keep
 from autobuild_core.jobs.kinds.loop.plan import LoopPlan
 from autobuild_core.spaces._cells import Cell
-from autobuild_core.store.states import ACTIVE_STATES, RunState
+from autobuild_core.store.states import ACTIVE_STATES
 from autobuild_core.targets.aim import Aim
 from pages import _evolutions, _memory, _navigation, _run_actions, _states, _text, _theme, _widgets, _words, _workspace
 
 KIND, SAMPLE = "loop", "sample"
 DEFAULTS = LoopPlan()
+TARGET = "recall_at_2_pct"  # unless another metric of the evaluator is chosen
 ABOUT = (
     "A sample of the learned space is evaluated, AutoBuild learns from it which cells matter in which layer, the builder "
     "assembles networks within the budget, and these are evaluated too. The hand-made space of inverted residual blocks goes "
@@ -89,7 +90,7 @@ def _choose(evolution: _evolutions.Shown) -> Shown:
     """The loop that is shown: the one in the link, else the newest, else the one that ships."""
     runs = _workspace.runs()
     frame = runs[runs["kind"] == KIND]
-    names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']}" for one in frame.to_dict("records")}
+    names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']:.0f}" for one in frame.to_dict("records")}
     names[SAMPLE] = "The loop that ships with the studio"
     ids, wanted = list(names), _memory.recall("loop")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -115,6 +116,8 @@ def _new(evolution: _evolutions.Shown) -> None:
         num_built = right.number_input("Networks to build", 1, 100, DEFAULTS.num_built, key="loop_built")
         seed = left.number_input("Seed", 0, 2**31 - 1, 0, key="loop_seed")
         device = right.selectbox("Device", DEVICES, key="loop_device")
+        metrics = load_evaluator(DEFAULTS.evaluator).metrics
+        target = st.selectbox("Target", metrics, metrics.index(TARGET), key="loop_target")
         madds_m = None
         if space == spaces[0]:
             madds_m = st.number_input("Budget, M multiply-adds", 0.05, 20.0, EvolutionPlan().madds_m, 0.05, key="loop_madds")
@@ -125,6 +128,7 @@ def _new(evolution: _evolutions.Shown) -> None:
         )
         if st.button("Start", type="primary", key="start_loop"):
             plan = {"num_sampled": int(num_sampled), "num_built": int(num_built), "seed": int(seed), "device": device}
+            plan |= {"target": target, "minimize": load_evaluator(DEFAULTS.evaluator).minimizes(target)}
             source = None if space == spaces[0] else evolution
             _widgets.guarded(lambda: _start(name, plan, madds_m, source))
 
@@ -163,20 +167,17 @@ def _results(shown: Shown) -> None:
         st.caption("The space is evolving; the first evaluations follow it.")
         return
     _said(shown.files, plan, aim, stages)
-    left, right = st.columns([1.25, 1], gap="large")
     charged = shown.files.charged(plan)
-    with left:
-        figure = closed_loop.loop_figure(table, charged, aim.label.axis)
-        words = f"{aim.label.axis} of {len(table)} evaluations in the learned and in the hand-made space, and the best so far"
-        _widgets.show(figure, table.drop(columns="arch"), "evaluations_of_the_loop", words)
-    with right:
-        _widgets.table(closed_loop.stages_shown(stages, aim.label.unit), "stages", "Nothing was evaluated yet.")
-        st.caption(
-            f"The evolution took {_words.duration(shown.files.evolution_seconds)}: {counted(charged, 'evaluation')} that the "
-            "hand-made space gets on top. A best value was chosen among noisy ones; unseen seeds say what it is worth."
-        )
+    _widgets.table(closed_loop.stages_shown(stages, aim.label.unit), "stages", "Nothing was evaluated yet.")
+    st.caption(
+        f"The evolution took {_words.duration(shown.files.evolution_seconds)}: {counted(charged, 'evaluation')} that the "
+        "hand-made space gets on top. A best value was chosen among noisy ones; unseen seeds say what it is worth."
+    )
+    figure = closed_loop.loop_figure(table, charged, aim.label.axis)
+    words = f"{aim.label.axis} of {len(table)} evaluations in the learned and in the hand-made space, and the best so far"
+    _widgets.show(figure, table.drop(columns="arch"), "evaluations_of_the_loop", words)
     _best(table, aim)
-    if shown.run is not None and shown.run["state"] == RunState.FINISHED:
+    if not shown.is_live:
         _keep(shown)
 
 
@@ -216,12 +217,14 @@ def _keep(shown: Shown) -> None:
     """The buttons that put what AutoBuild learned in a space beside the other runs, to be looked at on every page."""
     with st.container(horizontal=True, gap="small"):
         for space, (title, _) in closed_loop.SPACES.items():
-            if st.button(f"Explore the modules of the {title}", icon=":material/grid_view:", key=f"explore_{space}"):
+            if shown.files.has_learned(space) and st.button(
+                f"Explore the modules of the {title}", icon=":material/grid_view:", key=f"explore_{space}"
+            ):
                 _widgets.guarded(partial(_explore, shown, space))
 
 
 def _explore(shown: Shown, space: str) -> None:
     """Puts data and run of a space into the workspace, and opens the run."""
-    assert shown.run is not None
-    run_id = keep(shown.files, space, str(shown.run["name"]), _workspace.workspace())
+    name = "The loop that ships" if shown.run is None else str(shown.run["name"])
+    run_id = keep(shown.files, space, name, _workspace.workspace())
     _navigation.go_to("importance", run=run_id)

@@ -52,7 +52,7 @@ def evolutions() -> pd.DataFrame:
 def choose() -> Shown:
     """The evolution that is shown: the one in the link, else the newest, else the one that ships."""
     frame = evolutions()
-    names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']}" for one in frame.to_dict("records")}
+    names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']:.0f}" for one in frame.to_dict("records")}
     names[SAMPLE] = "The evolution that ships with the studio"
     wanted = _memory.recall("evolution")
     ids = list(names)
@@ -62,7 +62,7 @@ def choose() -> Shown:
         _new()
     _memory.keep(evolution=chosen)
     if chosen == SAMPLE:
-        return Shown(SAMPLE, registry.APP / "sample_data" / "evolution", None)
+        return Shown(SAMPLE, registry.APP / "sample_data" / "loop" / EVOLUTION, None)
     run = frame[frame["id"] == chosen].iloc[0]
     return Shown(chosen, _workspace.workspace().path / "runs" / chosen / EVOLUTION, run)
 

@@ -20,7 +20,7 @@ def loop_figure(evaluations: pd.DataFrame, charged: int, target: str) -> go.Figu
         charged: evaluations that the evolution is worth: the learned space begins behind them.
         target: what the target is called, with its unit: `Label.axis`.
     """
-    figure = blank_figure(400, showlegend=True)
+    figure = blank_figure(360, showlegend=True)
     if charged:
         figure.add_vrect(0, charged, fillcolor=ACCENT, opacity=0.12, line_width=0)
         place = {"x": charged / 2, "y": 0.02, "yref": "paper", "yanchor": "bottom", "textangle": -90}
@@ -29,7 +29,7 @@ def loop_figure(evaluations: pd.DataFrame, charged: int, target: str) -> go.Figu
         of_space = evaluations[evaluations["space"] == space]
         line = {"color": colour, "width": 2, "shape": "hv"}
         figure.add_scatter(
-            x=of_space["spent"], y=of_space["best"], mode="lines", line=line, name=f"{title}: best so far", hoverinfo="skip"
+            x=of_space["spent"], y=of_space["best"], mode="lines", line=line, name=f"{title}, best so far", hoverinfo="skip"
         )
         for stage, (word, symbol, size) in STAGES.items():
             own = of_space[of_space["stage"] == stage]
@@ -38,16 +38,19 @@ def loop_figure(evaluations: pd.DataFrame, charged: int, target: str) -> go.Figu
                 for one, low, high in zip(own["predicted"], own["low"], own["high"], strict=True)
             ]
             figure.add_scatter(
-                x=own["spent"], y=own["value"], mode="markers", name=f"{title}: {word}", customdata=said,
+                x=own["spent"], y=own["value"], mode="markers", showlegend=False, customdata=said,
                 marker={"color": colour, "symbol": symbol, "size": size},
                 hovertemplate=f"{title}, {word}<br>evaluation %{{x}}: %{{y:.4g}}%{{customdata}}<extra></extra>",
             )  # fmt: skip
     again = evaluations[evaluations["again"].notna()]
     marker = {"color": [SPACES[space][1] for space in again["space"]], "symbol": "star", "size": 13}
     figure.add_scatter(
-        x=again["spent"], y=again["again"], mode="markers", name="the same with unseen seeds",
+        x=again["spent"], y=again["again"], mode="markers", showlegend=False,
         marker=marker | {"line": {"width": 1, "color": QUIET}}, hovertemplate="mean over unseen seeds: %{y:.4g}<extra></extra>",
     )  # fmt: skip
+    keys = [(word, symbol, size) for word, symbol, size in STAGES.values()] + [("the best with unseen seeds", "star", 13)]
+    for word, symbol, size in keys:
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=word, marker={"color": QUIET, "symbol": symbol, "size": size})
     figure.update_xaxes(title="evaluations spent", rangemode="tozero")
     return figure.update_yaxes(title=literal(target))
 

@@ -58,15 +58,15 @@ def test_a_first_visit_shows_the_evolution_that_ships(workspace: Workspace) -> N
     read = texts(app)
     assert "60 generations" in read and "supernet's loss" in read and "data:image/svg+xml;base64," in read
     assert "The fittest cells of each layer" in read and "Who entered, who left" in read
-    assert len(app.get("plotly_chart")) == 3 and len(app.dataframe) == 2
+    assert len(app.get("plotly_chart")) == 4 and len(app.dataframe) == 3
     assert chosen(app)["evolution"] == "sample"
 
 
 def test_the_evolution_that_ships_is_one_of_the_defaults() -> None:
-    lines = EvolutionFolder(registry.APP / "sample_data" / "evolution").lines()
+    lines = EvolutionFolder(registry.APP / "sample_data" / "loop" / EVOLUTION).lines()
     plan = EvolutionPlan(**lines[0]["plan"])
     assert plan == EvolutionPlan(seed=plan.seed) and lines[-1]["generation"] == plan.generations
-    assert str(plan.seed) in (registry.APP / "sample_data" / "evolution" / "PROVENANCE.md").read_text()
+    assert str(plan.seed) in (registry.APP / "sample_data" / "loop" / "PROVENANCE.md").read_text()
 
 
 def test_a_link_opens_an_evolution_and_a_cell(workspace: Workspace) -> None:

@@ -144,9 +144,10 @@ class _Closing:
         report = self.steps.next(title + "scoring its modules")
         if not (folder.path / "quality.json").exists():
             shutil.rmtree(folder.path, ignore_errors=True)  # of a training that was cut short
-            said = self.aim.expression, self.aim.minimize, self.plan.seed, self.plan.num_members, self.plan.num_steps
-            about = f"{TITLES[name].capitalize()}: {self.aim.expression}", TITLES[name].capitalize(), content_hash(table)
-            train_new(folder, RunConfig("", *about, *said), table, report, self.should_stop)
+            words, said = TITLES[name].capitalize(), (self.aim.expression, self.aim.minimize, self.plan.seed)
+            sizes = {"num_members": self.plan.num_members, "num_steps": self.plan.num_steps}
+            config = RunConfig("", f"{words}: {self.aim.expression}", words, content_hash(table), *said, **sizes)
+            train_new(folder, config, table, report, self.should_stop)
         report = self.steps.next(title + "building networks")
         if not (self.files.path / name / BUILT).exists():
             self._build(name, folder, table, report)

@@ -102,6 +102,10 @@ class LoopFiles:
         path = self.path / space / BUILT
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
+    def has_learned(self, space: str) -> bool:
+        """AutoBuild was trained in a space, and what was built there was evaluated."""
+        return (self.path / space / RUN / "quality.json").exists() and bool(self.results(space, "built").read())
+
     @property
     def evolution_seconds(self) -> float:
         """The seconds that the evolution took so far."""
