@@ -1,4 +1,4 @@
-"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`, `evolve`; of a run `scores`, `build` and others.
+"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`, `evolve`, `close_loop`; of a run `scores`, `build`.
 
 The command line is thin over it.
 """

@@ -36,6 +36,7 @@ LOAD_HEAVY = (
     "evaluators._scenes",
     "evaluators._training",
     "evaluators._unet",
+    "jobs.kinds.loop.closing",
     "jobs.kinds.train.pipeline",
     "predictor.gaussian_process",
     "predictor.loss",
@@ -207,7 +208,7 @@ class TestRunning:
 
 def test_public_names_are_pinned() -> None:
     """What is promised to notebooks; all else is private and may change."""
-    assert autobuild_core.__all__ == ["Run", "append", "evaluate", "evolve", "figures", "read", "search", "train"]
+    assert autobuild_core.__all__ == ["Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "search", "train"]
     assert all(hasattr(autobuild_core, name) for name in autobuild_core.__all__)
 
 

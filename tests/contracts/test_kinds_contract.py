@@ -20,6 +20,7 @@ from autobuild_core.jobs import kinds, warm
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
 from autobuild_core.jobs.kinds.evolve import EvolveSettings
+from autobuild_core.jobs.kinds.loop import LoopSettings
 from autobuild_core.jobs.kinds.search import SearchSettings
 from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
@@ -33,6 +34,7 @@ from tests.unit.jobs.test_executor import pid, state, until
 SETTINGS: dict[str, JobSettings] = {
     "evaluate": EvaluateSettings(name="a batch", evaluator="cost", archs=("02012100", EXAMPLES["cost"]), seeds=(0, 1)),
     "evolve": EvolveSettings(name="an evolution", plan={"generations": 2, "steps": 1, "batch": 4}),
+    "loop": LoopSettings(name="a loop", plan={"evaluator": "cost", "evolution": {"fitness": "random", "generations": 2}}),
     "search": SearchSettings(name="a search", evaluator="cost", space=space_named("nas_bench_201").spec.to_json(), num=3),
     "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16),
 }
@@ -244,12 +246,14 @@ def waiting(workspace: Workspace, executor: SubprocessExecutor, **settings: Any)
 
 class TestNewKind:
     def test_it_is_found_and_checked(self, counting: str, workspace: Workspace) -> None:
-        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "evolve", "search", "train"}
+        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "evolve", "loop", "search", "train"}
         with pytest.raises(ConfigError, match="limit: got 0, expected at least 1"):
             kinds.add(workspace, counting, name="x", limit=0)
         with pytest.raises(ConfigError, match="settings of a count: got name, colour"):
             kinds.add(workspace, counting, name="x", colour="red")
-        with pytest.raises(ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, evolve, search, train"):
+        with pytest.raises(
+            ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, evolve, loop, search, train"
+        ):
             kinds.add(workspace, "dance", name="x")
 
     def test_queued_cancelled_resumed(self, workspace: Workspace, executor: SubprocessExecutor) -> None:

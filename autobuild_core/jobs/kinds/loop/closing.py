@@ -145,7 +145,7 @@ class _Closing:
         if not (folder.path / "quality.json").exists():
             shutil.rmtree(folder.path, ignore_errors=True)  # of a training that was cut short
             words, said = TITLES[name].capitalize(), (self.aim.expression, self.aim.minimize, self.plan.seed)
-            sizes = {"num_members": self.plan.num_members, "num_steps": self.plan.num_steps}
+            sizes: dict[str, Any] = {"num_members": self.plan.num_members, "num_steps": self.plan.num_steps}
             config = RunConfig("", f"{words}: {self.aim.expression}", words, content_hash(table), *said, **sizes)
             train_new(folder, config, table, report, self.should_stop)
         report = self.steps.next(title + "building networks")
@@ -193,7 +193,7 @@ class _Closing:
 
 
 class Steps:
-    """How far the loop is: its stages one after the other, each with its guessed share of the time.
+    """Progress of a loop: its stages one after the other, each with its guessed share of the time.
 
     Args:
         plan: the loop.
