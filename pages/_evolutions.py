@@ -19,6 +19,7 @@ from pages import _memory, _text, _widgets, _words, _workspace
 
 KIND, SAMPLE = "evolve", "sample"
 DEFAULTS = EvolutionPlan()
+DEMONSTRATION = 40  # generations unless others are chosen: two minutes on an idle core
 SUPPORT_WORDS = {"published": "as published: 3x3 and 1x1", "wide": "wide: 5x5 and 7x7 at the input too"}
 SECONDS_EACH = 3.2  # of a generation of the defaults, on an idle core
 
@@ -75,11 +76,12 @@ def _new() -> None:
         left, right = st.columns(2)
         madds_m = left.number_input("Budget, M multiply-adds", 0.05, 20.0, DEFAULTS.madds_m, 0.05, key="evolution_madds")
         seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="evolution_seed")
-        generations = left.number_input("Generations", 1, 1000, DEFAULTS.generations, key="evolution_generations")
+        generations = left.number_input("Generations", 1, 1000, DEMONSTRATION, key="evolution_generations")
         device = right.selectbox("Device", DEVICES, key="evolution_device")
         support = st.selectbox("Operations", list(SUPPORTS), format_func=SUPPORT_WORDS.__getitem__, key="evolution_support")
         references = st.checkbox("Reference cells from the start", True, key="evolution_references")
-        st.caption(f"About {_words.duration(SECONDS_EACH * generations)} on an idle core.")
+        about = f"About {_words.duration(SECONDS_EACH * generations)} on an idle core."
+        st.caption(f"{about} The evolutions of docs/autospace.md have {DEFAULTS.generations} generations.")
         if st.button("Start evolving", type="primary", key="start_evolution"):
             plan = {"madds_m": float(madds_m), "seed": int(seed), "generations": int(generations), "device": device}
             plan |= {"support": support, "references": references}
