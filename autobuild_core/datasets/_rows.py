@@ -136,10 +136,15 @@ def space_of(cells: Iterable[Any], given: Space | None, named: bool = False) -> 
     if given is not None:
         inside = sum(_lies_in(given, native) for native in tried)
         return given if inside * 2 > len(tried) or (named and inside) else None
-    found = Counter(space.spec.name for native in tried if (space := known_space(native)))
-    if not found or (found.total() * 2 <= len(tried) and not named):
+    found = [space for native in tried if (space := known_space(native))]
+    if not found or (len(found) * 2 <= len(tried) and not named):
         return None
-    return next(s for native in tried if (s := known_space(native)) and s.spec.name == found.most_common(1)[0][0])
+    name = Counter(space.spec.name for space in found).most_common(1)[0][0]
+    distinct: list[Space] = []
+    for space in found:
+        if space.spec.name == name and all(space.spec != one.spec for one in distinct):
+            distinct.append(space)
+    return max(distinct, key=lambda space: sum(_lies_in(space, native) for native in tried))
 
 
 def _lies_in(space: Space, native: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, final
@@ -13,7 +14,7 @@ from autobuild_core.spaces._cells import EDGE_NAMES, EXPANSIONS, OPERATIONS, SUP
 from autobuild_core.spaces._learned import CellLists
 from autobuild_core.spaces._skeletons import SKELETONS, Skeleton
 
-DEFAULT_SKELETON, DEFAULT_BUDGET_M = "pairs", 0.6
+DEFAULT_SKELETON, DEFAULT_SUPPORT, DEFAULT_BUDGET_M = "pairs", "published", 0.6
 EXPECTED = "an object with skeleton, madds_m and cells, one a layer"
 
 
@@ -35,16 +36,15 @@ class AutoSpace(Space):
 
     @classmethod
     def holding(cls, native: Any) -> Space | None:
-        """The space of all published cells around the skeleton and at the budget that a network has."""
+        """The space of all cells of the first support that has a network, around its skeleton and at its budget."""
         if not (isinstance(native, Mapping) and "cells" in native and "skeleton" in native):
             return None
-        try:
-            skeleton = Skeleton.read(native["skeleton"])
-            space = _whole(skeleton, native.get("madds_m"))
-            space.parse(native)
-        except StudioError:
-            return None
-        return space
+        for support in SUPPORTS:
+            with suppress(StudioError):
+                space = _whole(Skeleton.read(native["skeleton"]), native.get("madds_m"), support)
+                space.parse(native)
+                return space
+        return None
 
     def __init__(self, spec: SpaceSpec | None = None) -> None:
         super().__init__(spec)
@@ -96,9 +96,9 @@ class AutoSpace(Space):
 
 
 @lru_cache(maxsize=8)
-def _whole(skeleton: Skeleton, madds_m: float | None) -> AutoSpace:
-    """The space of all published cells without mix bits."""
-    cells = tuple(SUPPORTS["published"].cells())
+def _whole(skeleton: Skeleton, madds_m: float | None, support: str = DEFAULT_SUPPORT) -> AutoSpace:
+    """The space of all cells of a support, without mix bits."""
+    cells = tuple(SUPPORTS[support].cells())
     return AutoSpace(spec_of(CellLists((cells,) * skeleton.num_layers, skeleton, madds_m)))
 
 

@@ -159,7 +159,7 @@ def test_what_is_asked_for_is_evolved(workspace: Workspace, monkeypatch: pytest.
     run = workspace.runs().iloc[0]
     plan = workspace.run(str(run["id"])).job.settings["plan"]
     assert run["name"] == "Evolution" and (plan["support"], plan["references"], plan["seed"]) == ("wide", False, 7)
-    assert EvolutionPlan(**plan) == EvolutionPlan(support="wide", references=False, seed=7)
+    assert EvolutionPlan(**plan) == EvolutionPlan(support="wide", references=False, seed=7, generations=40)
 
 
 def dropped(content: bytes, name: str = "file.config") -> AppTest:

@@ -117,8 +117,20 @@ def test_without_a_file_a_network_is_of_the_space_of_all_published_cells() -> No
     own = known_space(cell_network(*REFERENCE, madds_m=0.9))
     assert own is not None and own.spec.options["madds_m"] == 0.9
     assert [len(unit.tokens) for unit in own.spec.units] == [1062, 813, 813, 1062, 813]
-    assert known_space(cell_network(mbconv(7, 6))) is None, "a kernel of the published network, not of its space"
+    wide = known_space(cell_network(mbconv(7, 6)))
+    assert wide is not None and len(wide.spec.units[0].tokens) > 1062, "a kernel of the published network, not of its space"
+    assert known_space(cell_network(Cell((5, 1, 5, 1, 1, 9), 2))) is None, "a 7x7 where none was observed"
     assert space_named("autospace").spec == known_space(cell_network(*REFERENCE)).spec  # type: ignore[union-attr]
+
+
+def test_networks_with_wider_kernels_are_data(tmp_path: Path) -> None:
+    """Where more of the first networks have such a kernel than lie in the published space without, all are read as wide."""
+    path, narrow, wide = tmp_path / "measured.jsonl", cell_network(*REFERENCE), cell_network(mbconv(5, 6))
+    for archs, tokens, refused in (([narrow, wide], 1860, 0), ([narrow, narrow], 1062, 0), ([wide], 1860, 0)):
+        lines = [json.dumps({"arch": arch, "recall_at_2_pct": 60 + n / 10}) for n, arch in enumerate(archs)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        table = api.read(path)
+        assert (table.spec.name, len(table.spec.tokens), table.num_rejected) == ("autospace", tokens, refused)
 
 
 def test_measured_networks_are_data(tmp_path: Path) -> None:
