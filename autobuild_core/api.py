@@ -533,6 +533,7 @@ def close_loop(
     report: Callable[[Mapping[str, object]], None] = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
     scheduler: str | None = None,
+    threads: int = 2,
     **settings: Any,
 ) -> dict[str, Any]:
     """Closes the loop: a space is evolved, a sample evaluated, its modules scored, networks built and evaluated.
@@ -545,6 +546,7 @@ def close_loop(
         report: hears {"phase", "step": the stage, "num_steps", "share", "seconds_left"}.
         should_stop: asked at every step.
         scheduler: address of a Dask scheduler whose workers evaluate, "" for this process; None = AUTOBUILD_DASK_SCHEDULER.
+        threads: of the trainings of AutoBuild.
         settings: fields of `jobs.kinds.loop.plan.LoopPlan`: evolution, num_sampled, num_built, evaluator, seed, ...
 
     Returns:
@@ -556,11 +558,14 @@ def close_loop(
         StudioError: a stage cannot be done.
     """
     from autobuild_core.jobs.kinds.loop import closing
-    from autobuild_core.jobs.kinds.loop.files import LoopFiles
+    from autobuild_core.jobs.kinds.loop.files import EVOLUTION, LoopFiles
     from autobuild_core.jobs.kinds.loop.plan import LoopPlan
 
+    files = LoopFiles(Path(out))
+    if evolved and files.has_evolved:  # its own copy: where it came from may be gone
+        evolved = files.path / EVOLUTION
     plan = LoopPlan.after(evolved, settings) if evolved else LoopPlan.read(settings)
-    return closing.close_loop(plan, LoopFiles(Path(out)), report, should_stop, scheduler)
+    return closing.close_loop(plan, files, report, should_stop, scheduler, threads)
 
 
 def space_of(given: Space | ArchTable | Run | Path | str) -> Space:

@@ -308,8 +308,11 @@ def _numbers(given: Iterable[str]) -> dict[str, int]:
 
 def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Closes the loop: through files, asking for the next batch or telling what was measured, or at once, --evolve."""
-    if options.evolve:
+    if options.evolve or options.evolved:
         return _close_loop(options, progress)
+    for name in OF_CLOSING:
+        if getattr(options, name) is not None:
+            raise ConfigError(f"loop: got --{name.replace('_', '-')} without --evolve, expected both, or neither.")
     from autobuild_core.loop.folder import LoopFolder
     from autobuild_core.loop.templating import check, fill, read_template
 
@@ -345,16 +348,17 @@ def _close_loop(options: argparse.Namespace, progress: Progress) -> dict[str, An
     """A space is evolved, a sample evaluated, networks built and evaluated, beside the hand-made space.
 
     Raises:
-        ConfigError: a setting is one of the loop through files.
+        ConfigError: a setting is one of the loop through files, or does not do.
     """
-    for name in ("ask", "tell", "data", "template", "out"):
-        if getattr(options, name) is not None:
+    for name in ("ask", "tell", "data", "format", "space", "role", "template", "out"):
+        if getattr(options, name) not in (None, []):
             raise ConfigError(f"loop: got --evolve and --{name}, expected one: with --evolve it measures by itself.")
     settings = {name: value for name in OF_CLOSING if (value := getattr(options, name)) is not None}
     settings |= {"num_members": options.members, "num_steps": options.steps}
     settings |= {"evolution": _values(options.set), "target": options.target, "minimize": options.minimize, "seed": options.seed}
     with stopping() as should_stop:
-        return api.close_loop(options.folder, options.evolved, progress, should_stop, **settings)
+        given = options.folder, options.evolved, progress, should_stop
+        return api.close_loop(*given, threads=options.threads, **settings)
 
 
 def _values(given: Iterable[str]) -> dict[str, Any]:
@@ -369,7 +373,7 @@ def _values(given: Iterable[str]) -> dict[str, Any]:
         if not (name and equals):
             raise ConfigError(f"--set: got '{text}', expected NAME=VALUE.")
         try:
-            values[name] = json.loads(value)
+            values[name] = _object_of(Path(value)) if name in OF_FILES and value.endswith(".json") else json.loads(value)
         except ValueError:
             values[name] = value
     return values

@@ -19,6 +19,8 @@ from autobuild_core.jobs.kinds.loop import files_of
 from autobuild_core.jobs.kinds.loop.files import (
     HAND_MADE,
     LEARNED,
+    STAGES,
+    TITLES,
     LoopFiles,
     best_of,
     evaluations_table,
@@ -121,10 +123,14 @@ def _new(evolution: _evolutions.Shown) -> None:
         madds_m = None
         if space == spaces[0]:
             madds_m = st.number_input("Budget, M multiply-adds", 0.05, 20.0, EvolutionPlan().madds_m, 0.05, key="loop_madds")
-        num = 2 * (num_sampled + num_built) + 4 * DEFAULTS.num_again
+        num, evolving = (
+            2 * (num_sampled + num_built) + 4 * DEFAULTS.num_again,
+            _evolutions.SECONDS_EACH * EvolutionPlan().generations,
+        )
+        seconds = SECONDS_EACH * num + evolving * (2 if space == spaces[0] else 1)  # once for the hand-made space
         st.caption(
-            f"{counted(int(num), 'evaluation')}, and as many for the evolution's time: about "
-            f"{_words.duration(SECONDS_EACH * num + 2 * _evolutions.SECONDS_EACH * EvolutionPlan().generations)} on an idle core."
+            f"{counted(int(num), 'evaluation')}, and as many more as the evolution took time: about {_words.duration(seconds)} "
+            "on an idle core."
         )
         if st.button("Start", type="primary", key="start_loop"):
             plan = {"num_sampled": int(num_sampled), "num_built": int(num_built), "seed": int(seed), "device": device}
@@ -166,14 +172,14 @@ def _results(shown: Shown) -> None:
     if table.empty:
         st.caption("The space is evolving; the first evaluations follow it.")
         return
-    _said(shown.files, plan, aim, stages)
+    _said(shown.files, aim, stages)
     charged = shown.files.charged(plan)
-    _widgets.table(closed_loop.stages_shown(stages, aim.label.unit), "stages", "Nothing was evaluated yet.")
+    _widgets.table(closed_loop.stages_shown(stages, TITLES, aim.label.unit), "stages", "Nothing was evaluated yet.")
     st.caption(
         f"The evolution took {_words.duration(shown.files.evolution_seconds)}: {counted(charged, 'evaluation')} that the "
         "hand-made space gets on top. A best value was chosen among noisy ones; unseen seeds say what it is worth."
     )
-    figure = closed_loop.loop_figure(table, charged, aim.label.axis)
+    figure = closed_loop.loop_figure(table, TITLES, charged, aim.label.axis)
     words = f"{aim.label.axis} of {len(table)} evaluations in the learned and in the hand-made space, and the best so far"
     _widgets.show(figure, table.drop(columns="arch"), "evaluations_of_the_loop", words)
     _best(table, aim)
@@ -181,42 +187,44 @@ def _results(shown: Shown) -> None:
         _keep(shown)
 
 
-def _said(files: LoopFiles, plan: LoopPlan, aim: Aim, stages: pd.DataFrame) -> None:
-    """The outcome in a sentence: the best built of both spaces over unseen seeds."""
-    known = stages[(stages["stage"] == "built") & stages["again"].notna()].set_index("space")
-    if len(known) < 2:
+def _said(files: LoopFiles, aim: Aim, stages: pd.DataFrame) -> None:
+    """The outcome in two sentences: the best that was built in both spaces over unseen seeds, and the best of the samples."""
+    known = stages[stages["again"].notna()].set_index(["space", "stage"])
+    if len(known) < len(TITLES) * len(STAGES):
         return
-    ours, theirs = (float(known.loc[space, "again"]) for space in (LEARNED, HAND_MADE))
-    gain = (theirs - ours) if aim.minimize else (ours - theirs)
-    apart = known.loc[LEARNED, "again_low"] > known.loc[HAND_MADE, "again_high"]
-    apart |= known.loc[LEARNED, "again_high"] < known.loc[HAND_MADE, "again_low"]
-    how = "better" if gain > 0 else "worse"
+    ours, theirs = (known.loc[(space, "built")] for space in (LEARNED, HAND_MADE))
+    gain = (theirs["again"] - ours["again"]) if aim.minimize else (ours["again"] - theirs["again"])
+    apart = ours["again_low"] > theirs["again_high"] or ours["again_high"] < theirs["again_low"]
     told = "" if apart else ", which the seeds do not tell apart"
+    seeds = counted(len({line["seed"] for line in files.again.read()}), "unseen seed")
+    samples = " and ".join(f"{known.loc[(space, 'sampled'), 'again']:.4g}" for space in (LEARNED, HAND_MADE))
+    spent = sorted({int(ours["spent"]), int(theirs["spent"])})
     st.markdown(
-        f"Over {counted(plan.num_again, 'unseen seed')} the best network built from the learned space has {ours:.4g}, the best "
-        f"built from the hand-made one {theirs:.4g}: {abs(gain):.3g} {how}{told}. Each spent "
-        f"{counted(int(known['spent'].max()), 'evaluation')}."
+        f"Over {seeds} the best network built from the learned space has {ours['again']:.4g}, the best built from the hand-made "
+        f"one {theirs['again']:.4g}: {abs(gain):.3g} {'better' if gain > 0 else 'worse'}{told}. The best of the samples have "
+        f"{samples}. Evaluations spent on each space: {' and '.join(map(str, spent))}."
     )
 
 
 def _best(table: pd.DataFrame, aim: Aim) -> None:
-    """The best network of each space, drawn cell by cell."""
-    rows = []
-    for space, (title, _) in closed_loop.SPACES.items():
-        known = table[(table["space"] == space) & table["value"].notna()]
+    """The best network of each space, drawn cell by cell: by unseen seeds as soon as they are known."""
+    has_again = bool(table["again"].notna().any())
+    judged, rows = table.assign(value=table["again"]) if has_again else table, []
+    for space, title in TITLES.items():
+        known = judged[(judged["space"] == space) & judged["value"].notna()]
         if len(known):
             best = best_of(known, aim)
             cells = [Cell.read(text) for text in best["arch"]["cells"]]
             rows.append((title, [(cell, f"layer {layer}") for layer, cell in enumerate(cells, 1)]))
     if rows:
-        st.markdown("**The best network of each space**")
+        st.markdown(f"**The best network of each space**, by {'unseen seeds' if has_again else 'its first seed'}")
         st.html(drawn_cells.cells_html(rows, _theme.theme()))
 
 
 def _keep(shown: Shown) -> None:
     """The buttons that put what AutoBuild learned in a space beside the other runs, to be looked at on every page."""
     with st.container(horizontal=True, gap="small"):
-        for space, (title, _) in closed_loop.SPACES.items():
+        for space, title in TITLES.items():
             if shown.files.has_learned(space) and st.button(
                 f"Explore the modules of the {title}", icon=":material/grid_view:", key=f"explore_{space}"
             ):

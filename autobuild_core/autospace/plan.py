@@ -44,8 +44,9 @@ def made(plan: type[P], settings: Mapping[str, Any], noun: str) -> P:
         raise ConfigError(f"{noun}: got the setting {min(unknown)}, expected some of {', '.join(sorted(known))}.")
     try:
         return plan(**settings)
-    except TypeError as error:
-        raise ConfigError(f"{noun}: got settings of another kind ({error}), expected numbers.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        got = ", ".join(f"{name} {value!r}"[:60] for name, value in settings.items())
+        raise ConfigError(f"{noun}: got {got}, expected values of another kind ({error}).") from error
 
 
 @dataclass(frozen=True)

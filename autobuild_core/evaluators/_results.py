@@ -149,13 +149,6 @@ def metrics_of(line: Line) -> list[str]:
     return [name for name in between if isinstance(line[name], int | float) and name != "id"]
 
 
-def means_of(lines: Sequence[Line]) -> dict[str, float]:
-    """The mean over seeds of each metric that all finished lines of a network have."""
-    fine = [line for line in lines if line["state"] == FINISHED]
-    names = [name for name in metrics_of(fine[0]) if all(name in line for line in fine)] if fine else []
-    return {name: sum(float(line[name]) for line in fine) / len(fine) for name in names}
-
-
 def show_fault(error: Exception) -> None:
     """Puts where a fault of the program happened into the log; what an evaluator says itself needs no more."""
     if not isinstance(error, StudioError):

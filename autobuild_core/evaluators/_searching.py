@@ -15,7 +15,7 @@ from autobuild_core.errors import ConfigError, TargetError
 from autobuild_core.evaluators import Evaluator, Watch, check_device, load_evaluator
 from autobuild_core.evaluators._batch import Report, ask, check_same
 from autobuild_core.evaluators._executors import measure_all
-from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, means_of
+from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, metrics_of
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, check_settings, searcher_class
 from autobuild_core.search.searching import search
 from autobuild_core.spaces import Space
@@ -121,7 +121,7 @@ class Found:
         """One row a network: arch, value, best (so far), state, and the mean of each metric over seeds."""
         about = {"arch": list(self.archs), "value": list(self.values), "best": self.best_so_far()}
         frame = pd.DataFrame(about | {"state": [_state(lines) for lines in self.lines]})
-        means = pd.DataFrame([means_of(lines) for lines in self.lines], index=frame.index)
+        means = pd.DataFrame([_means(lines) for lines in self.lines], index=frame.index)
         return frame.join(means.rename(columns={name: f"{name}_measured" for name in frame}))
 
     def summary(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Found:
         about |= {"target": self.aim.expression, "minimize": self.aim.minimize, "best": None, "anytime": self.anytime()}
         if about["anytime"]:
             place = self.values.index(about["anytime"][-1][1])
-            means = means_of(self.lines[place])
+            means = _means(self.lines[place])
             about["best"] = {"arch": self.archs[place], "value": self.values[place], "metrics": means}
         return about | ({"ended": self.ended} if self.ended else {})
 
@@ -215,7 +215,7 @@ class Evaluations:
 
     def _value(self, lines: Sequence[Line]) -> float:
         """The target of a network's mean over seeds; NaN where none was measured, or the equation has no value there."""
-        means, target = means_of(lines), self.aim.target
+        means, target = _means(lines), self.aim.target
         if not means:
             return float("nan")
         self.metrics |= set(means)
@@ -296,6 +296,13 @@ def check_same_search(lines: Iterable[Line], words: str, results: ResultsFile) -
             was, now = str(said or "no search").split("; "), words.split("; ")
             got, expected = (", ".join(part for part in one if part not in other) for one, other in ((was, now), (now, was)))
             raise ConfigError(f"{results.path}: got results of {got}, expected {expected} as asked; name another file.")
+
+
+def _means(lines: Sequence[Line]) -> dict[str, float]:
+    """The mean over seeds of each metric that all finished lines of a network have."""
+    fine = [line for line in lines if line["state"] == FINISHED]
+    names = [name for name in metrics_of(fine[0]) if all(name in line for line in fine)] if fine else []
+    return {name: sum(float(line[name]) for line in fine) / len(fine) for name in names}
 
 
 def _state(lines: Sequence[Line]) -> str:

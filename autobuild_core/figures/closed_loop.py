@@ -1,6 +1,7 @@
 """A closed loop as a chart and a table: what every stage found in the learned and in the hand-made space, and at what cost."""
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -8,15 +9,16 @@ import plotly.graph_objects as go
 from autobuild_core.architectures import numbers
 from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal
 
-SPACES = {"learned": ("learned space", ACCENT), "hand_made": ("hand-made space", SECOND)}
+COLOURS = {"learned": ACCENT, "hand_made": SECOND}
 STAGES = {"sampled": ("sample", "circle-open", 7), "built": ("built", "diamond", 10)}
 
 
-def loop_figure(evaluations: pd.DataFrame, charged: int, target: str) -> go.Figure:
+def loop_figure(evaluations: pd.DataFrame, titles: Mapping[str, str], charged: int, target: str) -> go.Figure:
     """The target of every evaluation against the evaluations spent; a line is the best so far, a star the best evaluated again.
 
     Args:
         evaluations: of `jobs.kinds.loop.files.evaluations_table`.
+        titles: {space: its title}.
         charged: evaluations that the evolution is worth: the learned space begins behind them.
         target: what the target is called, with its unit: `Label.axis`.
     """
@@ -25,8 +27,8 @@ def loop_figure(evaluations: pd.DataFrame, charged: int, target: str) -> go.Figu
         figure.add_vrect(0, charged, fillcolor=ACCENT, opacity=0.12, line_width=0)
         place = {"x": charged / 2, "y": 0.02, "yref": "paper", "yanchor": "bottom", "textangle": -90}
         figure.add_annotation(text="evolution", showarrow=False, **place)
-    for space, (title, colour) in SPACES.items():
-        of_space = evaluations[evaluations["space"] == space]
+    for space, title in titles.items():
+        of_space, colour = evaluations[evaluations["space"] == space], COLOURS[space]
         line = {"color": colour, "width": 2, "shape": "hv"}
         figure.add_scatter(
             x=of_space["spent"], y=of_space["best"], mode="lines", line=line, name=f"{title}, best so far", hoverinfo="skip"
@@ -43,7 +45,7 @@ def loop_figure(evaluations: pd.DataFrame, charged: int, target: str) -> go.Figu
                 hovertemplate=f"{title}, {word}<br>evaluation %{{x}}: %{{y:.4g}}%{{customdata}}<extra></extra>",
             )  # fmt: skip
     again = evaluations[evaluations["again"].notna()]
-    marker = {"color": [SPACES[space][1] for space in again["space"]], "symbol": "star", "size": 13}
+    marker = {"color": [COLOURS[space] for space in again["space"]], "symbol": "star", "size": 13}
     figure.add_scatter(
         x=again["spent"], y=again["again"], mode="markers", showlegend=False,
         marker=marker | {"line": {"width": 1, "color": QUIET}}, hovertemplate="mean over unseen seeds: %{y:.4g}<extra></extra>",
@@ -55,16 +57,17 @@ def loop_figure(evaluations: pd.DataFrame, charged: int, target: str) -> go.Figu
     return figure.update_yaxes(title=literal(target))
 
 
-def stages_shown(stages: pd.DataFrame, unit: str) -> pd.DataFrame:
+def stages_shown(stages: pd.DataFrame, titles: Mapping[str, str], unit: str) -> pd.DataFrame:
     """The stages for a reader: a line a stage of a space.
 
     Args:
         stages: of `jobs.kinds.loop.files.stages_table`.
+        titles: {space: its title}.
         unit: of the target.
     """
     rows = []
     for one in stages.to_dict("records"):
-        row = {"space": SPACES[one["space"]][0], "stage": STAGES[one["stage"]][0], "evaluated": one["num"], "spent": one["spent"]}
+        row = {"space": titles[one["space"]], "stage": STAGES[one["stage"]][0], "evaluated": one["num"], "spent": one["spent"]}
         row["mean"] = _with_interval(one, "mean", unit)
         row["best"] = numbers.with_unit(f"{one['best']:.4g}", unit) if math.isfinite(one["best"]) else ""
         rows.append(row | {"best, unseen seeds": _with_interval(one, "again", unit), "failed": one["failed"]})

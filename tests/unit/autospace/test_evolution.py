@@ -271,7 +271,7 @@ class TestEvolution:
         ({"skeleton": "small"}, "skeleton: got 'small'"),
         ({"support": "small"}, "support: got 'small'"),
         ({"colour": 3}, "got the setting colour, expected some of alpha_lr"),
-        ({"momentum": "much"}, "got settings of another kind"),
+        ({"momentum": "much"}, "expected values of another kind"),
         ({"start": [[REFERENCE[0].text] * 4] * 2}, "start: got cells of 2 layers, expected 5"),
         ({"start": [["[]"] * 4] * 5}, "start: cell: got"),
         ({"start": [[mbconv(7, 1).text] * 4] * 5}, "start, layer 1: got 4 cells, expected at least 4 of the support"),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from autobuild_core.errors import counted
 from autobuild_core.jobs.kinds import JobKind, Report
-from autobuild_core.jobs.kinds.loop.files import LoopFiles, loop_summary, stages_table
+from autobuild_core.jobs.kinds.loop.files import TITLES, LoopFiles, loop_summary, stages_table
 from autobuild_core.jobs.kinds.loop.plan import LoopPlan
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
@@ -55,7 +55,7 @@ class Loop(JobKind[LoopSettings]):
     def run(self, folder: RunFolder, settings: LoopSettings, report: Report, should_stop: Callable[[], bool]) -> None:
         from autobuild_core.jobs.kinds.loop.closing import close_loop
 
-        close_loop(settings.made, files_of(folder), report, should_stop)
+        close_loop(settings.made, files_of(folder), report, should_stop, threads=settings.threads)
 
     def progress(self, record: Mapping[str, Any]) -> JobProgress:
         if not record:
@@ -71,7 +71,7 @@ class Loop(JobKind[LoopSettings]):
             found = loop_summary(files_of(folder), plan, aim)
             said = counted(found["num_evaluated"], "evaluation")
             if found["best"] is not None:
-                said += f", best {found['best']['value']:.6g} in the {found['best']['space'].replace('_', '-')} space"
+                said += f", best {found['best']['value']:.6g} in the {TITLES[found['best']['space']]}"
         return RunRow(words, said, seed=plan.seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from autobuild_core.errors import ArchitectureError, ConfigError, EvaluationErro
 from autobuild_core.evaluators import check_device, load_evaluator
 from autobuild_core.evaluators._batch import ask, run_batch
 from autobuild_core.evaluators._executors import executor_for
-from autobuild_core.evaluators._results import FINISHED, ResultsFile, Setting
+from autobuild_core.evaluators._results import FAILED, FINISHED, ResultsFile, Setting
 from autobuild_core.jobs.kinds.loop.files import (
     BUILT,
     EVOLUTION,
@@ -32,6 +32,7 @@ from autobuild_core.jobs.kinds.loop.files import (
     RUN,
     SPACES,
     STAGES,
+    TITLES,
     LoopFiles,
     best_of,
     evaluations_table,
@@ -42,12 +43,13 @@ from autobuild_core.jobs.kinds.train.pipeline import train_new
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.search import assembly
 from autobuild_core.spaces import Space, load_space
-from autobuild_core.spaces._cells import MBCONVS
+from autobuild_core.spaces._cells import MBCONVS, canonical
 from autobuild_core.spaces._learned import CellLists
 from autobuild_core.spaces._skeletons import TOLERANCE, CellNetwork, Skeleton
 from autobuild_core.spaces.autospace import spec_of
 from autobuild_core.store import tables
 from autobuild_core.store.run_folder import MIN_NETWORKS, RunConfig, RunFolder
+from autobuild_core.store.states import RunState
 from autobuild_core.store.tables import content_hash
 
 Report = Callable[[Mapping[str, object]], None]
@@ -56,7 +58,6 @@ SPARE = 4  # networks that are ranked for one that is built: some may miss the b
 DRAWS = 20  # rounds of draws for a sample of distinct networks
 # A stage's share of the loop's time, in evaluations: guesses before an evolution has said how long it took.
 EVOLUTION_WORTH, TRAINING_WORTH, BUILDING_WORTH = 15, 4, 1
-TITLES = {LEARNED: "learned space", HAND_MADE: "hand-made space"}
 
 
 def close_loop(
@@ -65,6 +66,7 @@ def close_loop(
     report: Report = lambda record: None,
     should_stop: Callable[[], bool] = lambda: False,
     scheduler: str | None = None,
+    threads: int = 2,
 ) -> dict[str, Any]:
     """Closes the loop; what is in the folder already is not done again.
 
@@ -72,8 +74,9 @@ def close_loop(
         plan: the settings.
         files: the folder.
         report: hears {"phase", "step": the stage, "num_steps", "share", "seconds_left"}.
-        should_stop: asked at every step.
+        should_stop: asked at every step of an evolution, an evaluation and a training; building takes seconds and is not asked.
         scheduler: of Dask, whose workers evaluate; as `evaluators._executors.executor_for` has it.
+        threads: of the trainings of AutoBuild.
 
     Returns:
         `files.loop_summary`.
@@ -83,16 +86,22 @@ def close_loop(
         Cancelled: should_stop said so; what was finished is kept.
         StudioError: a stage cannot be done, as most evaluations failed, say.
     """
-    return _Closing(plan, files, report, should_stop, scheduler).run()
+    return _Closing(plan, files, report, should_stop, scheduler, threads).run()
 
 
 class _Closing:
     """One loop on its way."""
 
     def __init__(
-        self, plan: LoopPlan, files: LoopFiles, report: Report, should_stop: Callable[[], bool], scheduler: str | None
+        self,
+        plan: LoopPlan,
+        files: LoopFiles,
+        report: Report,
+        should_stop: Callable[[], bool],
+        scheduler: str | None,
+        threads: int,
     ) -> None:
-        self.plan, self.files, self.should_stop, self.scheduler = plan, files, should_stop, scheduler
+        self.plan, self.files, self.should_stop, self.scheduler, self.threads = plan, files, should_stop, scheduler, threads
         self.evaluator = load_evaluator(plan.evaluator)
         self.aim = plan.aim(self.evaluator)
         self.setting = Setting(plan.evaluator, self.evaluator.budget_or(plan.budget), check_device(plan.device))
@@ -108,21 +117,23 @@ class _Closing:
         self.files.begin(self.plan)
         learned = replace(self._evolved(), max_lr=self.plan.max_lr)
         self._design(LEARNED, learned, self.plan.num_sampled)
-        charged = self.files.charged(self.plan)
-        self.steps.charge(charged)
-        self._design(HAND_MADE, hand_made, self.plan.num_sampled + charged)
+        wanted = self.plan.num_sampled + self.files.charged(self.plan)
+        num = max(min(wanted, num_networks(hand_made) - SPARE * self.plan.num_built), MIN_NETWORKS)  # some are left to build
+        self.steps.expect_hand_made(num)
+        self._design(HAND_MADE, hand_made, num)
         self._again()
         return loop_summary(self.files, self.plan, self.aim)
 
     def _evolved(self) -> CellLists:
         """The learned space: evolved, or copied from the evolution that is taken."""
         folder, report = self.files.path / EVOLUTION, self.steps.next("Evolving the space")
-        if self.plan.evolved and not (folder / LEARNED_FILE).exists():
-            read_learned(EvolutionFolder(self.plan.evolved))  # says it where the folder is gone
+        if self.plan.evolved and not self.files.has_evolved:
+            if not (Path(self.plan.evolved) / LEARNED_FILE).exists():
+                raise ConfigError(f"evolved: got {self.plan.evolved}, where no ended evolution is any more; start another loop.")
             for name in (LINES, LEARNED_FILE):
                 with tables.replacing(folder / name) as part:
                     shutil.copyfile(Path(self.plan.evolved) / name, part)
-        elif not (folder / LEARNED_FILE).exists():
+        elif not self.files.has_evolved:
             evolve(self.plan.evolution_used, folder, report, self.should_stop)
         return read_learned(EvolutionFolder(folder))
 
@@ -137,6 +148,7 @@ class _Closing:
         space, title = load_space(spec_of(cells)), f"{TITLES[name]}: "
         rng = np.random.default_rng((self.plan.seed, SPACES.index(name)))
         results = self.files.results(name, "sampled")
+        forget_failures(results, num)
         self._evaluate(draw(space, num, rng), results, self.steps.next(title + "evaluating a sample"))
         check_enough(results, TITLES[name])
         table = read_table(results.path, space=space.spec)
@@ -146,8 +158,10 @@ class _Closing:
             shutil.rmtree(folder.path, ignore_errors=True)  # of a training that was cut short
             words, said = TITLES[name].capitalize(), (self.aim.expression, self.aim.minimize, self.plan.seed)
             sizes: dict[str, Any] = {"num_members": self.plan.num_members, "num_steps": self.plan.num_steps}
+            sizes |= {"threads": self.threads}
             config = RunConfig("", f"{words}: {self.aim.expression}", words, content_hash(table), *said, **sizes)
             train_new(folder, config, table, report, self.should_stop)
+        folder.set_state(RunState.FINISHED)  # a process may have been killed between the last file and this
         report = self.steps.next(title + "building networks")
         if not (self.files.path / name / BUILT).exists():
             self._build(name, folder, table, report)
@@ -202,33 +216,37 @@ class Steps:
 
     def __init__(self, plan: LoopPlan, report: Report) -> None:
         self.report, self.begun, self.number = report, time.monotonic(), 0
+        self.shown = self.come = 0.0  # share that was reported last; work of this process in stages that are over
         own = [plan.num_sampled, TRAINING_WORTH, BUILDING_WORTH, plan.num_built]
-        self.worth = [EVOLUTION_WORTH, *own, *own, plan.num_again * len(SPACES) * len(STAGES)]
-        self.charge(EVOLUTION_WORTH if plan.charged is None else plan.charged)
-        self.first_share: float | None = None  # of this process: what was done before took no time of its own
+        self.worth = [0 if plan.evolved else EVOLUTION_WORTH, *own, *own, plan.num_again * len(SPACES) * len(STAGES)]
+        self.expect_hand_made(plan.num_sampled + (EVOLUTION_WORTH if plan.charged is None else plan.charged))
 
-    def charge(self, charged: int) -> None:
-        """Says what the evolution is worth, now that it is known."""
-        self.worth[5] = self.worth[1] + charged
+    def expect_hand_made(self, num: int) -> None:
+        """Says how large the sample of the hand-made space is, now that it is known."""
+        self.worth[5] = num
 
     def next(self, words: str) -> Report:
         """Begins the next stage, which reports to what is returned."""
         number, self.number = self.number, self.number + 1
-        whole, before = sum(self.worth), sum(self.worth[:number])
+        whole, before, come = sum(self.worth), sum(self.worth[:number]), self.come
+        first = reached = -1.0  # of the stage; a training counts its scoring from the start again
 
-        reached = 0.0  # of the stage: a training counts its scoring from the start again
+        def say(share: float) -> None:
+            self.shown = max(self.shown, (before + self.worth[number] * share) / whole)
+            left = None
+            if self.come > whole / 100:
+                left = (time.monotonic() - self.begun) / self.come * max(whole - before - self.worth[number] * share, 0.0)
+            about = {"phase": words, "step": number + 1, "num_steps": len(self.worth)}
+            self.report(about | {"share": self.shown, "seconds_left": left})
 
         def hear(record: Mapping[str, object]) -> None:
-            nonlocal reached
+            nonlocal first, reached
             reached = max(reached, _share_of(record))
-            share = (before + self.worth[number] * reached) / whole
-            self.first_share = share if self.first_share is None else self.first_share
-            spent, come = time.monotonic() - self.begun, share - self.first_share
-            left = spent / come * (1 - share) if come > 0.01 else None
-            about = {"phase": words, "step": number + 1, "num_steps": len(self.worth)}
-            self.report(about | {"share": share, "seconds_left": left})
+            first = reached if first < 0 else first  # what a stage had before it was gone on with took no time of this process
+            self.come = come + self.worth[number] * (reached - first)
+            say(reached)
 
-        hear({})
+        say(0.0)
         return hear
 
 
@@ -237,6 +255,25 @@ def _share_of(record: Mapping[str, Any]) -> float:
     if "share" in record:
         return min(max(float(record["share"] or 0.0), 0.0), 1.0)
     return float(record["step"]) / max(float(record["num_steps"]), 1.0) if "num_steps" in record else 0.0
+
+
+def num_networks(cells: CellLists) -> int:
+    """The number of distinct networks of a space."""
+    strides = cells.skeleton.strides
+    return math.prod(len({canonical(cell, stride) for cell in own}) for own, stride in zip(cells.layers, strides, strict=True))
+
+
+def forget_failures(results: ResultsFile, num: int) -> None:
+    """Takes failed evaluations out of a whole sample that is too poor to train on, so that they are tried again.
+
+    Args:
+        results: of a sample; what diverged or ran out of time would do so again and stays.
+        num: networks of the sample.
+    """
+    lines = results.read()
+    if len(lines) >= num and sum(line["state"] == FINISHED for line in lines) < MIN_NETWORKS:
+        with tables.replacing(results.path) as part:
+            ResultsFile(part).append([line for line in lines if line["state"] != FAILED])
 
 
 def check_enough(results: ResultsFile, title: str) -> None:
@@ -272,7 +309,7 @@ def draw(space: Space, num: int, rng: np.random.Generator) -> list[Any]:
             if len(found) == num:
                 return list(found.values())
     got = f"got a space in which {DRAWS * num} draws found {len(found)} networks within the budget"
-    raise ConfigError(f"sample: {got}, expected {num} to evaluate; ask for fewer, or charge the evolution less.")
+    raise ConfigError(f"sample: {got}, expected {num} to evaluate; start a loop that asks for fewer.")
 
 
 def madds_within_budget(arch: Mapping[str, Any]) -> float | None:

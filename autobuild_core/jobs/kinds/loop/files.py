@@ -15,6 +15,7 @@ A stage that is whole is read and not repeated, so a loop that was stopped goes 
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autobuild_core.autospace import LEARNED as LEARNED_FILE
 from autobuild_core.autospace import EvolutionFolder, summary
 from autobuild_core.errors import ConfigError, TargetError
-from autobuild_core.evaluators._results import FINISHED, Line, ResultsFile, key_of, metrics_of
+from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, key_of, metrics_of
 from autobuild_core.jobs.kinds.loop.plan import LoopPlan
 from autobuild_core.scoring.intervals import Mean
 from autobuild_core.store import tables
@@ -34,6 +36,7 @@ PLAN, EVOLUTION, AGAIN = "loop.json", "evolution", "again.jsonl"
 SAMPLED, BUILT, MEASURED, RUN = "sampled.jsonl", "built.jsonl", "measured.jsonl", "run"
 LEARNED, HAND_MADE = SPACES = "learned", "hand_made"
 STAGES = {"sampled": SAMPLED, "built": MEASURED}
+TITLES = {LEARNED: "learned space", HAND_MADE: "hand-made space"}
 EVALUATION_COLUMNS = ("space", "stage", "spent", "value", "predicted", "low", "high", "best", "again", "seconds", "arch")
 
 
@@ -53,20 +56,19 @@ class LoopFiles:
         Raises:
             ConfigError: it holds another loop, or cannot be written.
         """
-        asked = json.loads(tables.to_json(plan.to_json()))
-        del asked["evolved"]  # a place on this machine; which evolution it is, its settings say
         if self.begun:
-            found = self.plan.to_json()
-            for name in asked:
-                if (got := json.loads(tables.to_json(found[name]))) != asked[name]:
-                    raise ConfigError(
-                        f"{self.path}: got a loop with {name} {got}, expected {asked[name]} as asked; name another folder."
-                    )
+            found, asked = _compared(self.plan), _compared(plan)
+            for name, value in asked.items():
+                if found[name] != value:
+                    got = f"got a loop with {name} {found[name]}, expected {value} as asked"
+                    raise ConfigError(f"{self.path}: {got}; name another folder.")
             return
         try:
             for name in (*SPACES, EVOLUTION):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
-            tables.write_json(self.path / PLAN, asked)
+            about = plan.to_json()
+            del about["evolved"]  # a place on this machine; which evolution it is, its settings say
+            tables.write_json(self.path / PLAN, about)
         except OSError as error:
             raise ConfigError(f"{self.path}: got {error.strerror}, expected a folder that can be written.") from error
 
@@ -98,9 +100,21 @@ class LoopFiles:
         return ResultsFile(self.path / AGAIN)
 
     def built(self, space: str) -> list[dict[str, Any]]:
-        """The networks that were built in a space: arch, predicted, low, high, madds_m; [] before that."""
+        """The networks that were built in a space: arch, predicted, low, high, madds_m; [] before that.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
         path = self.path / space / BUILT
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        try:
+            return [{**json.loads(line)} for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{path}: got a damaged file ({error}), expected networks that were built; delete it.") from None
+
+    @property
+    def has_evolved(self) -> bool:
+        """The evolution has ended, or was taken."""
+        return (self.path / EVOLUTION / LEARNED_FILE).exists()
 
     def has_learned(self, space: str) -> bool:
         """AutoBuild was trained in a space, and what was built there was evaluated."""
@@ -113,10 +127,10 @@ class LoopFiles:
         return float(summary(EvolutionFolder(folder))["seconds"]) if folder.is_dir() else 0.0
 
     def charged(self, plan: LoopPlan) -> int:
-        """The evaluations that the evolution is worth: as given, else its seconds as evaluations of the sample, rounded up."""
+        """The evaluations that the evolution is worth: as given, else its seconds as finished evaluations of the sample."""
         if plan.charged is not None:
             return plan.charged
-        seconds = [line["seconds"] for line in self.results(LEARNED, "sampled").read()]
+        seconds = [line["seconds"] for line in self.results(LEARNED, "sampled").read() if line["state"] == FINISHED]
         return math.ceil(self.evolution_seconds / max(float(np.mean(seconds)), 1e-3)) if seconds else 0
 
 
@@ -128,21 +142,21 @@ def evaluations_table(files: LoopFiles, plan: LoopPlan, aim: Aim) -> pd.DataFram
     those that were not evaluated again), seconds, arch.
     """
     again: dict[str, list[float]] = {}
-    for line, value in _with_values(files.again.read(), aim):
+    for line, value in with_values(files.again.read(), aim):
         again.setdefault(key_of(line)[0], []).append(value)
+    better = min if aim.minimize else max
     rows = []
     for space in SPACES:
         spent = files.charged(plan) if space == LEARNED else 0
-        said = {_key(one["arch"]): one for one in files.built(space)}
-        values: list[float] = []
+        said = {Asked(one["arch"], 0).key[0]: one for one in files.built(space)}
+        best = math.nan
         for stage in STAGES:
-            for line, value in _with_values(files.results(space, stage).read(), aim):
-                spent, values = spent + 1, [*values, value]
-                known = [one for one in values if math.isfinite(one)]
-                best = (min if aim.minimize else max)(known) if known else math.nan
-                key = key_of(line)[0]
+            for line, value in with_values(files.results(space, stage).read(), aim):
+                spent, key = spent + 1, key_of(line)[0]
+                known = [one for one in (best, value) if math.isfinite(one)]
+                best = better(known) if known else math.nan
                 numbers = [said.get(key, {}).get(name, math.nan) for name in ("predicted", "low", "high")]
-                repeated = float(np.mean(again[key])) if key in again else math.nan
+                repeated = Mean.of(again.get(key, [])).mean
                 rows.append((space, stage, spent, value, *numbers, best, repeated, line["seconds"], line["arch"]))
     return pd.DataFrame(rows, columns=list(EVALUATION_COLUMNS))
 
@@ -154,7 +168,7 @@ def stages_table(files: LoopFiles, plan: LoopPlan, aim: Aim) -> pd.DataFrame:
     mean_low..mean_high over networks, best (with the first seed), again with its 90 % interval again_low..again_high: the same
     network with unseen seeds, whose values did not choose it.
     """
-    table, repeated = evaluations_table(files, plan, aim), files.again.read()
+    table, repeated = evaluations_table(files, plan, aim), with_values(files.again.read(), aim)
     rows = []
     for (space, stage), own in table.groupby(["space", "stage"], sort=False):
         known = own[own["value"].notna()]
@@ -163,8 +177,8 @@ def stages_table(files: LoopFiles, plan: LoopPlan, aim: Aim) -> pd.DataFrame:
         if len(known):
             best = best_of(known, aim)
             row["best"] = float(best["value"])
-            key = _key(best["arch"])
-            row |= _interval("again", [value for line, value in _with_values(repeated, aim) if key_of(line)[0] == key])
+            key = Asked(best["arch"], 0).key[0]
+            row |= _interval("again", [value for line, value in repeated if key_of(line)[0] == key])
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -177,7 +191,8 @@ def best_of(rows: pd.DataFrame, aim: Aim) -> "pd.Series[Any]":
 def loop_summary(files: LoopFiles, plan: LoopPlan, aim: Aim) -> dict[str, Any]:
     """The outcome so far, ready for JSON: round (stages with evaluations), num_evaluated, charged, target, best, stages.
 
-    `best` is the network of either space that is best over unseen seeds, {"space", "arch", "value"}; None before that.
+    `best` is the network of either space that is best over unseen seeds, {"space", "stage", "arch", "value"}; None before that.
+    It is the best of four by these very seeds, so its value is a little too good. Numbers that are not there are None.
     """
     table, stages = evaluations_table(files, plan, aim), stages_table(files, plan, aim)
     known = table[table["again"].notna()]
@@ -187,27 +202,34 @@ def loop_summary(files: LoopFiles, plan: LoopPlan, aim: Aim) -> dict[str, Any]:
         best = {"space": row["space"], "stage": row["stage"], "arch": row["arch"], "value": row["again"]}
     about = {"path": str(files.path), "round": len(stages), "num_evaluated": len(table) + len(files.again.read())}
     about |= {"charged": files.charged(plan), "evolution_seconds": files.evolution_seconds}
-    return about | {"target": aim.expression, "best": best, "stages": stages.to_dict("records")}
+    return about | {"target": aim.expression, "best": best, "stages": [_plain(one) for one in stages.to_dict("records")]}
 
 
-def _key(arch: Any) -> str:
-    """The architecture as the evaluations know it."""
-    return json.dumps(arch, sort_keys=True)
+def _compared(plan: LoopPlan) -> dict[str, Any]:
+    """The settings by which a loop is known again: the whole evolution's in place of those that differ from its defaults."""
+    about = {**plan.to_json(), "evolution": plan.evolution_used.to_json()}
+    del about["evolved"]
+    return dict(json.loads(tables.to_json(about)))
 
 
-def _with_values(lines: Sequence[Line], aim: Aim) -> list[tuple[Line, float]]:
-    """Lines with their targets; NaN of those that failed or lack a metric."""
-    return [(line, _value(line, aim)) for line in lines]
+def _plain(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row with None for a number that is not there."""
+    return {str(name): None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()}
 
 
-def _value(line: Mapping[str, Any], aim: Aim) -> float:
-    """The target of an evaluation."""
-    if line["state"] != FINISHED or not set(aim.target.names) <= set(metrics_of(dict(line))):
-        return math.nan
-    try:
-        return float(aim.target.values(pd.DataFrame([{name: line[name] for name in aim.target.names}]))[0])
-    except TargetError:
-        return math.nan
+def with_values(lines: Sequence[Line], aim: Aim) -> list[tuple[Line, float]]:
+    """Lines with their targets; NaN of those that failed, lack a metric, or have no target."""
+    names, values = aim.target.names, np.full(len(lines), np.nan)
+    fine = [n for n, line in enumerate(lines) if line["state"] == FINISHED and set(names) <= set(metrics_of(line))]
+    frame = pd.DataFrame([{name: lines[n][name] for name in names} for n in fine])
+    if fine:
+        try:
+            values[fine] = aim.target.values(frame)
+        except TargetError:  # of some of them: they divide by zero, say
+            for place, number in enumerate(fine):
+                with suppress(TargetError):
+                    values[number] = aim.target.values(frame.iloc[[place]])[0]
+    return list(zip(lines, values.tolist(), strict=True))
 
 
 def _interval(name: str, values: Sequence[float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from autobuild_core.architectures.records import Batch
 from autobuild_core.datasets import read_table
 from autobuild_core.datasets._appending import append, fixed_roles
 from autobuild_core.evaluators._results import FINISHED
-from autobuild_core.jobs.kinds.loop.files import RUN, LoopFiles
+from autobuild_core.jobs.kinds.loop.files import RUN, TITLES, LoopFiles
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import content_hash
 from autobuild_core.store.workspace import Workspace
@@ -29,16 +29,15 @@ def keep(files: LoopFiles, space: str, name: str, workspace: Workspace) -> str:
         ConfigError: the disk cap would be passed.
     """
     source = RunFolder(files.path / space / RUN)
-    table, named = source.table(), f"{name[:90]}: {space.replace('_', '-')} space"
+    table, named = source.table(), f"{name[:90]}: {TITLES[space]}"
     runs = workspace.runs()
     known = runs[(runs["data_hash"] == content_hash(table)) & (runs["name"] == named)]
     if len(known):
         return str(known["id"].iloc[0])
-    run_id = workspace.adopt_run(source, named)
-    dataset = workspace.add_dataset(table, named)
-    results = files.results(space, "built")
-    if any(line["state"] == FINISHED for line in results.read()):
+    dataset, results = workspace.add_dataset(table, named), files.results(space, "built")
+    has_results = any(line["state"] == FINISHED for line in results.read())
+    if has_results and workspace.newest_version(dataset) == dataset:
         built = read_table(results.path, space=table.spec, roles=fixed_roles(table), joining=True)
-        batch = Batch(results.path.name, time.time(), content_hash(table), run_id)
+        batch = Batch(results.path.name, time.time(), content_hash(table))
         workspace.add_version(dataset, append(table, built, batch).table)
-    return run_id
+    return workspace.adopt_run(source, named)

@@ -16,6 +16,7 @@ from autobuild_core.store.run_folder import MIN_NETWORKS
 from autobuild_core.targets.aim import Aim
 
 LEAST = {"num_sampled": MIN_NETWORKS, "num_built": 1, "num_again": 1, "charged": 0, "num_members": 2, "num_steps": 1, "seed": 0}
+OPTIONAL = "charged", "num_members", "num_steps"
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,16 @@ class LoopPlan:
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            if value is None and name in OPTIONAL:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{name}: got {value!r}, expected a whole number of at least {least}.")
-        if self.max_lr is not None and not 0 < self.max_lr < 1:
-            raise ConfigError(f"max_lr: got {self.max_lr}, expected above 0 and below 1.")
+        if self.max_lr is not None and (isinstance(self.max_lr, str) or not 0 < self.max_lr < 1):
+            raise ConfigError(f"max_lr: got {self.max_lr!r}, expected above 0 and below 1.")
+        if not isinstance(self.minimize, bool):
+            raise ConfigError(f"minimize: got {self.minimize!r}, expected true or false.")
+        if not (isinstance(self.evaluator, str) and isinstance(self.target, str) and isinstance(self.evolution, Mapping)):
+            raise ConfigError("evaluator, target, evolution: got values of another kind, expected two texts and an object.")
         if self.device not in DEVICES:
             raise ConfigError(f"device: got '{self.device}', expected {' or '.join(DEVICES)}.")
         SearchPlan(self.evaluator, self.target, self.minimize, budget=self.budget)
@@ -97,6 +104,8 @@ class LoopPlan:
             raise ConfigError(f"evolved: got {evolved}, expected the folder of an evolution that has ended.")
         folder = EvolutionFolder(evolved)
         read_learned(folder)
+        if not folder.lines():
+            raise ConfigError(f"evolved: got {evolved} without its generations, expected an evolution that has ended.")
         about = {"evolution": plan_of(folder.lines()).to_json(), "evolved": str(Path(evolved).resolve())}
         return cls.read({**settings, **about})
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import pytest
 
 from autobuild_core import api
 from autobuild_core.autospace import EvolutionFolder, evolve, read_learned
+from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, EvaluationError
-from autobuild_core.evaluators._results import key_of
+from autobuild_core.evaluators._results import ResultsFile, key_of
+from autobuild_core.jobs.kinds.loop import closing
 from autobuild_core.jobs.kinds.loop.closing import close_loop, draw, madds_within_budget
 from autobuild_core.jobs.kinds.loop.files import (
     HAND_MADE,
@@ -146,16 +149,86 @@ def test_a_planted_truth_is_found(closed: LoopFiles, plan: LoopPlan) -> None:
 
 
 def test_it_goes_on_from_every_stage(plan: LoopPlan, closed: LoopFiles, tmp_path: Path) -> None:
-    """Stopped as soon as it begins each of its ten stages, and in the middle of each batch, it comes to the same."""
+    """Stopped as soon as each of its stages begins, and in the middle of every batch, it comes to the same.
+
+    Building takes seconds and is not asked: it is over when the loop stops.
+    """
     files, stops = LoopFiles(tmp_path / "stopped"), 0
-    for at in range(1, 11):
-        heard: list[Mapping[str, Any]] = []
+    batches = [files.results(space, stage) for space in SPACES for stage in ("sampled", "built")] + [files.again]
+    middles = [
+        lambda at=at, results=results: len(results.read()) >= at for results, at in zip(batches, (8, 2, 9, 2, 3), strict=True)
+    ]
+    heard: list[Mapping[str, Any]] = []
+    begins = [lambda at=at: heard[-1]["step"] >= at for at in range(1, 11)]
+    order = [
+        *begins[:2],
+        middles[0],
+        *begins[2:5],
+        middles[1],
+        begins[5],
+        middles[2],
+        *begins[6:9],
+        middles[3],
+        begins[9],
+        middles[4],
+    ]
+    for should_stop in order:
+        heard.clear()
         with pytest.raises(Cancelled):
-            close_loop(plan, files, heard.append, lambda at=at, heard=heard: heard[-1]["step"] >= at)
+            close_loop(plan, files, heard.append, should_stop)
         stops += 1
-        assert heard[-1]["step"] >= at
+    assert [len(results.read()) for results in batches] == [16, 3, 20, 3, 3], "the last stop was in the last batch"
     close_loop(plan, files)
-    assert stops == 10 and content(files) == content(closed)
+    assert stops == 15 and content(files) == content(closed)
+
+
+def test_smaller_targets_and_a_dear_evolution(plan: LoopPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that is minimised; the hand-made space gets no more evaluations than it has networks, some left to build."""
+    monkeypatch.setattr(LoopFiles, "evolution_seconds", 1e5)
+    monkeypatch.setattr(closing, "num_networks", lambda cells: 30)
+    small = replace(plan, target="100 - accuracy_pct", minimize=True, charged=None, num_built=1, num_again=1)
+    found = close_loop(small, LoopFiles(tmp_path / "loop"))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found and found["charged"] > 1000
+    assert [one["num"] for one in found["stages"]] == [16, 1, 26, 1]
+    for sampled, built in (found["stages"][:2], found["stages"][2:]):
+        assert sampled["best"] < sampled["mean"] and built["mean"] < sampled["mean"] and built["mean_low"] is None
+    assert found["best"]["value"] == min(one["again"] for one in found["stages"])
+
+
+def test_the_networks_of_a_space_are_counted() -> None:
+    lists = CellLists((MBCONVS,) * 5, SKELETONS["pairs"], 0.6)
+    space = load_space(spec_of(lists))
+    codes = space.enumerate()
+    assert codes is not None and closing.num_networks(lists) == len(np.unique(space.hash_networks(codes))) == 6**5
+
+
+def test_progress_only_rises_and_counts_its_own_time(plan: LoopPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, records = [0.0], list[Mapping[str, Any]]()
+    monkeypatch.setattr(closing.time, "monotonic", lambda: now[0])
+    steps = closing.Steps(replace(plan, charged=None), records.append)
+    for _ in range(5):  # all of the learned space was there before
+        steps.next("Known")
+    assert records[-1]["seconds_left"] is None
+    steps.expect_hand_made(200)
+    hear = steps.next("The rest")
+    hear({"share": 0.5})
+    now[0] = 100.0
+    hear({"share": 1.0})
+    shares = [record["share"] for record in records]
+    assert shares == sorted(shares) and records[-1]["seconds_left"] == pytest.approx(4 + 1 + 3 + 8), "one evaluation a second"
+
+
+def test_failures_of_a_sample_too_poor_are_tried_again(tmp_path: Path) -> None:
+    results = ResultsFile(tmp_path / "sampled.jsonl")
+    states = ["finished"] * 9 + ["failed", "diverged", "failed"]
+    results.append({"arch": n, "seed": 0, "state": state} for n, state in enumerate(states))
+    closing.forget_failures(results, 13)
+    assert len(results.read()) == 12, "the sample is not whole"
+    closing.forget_failures(results, 12)
+    assert [line["state"] for line in results.read()] == ["finished"] * 9 + ["diverged"]
+    results.append([{"arch": 20, "seed": 0, "state": "finished"}, {"arch": 21, "seed": 0, "state": "failed"}])
+    closing.forget_failures(results, 12)
+    assert len(results.read()) == 12, "ten are enough"
 
 
 def test_a_killed_process_leaves_what_it_had(plan: LoopPlan, closed: LoopFiles, tmp_path: Path) -> None:
@@ -224,6 +297,15 @@ def test_an_evolution_that_has_ended_is_taken(plan: LoopPlan, closed: LoopFiles,
     (tmp_path / "begun" / "learned.json").unlink()
     with pytest.raises(ConfigError, match="got no learned space"):
         LoopPlan.after(tmp_path / "begun", about)
+    shutil.copy(closed.path / "evolution" / "learned.json", tmp_path / "begun")
+    (tmp_path / "begun" / "evolution.jsonl").unlink()
+    with pytest.raises(ConfigError, match="without its generations, expected an evolution that has ended"):
+        LoopPlan.after(tmp_path / "begun", about)
+    gone = replace(taken, evolved=str(tmp_path / "gone"))
+    with pytest.raises(ConfigError, match="where no ended evolution is any more; start another loop"):
+        close_loop(gone, LoopFiles(tmp_path / "late"))
+    assert not (tmp_path / "gone").exists(), "a folder that is gone stays so"
+    assert api.close_loop(closed.path, evolved=tmp_path / "gone", **about)["round"] == 4, "its own copy is enough"
     with pytest.raises(ConfigError, match=r"evolved: got .*none, expected the folder of an evolution that has ended"):
         LoopPlan.after(tmp_path / "none", about)
     with pytest.raises(ConfigError, match="got a folder and settings of a new evolution"):
@@ -234,8 +316,10 @@ def test_a_folder_holds_one_loop(plan: LoopPlan, closed: LoopFiles) -> None:
     before = content(closed)
     with pytest.raises(ConfigError, match="got a loop with num_built 3, expected 4 as asked; name another folder"):
         close_loop(replace(plan, num_built=4), closed)
+    state = closed.path / LEARNED / "run" / "state.json"
+    state.write_text(state.read_text().replace("finished", "running"))  # killed behind its last file
     close_loop(plan, closed)
-    assert content(closed) == before and closed.plan == plan
+    assert content(closed) == before and closed.plan == plan and "finished" in state.read_text()
 
 
 def test_evaluations_that_fail(plan: LoopPlan, tmp_path: Path) -> None:
@@ -250,6 +334,10 @@ def test_evaluations_that_fail(plan: LoopPlan, tmp_path: Path) -> None:
     files.results(LEARNED, "sampled").append(lines)
     (one,) = stages_table(files, plan, plan.aim()).to_dict("records")
     assert (one["num"], one["failed"], one["mean"], one["best"], one["spent"]) == (4, 2, 60.5, 61.0, 8)
+    (files.path / LEARNED / "built.jsonl").write_text("[1]\n")
+    with pytest.raises(ConfigError, match=r"built\.jsonl: got a damaged file .*, expected networks that were built"):
+        files.built(LEARNED)
+    (files.path / LEARNED / "built.jsonl").unlink()
     assert np.isnan(one["again"]) and loop_summary(files, plan, plan.aim())["best"] is None
     hopeless = replace(plan, evaluator=planted(tmp_path, "True"))
     with pytest.raises(EvaluationError, match=r"learned space: got 0 of 16 evaluations, expected at least 10; .*no such luck"):
@@ -266,7 +354,7 @@ def test_the_multiply_adds_are_a_filter() -> None:
     drawn = draw(space, 200, np.random.default_rng(0))
     assert len({json.dumps(one) for one in drawn}) == 200
     few = load_space(spec_of(CellLists((MBCONVS[:2],) * 5, SKELETONS["pairs"], 0.6)))
-    with pytest.raises(ConfigError, match="draws found 32 networks within the budget, expected 33 to evaluate; ask for fewer"):
+    with pytest.raises(ConfigError, match="draws found 32 networks within the budget, expected 33 to evaluate; start a loop"):
         draw(few, 33, np.random.default_rng(0))
 
 
@@ -289,6 +377,11 @@ def api_cost(cells: list[str]) -> float:
         ({"target": "speed"}, "speed"),
         ({"evolution": {"madds_m": 1e-6}}, "madds_m: got 1e-06, which these cells cannot meet"),
         ({"evolution": {"nonsense": 1}}, "evolution: got the setting nonsense"),
+        ({"evolution": {"madds_m": "abc"}}, r"evolution: got .*madds_m 'abc', expected values of another kind"),
+        ({"evolution": "x"}, "evaluator, target, evolution: got values of another kind"),
+        ({"evaluator": 3}, "evaluator, target, evolution: got values of another kind"),
+        ({"num_built": None}, "num_built: got None, expected a whole number"),
+        ({"minimize": "yes"}, "minimize: got 'yes', expected true or false"),
         ({"nonsense": 1}, "closed loop: got the setting nonsense, expected some of budget, charged"),
     ],
 )
@@ -312,11 +405,33 @@ def test_a_space_of_a_loop_is_kept_beside_the_other_runs(plan: LoopPlan, closed:
     assert (run["id"], run["name"], run["state"], bool(run["has_scores"])) == (run_id, "Mine: learned space", "finished", True)
     data = workspace.datasets().sort_values("version")
     assert data["version"].tolist() == [1, 2] and data["num_rows"].tolist() == [16, 19]
-    assert data["hash"].iloc[0] == run["data_hash"] and data["run"].iloc[1] == run_id
+    assert data["hash"].iloc[0] == run["data_hash"]
     assert workspace.run(run_id).config.id == run_id
     assert len(api.Run(workspace.run(run_id).path).scores()) > 30
+    workspace.delete_run(run_id)
+    assert keep(closed, LEARNED, "Mine", workspace) != run_id
+    assert len(workspace.datasets()) == 2, "the data were there"
 
 
 def test_results_are_read_as_data_of_the_learned_space(closed: LoopFiles) -> None:
     table = read_table(closed.results(LEARNED, "sampled").path)
     assert table.spec.name == "autospace" and len(table) == 16 and "accuracy_pct" in table.metrics
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--evolve", "--ask", "3"), "loop: got --evolve and --ask, expected one"),
+        (("--evolve", "--space", "flat"), "loop: got --evolve and --space, expected one"),
+        (("--evolve", "--role", "a=choice"), "loop: got --evolve and --role, expected one"),
+        (("--num-sampled", "30"), "loop: got --num-sampled without --evolve, expected both, or neither"),
+        (("--evolve", "--set", "seed"), "--set: got 'seed', expected NAME=VALUE"),
+        (("--evolve", "--set", "nonsense=1"), "evolution: got the setting nonsense"),
+        (("--evolve", "--set", "skeleton=gone.json"), "gone.json: got a file that cannot be read"),
+        (("--evolve", "--set", "madds_m=0.000001"), "madds_m: got 1e-06, which these cells cannot meet"),
+        (("--evolved", "gone"), "evolved: got gone, expected the folder of an evolution that has ended"),
+    ],
+)
+def test_what_the_command_refuses(flags: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["loop", str(tmp_path / "loop"), *flags]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "loop").exists()
