@@ -1,21 +1,18 @@
 """Search space: the closed loop, from a learned space to networks that were built from its best cells and evaluated."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from autobuild_core import registry
 from autobuild_core.autospace import LEARNED as LEARNED_FILE
-from autobuild_core.autospace import EvolutionPlan, make_plan
 from autobuild_core.errors import StudioError, counted
 from autobuild_core.evaluators import DEVICES, load_evaluator
 from autobuild_core.figures import cells as drawn_cells
 from autobuild_core.figures import closed_loop
 from autobuild_core.jobs import kinds
-from autobuild_core.jobs.kinds.loop import files_of
+from autobuild_core.jobs.kinds.loop import LOOP
 from autobuild_core.jobs.kinds.loop.files import (
     HAND_MADE,
     LEARNED,
@@ -29,11 +26,10 @@ from autobuild_core.jobs.kinds.loop.files import (
 from autobuild_core.jobs.kinds.loop.keeping import keep
 from autobuild_core.jobs.kinds.loop.plan import LoopPlan
 from autobuild_core.spaces._cells import Cell
-from autobuild_core.store.states import ACTIVE_STATES
 from autobuild_core.targets.aim import Aim
 from pages import _evolutions, _memory, _navigation, _run_actions, _states, _text, _theme, _widgets, _words, _workspace
 
-KIND, SAMPLE = "loop", "sample"
+KIND = "loop"
 DEFAULTS = LoopPlan()
 TARGET = "recall_at_2_pct"  # unless another metric of the evaluator is chosen
 ABOUT = (
@@ -44,26 +40,6 @@ ABOUT = (
 SECONDS_EACH = 16.0  # of an evaluation of the defaults, on an idle core
 
 
-@dataclass(frozen=True)
-class Shown:
-    """The loop that is shown.
-
-    Args:
-        id: of its run, or SAMPLE.
-        files: of its stages.
-        run: its line in the table of runs; None of the one that ships.
-    """
-
-    id: str
-    files: LoopFiles
-    run: "pd.Series[Any] | None"
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it goes on by itself."""
-        return self.run is not None and self.run["state"] in ACTIVE_STATES
-
-
 def section(evolution: _evolutions.Shown) -> None:
     """The loop that is shown, and the button that starts another one.
 
@@ -72,7 +48,7 @@ def section(evolution: _evolutions.Shown) -> None:
     """
     st.subheader("From the space to a network", anchor=False)
     st.caption(ABOUT)
-    shown = _choose(evolution)
+    shown = _evolutions.choose_of(KIND, "loop", LOOP, _evolutions.SHIPPED, partial(_new, evolution))
     if shown.run is not None:
         _run_actions.state_line(shown.run, "", "loop")
 
@@ -86,24 +62,6 @@ def section(evolution: _evolutions.Shown) -> None:
             st.error(_text.plain(error, 600))
 
     watch()
-
-
-def _choose(evolution: _evolutions.Shown) -> Shown:
-    """The loop that is shown: the one in the link, else the newest, else the one that ships."""
-    runs = _workspace.runs()
-    frame = runs[runs["kind"] == KIND]
-    names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']:.0f}" for one in frame.to_dict("records")}
-    names[SAMPLE] = "The loop that ships with the studio"
-    ids, wanted = list(names), _memory.recall("loop")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        index = ids.index(wanted) if wanted in names else 0
-        chosen = st.selectbox("Closed loop", ids, index, format_func=names.__getitem__, width=460, key=f"loop_of_{len(ids)}")
-        _new(evolution)
-    _memory.keep(loop=chosen)
-    if chosen == SAMPLE:
-        return Shown(SAMPLE, LoopFiles(registry.APP / "sample_data" / "loop"), None)
-    run = frame[frame["id"] == chosen].iloc[0]
-    return Shown(chosen, files_of(_workspace.workspace().run(chosen)), run)
 
 
 def _new(evolution: _evolutions.Shown) -> None:
@@ -122,11 +80,9 @@ def _new(evolution: _evolutions.Shown) -> None:
         target = st.selectbox("Target", metrics, metrics.index(TARGET), key="loop_target")
         madds_m = None
         if space == spaces[0]:
-            madds_m = st.number_input("Budget, M multiply-adds", 0.05, 20.0, EvolutionPlan().madds_m, 0.05, key="loop_madds")
-        num, evolving = (
-            2 * (num_sampled + num_built) + 4 * DEFAULTS.num_again,
-            _evolutions.SECONDS_EACH * EvolutionPlan().generations,
-        )
+            madds_m = st.number_input("Budget, M multiply-adds", 0.05, 20.0, _evolutions.DEFAULTS.madds_m, 0.05, key="loop_madds")
+        num = 2 * (num_sampled + num_built) + 4 * DEFAULTS.num_again
+        evolving = _evolutions.SECONDS_EACH * _evolutions.DEFAULTS.generations
         seconds = SECONDS_EACH * num + evolving * (2 if space == spaces[0] else 1)  # once for the hand-made space
         st.caption(
             f"{counted(int(num), 'evaluation')}, and as many more as the evolution took time: about {_words.duration(seconds)} "
@@ -148,7 +104,6 @@ def _start(name: str, plan: dict[str, Any], madds_m: float | None, evolution: _e
     if evolution is not None:
         made = LoopPlan.after(evolution.folder, plan)
     else:
-        make_plan({"madds_m": madds_m})
         made = LoopPlan.read({**plan, "evolution": {"madds_m": madds_m}})
     run_id = kinds.add(_workspace.workspace(), KIND, name=" ".join(name.split()) or "Closed loop", plan=made.to_json())
     _workspace.executor().submit(run_id)
@@ -156,27 +111,28 @@ def _start(name: str, plan: dict[str, Any], madds_m: float | None, evolution: _e
     st.rerun()
 
 
-def _results(shown: Shown) -> None:
+def _results(shown: _evolutions.Shown) -> None:
     """Everything that is there of a loop so far.
 
     Raises:
         ConfigError: a file of it is damaged.
     """
-    if not shown.files.begun:
+    files = LoopFiles(shown.folder)
+    if not files.begun:
         if not shown.is_live:
             st.info("This loop ended before its first stage; start another one.")
         return
-    plan = shown.files.plan
+    plan = files.plan
     aim = plan.aim()
-    table, stages = evaluations_table(shown.files, plan, aim), stages_table(shown.files, plan, aim)
+    table, stages = evaluations_table(files, plan, aim), stages_table(files, plan, aim)
     if table.empty:
         st.caption("The space is evolving; the first evaluations follow it.")
         return
-    _said(shown.files, aim, stages)
-    charged = shown.files.charged(plan)
+    _said(files, aim, stages)
+    charged = files.charged(plan)
     _widgets.table(closed_loop.stages_shown(stages, TITLES, aim.label.unit), "stages", "Nothing was evaluated yet.")
     st.caption(
-        f"The evolution took {_words.duration(shown.files.evolution_seconds)}: {counted(charged, 'evaluation')} that the "
+        f"The evolution took {_words.duration(files.evolution_seconds)}: {counted(charged, 'evaluation')} that the "
         "hand-made space gets on top. A best value was chosen among noisy ones; unseen seeds say what it is worth."
     )
     figure = closed_loop.loop_figure(table, TITLES, charged, aim.label.axis)
@@ -184,7 +140,7 @@ def _results(shown: Shown) -> None:
     _widgets.show(figure, table.drop(columns="arch"), "evaluations_of_the_loop", words)
     _best(table, aim)
     if not shown.is_live:
-        _keep(shown)
+        _keep(shown, files)
 
 
 def _said(files: LoopFiles, aim: Aim, stages: pd.DataFrame) -> None:
@@ -221,18 +177,18 @@ def _best(table: pd.DataFrame, aim: Aim) -> None:
         st.html(drawn_cells.cells_html(rows, _theme.theme()))
 
 
-def _keep(shown: Shown) -> None:
+def _keep(shown: _evolutions.Shown, files: LoopFiles) -> None:
     """The buttons that put what AutoBuild learned in a space beside the other runs, to be looked at on every page."""
     with st.container(horizontal=True, gap="small"):
         for space, title in TITLES.items():
-            if shown.files.has_learned(space) and st.button(
+            if files.has_learned(space) and st.button(
                 f"Explore the modules of the {title}", icon=":material/grid_view:", key=f"explore_{space}"
             ):
-                _widgets.guarded(partial(_explore, shown, space))
+                _widgets.guarded(partial(_explore, shown, files, space))
 
 
-def _explore(shown: Shown, space: str) -> None:
+def _explore(shown: _evolutions.Shown, files: LoopFiles, space: str) -> None:
     """Puts data and run of a space into the workspace, and opens the run."""
     name = "The loop that ships" if shown.run is None else str(shown.run["name"])
-    run_id = keep(shown.files, space, name, _workspace.workspace())
+    run_id = keep(files, space, name, _workspace.workspace())
     _navigation.go_to("importance", run=run_id)

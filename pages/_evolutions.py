@@ -1,5 +1,6 @@
 """Search space: the evolutions of this workspace and the one that ships: chosen, started, cancelled, gone on with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from autobuild_core.store.states import ACTIVE_STATES
 from pages import _memory, _text, _widgets, _words, _workspace
 
 KIND, SAMPLE = "evolve", "sample"
+SHIPPED = registry.APP / "sample_data" / "loop"  # the loop that ships, and in it its evolution
 DEFAULTS = EvolutionPlan()
 DEMONSTRATION = 40  # generations unless others are chosen: two minutes on an idle core
 SUPPORT_WORDS = {"published": "as published: 3x3 and 1x1", "wide": "wide: 5x5 and 7x7 at the input too"}
@@ -26,11 +28,11 @@ SECONDS_EACH = 3.2  # of a generation of the defaults, on an idle core
 
 @dataclass(frozen=True)
 class Shown:
-    """The evolution that is shown.
+    """The evolution, or the closed loop, that is shown.
 
     Args:
         id: of its run, or SAMPLE.
-        folder: of its generations.
+        folder: of what it wrote.
         run: its line in the table of runs; None of the one that ships.
     """
 
@@ -44,28 +46,34 @@ class Shown:
         return self.run is not None and self.run["state"] in ACTIVE_STATES
 
 
-def evolutions() -> pd.DataFrame:
-    """The evolutions of the workspace, newest first."""
-    runs = _workspace.runs()
-    return runs[runs["kind"] == KIND]
-
-
 def choose() -> Shown:
-    """The evolution that is shown: the one in the link, else the newest, else the one that ships."""
-    frame = evolutions()
+    """The evolution that is shown."""
+    return choose_of(KIND, "evolution", EVOLUTION, SHIPPED / EVOLUTION, _new)
+
+
+def choose_of(kind: str, noun: str, name: str, shipped: Path, new: Callable[[], None]) -> Shown:
+    """The job of a kind that is shown: the one in the link, else the newest, else the one that ships.
+
+    Args:
+        kind: of the jobs.
+        noun: what one is called in links and keys, and as "The ... that ships".
+        name: of the folder in that of its run that holds what it wrote.
+        shipped: that folder of the one that ships.
+        new: draws what starts another one, beside the list.
+    """
+    runs = _workspace.runs()
+    frame = runs[runs["kind"] == kind]
     names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']:.0f}" for one in frame.to_dict("records")}
-    names[SAMPLE] = "The evolution that ships with the studio"
-    wanted = _memory.recall("evolution")
-    ids = list(names)
-    index = ids.index(wanted) if wanted in names else 0
+    names[SAMPLE] = f"The {noun} that ships with the studio"
+    ids, wanted, label = list(names), _memory.recall(noun), kinds.load_kind(kind).title
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        chosen = st.selectbox("Evolution", ids, index, format_func=names.__getitem__, width=460, key=f"evolution_of_{len(ids)}")
-        _new()
-    _memory.keep(evolution=chosen)
+        index = ids.index(wanted) if wanted in names else 0
+        chosen = st.selectbox(label, ids, index, format_func=names.__getitem__, width=460, key=f"{noun}_of_{len(ids)}")
+        new()
+    _memory.keep(**{noun: chosen})
     if chosen == SAMPLE:
-        return Shown(SAMPLE, registry.APP / "sample_data" / "loop" / EVOLUTION, None)
-    run = frame[frame["id"] == chosen].iloc[0]
-    return Shown(chosen, _workspace.workspace().path / "runs" / chosen / EVOLUTION, run)
+        return Shown(SAMPLE, shipped, None)
+    return Shown(chosen, _workspace.workspace().path / "runs" / chosen / name, frame[frame["id"] == chosen].iloc[0])
 
 
 def _new() -> None:

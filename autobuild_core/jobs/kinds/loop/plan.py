@@ -75,8 +75,7 @@ class LoopPlan:
             raise ConfigError("evaluator, target, evolution: got values of another kind, expected two texts and an object.")
         if self.device not in DEVICES:
             raise ConfigError(f"device: got '{self.device}', expected {' or '.join(DEVICES)}.")
-        SearchPlan(self.evaluator, self.target, self.minimize, budget=self.budget)
-        _ = self.evolution_used
+        _ = self._judged, self.evolution_used
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> Self:
@@ -118,10 +117,14 @@ class LoopPlan:
         """
         return make_plan({"seed": self.seed, "device": self.device} | dict(self.evolution))
 
+    @cached_property
+    def _judged(self) -> SearchPlan:
+        """Evaluator, target and budget, checked as those of a search are."""
+        return SearchPlan(self.evaluator, self.target, self.minimize, budget=self.budget)
+
     def aim(self, evaluator: Evaluator | None = None) -> Aim:
         """The target with its direction."""
-        judged = SearchPlan(self.evaluator, self.target, self.minimize, budget=self.budget)
-        return judged.aim(evaluator or load_evaluator(self.evaluator))
+        return self._judged.aim(evaluator or load_evaluator(self.evaluator))
 
     def to_json(self) -> dict[str, Any]:
         """The settings ready for JSON."""
