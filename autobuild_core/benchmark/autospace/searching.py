@@ -46,8 +46,21 @@ def plan_of(work: Work, seed: int) -> SearchPlan:
     )
 
 
-def searched(work: Work, arm: str, seed: int) -> dict[int, Any]:
-    """The best network of a search after each of CHECKPOINTS."""
+@dataclass(frozen=True)
+class Incumbent:
+    """The best network of a search so far.
+
+    Args:
+        arch: the network in its native encoding.
+        seen: its metric in the search, whose luck made it the best.
+    """
+
+    arch: Any
+    seen: float
+
+
+def searched(work: Work, arm: str, seed: int) -> dict[int, Incumbent]:
+    """The incumbents of a search after each of CHECKPOINTS."""
     name = f"{arm.split(',')[0].replace(' ', '_')}_{seed}"
     space = replace(space_of(work, arm, seed), max_lr=rate_of(work, arm))
     for folder in ("spaces", "searches"):
@@ -59,11 +72,12 @@ def searched(work: Work, arm: str, seed: int) -> dict[int, Any]:
         results = ResultsFile(work.ledger.folder / "searches" / f"{name}.jsonl")
         space_searched = load_space(spec_of(space))
         found = run_search(space_searched, plan_of(work, seed), results, work.ledger.report, work.ledger.should_stop)
-        best = np.array([-np.inf if np.isnan(value) else value for value in found.values])
-        return {str(num): found.archs[int(best[:num].argmax())] for num in CHECKPOINTS}
+        values = np.array([-np.inf if np.isnan(value) else value for value in found.values])
+        best = {num: int(values[:num].argmax()) for num in CHECKPOINTS}
+        return {str(num): {"arch": found.archs[at], "seen": found.values[at]} for num, at in best.items()}
 
     picks: Mapping[str, Any] = work.ledger.pick(f"search, {name}", search)
-    return {int(num): arch for num, arch in picks.items()}
+    return {int(num): Incumbent(**own) for num, own in picks.items()}
 
 
 def gradient_pick(work: Work, seed: int) -> Any:
@@ -103,13 +117,15 @@ class Searching:
         """The outcome; what the folder has is not made again."""
         picks = {arm: [searched(work, arm, seed) for seed in range(NUM_SPACES)] for arm in ARMS}
         gradient = [gradient_pick(work, seed) for seed in range(NUM_SPACES)]
-        judged = {(arm, num): [one[num] for one in own] for arm, own in picks.items() for num in CHECKPOINTS}
+        judged = {(arm, num): [one[num].arch for one in own] for arm, own in picks.items() for num in CHECKPOINTS}
         values = work.values({**judged, (GRADIENT, 0): gradient}, UNSEEN_SEEDS)
         claimed = work.values(architectures(work, *ARMS))
         records = []
         for arm in ARMS:
             record: dict[str, Any] = {"space": arm}
             record |= {f"best of {num}": Mean.of(values[arm, num]).words for num in CHECKPOINTS}
+            seen = {num: float(np.mean([one[num].seen for one in picks[arm]])) for num in CHECKPOINTS}
+            record |= {f"best of {num} as it seemed": value for num, value in seen.items()}
             known = [value for value in every_value(claimed, arm) if np.isfinite(value)]
             record |= {f"random, best of {num} as it seems": best_of_random(known, num) for num in CHECKPOINTS}
             records.append(record)
@@ -117,7 +133,8 @@ class Searching:
         notes = (
             "Incumbents of six searches after so many trainings, each trained anew with seeds "
             f"{UNSEEN_SEEDS[0]} to {UNSEEN_SEEDS[-1]}. "
-            "Random: the expected largest of so many of the claim's trainings, with the luck of its one seed in it. "
+            "As it seemed: the mean of what the search itself saw, the luck of its one seed in it. Random, with the same luck: "
+            "the expected largest of so many of the claim's trainings, those of the arm's spaces together. "
             "The gradient pick costs no training beside its evolution."
         )
         last = CHECKPOINTS[-1]

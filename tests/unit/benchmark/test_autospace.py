@@ -156,6 +156,11 @@ def test_searches_are_judged_on_unseen_seeds(tmp_path: Path) -> None:
     assert len(searches) == 18 and all(path.read_text().count("\n") == 40 for path in searches)
     line = json.loads(searches[0].read_text().splitlines()[0])
     assert line["seed"] == searching.EVALUATION_SEED and line["arch"]["max_lr"] == BEST_RATE
+    hand = [path for path in searches if path.name.startswith("hand-made")]
+    trained = [[json.loads(one)["recall_at_2_pct"] for one in path.read_text().splitlines()] for path in hand]
+    for num in searching.CHECKPOINTS:
+        seen = np.mean([max(own[:num]) for own in trained])
+        assert records["hand-made"][f"best of {num} as it seemed"] == pytest.approx(seen)
     seeds = {seed for _, seed, _ in Fake.log}
     assert seeds == {work.PILOT_SEED, work.TRAINING_SEED, searching.EVALUATION_SEED, *ledgers.UNSEEN_SEEDS}
     assert len(outcome.verdicts) == 3
