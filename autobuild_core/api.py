@@ -509,7 +509,7 @@ def evolve(
     """Evolves a search space of cells (docs/autospace.md).
 
     Args:
-        out: folder; an evolution that is there goes on from its last generation.
+        out: folder; an evolution that is there goes on from its last generation, without any settings with its own.
         report: hears {"phase", "step": generations, "num_steps", "share", "seconds_left", "loss", "madds_m"}.
         settings: fields of `autospace.EvolutionPlan`: madds_m, generations, seed, ...
 
@@ -522,7 +522,7 @@ def evolve(
     from autobuild_core import autospace
     from autobuild_core.autospace.tables import learned_table
 
-    plan = autospace.make_plan(settings)
+    plan = autospace.plan_in(out, settings)
     autospace.evolve(plan, out, report)
     return learned_table(autospace.read_learned(autospace.EvolutionFolder(out)), plan)
 
@@ -541,7 +541,7 @@ def close_loop(
     The hand-made space goes through the same stages with as many evaluations, the evolution's seconds among them.
 
     Args:
-        out: folder; a loop that is there goes on with its next stage.
+        out: folder; a loop that is there goes on with its next stage, without any settings with its own.
         evolved: folder of an evolution that has ended, taken in place of a new one.
         report: hears {"phase", "step": the stage, "num_steps", "share", "seconds_left"}.
         should_stop: asked at every step.
@@ -564,7 +564,10 @@ def close_loop(
     files = LoopFiles(Path(out))
     if evolved and files.has_evolved:  # its own copy: where it came from may be gone
         evolved = files.path / EVOLUTION
-    plan = LoopPlan.after(evolved, settings) if evolved else LoopPlan.read(settings)
+    if files.begun and not (evolved or settings):
+        plan = files.plan
+    else:
+        plan = LoopPlan.after(evolved, settings) if evolved else LoopPlan.read(settings)
     return closing.close_loop(plan, files, report, should_stop, scheduler, threads)
 
 

@@ -264,7 +264,7 @@ def search(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 
 def evolve(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Evolves a search space of cells; goes on from the generations that its folder has, and writes the learned space there."""
+    """Evolves a search space of cells, and writes the learned space; goes on with the evolution that its folder has."""
     from autobuild_core import autospace
 
     settings = {one.name: getattr(options, one.name) for one in fields(autospace.EvolutionPlan)}
@@ -273,7 +273,8 @@ def evolve(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             settings[name] = _object_of(Path(settings[name]))
     if settings["start"]:
         settings["start"] = CellLists.read(_object_of(Path(settings["start"]))).texts
-    plan = autospace.make_plan({name: value for name, value in settings.items() if value is not None})
+    given = {name: value for name, value in settings.items() if value is not None}
+    plan = autospace.plan_in(options.out, given)
     with stopping() as should_stop:
         found = autospace.evolve(plan, options.out, progress, should_stop)
     return {"path": options.out} | found
@@ -313,9 +314,12 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     for name in OF_CLOSING:
         if getattr(options, name) is not None:
             raise ConfigError(f"loop: got --{name.replace('_', '-')} without --evolve, expected both, or neither.")
+    from autobuild_core.jobs.kinds.loop.files import LoopFiles, loop_summary
     from autobuild_core.loop.folder import LoopFolder
     from autobuild_core.loop.templating import check, fill, read_template
 
+    if options.ask is options.tell is options.data is None and (files := LoopFiles(Path(options.folder))).evolves:
+        return loop_summary(files, files.plan, files.plan.aim())
     folder = LoopFolder(options.folder)
     template = read_template(options.template) if options.template else None
     if template is not None and not options.out:
@@ -354,8 +358,9 @@ def _close_loop(options: argparse.Namespace, progress: Progress) -> dict[str, An
         if getattr(options, name) not in (None, []):
             raise ConfigError(f"loop: got --evolve and --{name}, expected one: with --evolve it measures by itself.")
     settings = {name: value for name in OF_CLOSING if (value := getattr(options, name)) is not None}
-    settings |= {"num_members": options.members, "num_steps": options.steps}
-    settings |= {"evolution": _values(options.set), "target": options.target, "minimize": options.minimize, "seed": options.seed}
+    others = {"num_members": options.members, "num_steps": options.steps, "evolution": _values(options.set)}
+    others |= {"target": options.target, "minimize": options.minimize, "seed": options.seed}
+    settings |= {name: value for name, value in others.items() if value}
     with stopping() as should_stop:
         given = options.folder, options.evolved, progress, should_stop
         return api.close_loop(*given, threads=options.threads, **settings)

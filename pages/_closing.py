@@ -57,7 +57,7 @@ def section(evolution: _evolutions.Shown) -> None:
         if shown.run is not None and shown.is_live:
             _states.follow(shown.id, str(shown.run["state"]))
         try:
-            _results(shown)
+            _results(shown, evolution)
         except StudioError as error:
             st.error(_text.plain(error, 600))
 
@@ -72,16 +72,17 @@ def _new(evolution: _evolutions.Shown) -> None:
         spaces = ["evolve a new one", *(["that of the evolution above"] if has_ended else [])]
         space = st.radio("Space", spaces, len(spaces) - 1, key="loop_space")
         left, right = st.columns(2)
-        num_sampled = left.number_input("Networks to learn from", 10, 1000, DEFAULTS.num_sampled, key="loop_sampled")
-        num_built = right.number_input("Networks to build", 1, 100, DEFAULTS.num_built, key="loop_built")
-        seed = left.number_input("Seed", 0, 2**31 - 1, 0, key="loop_seed")
+        num_sampled = left.number_input("Networks to learn from", value=DEFAULTS.num_sampled, step=1, key="loop_sampled")
+        num_built = right.number_input("Networks to build", value=DEFAULTS.num_built, step=1, key="loop_built")
+        seed = left.number_input("Seed", value=0, step=1, key="loop_seed")
         device = right.selectbox("Device", DEVICES, key="loop_device")
         metrics = load_evaluator(DEFAULTS.evaluator).metrics
         target = st.selectbox("Target", metrics, metrics.index(TARGET), key="loop_target")
         madds_m = None
         if space == spaces[0]:
-            madds_m = st.number_input("Budget, M multiply-adds", 0.05, 20.0, _evolutions.DEFAULTS.madds_m, 0.05, key="loop_madds")
-        num = 2 * (num_sampled + num_built) + 4 * DEFAULTS.num_again
+            budget_m = _evolutions.DEFAULTS.madds_m
+            madds_m = st.number_input("Budget, M multiply-adds", value=budget_m, step=0.05, key="loop_madds")
+        num = max(2 * (num_sampled + num_built) + 4 * DEFAULTS.num_again, 0)
         evolving = _evolutions.SECONDS_EACH * _evolutions.DEFAULTS.generations
         seconds = SECONDS_EACH * num + evolving * (2 if space == spaces[0] else 1)  # once for the hand-made space
         st.caption(
@@ -111,8 +112,12 @@ def _start(name: str, plan: dict[str, Any], madds_m: float | None, evolution: _e
     st.rerun()
 
 
-def _results(shown: _evolutions.Shown) -> None:
+def _results(shown: _evolutions.Shown, evolution: _evolutions.Shown) -> None:
     """Everything that is there of a loop so far.
+
+    Args:
+        shown: the loop.
+        evolution: the one that is shown above, which may be another one than the loop's.
 
     Raises:
         ConfigError: a file of it is damaged.
@@ -122,11 +127,13 @@ def _results(shown: _evolutions.Shown) -> None:
         if not shown.is_live:
             st.info("This loop ended before its first stage; start another one.")
         return
+    if not files.is_of(evolution.folder):
+        st.caption("This loop has an evolution of its own, another one than that above.")
     plan = files.plan
     aim = plan.aim()
     table, stages = evaluations_table(files, plan, aim), stages_table(files, plan, aim)
     if table.empty:
-        st.caption("The space is evolving; the first evaluations follow it.")
+        st.caption(f"{'' if files.has_evolved else 'The space is evolving. '}The first evaluations follow.")
         return
     _said(files, aim, stages)
     charged = files.charged(plan)
@@ -153,11 +160,11 @@ def _said(files: LoopFiles, aim: Aim, stages: pd.DataFrame) -> None:
     apart = ours["again_low"] > theirs["again_high"] or ours["again_high"] < theirs["again_low"]
     told = "" if apart else ", which the seeds do not tell apart"
     seeds = counted(len({line["seed"] for line in files.again.read()}), "unseen seed")
-    samples = " and ".join(f"{known.loc[(space, 'sampled'), 'again']:.4g}" for space in (LEARNED, HAND_MADE))
+    samples = " and ".join(f"{known.loc[(space, 'sampled'), 'again']:.2f}" for space in (LEARNED, HAND_MADE))
     spent = sorted({int(ours["spent"]), int(theirs["spent"])})
     st.markdown(
-        f"Over {seeds} the best network built from the learned space has {ours['again']:.4g}, the best built from the hand-made "
-        f"one {theirs['again']:.4g}: {abs(gain):.3g} {'better' if gain > 0 else 'worse'}{told}. The best of the samples have "
+        f"Over {seeds} the best network built from the learned space has {ours['again']:.2f}, the best built from the hand-made "
+        f"one {theirs['again']:.2f}: {abs(gain):.2f} {'better' if gain > 0 else 'worse'}{told}. The best of the samples have "
         f"{samples}. Evaluations spent on each space: {' and '.join(map(str, spent))}."
     )
 

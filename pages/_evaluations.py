@@ -12,7 +12,7 @@ from autobuild_core.jobs.kinds.evaluate import RESULTS, Evaluate
 from autobuild_core.loop import shared
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.states import ACTIVE_STATES, RunState
-from pages import _listed, _run_actions, _states, _text, _widgets, _workspace
+from pages import _listed, _run_actions, _states, _text, _widgets, _words, _workspace
 
 KIND = "evaluate"
 MOST_STRIPS, STRIP_PIXELS = 40, 560
@@ -62,7 +62,7 @@ def evaluations(run: FinishedRun) -> None:
     if frame.empty:
         return
     ids = [str(one) for one in frame["id"]]
-    names = {str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")}
+    names = _words.distinct({str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")})
     st.subheader("Evaluations", anchor=False)
     chosen = ids[0]
     if len(ids) > 1:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from autobuild_core.autospace import tables
+from autobuild_core.autospace import EvolutionPlan, tables
 from autobuild_core.errors import counted
 from autobuild_core.figures import cells as drawn_cells
 from autobuild_core.figures import evolution as charts
@@ -29,7 +29,7 @@ def pictures(lines: list[dict[str, Any]]) -> None:
     stream = charts.stream_table(tables.fitness_table(lines), cells)
     left, right = st.columns([1.55, 1], gap="large")
     with left:
-        _stream(stream, cells, chosen)
+        _stream(stream, cells, chosen, plan)
     with right:
         _lineage(stream, cells, chosen)
     _best(cells)
@@ -57,6 +57,7 @@ def _chosen(cells: pd.DataFrame) -> tuple[int, int]:
         layer, number = map(int, wanted)
         if ((cells["layer"] == layer) & (cells["number"] == number)).any():
             return layer, number
+        _memory.keep(cell=None)
     own = cells[cells["left"].isna() & cells["parent"].notna()]
     own = own if len(own) else cells
     best = own.loc[own["fitness"].idxmax()]
@@ -67,13 +68,13 @@ def _is_number(text: str) -> bool:
     return _memory.whole_number(text) is not None
 
 
-def _stream(stream: pd.DataFrame, cells: pd.DataFrame, chosen: tuple[int, int]) -> None:
+def _stream(stream: pd.DataFrame, cells: pd.DataFrame, chosen: tuple[int, int], plan: EvolutionPlan) -> None:
     """The streams of the layers; a click on a band chooses its cell."""
     st.subheader("Cells of each layer over the generations", anchor=False)
     layers = sorted(cells["layer"].unique().tolist())
     theme = _theme.theme()
     tone = int(theme == "dark")
-    swatches = [("reference cells", charts.REFERENCE_BAND), ("chosen", charts.CHOSEN)]
+    swatches = [("reference cells", charts.REFERENCE_BAND), ("the cell beside", charts.CHOSEN)]
     swatches += [(f"expansion {name}", colours) for name, colours in charts.BANDS.items()]
     st.html(LEGEND.format("".join(SWATCH.format(colours[tone], name) for name, colours in swatches)))
     figure = charts.stream_figure(stream, layers, chosen, theme)
@@ -86,6 +87,11 @@ def _stream(stream: pd.DataFrame, cells: pd.DataFrame, chosen: tuple[int, int]) 
 
     words = f"Streams of the cells of {len(layers)} layers over {int(stream['generation'].max())} generations"
     _widgets.show(figure, stream, "cells_over_generations", words, key="stream", on_pick=pick)
+    st.caption(
+        "A cell is named by its expansion and by the operations that enter its nodes 1, 2 and 3: e6_3|s3|-s3 expands six times, "
+        "3x3 into node 1, skip and 3x3 into node 2, none, skip and 3x3 into node 3. "
+        f"No cell is mutated in the first {plan.warming:.0%} and the last {plan.settling:.0%} of the generations."
+    )
 
 
 def _lineage(stream: pd.DataFrame, cells: pd.DataFrame, chosen: tuple[int, int]) -> None:
@@ -110,6 +116,10 @@ def _lineage(stream: pd.DataFrame, cells: pd.DataFrame, chosen: tuple[int, int])
         st.rerun()
     rows = [(_birth(row), [(Cell.read(row["written"]), row["cell"])]) for row in chain.tail(MOST_ANCESTORS).to_dict("records")]
     st.html(drawn_cells.cells_html(rows, _theme.theme()))
+    if len(chain) > MOST_ANCESTORS:
+        first = chain.iloc[0]
+        begins = f"{first['cell']} ({first['mutation']})"
+        st.caption(f"The last {MOST_ANCESTORS} of {len(chain)} cells in its line, which begins with {begins}.")
     left = "lives" if np.isnan(one["left"]) else f"left in generation {one['left']:.0f}"
     children = int((own["parent"] == number).sum())
     st.caption(

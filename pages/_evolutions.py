@@ -64,12 +64,14 @@ def choose_of(kind: str, noun: str, name: str, shipped: Path, new: Callable[[], 
     runs = _workspace.runs()
     frame = runs[runs["kind"] == kind]
     names = {str(one["id"]): f"{one['name']}, {one['aim']}, seed {one['seed']:.0f}" for one in frame.to_dict("records")}
-    names[SAMPLE] = f"The {noun} that ships with the studio"
+    names = _words.distinct(names | {SAMPLE: f"The {noun} that ships with the studio"})
     ids, wanted, label = list(names), _memory.recall(noun), kinds.load_kind(kind).title
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         index = ids.index(wanted) if wanted in names else 0
         chosen = st.selectbox(label, ids, index, format_func=names.__getitem__, width=460, key=f"{noun}_of_{len(ids)}")
         new()
+    if wanted and wanted not in names:
+        st.warning(f"The {noun} of the link is not in this workspace: {_text.plain(wanted, 80)}. Another one is shown.")
     _memory.keep(**{noun: chosen})
     if chosen == SAMPLE:
         return Shown(SAMPLE, shipped, None)
@@ -82,17 +84,22 @@ def _new() -> None:
         st.markdown("Cells compete in a supernet that trains on overlaid pairs of Fashion-MNIST items.")
         name = st.text_input("Name", "Evolution", max_chars=120, key="evolution_name")
         left, right = st.columns(2)
-        madds_m = left.number_input("Budget, M multiply-adds", 0.05, 20.0, DEFAULTS.madds_m, 0.05, key="evolution_madds")
-        seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="evolution_seed")
-        generations = left.number_input("Generations", 1, 1000, DEMONSTRATION, key="evolution_generations")
+        # No bounds here: a field with bounds keeps its last good value and the button starts with that; the plan says what does.
+        madds_m = left.number_input("Budget, M multiply-adds", value=DEFAULTS.madds_m, step=0.05, key="evolution_madds")
+        seed = right.number_input("Seed", value=0, step=1, key="evolution_seed")
+        generations = left.number_input("Generations", value=DEMONSTRATION, step=1, key="evolution_generations")
         device = right.selectbox("Device", DEVICES, key="evolution_device")
         support = st.selectbox("Operations", list(SUPPORTS), format_func=SUPPORT_WORDS.__getitem__, key="evolution_support")
         references = st.checkbox("Reference cells from the start", True, key="evolution_references")
-        about = f"About {_words.duration(SECONDS_EACH * generations)} on an idle core."
+        kept = st.checkbox(
+            "Reference cells in the learned space", True, key="evolution_keep_references", disabled=not references,
+            help="As in the published file. Measured in docs/autospace.md: without them its networks are better.",
+        )  # fmt: skip
+        about = f"About {_words.duration(SECONDS_EACH * max(generations, 0))} on an idle core."
         st.caption(f"{about} The evolutions of docs/autospace.md have {DEFAULTS.generations} generations.")
         if st.button("Start evolving", type="primary", key="start_evolution"):
             plan = {"madds_m": float(madds_m), "seed": int(seed), "generations": int(generations), "device": device}
-            plan |= {"support": support, "references": references}
+            plan |= {"support": support, "references": references, "keep_references": kept}
             _widgets.guarded(lambda: _start(name, plan))
 
 

@@ -13,7 +13,7 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.datasets._guarded import read_guarded
 from autobuild_core.errors import counted
 from autobuild_core.figures import data
-from pages import _memory, _navigation, _pair, _reading, _text, _widgets, _workspace
+from pages import _memory, _navigation, _pair, _reading, _text, _widgets, _words, _workspace
 
 NO_RUN = "nobody here"
 
@@ -67,7 +67,7 @@ def adding(sets: pd.DataFrame, current: "pd.Series[Any]") -> None:
     )
     runs = _workspace.runs()
     own = runs[runs["data_hash"].isin(sets.loc[sets["family"] == current["family"], "hash"])]
-    names = {str(one): str(name) for one, name in zip(own["id"], own["name"], strict=True)}
+    names = _words.distinct({str(one): str(name) for one, name in zip(own["id"], own["name"], strict=True)})
     by = st.selectbox(
         "Architectures proposed by", ["", *names], format_func=lambda one: names.get(one, NO_RUN), key="appended_by"
     )

@@ -8,7 +8,7 @@ from autobuild_core.figures import quality
 from autobuild_core.review import between
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.states import RunState
-from pages import _listed, _pins, _run, _start_form, _text, _widgets, _workspace
+from pages import _listed, _pins, _run, _start_form, _text, _widgets, _words, _workspace
 
 UNASKED = "Nothing was pinned in that run: these are the best modules of each unit, as it saw them."
 
@@ -68,7 +68,8 @@ def retrain(run: FinishedRun, newest: "pd.Series[str]") -> None:
 
 def _compare(run: FinishedRun, earlier: pd.DataFrame) -> None:
     """Which claims of a run before still hold, and the quality of both."""
-    names = {str(one["id"]): f"{one['name']}, version {int(one['data_version'])}" for one in earlier.to_dict("records")}
+    runs = earlier.to_dict("records")
+    names = _words.distinct({str(one["id"]): f"{one['name']}, version {int(one['data_version'])}" for one in runs})
     chosen = st.selectbox("Beside the run before", list(names), format_func=names.__getitem__, key=f"before_{run.id}", width=420)
     try:
         before = _run.read_run(chosen, run.task)

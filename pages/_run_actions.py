@@ -47,7 +47,8 @@ def state_line(run: "pd.Series[str]", about: str, noun: str) -> None:
     run_id, state = str(run["id"]), str(run["state"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         badge = f":{_states.STATE_COLOURS[state]}-badge[{state}]"
-        st.markdown(f"{badge} {_text.strong(run['name'])}{about}, {_words.age(run['created'])}", width="content")
+        since = "" if state in ACTIVE_STATES else f", started {_words.age(run['created'])}"  # the line stands still meanwhile
+        st.markdown(f"{badge} {_text.strong(run['name'])}{about}{since}", width="content")
         if state in ACTIVE_STATES and st.button("Cancel", icon=":material/stop_circle:", key=f"cancel_{noun}"):
             _widgets.guarded(lambda: cancel(run_id))
         if state in STOPPED_STATES and st.button("Resume", icon=":material/play_circle:", key=f"resume_{noun}"):

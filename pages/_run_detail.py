@@ -107,7 +107,7 @@ def judged(run: FinishedRun, frame: pd.DataFrame) -> None:
         _widgets.show(figure, run.predictions, "predictions", alt, on_pick=click)
     with right:
         others = frame[(frame["state"] == RunState.FINISHED) & frame["has_scores"] & (frame["id"] != run.id)]
-        names = {row["id"]: str(row["name"]) for _, row in others.iterrows()}
+        names = _words.distinct({str(row["id"]): str(row["name"]) for _, row in others.iterrows()})
         other = st.selectbox(
             "Compare with", list(names), None, format_func=names.__getitem__, placeholder="another finished run", key="compare"
         )

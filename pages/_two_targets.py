@@ -10,7 +10,7 @@ from autobuild_core.figures import hops, rankings, trust
 from autobuild_core.scoring import comparing
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.states import RunState
-from pages import _linked, _memory, _run, _selection, _text, _theme, _widgets, _workspace
+from pages import _linked, _memory, _run, _selection, _text, _theme, _widgets, _words, _workspace
 
 
 def two_targets(run: FinishedRun) -> None:
@@ -79,7 +79,7 @@ def rivals(run: FinishedRun) -> dict[str, str]:
     of_these = frame["has_scores"] & (frame["data_hash"] == run.config.data_hash) & (frame["id"] != run.id)
     same = (frame["target"] == run.config.target) & (frame["minimize"] == run.config.minimize)
     others = frame[(frame["state"] == RunState.FINISHED) & of_these & ~same]
-    return {str(line["id"]): f"{line['name']}: {line['aim']}" for _, line in others.iterrows()}
+    return _words.distinct({str(line["id"]): f"{line['name']}: {line['aim']}" for _, line in others.iterrows()})
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing the rankings")

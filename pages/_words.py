@@ -1,6 +1,8 @@
 """Durations, ages and intervals in words."""
 
 import time
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,18 @@ def duration(seconds: float) -> str:
     if not np.isfinite(seconds):
         return ""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def distinct(names: Mapping[str, str]) -> dict[str, str]:
+    """The names of a list, newest first; of those that are alike all but the oldest get a number behind.
+
+    A list in the browser knows its entries by what they read, so two that read alike would be one.
+    """
+    found, seen = {}, Counter[str]()
+    for key, name in reversed(list(names.items())):
+        seen[name] += 1
+        found[key] = name if seen[name] == 1 else f"{name} ({seen[name]})"
+    return {key: found[key] for key in names}
 
 
 def age(moment: Any) -> str:

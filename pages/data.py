@@ -21,6 +21,7 @@ from pages import (
     _target_fields,
     _text,
     _widgets,
+    _words,
     _workspace,
 )
 
@@ -79,7 +80,7 @@ def choose() -> "pd.Series[str] | None":
     sizes = [
         "damaged" if error else counted(num, "architecture") for num, error in zip(shown["num_rows"], shown["error"], strict=True)
     ]
-    names = {one: f"{name}, {size}" for one, name, size in zip(ids, shown["name"], sizes, strict=True)}
+    names = _words.distinct({one: f"{name}, {size}" for one, name, size in zip(ids, shown["name"], sizes, strict=True)})
     at = None if current is None else ids.index(current["id"])
     chosen = left.selectbox("Data set", ids, at, format_func=names.__getitem__, placeholder="Choose another one")
     if chosen is not None and (current is None or chosen != current["id"]):

@@ -7,7 +7,8 @@ from pages import _closing, _entering, _evolution_views, _evolutions, _published
 HOW_TO_READ = (
     "in every layer cells compete: each generation some run side by side in a supernet, and what its training weighs them with "
     "makes them fitter or less fit; the fittest are mutated, the least fit leave. A band of the stream is a cell, as wide as its "
-    "share of the layer's fitness: wide bands at the right edge are the learned space. Click a band to see the cell and the "
+    "share of the layer's fitness: the widest bands at the right edge are the learned space, which the reference cells follow "
+    "as in the published file, wherever they were outlived. Click a band to see the cell and the "
     "cells that it comes from; the dashed line is the budget of multiply-adds that the whole space is held to."
 )
 

@@ -13,8 +13,9 @@ from autobuild_core.autospace.history import LEARNED, EvolutionFolder
 from autobuild_core.autospace.plan import EvolutionPlan, made
 from autobuild_core.errors import ConfigError, DataError
 from autobuild_core.spaces._learned import CellLists
+from autobuild_core.store.tables import alone
 
-__all__ = ["LEARNED", "EvolutionFolder", "EvolutionPlan", "evolve", "make_plan", "read_learned", "summary"]
+__all__ = ["LEARNED", "EvolutionFolder", "EvolutionPlan", "evolve", "make_plan", "plan_in", "read_learned", "summary"]
 
 
 def make_plan(settings: Mapping[str, Any]) -> EvolutionPlan:
@@ -24,6 +25,20 @@ def make_plan(settings: Mapping[str, Any]) -> EvolutionPlan:
         ConfigError: one is unknown or does not do.
     """
     return made(EvolutionPlan, settings, "evolution")
+
+
+def plan_in(folder: Path | str, settings: Mapping[str, Any]) -> EvolutionPlan:
+    """The plan that is asked for in a folder: of these settings, or without any that of the evolution that is there.
+
+    Args:
+        folder: of an evolution; it may be none yet.
+        settings: by name.
+
+    Raises:
+        ConfigError: one is unknown or does not do.
+    """
+    lines = [] if settings else EvolutionFolder(folder).lines()
+    return make_plan(lines[0]["plan"] if lines else settings)
 
 
 def evolve(
@@ -44,14 +59,16 @@ def evolve(
         The `summary` of what was evolved.
 
     Raises:
-        ConfigError: a setting does not do, or the folder holds another evolution.
+        ConfigError: a setting does not do, the folder holds another evolution, or another process is at work in it.
         Cancelled: should_stop said so; what was finished is kept.
         Diverged: the supernet's loss is no finite number.
     """
     from autobuild_core.autospace.evolution import Evolution
 
     place = EvolutionFolder(folder)
-    Evolution(plan, place, report, should_stop).run()
+    with alone(place.path):
+        if not place.has_ended(plan):
+            Evolution(plan, place, report, should_stop).run()
     return summary(place)
 
 

@@ -5,7 +5,7 @@ generation and is replaced in one step, so a process that is killed loses the ge
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.autospace.population import Population
 from autobuild_core.errors import ConfigError
 from autobuild_core.spaces._cells import REFERENCE
-from autobuild_core.spaces._learned import CellLists
+from autobuild_core.spaces._learned import FORM, CellLists
 from autobuild_core.spaces._skeletons import Skeleton
 from autobuild_core.store.tables import append_lines, replacing, to_json, write_json
 
@@ -114,11 +114,7 @@ class EvolutionFolder:
             raise ConfigError(f"{path}: {what}; name another folder.") from error
         if about.get("version") != VERSION:
             raise ConfigError(f"{path}: got an evolution of version {about.get('version')}, expected {VERSION}; evolve anew.")
-        asked = json.loads(json.dumps(plan.to_json()))
-        if about["plan"] != asked:
-            name = next(name for name in asked if about["plan"].get(name) != asked[name])
-            got = f"got an evolution with {name} {about['plan'].get(name)}, expected {asked[name]}"
-            raise ConfigError(f"{self.path}: {got}; name another folder.")
+        self._compare(about["plan"], plan)
         if training:
             training.restore(tensors, about["training"])
         kept = [line for line in self.lines() if line["generation"] <= about["generation"]]
@@ -126,10 +122,38 @@ class EvolutionFolder:
             part.write_text("".join(to_json(line) + "\n" for line in kept), encoding="utf-8")
         return about["generation"], about["calm"], [Population.from_json(raw) for raw in about["layers"]]
 
+    def has_ended(self, plan: EvolutionPlan) -> bool:
+        """Whether this evolution came to its end; its state is not needed then, and one that ships has none.
+
+        Raises:
+            ConfigError: another one did, or one whose state is gone did not: it cannot go on.
+        """
+        if (self.path / STATE).exists() or not (lines := self.lines()):
+            return False
+        self._compare(lines[0]["plan"], plan)
+        if (self.path / LEARNED).exists():
+            return True
+        if (last := lines[-1]["generation"]) > 1:  # a kill between its line and its state leaves the first without one
+            raise ConfigError(f"{self.path}: got {last} generations without {STATE}, expected both; name another folder.")
+        return False
+
+    def _compare(self, known: Mapping[str, Any], plan: EvolutionPlan) -> None:
+        """Whether the plan that stands here is the one that is asked for.
+
+        Raises:
+            ConfigError: they differ.
+        """
+        usual = EvolutionPlan().to_json()
+        found, asked = ({**usual, **json.loads(json.dumps(one))} for one in (known, plan.to_json()))
+        for name, value in asked.items():
+            if found.get(name) != value:
+                raise ConfigError(
+                    f"{self.path}: got an evolution with {name} {found.get(name)}, expected {value}; name another folder."
+                )
+
     def finish(self, plan: EvolutionPlan, layers: Sequence[Population], ended: str) -> None:
-        """Writes the learned space: of every layer the fittest cells and, where there were any, the reference cells."""
-        cells = tuple(
-            (*(member.cell for member in own.best(plan.kept)), *(REFERENCE if plan.references else ())) for own in layers
-        )
+        """Writes the learned space: of every layer the fittest cells, and the reference cells where they are kept."""
+        references = REFERENCE if plan.references and plan.keep_references else ()
+        cells = tuple((*(member.cell for member in own.best(plan.kept)), *references) for own in layers)
         learned = CellLists(cells, Skeleton.read(plan.skeleton), plan.madds_m).written
-        write_json(self.path / LEARNED, learned | ({"ended": ended} if ended else {}))
+        write_json(self.path / LEARNED, learned | {"version": FORM} | ({"ended": ended} if ended else {}))

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from autobuild_core.errors import ArchitectureError, ConfigError
 from autobuild_core.evaluators import DEVICES
-from autobuild_core.spaces._cells import SUPPORTS, Cell, Support, mbconv
-from autobuild_core.spaces._skeletons import Skeleton
+from autobuild_core.spaces._cells import SUPPORTS, Cell, Support, mbconv, reaches
+from autobuild_core.spaces._skeletons import SMALLEST, Skeleton
 
 ALPHA, RANDOM = FITNESSES = "alpha", "random"
 LEAST = {
@@ -26,6 +26,15 @@ LEAST = {
 }
 SHARES = ("momentum", "guarded", "warming", "settling")
 P = TypeVar("P")
+
+
+def _costliest(support: Support, skeleton: Skeleton, layer: int) -> Cell:
+    """The cell of a support with the most multiply-adds in a layer: operations only add, so each edge's is chosen in turn."""
+    operations, expansion = next(support.cells()).operations, max(support.expansions)
+    for edge, numbers in [*enumerate(support.edges)] * 2:  # twice: an edge may be dead until a later one is chosen
+        rows = [(*operations[:edge], number, *operations[edge + 1 :]) for number in numbers]
+        operations = max(filter(reaches, rows), key=lambda row: skeleton.layer_cost(layer, Cell(row, expansion)).madds)
+    return Cell(operations, expansion)
 
 
 def made(plan: type[P], settings: Mapping[str, Any], noun: str) -> P:
@@ -73,7 +82,8 @@ class EvolutionPlan:
         warming: share of the generations, the first ones, in which no cell is mutated: the weights learn first.
         settling: share of the generations, the last ones, in which no cell is mutated, so that all are seen often.
         patience: generations without a change of the kept cells after which it ends early; 0 = never.
-        kept: cells of each layer in the learned space, beside the reference cells.
+        kept: cells of each layer in the learned space, at most the population.
+        keep_references: whether the reference cells follow them there, as they do in the published file.
         fitness: by ALPHA, or RANDOM numbers for comparison, without a supernet.
         seed: of all that is random.
         device: "cpu" or "cuda".
@@ -103,6 +113,7 @@ class EvolutionPlan:
     settling: float = 0.25
     patience: int = 0
     kept: int = 6
+    keep_references: bool = True
     fitness: str = ALPHA
     seed: int = 0
     device: str = "cpu"
@@ -125,6 +136,12 @@ class EvolutionPlan:
             raise ConfigError(f"children: got {self.children} of {self.parallel} cells that run, expected fewer.")
         if self.population < self.parallel:
             raise ConfigError(f"population: got {self.population}, expected at least {self.parallel}, as many as run.")
+        if self.warming + self.settling > 1:
+            got = f"got {self.warming} and {self.settling} of the generations"
+            raise ConfigError(f"warming, settling: {got}, expected 1 together at most: no cell is mutated in them.")
+        for name in ("references", "keep_references"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}: got {getattr(self, name)!r}, expected true or false.")
         if self.fitness not in FITNESSES:
             raise ConfigError(f"fitness: got '{self.fitness}', expected one of {', '.join(FITNESSES)}.")
         if self.device not in DEVICES:  # whether this machine has it is asked where it is used: the app process has no torch
@@ -165,8 +182,16 @@ class EvolutionPlan:
 
     @cached_property
     def skeleton_used(self) -> Skeleton:
-        """The skeleton with the widths of the supernet: those at which inverted residual blocks cost the budget."""
+        """The skeleton with the widths of the supernet: those at which inverted residual blocks cost the budget.
+
+        Raises:
+            ConfigError: they cannot, or networks of the support's costliest cell cannot.
+        """
         skeleton = Skeleton.read(self.skeleton)
+        narrow = skeleton.scaled(SMALLEST)
+        skeleton.matched(
+            tuple(_costliest(self.support_used, narrow, layer) for layer in range(skeleton.num_layers)), self.madds_m
+        )
         return skeleton.matched((mbconv(3, 6),) * skeleton.num_layers, self.madds_m)
 
     def has_births(self, generation: int) -> bool:
@@ -180,5 +205,7 @@ class EvolutionPlan:
         return self.generations * self.steps
 
     def to_json(self) -> dict[str, Any]:
-        """The settings ready for JSON; a start that is drawn is left out."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "start" or self.start}
+        """The settings ready for JSON; a start that is drawn is left out, and so are reference cells that are kept."""
+        usual = {"start"} if not self.start else set()
+        usual |= {"keep_references"} if self.keep_references else set()
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in usual}

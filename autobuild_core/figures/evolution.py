@@ -13,6 +13,7 @@ BANDS = {"1": ("#4f7fb8", "#7fb4ee"), "3": ("#0f8a7e", "#3fc0b0"), "6": ("#b07d1
 REFERENCE_BAND = ("#8b92a0", "#8b92a0")
 CHOSEN = ("#d1490a", "#ff8a3d")
 NAMES = {"light": "#4a505c", "dark": "#c4c9d4"}  # ink of names in a chart; a contrast of more than 7
+LOSSES = f'loss: <span style="color:{ACCENT}">weights</span>, <span style="color:{SECOND}">alpha</span>'
 LABEL_SHARE = 0.1  # height of a name as a share of the axis
 OPERATION_COLOURS = {
     "none": "#a9aebb",
@@ -96,7 +97,7 @@ def course_figure(
         budget_m: multiply-adds in millions.
         theme: "light" or "dark".
     """
-    titles = ("supernet's loss", "expected multiply-adds (M)", "how much cells differ (edges)", "operations (% of edges)")
+    titles = (LOSSES, "expected multiply-adds (M)", "how much cells differ (edges)", "operations (% of edges)")
     figure = make_subplots(1, 4, subplot_titles=titles, horizontal_spacing=0.06)
     at = generations["generation"]
     for name, words, colour in (("loss", "weights' images", ACCENT), ("alpha_loss", "alpha's images", SECOND)):
@@ -105,7 +106,7 @@ def course_figure(
     figure.add_hline(
         budget_m,
         line={"dash": "dash", "color": QUIET},
-        annotation={"text": "budget", "yanchor": "bottom", "xanchor": "right"},
+        annotation={"text": "budget", "yanchor": "top", "xanchor": "right"},
         row=1,
         col=2,
     )
@@ -117,7 +118,8 @@ def course_figure(
     figure.update_layout(template=TEMPLATE, height=250, showlegend=False)
     figure.update_annotations(font={"size": 12})
     last = int(generations["generation"].max())
-    figure.update_xaxes(range=[0, last * 1.45], row=1, col=4)  # room for the names of the operations
+    ticks = {"tickmode": "array", "tickvals": [0, last // 2, last]}
+    figure.update_xaxes(range=[0, last * 1.45], **ticks, row=1, col=4)  # room for the names of the operations
     return figure.update_xaxes(title="generation")
 
 

@@ -70,6 +70,10 @@ class LoopFolder:
         """
         try:
             found: dict[str, Any] = json.loads((self.path / "loop.json").read_text(encoding="utf-8"))
+            if "evolution" in found:
+                raise ConfigError(
+                    f"{self.path}: got a loop that evolves its space, expected one through files; --evolve goes on."
+                )
             return {"target": str(found["target"]), "minimize": bool(found["minimize"]), "seed": int(found["seed"])}
         except FileNotFoundError:
             raise ConfigError(f"{self.path}: got no loop, expected --data and --target to begin one.") from None

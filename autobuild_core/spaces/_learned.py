@@ -2,6 +2,7 @@
 
 {"name": "SuperProxylessNASNets", "blocks": [[cell, ...], ...]}: one list a layer. Ours beside it: "skeleton", "madds_m" and,
 where its networks are to be trained with one, "max_lr"; published files lack them, and the skeleton is then the published one.
+"version" may stand beside them.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from autobuild_core.errors import ArchitectureError, ConfigError, DataError
 from autobuild_core.spaces._cells import Cell
 from autobuild_core.spaces._skeletons import SKELETONS, Skeleton, number_of
 
+FORM = 1  # version of these files
 PUBLISHED_NAME = "SuperProxylessNASNets"
 
 
@@ -52,6 +54,8 @@ class CellLists:
         blocks = raw.get("blocks") if isinstance(raw, Mapping) else None
         if not isinstance(blocks, list) or not all(isinstance(layer, list) for layer in blocks):
             raise DataError(f"space of cells: got {str(raw)[:80]}, expected an object with blocks, a list of cells a layer.")
+        if (version := raw.get("version", FORM)) != FORM:
+            raise DataError(f"space of cells: got a file of version {version!r}, expected {FORM}, or none.")
         layers = []
         for number, layer in enumerate(blocks, 1):
             cells = []
@@ -63,6 +67,9 @@ class CellLists:
             layers.append(tuple(cells))
         try:
             skeleton = Skeleton.read(raw["skeleton"]) if "skeleton" in raw else SKELETONS["published"]
+            if "skeleton" not in raw and len(layers) != skeleton.num_layers:
+                expected = f"expected {skeleton.num_layers}, those of the published one"
+                raise DataError(f"space of cells: got {len(layers)} layers and no skeleton, {expected}.")
             return cls(tuple(layers), skeleton, number_of(raw, "madds_m"), number_of(raw, "max_lr"))
         except ConfigError as error:
             raise DataError(str(error)) from error

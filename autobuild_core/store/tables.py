@@ -7,6 +7,7 @@ reasons. Parquet and JSON only,
 never pickle.
 """
 
+import fcntl
 import hashlib
 import io
 import json
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from autobuild_core.architectures.records import ArchTable, Batch, ColumnRole, Rejection, SpaceSpec
-from autobuild_core.errors import DataError
+from autobuild_core.errors import ConfigError, DataError
 
 SCHEMA_VERSION = 1
 MOST_REFUSED = 10_000  # refused rows kept with their reasons; beyond, only their number is
@@ -46,6 +47,24 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """No other process that asks is at work in a folder meanwhile; the end of this one ends it too.
+
+    Raises:
+        ConfigError: another one is.
+    """
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{folder}: got another process at work in it, expected none; wait for its end.") from None
+        yield
+    finally:
+        os.close(lock)
 
 
 def _plain(value: Any) -> Any:

@@ -70,7 +70,8 @@ def test_the_loop_that_ships_is_whole_and_real(workspace: Workspace) -> None:
     ("state", "left_out", "said", "buttons"),
     [
         ("running", ("loop.json",), "Stage 2 of 10: Learned space: evaluating a sample", {"cancel_loop"}),
-        ("running", ("*.jsonl",), "The space is evolving; the first evaluations follow it", {"cancel_loop"}),
+        ("running", ("*.jsonl", "learned.json"), "The space is evolving. The first evaluations follow", {"cancel_loop"}),
+        ("running", ("*.jsonl",), "The first evaluations follow", {"cancel_loop"}),
         ("running", ("hand_made", "again.jsonl", "measured.jsonl", "built.jsonl"), "best so far", {"cancel_loop"}),
         ("cancelled", ("loop.json",), "ended before its first stage", {"resume_loop"}),
         ("failed", ("run", "again.jsonl"), "learned space: got 0 of 20 evaluations", {"resume_loop"}),

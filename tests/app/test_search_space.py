@@ -162,6 +162,29 @@ def test_what_is_asked_for_is_evolved(workspace: Workspace, monkeypatch: pytest.
     assert EvolutionPlan(**plan) == EvolutionPlan(support="wide", references=False, seed=7, generations=40)
 
 
+def test_evolutions_of_one_name_are_told_apart(workspace: Workspace) -> None:
+    older, newer = evolution(workspace, "finished"), evolution(workspace, "finished")
+    app = fine(open_page("search_space"))
+    box = next(box for box in app.selectbox if box.label == "Evolution")
+    assert len(set(box.options)) == 3 and box.options[0] == f"{box.options[1]} (2)" and chosen(app)["evolution"] == newer
+    box.set_value(older).run()
+    assert chosen(fine(app))["evolution"] == older
+
+
+def test_a_link_to_an_evolution_that_is_gone_says_so(workspace: Workspace) -> None:
+    app = fine(open_page("search_space", evolution="gone", cell="9.99"))
+    assert "The evolution of the link is not in this workspace: gone" in texts(app)
+    assert chosen(app)["evolution"] == "sample" and "cell" not in chosen(app)
+
+
+@pytest.mark.parametrize(("key", "value"), [("evolution_madds", 1000.0), ("evolution_generations", 0), ("evolution_seed", -1)])
+def test_a_value_out_of_range_starts_nothing(key: str, value: float, workspace: Workspace) -> None:
+    app = fine(open_page("search_space"))
+    app.number_input(key=key).set_value(value)
+    app.button(key="start_evolution").click().run()
+    assert "expected" in "".join(error.value for error in fine(app).error) and workspace.runs().empty
+
+
 def dropped(content: bytes, name: str = "file.config") -> AppTest:
     """The page with a file of the published form dropped on it."""
     app = open_page("search_space")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from autobuild_core.autospace.population import AT_RANDOM, FROM_REFERENCE, Membe
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.registry import ROOT
 from autobuild_core.spaces._cells import REFERENCE, SUPPORTS, Cell, canonical, mbconv, network
+from autobuild_core.store.tables import alone
 from tests.unit.jobs.test_executor import until
 
 SUPPORT = SUPPORTS["published"]
@@ -210,6 +212,38 @@ class TestEvolution:
         before = files(evolved)
         assert evolve(SMALL, evolved)["generations"] == 4 and files(evolved) == before
 
+    def test_one_that_ended_needs_no_state_and_one_that_did_not_does(self, evolved: Path, tmp_path: Path) -> None:
+        for name in ("evolution.jsonl", "learned.json"):
+            shutil.copy(evolved / name, tmp_path)
+        before = (tmp_path / "evolution.jsonl").read_bytes()
+        assert evolve(SMALL, tmp_path)["generations"] == 4 and (tmp_path / "evolution.jsonl").read_bytes() == before
+        with pytest.raises(ConfigError, match="got an evolution with seed 0, expected 1; name another folder"):
+            evolve(replace(SMALL, seed=1), tmp_path)
+        (tmp_path / "learned.json").unlink()
+        with pytest.raises(
+            ConfigError, match=r"got 4 generations without state\.safetensors, expected both; name another folder"
+        ):
+            evolve(SMALL, tmp_path)
+        assert (tmp_path / "evolution.jsonl").read_bytes() == before
+        (tmp_path / "evolution.jsonl").write_bytes(
+            b"".join(before.splitlines(keepends=True)[:2])
+        )  # killed before its first state
+        evolve(SMALL, tmp_path)
+        assert files(tmp_path) == files(evolved)
+
+    def test_two_processes_do_not_evolve_in_one_folder(self, tmp_path: Path) -> None:
+        with alone(tmp_path), pytest.raises(ConfigError, match="got another process at work in it, expected none"):
+            evolve(CHANCE, tmp_path)
+        assert not list(tmp_path.iterdir()) and evolve(CHANCE, tmp_path)["generations"] == 12
+
+    def test_reference_cells_may_be_left_out_of_the_learned_space(self, tmp_path: Path) -> None:
+        evolve(CHANCE, tmp_path / "with")
+        evolve(replace(CHANCE, keep_references=False), tmp_path / "without")
+        whole, cells = (read_learned(EvolutionFolder(tmp_path / name)).layers for name in ("with", "without"))
+        assert whole == tuple((*own, *REFERENCE) for own in cells)
+        lines = [EvolutionFolder(tmp_path / name).lines()[0] for name in ("with", "without")]
+        assert "keep_references" not in lines[0]["plan"] and lines[1]["plan"]["keep_references"] is False
+
     def test_another_evolution_is_refused(self, evolved: Path) -> None:
         with pytest.raises(ConfigError, match=r"got an evolution with price 0\.035, expected 0\.1; name another folder"):
             evolve(replace(SMALL, price=0.1), evolved)
@@ -260,6 +294,9 @@ class TestEvolution:
     ("settings", "said"),
     [
         ({"madds_m": 1e-5}, "madds_m: got 1e-05, which these cells cannot meet"),
+        ({"madds_m": 0.052}, "madds_m: got 0.052, which these cells cannot meet; expected 0.055 to"),
+        ({"warming": 0.6, "settling": 0.6}, "warming, settling: got 0.6 and 0.6 of the generations, expected 1 together at most"),
+        ({"keep_references": "no"}, "keep_references: got 'no', expected true or false"),
         ({"children": 4}, "children: got 4 of 4 cells that run"),
         ({"population": 3}, "population: got 3, expected at least 4"),
         ({"generations": 0}, "generations: got 0"),
@@ -287,6 +324,7 @@ def test_from_a_notebook(tmp_path: Path) -> None:
     frame = api.evolve(tmp_path, generations=2, fitness="random", seed=4)
     assert list(frame.columns) == ["layer", "cell", "written", "madds_k", "params_k"] and len(frame) == 5 * 9
     assert frame.groupby("layer")["written"].nunique().tolist() == [9] * 5
+    assert frame.equals(api.evolve(tmp_path)), "without settings it is the one that is there"
     with pytest.raises(ConfigError, match="got the setting colour"):
         api.evolve(tmp_path, colour=1)
 

@@ -72,12 +72,20 @@ def test_a_file_is_written_in_the_form_in_which_it_is_read() -> None:
         ({"blocks": [[]] * 5}, "layer 1: got no cell"),
         ({"madds_m": -1}, "madds_m: got -1"),
         ({"skeleton": "large"}, "skeleton: got 'large'"),
+        ({"version": 99}, "got a file of version 99, expected 1, or none"),
     ],
 )
 def test_a_faulty_file_is_refused_with_its_place(change: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError) as caught:
         CellLists.read(lists().written | change)
     assert said in str(caught.value)
+
+
+def test_a_file_without_a_skeleton_has_the_published_one() -> None:
+    raw = lists().written
+    del raw["skeleton"]
+    with pytest.raises(DataError, match="got 5 layers and no skeleton, expected 11, those of the published one"):
+        CellLists.read(raw)
 
 
 def test_a_token_is_a_network() -> None:

@@ -108,13 +108,18 @@ class _Closing:
         self.steps = Steps(plan, report)
 
     def run(self) -> dict[str, Any]:
-        """Every stage in turn."""
+        """Checks the settings, and goes through the stages, alone in the folder."""
         skeleton = Skeleton.read(self.plan.evolution_used.skeleton)
         layers = (MBCONVS,) * skeleton.num_layers
         hand_made = CellLists(layers, skeleton, self.plan.evolution_used.madds_m, self.plan.max_lr)
         if why_not := self.evaluator.supports(load_space(spec_of(hand_made))):
             raise ConfigError(f"evaluator: got {self.plan.evaluator}, which does not measure these networks: {why_not}")
         self.files.begin(self.plan)
+        with tables.alone(self.files.path):
+            return self._stages(hand_made)
+
+    def _stages(self, hand_made: CellLists) -> dict[str, Any]:
+        """Every stage in turn, the hand-made space after the learned one."""
         learned = replace(self._evolved(), max_lr=self.plan.max_lr)
         self._design(LEARNED, learned, self.plan.num_sampled)
         wanted = self.plan.num_sampled + self.files.charged(self.plan)

@@ -59,8 +59,8 @@ class LoopFiles:
         if self.begun:
             found, asked = _compared(self.plan), _compared(plan)
             for name, value in asked.items():
-                if found[name] != value:
-                    got = f"got a loop with {name} {found[name]}, expected {value} as asked"
+                if (known := found.get(name)) != value:
+                    got = f"got a loop with {name} {tables.to_json(known)}, expected {tables.to_json(value)} as asked"
                     raise ConfigError(f"{self.path}: {got}; name another folder.")
             return
         try:
@@ -77,11 +77,23 @@ class LoopFiles:
         """The settings.
 
         Raises:
-            ConfigError: there is no loop in the folder, or its file is damaged.
+            ConfigError: there is no loop in the folder, its file is damaged, or it is a loop through files.
         """
+        settings = self._settings
+        if "evolution" not in settings:
+            raise ConfigError(f"{self.path}: got a loop through files, expected one that evolves its space; name another folder.")
+        return LoopPlan.read(settings)
+
+    @property
+    def evolves(self) -> bool:
+        """There is a loop in the folder, and none through files."""
+        return self.begun and "evolution" in self._settings
+
+    @property
+    def _settings(self) -> dict[str, Any]:
         path = self.path / PLAN
         try:
-            return LoopPlan.read(dict(json.loads(path.read_text(encoding="utf-8"))))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"{path}: got no settings ({error}), expected those of a closed loop.") from error
 
@@ -115,6 +127,12 @@ class LoopFiles:
     def has_evolved(self) -> bool:
         """The evolution has ended, or was taken."""
         return (self.path / EVOLUTION / LEARNED_FILE).exists()
+
+    def is_of(self, evolution: Path) -> bool:
+        """Whether the loop's evolution has the settings and the first cells of that in another folder, or has not begun."""
+        places = (self.path / EVOLUTION, evolution)
+        own, other = (EvolutionFolder(path).lines()[:1] if path.is_dir() else [] for path in places)
+        return not own or own == other
 
     def has_learned(self, space: str) -> bool:
         """AutoBuild was trained in a space, and what was built there was evaluated."""
@@ -207,8 +225,9 @@ def loop_summary(files: LoopFiles, plan: LoopPlan, aim: Aim) -> dict[str, Any]:
 
 def _compared(plan: LoopPlan) -> dict[str, Any]:
     """The settings by which a loop is known again: the whole evolution's in place of those that differ from its defaults."""
-    about = {**plan.to_json(), "evolution": plan.evolution_used.to_json()}
-    del about["evolved"]
+    about = plan.to_json()
+    del about["evolved"], about["evolution"]
+    about |= {f"evolution.{name}": value for name, value in plan.evolution_used.to_json().items()}
     return dict(json.loads(tables.to_json(about)))
 
 

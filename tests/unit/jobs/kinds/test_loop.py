@@ -40,6 +40,7 @@ from autobuild_core.spaces._cells import MBCONVS
 from autobuild_core.spaces._learned import CellLists
 from autobuild_core.spaces._skeletons import SKELETONS, TOLERANCE
 from autobuild_core.spaces.autospace import spec_of
+from autobuild_core.store.tables import alone
 from autobuild_core.store.workspace import Workspace
 from tests.unit.jobs.test_executor import until
 
@@ -316,10 +317,35 @@ def test_a_folder_holds_one_loop(plan: LoopPlan, closed: LoopFiles) -> None:
     before = content(closed)
     with pytest.raises(ConfigError, match="got a loop with num_built 3, expected 4 as asked; name another folder"):
         close_loop(replace(plan, num_built=4), closed)
+    with pytest.raises(ConfigError, match=r"got a loop with evolution\.generations 3, expected 4 as asked"):
+        close_loop(replace(plan, evolution=CHANCE | {"generations": 4}), closed)
+    with alone(closed.path), pytest.raises(ConfigError, match="got another process at work in it"):
+        close_loop(plan, closed)
     state = closed.path / LEARNED / "run" / "state.json"
     state.write_text(state.read_text().replace("finished", "running"))  # killed behind its last file
     close_loop(plan, closed)
     assert content(closed) == before and closed.plan == plan and "finished" in state.read_text()
+
+
+def test_without_settings_it_goes_on_with_its_own(closed: LoopFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    before = content(closed)
+    for asked in (["--evolve"], []):
+        assert main(["loop", str(closed.path), *asked]) == 0
+        assert json.loads(capsys.readouterr().out)["round"] == 4 and content(closed) == before
+
+
+def test_the_two_kinds_of_loop_are_told_apart(closed: LoopFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["loop", str(closed.path), "--ask", "3"]) == 2
+    assert "got a loop that evolves its space, expected one through files" in capsys.readouterr().err
+    (tmp_path / "loop.json").write_text('{"target": "accuracy_pct", "minimize": false, "seed": 0}')
+    assert main(["loop", str(tmp_path), "--evolve"]) == 2
+    assert "got a loop through files, expected one that evolves its space" in capsys.readouterr().err
+
+
+def test_a_loop_is_of_the_evolution_with_its_settings(plan: LoopPlan, closed: LoopFiles, tmp_path: Path) -> None:
+    assert closed.is_of(closed.path / "evolution") and not closed.is_of(tmp_path / "none")
+    evolve(replace(plan.evolution_used, seed=4), tmp_path / "other")
+    assert not closed.is_of(tmp_path / "other") and LoopFiles(tmp_path / "not begun").is_of(tmp_path / "other")
 
 
 def test_evaluations_that_fail(plan: LoopPlan, tmp_path: Path) -> None:
