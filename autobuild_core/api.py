@@ -19,7 +19,7 @@ from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.datasets import read_table
 from autobuild_core.datasets._appending import Appended, fixed_roles
 from autobuild_core.datasets._appending import append as append_rows
-from autobuild_core.errors import ConfigError, DataError, RunError
+from autobuild_core.errors import ConfigError, DataError, RunError, TargetError, counted
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import (
@@ -409,15 +409,26 @@ def train(
     from autobuild_core.jobs.kinds.train.pipeline import train_new
 
     if len(table) == 0:
-        raise ConfigError("data: got no architecture that could be read, expected at least 10.")
+        raise ConfigError(f"data: got no architecture that could be read, expected at least 10.{_refused(table)}")
     own = name or target, data_name or table.format, content_hash(table), target, minimize, seed
     config = RunConfig("", *own, **settings, data_version=table.version)
-    config.goal.check_varies(config.goal.values(table.metrics))
+    try:
+        config.goal.check_varies(config.goal.values(table.metrics))
+    except TargetError as error:
+        raise TargetError(f"{error}{_refused(table)}", error.position) from error
     path = Path(out) if out else Path(tempfile.mkdtemp(prefix="autobuild-run-"))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunError(f"{path}: got something that exists already, expected a new folder for the run.")
     train_new(RunFolder(path), config, table, report, should_stop)
     return Run(path)
+
+
+def _refused(table: ArchTable) -> str:
+    """A sentence about the rows of a file that were refused; "" where there are none."""
+    if not table.rejected:
+        return ""
+    first = table.rejected[0]
+    return f" {counted(len(table.rejected), 'row')} were not read, the first of them row {first.row}: {first.reason}"
 
 
 def evaluate(

@@ -7,6 +7,7 @@ can mend, with one clear sentence; 130 when interrupted, with what was finished 
 import argparse
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -682,16 +683,17 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="JSON lines; the same search goes on from those that are there")
     command = add(evolve)
     command.add_argument("--out", required=True, help="folder; an evolution that is there goes on from its last generation")
+    about = {name: said.replace("%", "%%") for name, said in re.findall(r"^ +(\w+): (.+)\.$", EvolutionPlan.__doc__ or "", re.M)}
     for one in fields(EvolutionPlan):
         flag, default = f"--{one.name.replace('_', '-')}", one.default
         if one.name in OF_FILES:
-            command.add_argument(flag, metavar="NAME|FILE", help=f"by name, or a file of JSON; {default} unless given")
+            command.add_argument(flag, metavar="NAME|FILE", help=f"{about[one.name]}, or a file of JSON; {default} unless given")
         elif one.name == "start":
             command.add_argument(flag, metavar="FILE", help="a learned space whose cells it begins with; drawn unless given")
         elif isinstance(default, bool):
-            command.add_argument(flag, action=argparse.BooleanOptionalAction, help="in the population from the start")
+            command.add_argument(flag, action=argparse.BooleanOptionalAction, help=about[one.name])
         else:
-            command.add_argument(flag, type=type(default), help=f"{default} unless given")
+            command.add_argument(flag, type=type(default), help=f"{about[one.name]}; {default} unless given")
     command = add(loop, "folder")
     command.add_argument("--ask", type=int, metavar="N", help="hand out the next batch; trains on the newest data first")
     command.add_argument("--tell", metavar="FILE", help="join what was measured: by id, or by architecture")

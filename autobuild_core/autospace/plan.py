@@ -63,8 +63,8 @@ class EvolutionPlan:
     """The settings of an evolution. None was published; every default is ours, docs/autospace.md says why.
 
     Args:
-        skeleton: name of one of SKELETONS, or its fields.
-        support: name of one of SUPPORTS, or {"edges", "expansions"}.
+        skeleton: by name, such as pairs or published, or its fields.
+        support: by name, published or wide, or {"edges", "expansions"}.
         madds_m: budget of a network in millions of multiply-adds.
         generations: at most.
         parallel: cells of each layer that run side by side (K).
@@ -84,7 +84,7 @@ class EvolutionPlan:
         patience: generations without a change of the kept cells after which it ends early; 0 = never.
         kept: cells of each layer in the learned space, at most the population.
         keep_references: whether the reference cells follow them there, as they do in the published file.
-        fitness: by ALPHA, or RANDOM numbers for comparison, without a supernet.
+        fitness: "alpha", or "random" numbers for comparison, without a supernet.
         seed: of all that is random.
         device: "cpu" or "cuda".
         start: of each layer the cells, as texts, that it begins with in place of reference and random ones; () = those.

@@ -19,11 +19,15 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from autobuild_core import registry
 from autobuild_core.api import Run
 from autobuild_core.cli import READER_GONE, USER_ERROR, main
 from autobuild_core.datasets import read_table
 from autobuild_core.spaces import space_named
+from autobuild_core.spaces._cells import REFERENCE
+from autobuild_core.spaces._learned import CellLists
 from autobuild_core.spaces._listed import reduced_spec
+from autobuild_core.spaces._skeletons import SKELETONS
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import content_hash, save_table
 from tests.app.workspaces import grid_file
@@ -581,6 +585,23 @@ class TestEvolve:
             assert (about["space"], about["num_accepted"]) == ("autospace", 12) and len(about["units"]) == 5
         further = ("evolve", "--out", tmp_path / "further", "--start", out / "learned.json", "--fitness", "random")
         assert ask(capsys, *further, "--generations", 3, "--children", 0)[1]["num_cells"] <= 5 * 6
+
+    def test_every_setting_is_explained(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            main(["evolve", "--help"])
+        read = " ".join(capsys.readouterr().out.split())
+        assert "budget of a network in millions of multiply-adds; 0.6 unless given" in read
+        assert "first ones, in which no cell is mutated" in read and "whether the reference cells follow them there" in read
+
+    def test_another_space_than_that_of_the_data_is_said_with_the_rows_it_cannot_read(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        space = CellLists(((REFERENCE[0],),) * 5, SKELETONS["pairs"], 0.6)
+        (tmp_path / "space.json").write_text(json.dumps(space.written))
+        data = registry.APP / "sample_data" / "loop" / "learned" / "sampled.jsonl"
+        given = ("--space", tmp_path / "space.json", "--target", "recall_at_2_pct", "--out", tmp_path / "run")
+        status, _, errors = ask(capsys, "train", data, *given)
+        assert status == 2 and "40 rows were not read, the first of them row 0: L1: got the cell" in errors
 
     def test_supports_and_skeletons_are_files_too(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         edges = {"0>1": [5], "0>2": [1, 5], "1>2": [2, 5], "0>3": [1], "1>3": [1, 2], "2>3": [2, 5]}
