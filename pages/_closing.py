@@ -89,11 +89,13 @@ def _new(evolution: _evolutions.Shown) -> None:
             f"{counted(int(num), 'evaluation')}, and as many more as the evolution took time: about {_words.duration(seconds)} "
             "on an idle core."
         )
+        refusal = st.container()
         if st.button("Start", type="primary", key="start_loop"):
             plan = {"num_sampled": int(num_sampled), "num_built": int(num_built), "seed": int(seed), "device": device}
             plan |= {"target": target, "minimize": load_evaluator(DEFAULTS.evaluator).minimizes(target)}
             source = None if space == spaces[0] else evolution
-            _widgets.guarded(lambda: _start(name, plan, madds_m, source))
+            with refusal:
+                _widgets.guarded(lambda: _start(name, plan, madds_m, source))
 
 
 def _start(name: str, plan: dict[str, Any], madds_m: float | None, evolution: _evolutions.Shown | None) -> None:

@@ -97,10 +97,12 @@ def _new() -> None:
         )  # fmt: skip
         about = f"About {_words.duration(SECONDS_EACH * max(generations, 0))} on an idle core."
         st.caption(f"{about} The evolutions of docs/autospace.md have {DEFAULTS.generations} generations.")
+        refusal = st.container()
         if st.button("Start evolving", type="primary", key="start_evolution"):
             plan = {"madds_m": float(madds_m), "seed": int(seed), "generations": int(generations), "device": device}
             plan |= {"support": support, "references": references, "keep_references": kept}
-            _widgets.guarded(lambda: _start(name, plan))
+            with refusal:
+                _widgets.guarded(lambda: _start(name, plan))
 
 
 def _start(name: str, plan: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ BANDS = {"1": ("#4f7fb8", "#7fb4ee"), "3": ("#0f8a7e", "#3fc0b0"), "6": ("#b07d1
 REFERENCE_BAND = ("#8b92a0", "#8b92a0")
 CHOSEN = ("#d1490a", "#ff8a3d")
 NAMES = {"light": "#4a505c", "dark": "#c4c9d4"}  # ink of names in a chart; a contrast of more than 7
-LOSSES = f'loss: <span style="color:{ACCENT}">weights</span>, <span style="color:{SECOND}">alpha</span>'
 LABEL_SHARE = 0.1  # height of a name as a share of the axis
 OPERATION_COLOURS = {
     "none": "#a9aebb",
@@ -97,7 +96,12 @@ def course_figure(
         budget_m: multiply-adds in millions.
         theme: "light" or "dark".
     """
-    titles = (LOSSES, "expected multiply-adds (M)", "how much cells differ (edges)", "operations (% of edges)")
+    titles = (
+        "loss: weights green, alpha pink",
+        "expected multiply-adds (M)",
+        "how much cells differ (edges)",
+        "operations (% of edges)",
+    )
     figure = make_subplots(1, 4, subplot_titles=titles, horizontal_spacing=0.06)
     at = generations["generation"]
     for name, words, colour in (("loss", "weights' images", ACCENT), ("alpha_loss", "alpha's images", SECOND)):
@@ -106,7 +110,7 @@ def course_figure(
     figure.add_hline(
         budget_m,
         line={"dash": "dash", "color": QUIET},
-        annotation={"text": "budget", "yanchor": "top", "xanchor": "right"},
+        annotation={"text": "budget", "yanchor": "bottom", "xanchor": "right"},
         row=1,
         col=2,
     )
@@ -119,7 +123,8 @@ def course_figure(
     figure.update_annotations(font={"size": 12})
     last = int(generations["generation"].max())
     ticks = {"tickmode": "array", "tickvals": [0, last // 2, last]}
-    figure.update_xaxes(range=[0, last * 1.45], **ticks, row=1, col=4)  # room for the names of the operations
+    for place, room in ((2, 1.35), (4, 1.45)):  # for the words behind the curves
+        figure.update_xaxes(range=[0, last * room], **ticks, row=1, col=place)
     return figure.update_xaxes(title="generation")
 
 
