@@ -162,11 +162,11 @@ def _said(files: LoopFiles, aim: Aim, stages: pd.DataFrame) -> None:
     apart = ours["again_low"] > theirs["again_high"] or ours["again_high"] < theirs["again_low"]
     told = "" if apart else ", which the seeds do not tell apart"
     seeds = counted(len({line["seed"] for line in files.again.read()}), "unseen seed")
-    samples = " and ".join(f"{known.loc[(space, 'sampled'), 'again']:.2f}" for space in (LEARNED, HAND_MADE))
+    samples = " and ".join(f"{known.loc[(space, 'sampled'), 'again']:#.4g}" for space in (LEARNED, HAND_MADE))
     spent = sorted({int(ours["spent"]), int(theirs["spent"])})
     st.markdown(
-        f"Over {seeds} the best network built from the learned space has {ours['again']:.2f}, the best built from the hand-made "
-        f"one {theirs['again']:.2f}: {abs(gain):.2f} {'better' if gain > 0 else 'worse'}{told}. The best of the samples have "
+        f"Over {seeds} the best network built from the learned space has {ours['again']:#.4g}, the best built from the hand-made "
+        f"one {theirs['again']:#.4g}: {abs(gain):#.2g} {'better' if gain > 0 else 'worse'}{told}. The best of the samples have "
         f"{samples}. Evaluations spent on each space: {' and '.join(map(str, spent))}."
     )
 
