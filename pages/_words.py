@@ -1,4 +1,4 @@
-"""Durations, ages and intervals in words."""
+"""Durations, ages, intervals and the names of a list in words."""
 
 import time
 from collections import Counter
