@@ -64,9 +64,9 @@ def section(evolution: _evolutions.Shown) -> None:
     watch()
 
 
-def _new(evolution: _evolutions.Shown) -> None:
-    """The settings of another loop, and the button that starts it."""
-    with st.popover("Close the loop", icon=":material/all_inclusive:"):
+def _new(evolution: _evolutions.Shown, num: int) -> None:
+    """The settings of another loop, and the button that starts it; closed again as soon as there is one more."""
+    with st.popover("Close the loop", icon=":material/all_inclusive:", key=f"close_the_loop_{num}"):
         name = st.text_input("Name", "Closed loop", max_chars=120, key="loop_name")
         has_ended = (evolution.folder / LEARNED_FILE).exists()
         spaces = ["evolve a new one", *(["that of the evolution above"] if has_ended else [])]

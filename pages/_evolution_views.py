@@ -14,6 +14,7 @@ from autobuild_core.spaces._cells import Cell
 from pages import _memory, _theme, _widgets
 
 NUM_BEST, MOST_ANCESTORS = 6, 3
+FORMATS = {"fitness": "%+.2f", "survived_pct": "%.0f"}
 LEGEND = (
     '<div style="font-size:.85rem;display:flex;gap:1rem;flex-wrap:wrap">{}<span>a band is as wide as the cell is fit in its '
     "layer; it begins where the cell entered and ends where it left</span></div>"
@@ -22,7 +23,7 @@ SWATCH = '<span><span style="display:inline-block;width:12px;height:12px;border-
 
 
 def pictures(lines: list[dict[str, Any]]) -> None:
-    """All that is shown of an evolution with at least its first populations."""
+    """All that is shown of an evolution with at least one generation."""
     plan, cells = tables.plan_of(lines), tables.cells_table(lines)
     chosen = _chosen(cells)
     _numbers(lines, cells, plan.madds_m)
@@ -33,9 +34,8 @@ def pictures(lines: list[dict[str, Any]]) -> None:
     with right:
         _lineage(stream, cells, chosen)
     _best(cells)
-    if len(lines) > 1:
-        _course(lines, plan.madds_m)
-        _changes(lines, cells)
+    _course(lines, plan.madds_m)
+    _changes(lines, cells)
 
 
 def _numbers(lines: list[dict[str, Any]], cells: pd.DataFrame, budget_m: float) -> None:
@@ -177,7 +177,7 @@ def _changes(lines: list[dict[str, Any]], cells: pd.DataFrame) -> None:
     left, right = st.columns([1.7, 1], gap="large")
     with left:
         st.subheader("Who entered, who left", anchor=False)
-        _widgets.table(tables.changes_table(lines, cells).iloc[::-1], "changes", "Nothing has changed yet.")
+        _widgets.table(tables.changes_table(lines, cells).iloc[::-1], "changes", "Nothing has changed yet.", FORMATS)
     with right:
         st.subheader("Which mutations survived", anchor=False)
-        _widgets.table(tables.mutations_table(cells), "mutations", "Nothing was mutated yet.")
+        _widgets.table(tables.mutations_table(cells), "mutations", "Nothing was mutated yet.", FORMATS)

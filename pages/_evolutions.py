@@ -51,7 +51,7 @@ def choose() -> Shown:
     return choose_of(KIND, "evolution", EVOLUTION, SHIPPED / EVOLUTION, _new)
 
 
-def choose_of(kind: str, noun: str, name: str, shipped: Path, new: Callable[[], None]) -> Shown:
+def choose_of(kind: str, noun: str, name: str, shipped: Path, new: Callable[[int], None]) -> Shown:
     """The job of a kind that is shown: the one in the link, else the newest, else the one that ships.
 
     Args:
@@ -59,7 +59,7 @@ def choose_of(kind: str, noun: str, name: str, shipped: Path, new: Callable[[], 
         noun: what one is called in links and keys, and as "The ... that ships".
         name: of the folder in that of its run that holds what it wrote.
         shipped: that folder of the one that ships.
-        new: draws what starts another one, beside the list.
+        new: draws what starts another one, beside the list; takes how many there are.
     """
     runs = _workspace.runs()
     frame = runs[runs["kind"] == kind]
@@ -69,7 +69,7 @@ def choose_of(kind: str, noun: str, name: str, shipped: Path, new: Callable[[], 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         index = ids.index(wanted) if wanted in names else 0
         chosen = st.selectbox(label, ids, index, format_func=names.__getitem__, width=460, key=f"{noun}_of_{len(ids)}")
-        new()
+        new(len(ids))
     if wanted and wanted not in names:
         st.warning(f"The {noun} of the link is not in this workspace: {_text.plain(wanted, 80)}. Another one is shown.")
     _memory.keep(**{noun: chosen})
@@ -78,9 +78,9 @@ def choose_of(kind: str, noun: str, name: str, shipped: Path, new: Callable[[], 
     return Shown(chosen, _workspace.workspace().path / "runs" / chosen / name, frame[frame["id"] == chosen].iloc[0])
 
 
-def _new() -> None:
-    """The settings of another evolution, and the button that starts it."""
-    with st.popover("New evolution", icon=":material/add:"):
+def _new(num: int) -> None:
+    """The settings of another evolution, and the button that starts it; closed again as soon as there is one more."""
+    with st.popover("New evolution", icon=":material/add:", key=f"new_evolution_{num}"):
         st.markdown("Cells compete in a supernet that trains on overlaid pairs of Fashion-MNIST items.")
         name = st.text_input("Name", "Evolution", max_chars=120, key="evolution_name")
         left, right = st.columns(2)

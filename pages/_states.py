@@ -59,7 +59,7 @@ def ended_badly(run: "pd.Series[Any]") -> None:
     elif run["state"] == RunState.LOST:
         kind = kind_of(run)
         again = "Resume" if kind is not None and kind.resumes else "Repeat"
-        st.warning(f'The run "{name}" was lost: its process ended without a word. {sentence} {again} it on Train.')
+        st.warning(f'The run "{name}" was lost. {sentence} {again} it.')
     elif run["state"] == RunState.DAMAGED:
         st.error(f'The run "{name}" is damaged and can only be deleted, on Train. {sentence}')
     elif run["state"] == RunState.FINISHED:

@@ -1,6 +1,6 @@
 """Pieces of a page: its heading, figures and tables with their downloads, the legend, a module's card."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -77,12 +77,20 @@ def csv_button(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
     )
 
 
-def table(frame: pd.DataFrame, name: str, when_empty: str) -> None:
-    """A table with its CSV, or a sentence when it has no line."""
+def table(frame: pd.DataFrame, name: str, when_empty: str, formats: Mapping[str, str] | None = None) -> None:
+    """A table with its CSV, or a sentence when it has no line.
+
+    Args:
+        frame: one row a line.
+        name: of the CSV.
+        when_empty: the sentence.
+        formats: {column: how its numbers are shown, as "%.2f"}; the CSV has them whole.
+    """
     if frame.empty:
         st.caption(when_empty)
         return
-    st.dataframe(frame.head(2000), hide_index=True, height="auto" if len(frame) < 10 else 360)
+    config = {column: st.column_config.NumberColumn(format=shown) for column, shown in (formats or {}).items()}
+    st.dataframe(frame.head(2000), hide_index=True, height="auto" if len(frame) < 10 else 360, column_config=config)
     if len(frame) > 2000:
         st.caption(f"The first 2,000 of {len(frame):,} lines; the CSV has all.")
     csv_button(frame, name)

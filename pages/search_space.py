@@ -24,7 +24,7 @@ def render() -> None:
         if shown.run is not None and shown.is_live:
             _states.follow(shown.id, str(shown.run["state"]))
         lines = _evolutions.lines_of(shown)
-        if lines:
+        if len(lines) > 1:
             _evolution_views.pictures(lines)
         elif not shown.is_live:
             st.info("This evolution ended before its first generation; start another one.")

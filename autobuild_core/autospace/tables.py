@@ -96,7 +96,7 @@ def changes_table(lines: Lines, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def mutations_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """One row a kind of mutation, an edge or the expansion: kind, tried, survived (live at the end), kept_pct, mean fitness.
+    """One row a kind of mutation, an edge or the expansion: kind, tried, survived (live at the end), survived_pct, mean fitness.
 
     Args:
         cells: of `cells_table`.

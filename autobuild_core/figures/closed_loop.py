@@ -36,7 +36,7 @@ def loop_figure(evaluations: pd.DataFrame, titles: Mapping[str, str], charged: i
         for stage, (word, symbol, size) in STAGES.items():
             own = of_space[of_space["stage"] == stage]
             said = [
-                "" if math.isnan(one) else f", predicted {one:.4g} ({low:.4g} to {high:.4g})"
+                "" if math.isnan(one) else f", predicted {one:.4g} ({low:#.4g} to {high:#.4g})"
                 for one, low, high in zip(own["predicted"], own["low"], own["high"], strict=True)
             ]
             figure.add_scatter(
@@ -69,7 +69,7 @@ def stages_shown(stages: pd.DataFrame, titles: Mapping[str, str], unit: str) -> 
     for one in stages.to_dict("records"):
         row = {"space": titles[one["space"]], "stage": STAGES[one["stage"]][0], "evaluated": one["num"], "spent": one["spent"]}
         row["mean"] = _with_interval(one, "mean", unit)
-        row["best"] = numbers.with_unit(f"{one['best']:.4g}", unit) if math.isfinite(one["best"]) else ""
+        row["best"] = numbers.with_unit(f"{one['best']:#.4g}", unit) if math.isfinite(one["best"]) else ""
         rows.append(row | {"best, unseen seeds": _with_interval(one, "again", unit), "failed": one["failed"]})
     columns = ["space", "stage", "evaluated", "spent", "mean", "best", "best, unseen seeds", "failed"]
     return pd.DataFrame(rows, columns=columns)
@@ -80,5 +80,5 @@ def _with_interval(row: dict[str, float], name: str, unit: str) -> str:
     if not math.isfinite(row[name]):
         return ""
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    interval = f" ({low:.4g} to {high:.4g})" if math.isfinite(low) else ""
-    return numbers.with_unit(f"{row[name]:.4g}", unit) + interval
+    interval = f" ({low:#.4g} to {high:#.4g})" if math.isfinite(low) else ""
+    return numbers.with_unit(f"{row[name]:#.4g}", unit) + interval

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from autobuild_core import registry
 from autobuild_core.autospace import EvolutionFolder, EvolutionPlan, evolve
 from autobuild_core.jobs import kinds
+from autobuild_core.jobs.executor import GONE
 from autobuild_core.jobs.kinds.evolve import EVOLUTION
 from autobuild_core.spaces._cells import REFERENCE
 from autobuild_core.spaces._learned import CellLists
@@ -99,16 +100,25 @@ def test_another_cell_is_chosen_from_the_lists(workspace: Workspace) -> None:
         ("cancelled", 3, "3 generations", {"Resume"}),
         ("cancelled", 0, "ended before its first generation", {"Resume"}),
         ("failed", 2, "supernet: got a loss of nan", {"Resume"}),
-        ("lost", 2, "was lost: its process ended without a word", {"Resume"}),
+        ("lost", 2, "was lost. The evolution's process ended without a word", {"Resume"}),
     ],
 )
 def test_an_evolution_in_every_state(workspace: Workspace, state: str, generations: int, said: str, buttons: set[str]) -> None:
-    evolution(workspace, state, generations, "supernet: got a loss of nan at step 9." if state == "failed" else "")
+    errors = {"failed": "supernet: got a loss of nan at step 9.", "lost": GONE.format("evolution")}
+    evolution(workspace, state, generations, errors.get(state, ""))
     app = fine(open_page("search_space"))
     bars = "\n".join(str(bar.proto.text) for bar in app.get("progress"))
     assert said in texts(app) + bars
     assert {button.label for button in app.button} & {"Cancel", "Resume"} == buttons
     assert ("The fittest cells of each layer" in texts(app)) is bool(generations)
+
+
+def test_an_evolution_that_has_only_its_first_cells_is_not_drawn(workspace: Workspace) -> None:
+    run = evolution(workspace, "cancelled", 1)
+    lines = workspace.run(run).path / EVOLUTION / "evolution.jsonl"
+    lines.write_text(lines.read_text().splitlines(keepends=True)[0])
+    read = texts(fine(open_page("search_space")))
+    assert "ended before its first generation" in read and "The fittest cells of each layer" not in read
 
 
 def test_damaged_lines_are_said_and_other_evolutions_stay(workspace: Workspace) -> None:

@@ -46,6 +46,7 @@ def test_an_evolution_is_started_cancelled_and_gone_on_with(
     wait_until_still(page)
     page.get_by_role("button", name="Start evolving").click()
     expect(page.get_by_text(re.compile(r"Evolving, generation \d+ of 40"))).to_be_visible(timeout=EVOLVED_MS)
+    expect(page.get_by_role("button", name="Start evolving")).to_be_hidden()
     expect(page.get_by_text("The fittest cells of each layer")).to_be_visible(timeout=EVOLVED_MS)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=EVOLVED_MS)
