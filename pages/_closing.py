@@ -127,7 +127,7 @@ def _results(shown: _evolutions.Shown, evolution: _evolutions.Shown) -> None:
     files = LoopFiles(shown.folder)
     if not files.begun:
         if not shown.is_live:
-            st.info("This loop ended before its first stage; start another one.")
+            st.info("This loop ended before its first stage; resume it, or start another one.")
         return
     if not files.is_of(evolution.folder):
         st.caption("This loop has an evolution of its own, another one than that above.")

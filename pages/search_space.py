@@ -27,7 +27,7 @@ def render() -> None:
         if len(lines) > 1:
             _evolution_views.pictures(lines)
         elif not shown.is_live:
-            st.info("This evolution ended before its first generation; start another one.")
+            st.info("This evolution ended before its first generation; resume it, or start another one.")
 
     watch()
     _closing.section(shown)

@@ -36,7 +36,7 @@ def loop_figure(evaluations: pd.DataFrame, titles: Mapping[str, str], charged: i
         for stage, (word, symbol, size) in STAGES.items():
             own = of_space[of_space["stage"] == stage]
             said = [
-                "" if math.isnan(one) else f", predicted {one:.4g} ({low:#.4g} to {high:#.4g})"
+                "" if math.isnan(one) else f", predicted {one:#.4g} ({low:#.4g} to {high:#.4g})"
                 for one, low, high in zip(own["predicted"], own["low"], own["high"], strict=True)
             ]
             figure.add_scatter(
