@@ -25,6 +25,7 @@ from autobuild_core import api, registry
 from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
+from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.search.assembly import json_lines
@@ -262,6 +263,52 @@ def search(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     with stopping() as should_stop:
         found = run_search(space, plan, ResultsFile(options.out), progress, should_stop)
     return {"path": options.out, "searcher": options.searcher} | found.summary()
+
+
+def replay(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Says whether a closed loop would have worked: modes search a space whose every network is known or measured when asked."""
+    from autobuild_core.benchmark.report import table as markdown_table
+    from autobuild_core.jobs.kinds.replay import worlds
+    from autobuild_core.jobs.kinds.replay.again import Again
+    from autobuild_core.jobs.kinds.replay.outcome import outcome_table, summary
+    from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
+    from autobuild_core.jobs.kinds.replay.replaying import Replay
+
+    plan = ReplayPlan(**{one.name: getattr(options, one.name) for one in fields(ReplayPlan)})
+    with stopping() as should_stop:
+        made = Replay(plan, _world(options, plan, worlds, should_stop), Path(options.out))
+        curves = made.run(progress, should_stop)
+        if options.again:
+            again = Again(options.again, options.again_seed, options.again_seeds, options.budget_steps, options.device)
+            place = Path(options.out).with_suffix(".again.jsonl")
+            curves = again.judge(curves, plan, made.world.space, place, progress, should_stop)
+    _write_tables(options, markdown_table(plan.words, outcome_table(curves, plan).to_dict("records")))
+    return {"path": options.out, "plan": plan.words} | summary(curves, plan)
+
+
+def _world(options: argparse.Namespace, plan: Any, worlds: Any, should_stop: Callable[[], bool]) -> Any:
+    """The table of DATA, or the space of --space as --evaluator measures it.
+
+    Raises:
+        ConfigError: neither or both are given.
+    """
+    if (options.data is None) == (options.evaluator is None):
+        raise ConfigError("replay: got neither or both of DATA and --evaluator, expected one of them.")
+    judge = Target(plan.judged, plan.minimize)
+    if options.data is not None:
+        return worlds.Looked(_read(options), Target(plan.target, plan.minimize), judge)
+    from autobuild_core.evaluators import load_evaluator
+    from autobuild_core.evaluators._results import ResultsFile
+    from autobuild_core.evaluators._searching import Evaluations, SearchPlan
+
+    searched = SearchPlan(
+        options.evaluator, plan.target, plan.minimize, num=plan.evaluations, budget=options.budget_steps, device=options.device
+    )
+    space = api.space_of(options.space) if options.space else getattr(load_evaluator(options.evaluator), "space", None)
+    if space is None:
+        raise ConfigError("replay: got --evaluator without --space, expected the space that it measures.")
+    results = ResultsFile(Path(options.out).with_suffix(".jsonl"))
+    return worlds.Measured(Evaluations(space, searched, results, lambda record: None, should_stop), judge)
 
 
 def evolve(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -681,6 +728,29 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.add_argument("--seconds", type=float, help="that one evaluation may take; longer ones count as failed")
     command.add_argument("--out", required=True, help="JSON lines; the same search goes on from those that are there")
+    command = add(replay)
+    command.add_argument("data", nargs="?", help="a file that holds every network of its space")
+    command.add_argument("--evaluator", help="measures networks when they are asked for, in place of a file")
+    command.add_argument("--space", metavar="NAME|FILE", help="of the data, or what the evaluator measures")
+    command.add_argument("--format", help="of the data; recognised by content unless given")
+    command.add_argument("--role", action="append", default=[], metavar="COLUMN=ROLE", help="of the data, as `train` takes it")
+    command.add_argument("--target", required=True, help="equation over the metrics: what a loop observes")
+    command.add_argument("--judge", default="", help="equation by which picks are judged; the target unless given")
+    command.add_argument("--minimize", action="store_true", help="smaller targets are better")
+    command.add_argument("--evaluations", type=int, default=60, help="networks that a loop evaluates, the initial ones too")
+    command.add_argument("--initial", type=int, default=20, help="random networks that all modes begin with")
+    command.add_argument("--batch", type=int, default=10, help="networks between two trainings")
+    command.add_argument("--seeds", type=int, default=20, help="paired repetitions")
+    command.add_argument("--first-seed", type=int, default=0, help="the others follow")
+    command.add_argument("--modes", nargs="+", default=DEFAULT_MODES, metavar="MODE", help=f"some of {', '.join(MODES)}")
+    command.add_argument("--within", type=float, default=0.0, help="a final pick so close to the best is a success")
+    command.add_argument("--budget-steps", type=int, help="of each evaluation; the evaluator's own unless given")
+    command.add_argument("--device", default="cpu", help="of the evaluations, cpu or cuda")
+    command.add_argument("--again", metavar="EVALUATOR", help="evaluates the final picks once more, with seeds that no loop saw")
+    command.add_argument("--again-seed", type=int, default=1000, help="the first of these")
+    command.add_argument("--again-seeds", type=int, default=1, help="how many; their mean is compared")
+    command.add_argument("--out", required=True, help="CSV of all curves; those that are there are not made again")
+    command.add_argument("--out-md", help="the table in Markdown; on standard error unless given")
     command = add(evolve)
     command.add_argument("--out", required=True, help="folder; an evolution that is there goes on from its last generation")
     about = {name: said.replace("%", "%%") for name, said in re.findall(r"^ +(\w+): (.+)\.$", EvolutionPlan.__doc__ or "", re.M)}

@@ -26,7 +26,6 @@ HEAVY = ("torch", "torch_geometric", "sklearn", "scipy")
 LOAD_HEAVY = (
     "autospace.supernet",
     "autospace.training",
-    "benchmark.published",
     "evaluators._autospace_network",
     "evaluators._cell_network",
     "evaluators._encoder_decoder",
@@ -40,7 +39,9 @@ LOAD_HEAVY = (
     "jobs.kinds.train.pipeline",
     "predictor.gaussian_process",
     "predictor.loss",
+    "predictor.fitting",
     "predictor.model",
+    "predictor.published",
     "predictor.stopped",
     "predictor.target_scale",
     "predictor.training",

@@ -205,7 +205,7 @@ def measure_published(options: Result) -> Result:
     """The published recipe on the same rows: trains, scores a sample of the modules, builds, and is judged alike."""
     from scipy.stats import spearmanr
 
-    from autobuild_core.benchmark import published
+    from autobuild_core.predictor import published
     from autobuild_core.scorers import unit_groups
 
     result: Result = {}

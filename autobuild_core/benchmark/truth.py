@@ -88,7 +88,7 @@ class Truth:
 
     def product_rank(self, score: Score) -> int:
         """Rank of the best network in the product of each unit's PRODUCT_K best modules."""
-        from autobuild_core.benchmark import published
+        from autobuild_core.predictor import published
         from autobuild_core.scorers import unit_groups
 
         groups, spec = unit_groups(self.space), self.space.spec

@@ -188,6 +188,10 @@ class Evaluations:
         """The lines of an architecture, one a seed."""
         return tuple(self.known[one.key] for one in ask([arch], self.seeds))
 
+    def means_of(self, arch: Any) -> dict[str, float]:
+        """The mean over seeds of each metric of an architecture that was measured; {} where it failed."""
+        return _means(self.lines_of(arch))
+
     def _measure(self, asked: Sequence[Asked]) -> None:
         """Measures what is not known yet; lines are written as soon as they are known."""
         left = [one for one in asked if one.key not in self.known]

@@ -6,7 +6,6 @@ controls, which no prediction chose, say what is due to the predictor alone. Our
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import TargetError
-from autobuild_core.scoring.intervals import CONFIDENCE, student_bound
+from autobuild_core.scoring.intervals import CONFIDENCE, student_bound, wilson
 from autobuild_core.store.candidates import Candidate, Origin
 from autobuild_core.targets.equation import Target
 
@@ -128,14 +127,3 @@ def selection_cost(table: pd.DataFrame) -> SelectionCost | None:
     degrees = max(int(total**2 / sum(shares)), 1) if total else 1
     half = student_bound(1 - CONFIDENCE, degrees) * float(np.sqrt(total))
     return SelectionCost(float(built.mean()), float(control.mean()), cost, cost - half, cost + half)
-
-
-def wilson(inside: int, num: int) -> tuple[float, float]:
-    """The 90 % interval of a probability of which `inside` of `num` trials are known.
-
-    Source: Wilson, Journal of the American Statistical Association 22 (1927).
-    """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share, square = inside / num, z**2 / num
-    middle, half = share + square / 2, z * np.sqrt(share * (1 - share) / num + square / (4 * num))
-    return float(max((middle - half) / (1 + square), 0.0)), float(min((middle + half) / (1 + square), 1.0))

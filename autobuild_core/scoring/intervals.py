@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
@@ -122,3 +123,14 @@ def widening(num: int, members: int) -> float:
     """
     miss, degrees = 1 - CONFIDENCE, max(members - 1, 1)
     return student_bound(miss / max(num, 1), degrees) / student_bound(miss, degrees)
+
+
+def wilson(inside: int, num: int) -> tuple[float, float]:
+    """The 90 % interval of a probability of which `inside` of `num` trials are known.
+
+    Source: Wilson, Journal of the American Statistical Association 22 (1927).
+    """
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share, square = inside / num, z**2 / num
+    middle, half = share + square / 2, z * math.sqrt(share * (1 - share) / num + square / (4 * num))
+    return max((middle - half) / (1 + square), 0.0), min((middle + half) / (1 + square), 1.0)

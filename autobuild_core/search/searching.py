@@ -35,7 +35,13 @@ class Searched:
     ended: str = ""
 
 
-def search(searcher: Searcher, num: int, evaluate: Callable[[Codes], Sequence[float]], at_once: int = 1) -> Searched:
+def search(
+    searcher: Searcher,
+    num: int,
+    evaluate: Callable[[Codes], Sequence[float]],
+    at_once: int = 1,
+    history: History | None = None,
+) -> Searched:
     """Searches a space.
 
     What is asked for follows from the searcher and from what was answered: asked again with the same answers, for more networks
@@ -46,8 +52,9 @@ def search(searcher: Searcher, num: int, evaluate: Callable[[Codes], Sequence[fl
         num: networks to evaluate, at most.
         evaluate: scores of (n, num_positions) architectures of networks that are all new: larger is better, NaN where it failed.
         at_once: architectures that are proposed at a time.
+        history: visits that the search goes on from, which count among `num`; it is added to.
     """
-    history, space = History(), searcher.space
+    history, space = History() if history is None else history, searcher.space
     asked: list[Codes] = []
     while history.num_networks < num:
         proposed = searcher.propose(history, at_once)[:at_once]

@@ -505,6 +505,54 @@ class Space(ABC):
                 break
         return out, mended
 
+    def neighbours(self, row: Codes) -> Codes:
+        """(n, num_positions) architectures that differ from one in one layer or in the depth of one unit, each network once.
+
+        A unit that becomes deeper gets any of its tokens, all alike where it gets several; a unit with a list gets any other of
+        its modules. Where rules connect a unit with others, these follow.
+
+        Args:
+            row: (num_positions,) the architecture.
+        """
+        codes, changed = [], []
+        for index, unit in enumerate(self.spec.units):
+            columns = list(unit.positions)
+            for layers in self._near(index, row[columns]):
+                codes.append(row.copy())
+                codes[-1][columns] = layers
+                changed.append(np.isin(np.arange(len(row)), columns))
+        if not codes:
+            return row[:0].reshape(0, len(row))
+        mended, valid = self.complete(np.stack(codes), np.stack(changed), np.random.default_rng(0))
+        found = mended[valid]
+        networks = self.hash_networks(found)
+        first = np.sort(np.unique(networks, return_index=True)[1])
+        near: Codes = found[first[networks[first] != self.hash_networks(row[None])[0]]]
+        return near
+
+    def _near(self, index: int, own: Codes) -> Codes:
+        """(m, positions of the unit) modules of a unit that are next to one, without it."""
+        unit, width = self.spec.units[index], len(own)
+        if index in self.listed:
+            others: Codes = self.listed[index].rows[(self.listed[index].rows != own).any(1)]
+            return others
+        depth = int((own != ABSENT).sum())
+        deeper = min((d for d in unit.depths if d > depth), default=None)
+        shallower = max((d for d in unit.depths if d < depth), default=None)
+        rows = []
+        for token in unit.tokens:
+            changed = range(0) if not depth else range(1) if unit.tied else range(depth)
+            for place in changed:
+                rows.append(own.copy())
+                rows[-1][slice(0, depth) if unit.tied else place] = token
+            if deeper is not None and (not unit.tied or not depth or token == own[0]):
+                rows.append(own.copy())
+                rows[-1][depth:deeper] = token
+        if shallower is not None:
+            rows.append(np.where(np.arange(width) < shallower, own, np.int16(ABSENT)))
+        near: Codes = np.array(rows, np.int16).reshape(-1, width)
+        return np.asarray(near[(near != own).any(1)])
+
     def mutate(self, codes: Codes, rng: np.random.Generator) -> Codes:
         """(n, num_positions) neighbours: in one random unit of each row one layer, or the depth, is drawn anew.
 

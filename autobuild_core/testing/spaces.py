@@ -53,6 +53,12 @@ class RuledSpaceSuite:
         mutants = space.mutate(codes, rng)
         assert space.valid(mutants).all() and (mutants != codes).any(1).mean() > 0.2
 
+    def test_neighbours_are_valid_and_other_networks(self, space: Space) -> None:
+        for row in space.sample(5, np.random.default_rng(3)):
+            near = space.neighbours(row)
+            networks = space.hash_networks(np.concatenate([row[None], near]))
+            assert space.valid(near).all() and len(np.unique(networks)) == len(networks)
+
     def test_completion_leaves_valid_rows_alone(self, space: Space) -> None:
         codes = space.sample(50, np.random.default_rng(2))
         mended, valid = space.complete(codes, np.zeros(codes.shape[1], bool), np.random.default_rng(0))
@@ -100,6 +106,14 @@ class SpaceSuite(RuledSpaceSuite):
             space.check(mutant.tolist())
             changed = [(row[list(u.positions)] != mutant[list(u.positions)]).any() for u in space.spec.units]
             assert sum(changed) <= 1
+
+    def test_neighbours_are_other_networks_a_step_away(self, space: Space) -> None:
+        for row in space.sample(8, np.random.default_rng(3)):
+            near = space.neighbours(row)
+            networks = space.hash_networks(np.concatenate([row[None], near]))
+            assert len(near) and space.valid(near).all() and len(np.unique(networks)) == len(networks)
+            moved = [(near[:, list(unit.positions)] != row[list(unit.positions)]).any(1) for unit in space.spec.units]
+            assert (np.sum(moved, axis=0) == 1).all()
 
     def test_canonical_encodings_are_valid_and_stay(self, space: Space) -> None:
         codes = space.sample(200, np.random.default_rng(2))

@@ -21,6 +21,7 @@ from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
 from autobuild_core.jobs.kinds.evolve import EvolveSettings
 from autobuild_core.jobs.kinds.loop import LoopSettings
+from autobuild_core.jobs.kinds.replay import ReplaySettings
 from autobuild_core.jobs.kinds.search import SearchSettings
 from autobuild_core.spaces import space_named
 from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
@@ -35,6 +36,7 @@ SETTINGS: dict[str, JobSettings] = {
     "evaluate": EvaluateSettings(name="a batch", evaluator="cost", archs=("02012100", EXAMPLES["cost"]), seeds=(0, 1)),
     "evolve": EvolveSettings(name="an evolution", plan={"generations": 2, "steps": 1, "batch": 4}),
     "loop": LoopSettings(name="a loop", plan={"evaluator": "cost", "evolution": {"fitness": "random", "generations": 2}}),
+    "replay": ReplaySettings(name="a replay", plan={"target": "acc", "evaluations": 6, "initial": 5, "seeds": 1}),
     "search": SearchSettings(name="a search", evaluator="cost", space=space_named("nas_bench_201").spec.to_json(), num=3),
     "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16),
 }

@@ -105,6 +105,7 @@ def test_mutants_stay_within_it(pair: tuple[Space, Space], seed: int) -> None:
     rng = np.random.default_rng(seed)
     codes = space.sample(40, rng)
     assert space.valid(space.mutate(codes, rng)).all()
+    assert space.valid(space.neighbours(codes[0])).all()
 
 
 @few

@@ -53,7 +53,7 @@ def as_published(labels: Labels, ledger: Ledger) -> list[Any]:
 
     Ours: networks that were evaluated already are left out, as they are in the other arms.
     """
-    from autobuild_core.benchmark import published
+    from autobuild_core.predictor import published
     from autobuild_core.scorers import unit_groups
 
     epochs = {} if ledger.settings.epochs is None else {"epochs": ledger.settings.epochs}

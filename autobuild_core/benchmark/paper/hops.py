@@ -125,7 +125,7 @@ def ours(labels: Labels, seed: int, weight: float, ledger: Ledger) -> dict[str, 
 
 def as_published(labels: Labels, seed: int, weight: float, ledger: Ledger) -> dict[str, float]:
     """Held-out correlations of the published recipe with this lambda."""
-    from autobuild_core.benchmark import published
+    from autobuild_core.predictor import published
 
     rows, rest = split(labels, seed)
     epochs = {} if ledger.settings.epochs is None else {"epochs": ledger.settings.epochs}

@@ -34,6 +34,8 @@ class History:
         self.scores: list[float] = []
         self.known: dict[int, float] = {}
         self.num_free = 0  # visits since the last network that was new
+        self.networks: list[int] = []  # canonical hash of each visit
+        self._places: dict[int, int] = {}  # first visit of each network
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -53,8 +55,20 @@ class History:
         """
         self.num_free = self.num_free + 1 if network in self.known else 0
         self.known.setdefault(network, score)
+        self._places.setdefault(network, len(self.codes))
+        self.networks.append(network)
         self.codes.append(codes)
         self.scores.append(self.known[network])
+
+    def place_of(self, network: int) -> int:
+        """The first visit of a network that is known."""
+        return self._places[network]
+
+    def evaluated(self) -> tuple[Codes, NDArray[np.float64]]:
+        """((n, num_positions) the networks that have a score, as first visited; (n,) their scores)."""
+        rows = [place for place in self._places.values() if np.isfinite(self.scores[place])]
+        codes = np.stack([self.codes[row] for row in rows]) if rows else np.zeros((0, 0), np.int16)
+        return codes, np.array([self.scores[row] for row in rows], float)
 
 
 class Searcher(ABC):
@@ -93,6 +107,11 @@ class Searcher(ABC):
             at all says that the space is searched through.
         """
 
+    def incumbent(self, history: History) -> int | None:
+        """The visit that a searcher takes for the best so far: the best score, unless it knows better; None without any."""
+        scores = np.array(history.scores, float)
+        return int(np.nanargmax(scores)) if np.isfinite(scores).any() else None
+
     @final
     def rng(self, history: History) -> np.random.Generator:
         """The random numbers of a proposal: they follow from the seed and the number of visits."""
@@ -118,14 +137,14 @@ class Searcher(ABC):
             found = self.new(np.concatenate([found, drawn]), history)[:num]
             if len(found) == num:
                 break
-            if number >= SOON and self._every is not None:
-                codes, networks = self._every
+            if number >= SOON and self.every is not None:
+                codes, networks = self.every
                 left = codes[[int(network) not in history.known for network in networks]]
                 return self.new(np.concatenate([found, left[rng.permutation(len(left))]]), history)[:num]
         return found
 
     @cached_property
-    def _every(self) -> tuple[Codes, NDArray[np.uint64]] | None:
+    def every(self) -> tuple[Codes, NDArray[np.uint64]] | None:
         """One encoding of every network of the space, and their hashes; None where they are too many."""
         codes = self.space.enumerate()
         if codes is None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from autobuild_core.figures import outcome as figures
-from autobuild_core.loop.outcome import GROUPS, by_group, outcomes, selection_cost, wilson
+from autobuild_core.loop.outcome import GROUPS, by_group, outcomes, selection_cost
 from autobuild_core.store.candidates import Candidate, Origin, Prediction, Result
 from autobuild_core.targets.equation import Target
 
@@ -91,14 +91,6 @@ def test_intervals_of_bias_cover_as_they_say() -> None:
         assert cost is not None
         held.append((line["bias_low"] <= 1 <= line["bias_high"], cost.low <= -1 <= cost.high))
     assert all(0.85 <= share <= 0.95 for share in np.mean(held, 0))
-
-
-@pytest.mark.parametrize(("inside", "num"), [(0, 5), (5, 5), (9, 10)])
-def test_the_interval_of_a_share_is_one(inside: int, num: int) -> None:
-    low, high = wilson(inside, num)
-    assert 0 <= low <= inside / num <= high + 1e-9 and high <= 1 and high - low > 0.05
-    reference = {(0, 5): (0.0, 0.3511), (5, 5): (0.6489, 1.0), (9, 10): (0.6535, 0.9776)}
-    assert (low, high) == pytest.approx(reference[inside, num], abs=2e-3)
 
 
 def test_a_reader_sees_groups_and_a_chart() -> None:

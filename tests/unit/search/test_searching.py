@@ -136,8 +136,78 @@ class TestEvolution:
         assert len(searched.codes) == 60
 
 
+def best_of(searcher: str, space: Space, num: int, seeds: int, at_once: int = 1) -> NDArray[np.float64]:
+    """(seeds,) the best score that each of some searches finds."""
+    kind, truth = searcher_class(searcher), planted(space)
+    return np.array([max(search(kind(space, seed), num, truth, at_once).history.known.values()) for seed in range(seeds)])
+
+
+class TestLocalSearch:
+    @pytest.mark.parametrize("name", list(SPACES))
+    def test_it_is_clearly_better_than_random_search(self, name: str) -> None:
+        random, local = (best_of(one, SPACES[name], 120, 6) for one in ("random", "local_search"))
+        assert (local > random).sum() >= 5 and local.mean() > random.mean() + random.std()
+
+    def test_it_climbs_from_the_best_and_begins_anew_at_a_top(self) -> None:
+        """An additive truth of three layers has one top: a climb passes neighbours alone, and then something else comes."""
+        space, truth = MACRO, macro_truth
+        history = search(searcher_class("local_search")(space, 0, {"initial": 4}), 90, truth).history
+        best = int(np.argmax(history.scores[:4]))
+        assert (np.stack(history.codes[4:6]) != history.codes[best]).any(1).all()
+        near = set(space.hash_networks(space.neighbours(history.codes[best])).tolist())
+        assert history.networks[4] in near
+        every = space.enumerate()
+        assert every is not None and max(history.scores) == pytest.approx(truth(every).max())
+        top = int(np.argmax(history.scores))
+        around = set(space.hash_networks(space.neighbours(history.codes[top])).tolist())
+        after = next(visit for visit in range(top, 90) if around <= set(history.networks[: visit + 1]))
+        assert history.networks[after + 1] not in around
+
+
+class TestBayesianOptimisation:
+    @pytest.mark.parametrize("name", list(SPACES))
+    def test_it_is_clearly_better_than_evolution(self, name: str) -> None:
+        space, every = SPACES[name], SPACES[name].enumerate()
+        evolved, ours = best_of("regularised_evolution", space, 50, 3), best_of("bayesian_optimisation", space, 50, 3, 10)
+        top = np.inf if every is None else planted(space)(every).max() - 1e-9
+        assert ((ours > evolved) | (ours >= top)).sum() >= 2 and ours.mean() > evolved.mean()
+
+    def test_the_best_is_what_is_believed_to_be(self) -> None:
+        """Of twenty measurements with much noise the luckiest is passed over; of those without any it is not."""
+        picks = {}
+        for noise in (0.0, 1.0):
+            lucky = []
+            for seed in range(12):
+                rng, history = np.random.default_rng(seed), History()
+                codes = MACRO.sample(60, rng)
+                scores = macro_truth(codes) + noise * rng.standard_normal(60)
+                for row, network, score in zip(codes, MACRO.hash_networks(codes).tolist(), scores.tolist(), strict=True):
+                    history.visit(row, network, score)
+                place = searcher_class("bayesian_optimisation")(MACRO, 0).incumbent(history)
+                assert place is not None
+                lucky.append(history.scores[place] == max(history.scores))
+            picks[noise] = np.mean(lucky)
+        assert picks[0.0] == 1 and picks[1.0] < 1
+
+    def test_without_scores_there_is_no_best(self) -> None:
+        history = History()
+        history.visit(MACRO.sample(1, np.random.default_rng(0))[0], 1, float("nan"))
+        assert searcher_class("bayesian_optimisation")(MACRO, 0).incumbent(history) is None
+
+    def test_scores_that_are_all_alike_teach_nothing(self) -> None:
+        searched = search(searcher_class("bayesian_optimisation")(MACRO, 0), 30, lambda codes: [1.0] * len(codes))
+        assert len(searched.codes) == 30
+
+
+def test_a_search_goes_on_from_a_history() -> None:
+    whole = search(searcher_class("regularised_evolution")(MACRO, 0), 40, macro_truth)
+    history = search(searcher_class("regularised_evolution")(MACRO, 0), 25, macro_truth).history
+    asked = search(searcher_class("regularised_evolution")(MACRO, 0), 40, macro_truth, history=history).codes
+    assert (asked == whole.codes[25:]).all() and history.networks == whole.history.networks
+
+
 class TestReduced:
-    @pytest.mark.parametrize("searcher", ["random", "regularised_evolution"])
+    @pytest.mark.parametrize("searcher", ["random", "regularised_evolution", "local_search", "bayesian_optimisation"])
     def test_a_reduced_space_is_not_left(self, searcher: str) -> None:
         spec = MACRO.spec
         space = load_space(reduced_spec(spec, [[(0, 1), (2, 2)], [(1, 1, 1), (0, 0, 2), (2, 1, 2)], [(0, 0, 1), (1, 2, 1)]]))

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT
-from autobuild_core.benchmark import published
+from autobuild_core.predictor import published
 from autobuild_core.scorers import unit_groups
 from autobuild_core.spaces import space_named
 from tests.learning import chain_space, macro_truth

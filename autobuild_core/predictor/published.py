@@ -1,4 +1,4 @@
-"""The published AutoBuild recipe, plainly, weaknesses included: the yardstick of `benchmark --published`, used nowhere else.
+"""The published AutoBuild recipe, plainly, weaknesses included: the yardstick of `benchmark` and `replay`, used nowhere else.
 
 Source: Mills et al., CVPR 2024, sections 3.1 to 3.4, arXiv 2403.13293, with the settings of its published code: one model, 200
 epochs of batches of 128, AdamW at a fixed 1e-4 with weight decay 1e-5, gradient norm at most 5, width 32, four GATv2 hops,

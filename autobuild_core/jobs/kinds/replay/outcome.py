@@ -1,0 +1,68 @@
+"""The outcome of a replay: every mode's regret, rank and success, and how the default differs from it seed by seed."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autobuild_core.jobs.kinds.replay.plan import MODES, ReplayPlan
+from autobuild_core.scoring.intervals import Mean, wilson
+
+ROUNDING = 1e-9
+
+
+def outcome_table(curves: pd.DataFrame, plan: ReplayPlan) -> pd.DataFrame:
+    """A line a mode, in the order of MODES.
+
+    Args:
+        curves: of `replaying.Replay.run`.
+        plan: the protocol.
+
+    Returns:
+        mode, seeds, area (mean regret on the way, by the trapezoid rule over evaluations), regret and best of the final picks,
+        network_rank, success (share of the final picks within `plan.within` of the best) with success_low and success_high,
+        seconds (of the mode itself, a seed), each a mean over seeds and its standard deviation as *_sd; and apart (the default's
+        area less the mode's, paired by seed) with its 90 % interval apart_low to apart_high. Where final picks were evaluated
+        again also `again`, again_sd and again_apart (as `apart`, less is better), again_low, again_high.
+    """
+    last = curves["evaluations"] == plan.evaluations
+    areas = {mode: _areas(own) for mode, own in curves.groupby("mode")}
+    lines = []
+    for mode in [mode for mode in MODES if mode in areas]:
+        final, area = curves[last & (curves["mode"] == mode)], areas[mode]
+        num, hits = len(final), int((final["regret"] <= plan.within + ROUNDING).sum())
+        line: dict[str, Any] = {"mode": mode, "seeds": num, "area": area.mean(), "area_sd": area.std(ddof=1)}
+        for name in ("regret", "best", "network_rank", "seconds", *(["again"] if "again" in final else [])):
+            line |= {name: final[name].mean(), f"{name}_sd": final[name].std(ddof=1)}
+        line["success"] = hits / num if num else np.nan
+        line["success_low"], line["success_high"] = wilson(hits, num) if num else (np.nan, np.nan)
+        if "default" in areas and mode != "default":
+            apart = Mean.of((areas["default"] - area).dropna().tolist())
+            line |= {"apart": apart.mean, "apart_low": apart.low, "apart_high": apart.high}
+            if "again" in final:
+                line |= _again_apart(curves[last], mode, plan.minimize)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _areas(curves: pd.DataFrame) -> pd.Series:
+    """The mean regret of each seed's curve between its first and its last number of evaluations."""
+    found = {}
+    for seed, own in curves.sort_values("evaluations").groupby("seed"):
+        at = own["evaluations"].to_numpy(float)
+        found[seed] = float(np.trapezoid(own["regret"], at) / max(at[-1] - at[0], 1.0))
+    return pd.Series(found, dtype=float)
+
+
+def _again_apart(final: pd.DataFrame, mode: str, minimize: bool) -> dict[str, float]:
+    """How much worse the default's final picks are than a mode's, paired by seed; below 0 they are better."""
+    by_mode = final.pivot(index="seed", columns="mode", values="again")
+    apart = Mean.of(((by_mode["default"] - by_mode[mode]) * (1 if minimize else -1)).dropna().tolist())
+    return {"again_apart": apart.mean, "again_low": apart.low, "again_high": apart.high}
+
+
+def summary(curves: pd.DataFrame, plan: ReplayPlan) -> dict[str, Any]:
+    """The outcome ready for JSON: {"modes": {mode: its line of `outcome_table`}}; what is no number is None."""
+    table = outcome_table(curves, plan)
+    lines = table.drop(columns="mode", errors="ignore").astype(object).where(table.notna(), None).to_dict("records")
+    return {"modes": dict(zip(table.get("mode", []), lines, strict=True))}

@@ -1,0 +1,114 @@
+"""Where every architecture can be looked up or measured: what a loop observes of a network, and what is true of it."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.errors import ConfigError
+from autobuild_core.evaluators._searching import Evaluations
+from autobuild_core.spaces import Space, load_space
+from autobuild_core.targets.equation import Target
+
+Array = NDArray[np.float64]
+
+
+class World(ABC):
+    """A space and what is known of its networks. Targets keep their units and sign.
+
+    Args:
+        space: that is searched.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    @abstractmethod
+    def observe(self, codes: Codes) -> Array:
+        """(n,) the target of (n, num_positions) networks as a loop gets it; NaN where there is none."""
+
+    @abstractmethod
+    def judge(self, codes: Codes) -> Array:
+        """(n,) the target that they are judged by."""
+
+    @abstractmethod
+    def every(self) -> Array | None:
+        """(networks,) what every network of the space is judged by; None where they are too many."""
+
+
+class Looked(World):
+    """A table that holds every network of a space.
+
+    Where it has several seeds of a network a loop observes the first, and the mean of all is the judge.
+
+    Args:
+        table: evaluated architectures.
+        target: what is observed.
+        judge: what is true.
+
+    Raises:
+        ConfigError: the space is too large, or a network of it is not in the table.
+        TargetError: an equation is not one over the metrics.
+    """
+
+    def __init__(self, table: ArchTable, target: Target, judge: Target) -> None:
+        super().__init__(load_space(table.spec))
+        every = self.space.enumerate()
+        networks = np.zeros(0, np.uint64) if every is None else np.unique(self.space.hash_networks(every))
+        rows = table.take(np.isin(table.networks, networks))
+        found = len(np.unique(rows.networks))
+        if every is None or found < len(networks):
+            of = "a space too large to hold" if every is None else f"{found:,} of the {len(networks):,} networks of its space"
+            raise ConfigError(f"replay: got a file with {of}, expected every network, or --evaluator to measure what it lacks.")
+        seeds = [name for name, kind in rows.context_kinds.items() if kind == "seed"]
+        order = np.lexsort([rows.contexts[name] for name in seeds]) if seeds else np.arange(len(rows))
+        first = order[np.unique(rows.networks[order], return_index=True)[1]]
+        self._networks = rows.networks[first]
+        self._observed = target.values(rows.metrics.iloc[first])
+        means = rows.metrics.groupby(rows.networks).mean()
+        self._judged = judge.values(means.loc[self._networks])
+        if not np.isfinite(self._judged).any():
+            raise ConfigError("replay: got no network with a target to be judged by, expected some.")
+
+    def _places(self, codes: Codes) -> NDArray[np.intp]:
+        return np.searchsorted(self._networks, self.space.hash_networks(codes))
+
+    def observe(self, codes: Codes) -> Array:
+        return self._observed[self._places(codes)]
+
+    def judge(self, codes: Codes) -> Array:
+        return self._judged[self._places(codes)]
+
+    def every(self) -> Array | None:
+        return self._judged
+
+
+class Measured(World):
+    """A space whose networks an evaluator measures when they are asked for.
+
+    Args:
+        evaluations: measures what no mode has asked for before.
+        judge: equation over the evaluator's metrics: what is true.
+    """
+
+    def __init__(self, evaluations: Evaluations, judge: Target) -> None:
+        super().__init__(evaluations.space)
+        self._evaluations, self._judge = evaluations, judge
+
+    def observe(self, codes: Codes) -> Array:
+        sign = -1 if self._evaluations.aim.minimize else 1
+        return sign * np.array(self._evaluations.scores(codes), float)
+
+    def judge(self, codes: Codes) -> Array:
+        self._evaluations.scores(codes)
+        means = pd.DataFrame([self._evaluations.means_of(self.space.native(row)) for row in codes])
+        known = means.dropna() if set(self._judge.names) <= set(means.columns) else means[:0]
+        values = pd.Series(np.nan, means.index)
+        values[known.index] = self._judge.values(known)
+        judged: Array = values.to_numpy(float)
+        return judged
+
+    def every(self) -> Array | None:
+        return None
