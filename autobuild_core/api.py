@@ -37,6 +37,8 @@ from autobuild_core.scoring.finished_run import FinishedRun, Task, task_held
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
+from autobuild_core.search.budgets import CONFIDENCE, read_budget
+from autobuild_core.search.design import Objective, design
 from autobuild_core.search.searchers import DEFAULT_SEARCHER
 from autobuild_core.search.searching import FILES, read_space
 from autobuild_core.spaces import Space, load_space
@@ -273,18 +275,36 @@ class Run:
         lens: str = "good",
         allow_evaluated: bool = False,
         report: Report = _silent,
+        budgets: Sequence[str] = (),
+        confidence: float = CONFIDENCE,
     ) -> pd.DataFrame:
         """The best distinct networks by the ensemble: arch (native encoding), predicted, low, high, modules.
 
         A space too large to be enumerated is searched from the best modules and from the best measured architectures.
 
+        Args:
+            num: how many, at most.
+            top_k: only combine the best modules of each unit.
+            lens: ranks the modules.
+            allow_evaluated: evaluated networks may be among them.
+            report: hears {"phase", "share"}.
+            budgets: limits of metrics of the data, "latency_ms <= 8". What is built keeps to all of them, and has `within`, the
+                probability of that, `improvement` over the best measured within them, and each metric with its interval
+                (`search.design.Design`).
+            confidence: probability with which measurements are to keep to all budgets at once.
+
         Raises:
-            ConfigError: num or top_k is not positive, or every network was evaluated already and those are not allowed.
+            ConfigError: num or top_k is not positive, a budget cannot be read or kept to, or every network was evaluated already
+                and those are not allowed.
         """
         if num < 1:
             raise ConfigError(f"num: got {num}, expected at least 1.")
         if top_k is not None and top_k < 1:
             raise ConfigError(f"top k: got {top_k}, expected at least 1.")
+        if budgets:
+            if top_k is not None:
+                raise ConfigError("top k: got one beside budgets, expected one of them.")
+            return self._designed(num, budgets, confidence, allow_evaluated, report)
         table = self.folder.measurements()
         values = self.config.goal.values(table.metrics)
         built = assembly.build(
@@ -304,6 +324,30 @@ class Run:
                 kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
             raise ConfigError(f"{left.said}{kept} allow evaluated ones (--allow-evaluated) to rank those.")
         return pd.DataFrame(assembly.built_records(built, self.predictor))
+
+    def _designed(
+        self, num: int, budgets: Sequence[str], confidence: float, allow_evaluated: bool, report: Report
+    ) -> pd.DataFrame:
+        """The best distinct networks that keep to budgets."""
+        from autobuild_core.predictor.fitting import fit_metrics
+
+        bounds, table = [read_budget(text) for text in budgets], self.folder.measurements()
+        metrics = fit_metrics(table, list(dict.fromkeys(bound.metric for bound in bounds)))
+        values = self.config.goal.values(table.metrics)
+        found = design(
+            Objective(self.predictor, self.modules(), table, values, metrics),
+            bounds,
+            confidence,
+            num=num,
+            allow_evaluated=allow_evaluated,
+            report=lambda share: report({"phase": "building", "share": share}),
+        )
+        if found.obstacle is not None:
+            raise ConfigError(f"budget: {found.obstacle.words}")
+        if not len(found.codes):
+            said = "every network that was found within the budgets was evaluated already"
+            raise ConfigError(f"budget: {said}; allow evaluated ones (--allow-evaluated) to rank those.")
+        return pd.DataFrame(assembly.architecture_records(self.predictor, found.codes, found.frame))
 
 
 def read(

@@ -29,6 +29,7 @@ from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.search.assembly import json_lines
+from autobuild_core.search.budgets import CONFIDENCE
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, searcher_names
 from autobuild_core.spaces import load_space, unit_facts
 from autobuild_core.spaces._configspace import declared_json
@@ -206,7 +207,8 @@ def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Assembles architectures."""
     run = _held_run(options)
-    frame = run.build(options.num, options.top_k, options.lens, options.allow_evaluated, progress)
+    asked = options.num, options.top_k, options.lens, options.allow_evaluated, progress
+    frame = run.build(*asked, options.budget, options.confidence)
     _write(options.out, json_lines(frame.to_dict("records")))
     return {"num": len(frame), "path": str(options.out)} | _where(run)
 
@@ -697,6 +699,8 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--top-k", type=int, help="only combine the best K modules of each unit")
     command.add_argument("--lens", choices=["score", "good", "embedding_norm"], default="good", help="ranks the modules")
     command.add_argument("--allow-evaluated", action="store_true", help="evaluated networks may be among them")
+    command.add_argument("--budget", action="append", default=[], metavar="EXPR", help="'latency_ms <= 8'; repeatable")
+    command.add_argument("--confidence", type=float, default=CONFIDENCE, help="that measurements keep to all budgets at once")
     command = add(suggest, "run")
     command.add_argument("--context", **context)
     command.add_argument("--num", type=int, default=16)

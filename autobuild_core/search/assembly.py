@@ -34,6 +34,14 @@ class Built:
     frame: pd.DataFrame
 
 
+Accept = Callable[[Codes], NDArray[np.bool_]]
+
+
+def _everything(codes: Codes) -> NDArray[np.bool_]:
+    """Every architecture may be built."""
+    return np.ones(len(codes), bool)
+
+
 def reduce_space(modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False) -> Space:
     """The space of the top K modules of each unit: a space like any other, whose codes are those of the whole one.
 
@@ -161,6 +169,7 @@ def build(
     report: Callable[[float], None] = lambda share: None,
     start: Codes | None = None,
     within: Space | None = None,
+    accept: Accept = _everything,
 ) -> Built:
     """The best distinct networks by the ensemble's prediction.
 
@@ -180,15 +189,16 @@ def build(
         report: hears the share that is done.
         start: (n, num_positions) architectures whose neighbourhoods are searched too, whether they were evaluated or not.
         within: a reduced space that is searched in place of the whole one.
+        accept: of architectures those that may be built.
     """
     space, spec = predictor.space, predictor.spec
     refused = np.zeros(0, np.uint64) if allow_evaluated else np.unique(evaluated)
     if top_k is not None:
-        return _best(predictor, product_codes(modules, spec, top_k, lens, predictor.minimize), refused, num, report)
+        return _best(predictor, product_codes(modules, spec, top_k, lens, predictor.minimize), refused, num, report, accept)
     searched = space if within is None else within
     codes = searched.enumerate()
     if codes is not None:
-        return _best(predictor, codes, refused, num, report)
+        return _best(predictor, codes, refused, num, report, accept)
     if within is None:
         product = product_codes(modules, spec, None, lens, predictor.minimize)
     else:
@@ -197,13 +207,13 @@ def build(
     if within is not None:
         begun = begun[within.valid(begun)]
     kept, begun_with = max(num, IMPROVE_PARENTS), np.concatenate([product, begun])
-    best = _best(predictor, begun_with, refused, kept, lambda share: report(share / 2))
+    best = _best(predictor, begun_with, refused, kept, lambda share: report(share / 2), accept)
     rng, known = np.random.default_rng(seed), np.concatenate([refused, space.hash_networks(begun_with)])
     for step in range(IMPROVE_ROUNDS):
         children = np.repeat(np.concatenate([best.codes, begun]), IMPROVE_CHILDREN, axis=0)
         for _ in range(1 + step % 2):  # one change a child, and two in every other round
             children = searched.mutate(children, rng)
-        best = _better_of(best, _best(predictor, children, known, kept), kept)
+        best = _better_of(best, _best(predictor, children, known, kept, accept=accept), kept)
         known = np.union1d(known, space.hash_networks(children))
         report((1 + (step + 1) / IMPROVE_ROUNDS) / 2)
     return Built(best.codes[:num], best.frame.head(num))
@@ -215,11 +225,13 @@ def _best(
     refused: NDArray[np.uint64],
     num: int,
     report: Callable[[float], None] = lambda share: None,
+    accept: Accept = _everything,
 ) -> Built:
-    """The `num` best-predicted distinct networks among codes, none of them refused."""
+    """The `num` best-predicted distinct networks among codes that are accepted, none of them refused."""
     networks = predictor.space.hash_networks(codes)
     first = np.unique(networks, return_index=True)[1]
     first = first[~np.isin(networks[first], refused)]
+    first = first[accept(codes[first])]
     parts = []
     for start in range(0, max(len(first), 1), PREDICTED_AT_ONCE):
         parts.append(predictor.predict(codes[first[start : start + PREDICTED_AT_ONCE]]))
