@@ -37,8 +37,9 @@ from autobuild_core.scoring.finished_run import FinishedRun, Task, task_held
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
-from autobuild_core.search.budgets import CONFIDENCE, read_budget
+from autobuild_core.search.budgets import CONFIDENCE, Budgets, read_budget
 from autobuild_core.search.design import Objective, design
+from autobuild_core.search.prices import candidates, prices, step_of
 from autobuild_core.search.searchers import DEFAULT_SEARCHER
 from autobuild_core.search.searching import FILES, read_space
 from autobuild_core.spaces import Space, load_space
@@ -348,6 +349,42 @@ class Run:
             said = "every network that was found within the budgets was evaluated already"
             raise ConfigError(f"budget: {said}; allow evaluated ones (--allow-evaluated) to rank those.")
         return pd.DataFrame(assembly.architecture_records(self.predictor, found.codes, found.frame))
+
+    def prices(
+        self, budgets: Sequence[str], limits: Mapping[str, Sequence[float]] | None = None, confidence: float = CONFIDENCE
+    ) -> pd.DataFrame:
+        """What each budget is worth: how much better the best becomes by one step of its limit, the other budgets kept to.
+
+        Args:
+            budgets: limits of metrics of the data, "latency_ms <= 8".
+            limits: {metric: limits that are looked at, in order}; of others the budget's own and one step beyond it
+                (`search.prices.step_of`).
+            confidence: probability with which measurements are to keep to all budgets at once.
+
+        Returns:
+            A line a step: metric, limit, next, price (in the target's units, above 0), low, high (90 % interval), best (within
+            `next`). NaN where no architecture keeps to the limit.
+
+        Raises:
+            ConfigError: a budget cannot be read.
+        """
+        from autobuild_core.predictor.fitting import fit_metrics, fit_posterior
+
+        bounds, learned = [read_budget(text) for text in budgets], self.learned()
+        metrics = fit_metrics(self.folder.measurements(), list(dict.fromkeys(bound.metric for bound in bounds)))
+        judged, space = Budgets(metrics, tuple(bounds), confidence), self.predictor.space
+        values = self.config.goal.values(learned.metrics)
+        first = np.unique(learned.networks, return_index=True)[1]
+        posterior = fit_posterior(space, learned.codes[first], values[first], self.config.minimize, ranked=0.0)
+        start = assembly.best_measured(learned.codes, learned.networks, values, self.config.minimize)
+        lines = []
+        for place, bound in enumerate(bounds):
+            asked = (limits or {}).get(bound.metric, (bound.limit, bound.limit + bound.turn * step_of(bound.limit)))
+            codes = candidates(posterior, space, judged, place, asked, start)
+            found = prices(posterior, codes, judged.needed(codes, bound), bound, asked)
+            lines.append(found.steps().assign(best=found.curve()["best"].to_numpy()[1:]))
+            lines[-1].insert(0, "metric", bound.metric)
+        return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame()
 
 
 def read(

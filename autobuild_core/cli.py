@@ -210,7 +210,11 @@ def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     asked = options.num, options.top_k, options.lens, options.allow_evaluated, progress
     frame = run.build(*asked, options.budget, options.confidence)
     _write(options.out, json_lines(frame.to_dict("records")))
-    return {"num": len(frame), "path": str(options.out)} | _where(run)
+    found: dict[str, Any] = {"num": len(frame), "path": str(options.out)}
+    if options.prices:
+        lines = run.prices(options.budget, confidence=options.confidence)
+        found["prices"] = lines.astype(object).where(lines.notna(), None).to_dict("records")
+    return found | _where(run)
 
 
 def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -700,6 +704,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--lens", choices=["score", "good", "embedding_norm"], default="good", help="ranks the modules")
     command.add_argument("--allow-evaluated", action="store_true", help="evaluated networks may be among them")
     command.add_argument("--budget", action="append", default=[], metavar="EXPR", help="'latency_ms <= 8'; repeatable")
+    command.add_argument("--prices", action="store_true", help="what one step more of each budget would buy")
     command.add_argument("--confidence", type=float, default=CONFIDENCE, help="that measurements keep to all budgets at once")
     command = add(suggest, "run")
     command.add_argument("--context", **context)
