@@ -276,7 +276,7 @@ def replay(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from autobuild_core.benchmark.report import table as markdown_table
     from autobuild_core.jobs.kinds.replay import worlds
     from autobuild_core.jobs.kinds.replay.again import Again
-    from autobuild_core.jobs.kinds.replay.outcome import outcome_table, summary
+    from autobuild_core.jobs.kinds.replay.outcome import in_words, outcome_table, summary
     from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
     from autobuild_core.jobs.kinds.replay.replaying import Replay
 
@@ -288,7 +288,7 @@ def replay(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             again = Again(options.again, options.again_seed, options.again_seeds, options.budget_steps, options.device)
             place = Path(options.out).with_suffix(".again.jsonl")
             curves = again.judge(curves, plan, made.world.space, place, progress, should_stop)
-    _write_tables(options, markdown_table(plan.words, outcome_table(curves, plan).to_dict("records")))
+    _write_tables(options, markdown_table(f"{made.words}, {plan.seeds} seeds", in_words(outcome_table(curves, plan))))
     return {"path": options.out, "plan": plan.words} | summary(curves, plan)
 
 
@@ -484,6 +484,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _truths(options, progress)
     if options.complete is not None:
         return _complete(options, progress)
+    if options.design is not None:
+        return _designing(options, progress)
     if options.paper is not None:
         return _paper(options, progress)
     if options.autospace is not None:
@@ -542,6 +544,19 @@ def _truths(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     text = truths.markdown(found)
     _write_tables(options, text)
     return {"truths": found}
+
+
+def _designing(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Design under budgets and prices, judged by a file that holds every network of a space."""
+    from autobuild_core.benchmark import designing
+
+    if options.data is None or not options.target:
+        raise ConfigError("benchmark: got --design without data and --target, expected a file with every network of a space.")
+    table, target = api.read(options.data, space=options.space), Target(options.target, options.minimize)
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    found = designing.measure(table, target, options.design, options.seeds, progress, **settings)
+    _write_tables(options, designing.markdown(found))
+    return {"design": found}
 
 
 def _complete(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -835,7 +850,10 @@ def make_parser() -> argparse.ArgumentParser:
         choices=("random", "log"),
         help="a file with every network of a space: 100 random ones and 100 of a search's log, judged by all others",
     )
-    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete")
+    command.add_argument(
+        "--design", nargs="+", metavar="METRIC", help="budgets of these metrics and their prices, where all is known"
+    )
+    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete and --design")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from autobuild_core.jobs.kinds.replay.plan import MODES, ReplayPlan
-from autobuild_core.scoring.intervals import Mean, wilson
+from autobuild_core.scoring.intervals import Mean, number, wilson
 
 ROUNDING = 1e-9
 
@@ -43,6 +43,38 @@ def outcome_table(curves: pd.DataFrame, plan: ReplayPlan) -> pd.DataFrame:
                 line |= _again_apart(curves[last], mode, plan.minimize)
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def in_words(table: pd.DataFrame) -> list[dict[str, str]]:
+    """The outcome for people, a line a mode: means ± standard deviations, and differences with their 90 % intervals.
+
+    Args:
+        table: of `outcome_table`.
+    """
+    lines = []
+    for line in table.to_dict("records"):
+        said = {
+            "mode": str(line["mode"]),
+            "mean regret": _spread(line, "area"),
+            "default less it": _interval(line, "apart", "apart"),
+        }
+        said |= {"final regret": _spread(line, "regret"), "final rank": _spread(line, "network_rank")}
+        if "again" in line:
+            said |= {"unseen seeds": _spread(line, "again"), "default worse there by": _interval(line, "again_apart", "again")}
+        lines.append(said | {"success": _interval(line, "success", "success"), "seconds": f"{line['seconds']:.2g}"})
+    return lines
+
+
+def _spread(line: dict[Any, Any], name: str) -> str:
+    """A mean with its standard deviation; "" where there is none."""
+    return f"{number(line[name])} ± {line[f'{name}_sd']:.2g}" if np.isfinite(line[name]) else ""
+
+
+def _interval(line: dict[Any, Any], name: str, ends: str) -> str:
+    """A mean with its 90 % interval; "" where there is none."""
+    if not np.isfinite(line.get(name, np.nan)):
+        return ""
+    return f"{line[name]:.2g} [{line[f'{ends}_low']:.2g}, {line[f'{ends}_high']:.2g}]"
 
 
 def _areas(curves: pd.DataFrame) -> pd.Series:

@@ -14,7 +14,7 @@ from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.jobs.kinds import load_kind
 from autobuild_core.jobs.kinds.replay import CURVES, ReplaySettings
 from autobuild_core.jobs.kinds.replay.modes import make_searcher
-from autobuild_core.jobs.kinds.replay.outcome import outcome_table, summary
+from autobuild_core.jobs.kinds.replay.outcome import in_words, outcome_table, summary
 from autobuild_core.jobs.kinds.replay.plan import MODES, ReplayPlan
 from autobuild_core.jobs.kinds.replay.replaying import COLUMNS, Replay
 from autobuild_core.jobs.kinds.replay.worlds import Looked
@@ -234,6 +234,9 @@ class TestOutcome:
         assert table.loc["random", "apart"] == pytest.approx((2.0 - 4.0 + 1.75 - 2.6) / 2)
         assert table["success"].tolist() == [0.5, 0.5] and table["success_low"].iloc[0] < 0.5 < table["success_high"].iloc[0]
         assert summary(pd.DataFrame(rows), made)["modes"]["default"]["apart"] is None
+        words = in_words(table.reset_index())
+        assert words[0]["default less it"] == "" and words[1]["default less it"].startswith("-1.4 [")
+        assert words[1]["mean regret"] == "3.3 ± 0.99" and words[0]["success"] == "0.5 [0.12, 0.88]"
 
 
 class TestJob:
