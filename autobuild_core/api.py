@@ -353,7 +353,7 @@ class Run:
     def prices(
         self, budgets: Sequence[str], limits: Mapping[str, Sequence[float]] | None = None, confidence: float = CONFIDENCE
     ) -> pd.DataFrame:
-        """What each budget is worth: how much better the best becomes by one step of its limit, the other budgets kept to.
+        """Prices of budgets: how much better the best becomes by one step of a limit, the other budgets kept to.
 
         Args:
             budgets: limits of metrics of the data, "latency_ms <= 8".

@@ -13,7 +13,6 @@ from autobuild_core.architectures.records import ArchTable
 from autobuild_core.benchmark import report as show
 from autobuild_core.errors import ConfigError
 from autobuild_core.loop.proposing import codes_of
-from autobuild_core.predictor.fitting import fit_posterior
 from autobuild_core.predictor.metrics import Bound
 from autobuild_core.search.prices import prices
 from autobuild_core.spaces import load_space
@@ -70,7 +69,7 @@ def measure(
 def _built(
     whole: ArchTable, values: np.ndarray[Any, Any], target: Target, metrics: Sequence[str], seed: int, **settings: Any
 ) -> Result:
-    """What is built within the medians from a random draw, against the file."""
+    """Architectures built within the medians from a random draw, against the file."""
     rows = np.random.default_rng(seed).permutation(len(whole))[:LEARNED]
     limits = {name: float(whole.metrics[name].median()) for name in metrics}
     with tempfile.TemporaryDirectory(prefix="autobuild-design-") as place:
@@ -90,7 +89,9 @@ def _built(
 
 
 def _priced(whole: ArchTable, values: np.ndarray[Any, Any], target: Target, metric: str, step: float) -> Result:
-    """How often the price of a step holds the true one."""
+    """The number of draws in which the price of a step holds the true one."""
+    from autobuild_core.predictor.fitting import fit_posterior  # here: it loads scipy
+
     space, cost = load_space(whole.spec), whole.metrics[metric].to_numpy(float)
     turn = -1 if target.minimize else 1
     held, said, true = [], [], []

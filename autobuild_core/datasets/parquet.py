@@ -52,7 +52,7 @@ class ParquetTable(Dataset):
                     yield from (_plain(row) for row in batch.to_pylist())
 
             return assemble(collect_objects(rows, request), request)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of texts in its metadata
             raise DataError(f"{path.name}: got a damaged Parquet file ({str(error)[:120]}), expected a whole one.") from None
 
 

@@ -67,7 +67,7 @@ def fit_posterior(
 
 
 def fit_metrics(table: ArchTable, names: Sequence[str] | None = None, seed: int = 0) -> Metrics:
-    """What is known of the metrics of a data set.
+    """Models of the metrics of a data set.
 
     Args:
         table: measured architectures; of several rows of a network their mean counts, in whatever contexts they were measured.

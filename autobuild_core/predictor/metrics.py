@@ -1,4 +1,4 @@
-"""What is known of every metric: an exact formula where layers add up to it, else a Gaussian process with its doubt.
+"""Models of metrics: an exact formula where layers add up to it, else a Gaussian process with its doubt.
 
 Numbers are in the metric's own units. Several metrics of one architecture are judged together: their errors go together as far
 as those of the measured architectures did, each predicted without itself. Ours.

@@ -40,7 +40,7 @@ def budget_words(bound: Bound) -> str:
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What stands in the way where no architecture keeps to all budgets.
+    """The reason why no architecture keeps to all budgets.
 
     Args:
         binding: the budgets that the nearest architecture breaks, or that no architecture keeps to by itself.
@@ -100,7 +100,7 @@ class Budgets:
         return self.metrics.model(bound.metric).quantile(codes, self.confidence if bound.is_upper else 1 - self.confidence)
 
     def obstacle(self, codes: Codes) -> Obstacle | None:
-        """What stands in the way of all of some architectures; None where one keeps to the budgets.
+        """The obstacle of some architectures; None where one of them keeps to the budgets.
 
         The nearest budgets are those of the architecture that has to move them by the least share of their metrics' spreads.
         """

@@ -36,7 +36,7 @@ STRANGERS = 4_000  # random architectures among which the nearest to the budgets
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What is built for, and what is known.
+    """The target of a design, and all that is known.
 
     Args:
         predictor: the target's ensemble.
@@ -220,7 +220,7 @@ def _best_of(predictor: Predictor, codes: Codes, num: int = 64) -> Codes:
 
 
 def _facts(objective: Objective, budgets: Budgets, codes: Codes, built: Built | None = None) -> pd.DataFrame:
-    """What is known of each architecture, as `Design.frame` has it."""
+    """Facts about each architecture, as `Design.frame` has them."""
     metrics = list(dict.fromkeys(bound.metric for bound in budgets.bounds))
     if not len(codes):
         names = ["predicted", "low", "high", "within", "improvement"]

@@ -91,7 +91,7 @@ class Solutions:
 
     @property
     def gap(self) -> float:
-        """How much better than the first solution the best choice may be; 0 where it is proven, NaN without a bound."""
+        """Difference by which the best choice may exceed the first solution; 0 where it is proven, NaN without a bound."""
         return float(self.bound - self.values[0]) if len(self.values) else float("nan")
 
 

@@ -1,4 +1,4 @@
-"""What a budget is worth: the best architecture as the limit grows, and the price of one step more, with their doubt. Ours.
+"""Prices of budgets: the best architecture as the limit grows, and what one step more of it buys, with their doubt. Ours.
 
 In every joint draw of a Gaussian process the best of one pool of candidates is taken. The pool grows with the limit, so no draw
 has a price below zero, and what is uncertain of both sides of a step cancels out. The process is on the target's own scale, as a

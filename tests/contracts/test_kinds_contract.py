@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from autobuild_core import registry
@@ -23,10 +24,10 @@ from autobuild_core.jobs.kinds.evolve import EvolveSettings
 from autobuild_core.jobs.kinds.loop import LoopSettings
 from autobuild_core.jobs.kinds.replay import ReplaySettings
 from autobuild_core.jobs.kinds.search import SearchSettings
-from autobuild_core.spaces import space_named
+from autobuild_core.spaces import Space, space_named
 from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
 from autobuild_core.store.workspace import Workspace
-from autobuild_core.testing.examples import declared_space, table_of
+from autobuild_core.testing.examples import additive_truth, chain_space, declared_space, table_of
 from autobuild_core.testing.job_kinds import JobKindSuite
 from tests.architectures import EXAMPLES
 from tests.counting import counting as counting
@@ -41,6 +42,16 @@ SETTINGS: dict[str, JobSettings] = {
     "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16),
 }
 CELLS = space_named("nas_bench_201").spec.to_json()
+
+
+def whole_table(space: Space) -> ArchTable:
+    """Every architecture of a space, with an additive `acc`."""
+    codes = space.enumerate()
+    assert codes is not None
+    metrics = pd.DataFrame({"acc": additive_truth(space, codes)})
+    return ArchTable(space.spec, codes, space.hash_networks(codes), metrics, np.arange(len(codes)))
+
+
 SUPERVISOR = """
 import sys
 from pathlib import Path
@@ -57,6 +68,12 @@ class TestKinds(JobKindSuite):
     @pytest.fixture
     def settings(self, name: str) -> JobSettings:
         return SETTINGS[name]
+
+    @pytest.fixture
+    def table(self, name: str) -> ArchTable:
+        """Random architectures; for a replay all of a space."""
+        space = chain_space(2, (1, 2))
+        return whole_table(space) if name == "replay" else table_of(chain_space())
 
 
 class TestEvaluates:
@@ -149,7 +166,7 @@ class TestSearches:
         ("wrong", "said"),
         [
             ({"num": 0}, "num: got 0"),
-            ({"searcher": "abacus"}, "got 'abacus', expected one of random"),
+            ({"searcher": "abacus"}, "got 'abacus', expected one of bayesian_optimisation"),
             ({"settings": {"speed": 1}}, "got 'speed', expected none"),
             ({"space": "{}"}, "space: got a spec that cannot be read"),
             ({"target": "latency_ms"}, "got 'latency_ms', expected a metric"),
@@ -248,13 +265,13 @@ def waiting(workspace: Workspace, executor: SubprocessExecutor, **settings: Any)
 
 class TestNewKind:
     def test_it_is_found_and_checked(self, counting: str, workspace: Workspace) -> None:
-        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "evolve", "loop", "search", "train"}
+        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "evolve", "loop", "replay", "search", "train"}
         with pytest.raises(ConfigError, match="limit: got 0, expected at least 1"):
             kinds.add(workspace, counting, name="x", limit=0)
         with pytest.raises(ConfigError, match="settings of a count: got name, colour"):
             kinds.add(workspace, counting, name="x", colour="red")
         with pytest.raises(
-            ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, evolve, loop, search, train"
+            ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, evolve, loop, replay, search, train"
         ):
             kinds.add(workspace, "dance", name="x")
 

@@ -50,7 +50,7 @@ class BayesianOptimisation(Searcher):
         return history.place_of(int(self.space.hash_networks(learned.codes[[believed.argmax()]])[0]))
 
     def _learned(self, history: History) -> "_Learned | None":
-        """What is known after the networks that have a score; None where they are too few or all alike."""
+        """The posterior after the networks that have a score; None where they are too few or all alike."""
         from autobuild_core.predictor.fitting import fit_posterior  # here: it loads scipy
 
         codes, scores = history.evaluated()

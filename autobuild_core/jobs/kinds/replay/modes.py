@@ -1,4 +1,4 @@
-"""What a replay compares: our searchers, and baselines that learn a model from every batch and take its best predictions."""
+"""Modes of a replay: our searchers, and baselines that learn a model from every batch and take its best predictions."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping

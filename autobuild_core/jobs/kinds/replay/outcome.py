@@ -87,7 +87,7 @@ def _areas(curves: pd.DataFrame) -> pd.Series:
 
 
 def _again_apart(final: pd.DataFrame, mode: str, minimize: bool) -> dict[str, float]:
-    """How much worse the default's final picks are than a mode's, paired by seed; below 0 they are better."""
+    """The difference of final picks, the default's worse by it than a mode's, paired by seed; below 0 they are better."""
     by_mode = final.pivot(index="seed", columns="mode", values="again")
     apart = Mean.of(((by_mode["default"] - by_mode[mode]) * (1 if minimize else -1)).dropna().tolist())
     return {"again_apart": apart.mean, "again_low": apart.low, "again_high": apart.high}

@@ -1,4 +1,4 @@
-"""Where every architecture can be looked up or measured: what a loop observes of a network, and what is true of it."""
+"""Worlds, in which every architecture can be looked up or measured: what a loop observes of a network, and what is true."""
 
 from abc import ABC, abstractmethod
 
