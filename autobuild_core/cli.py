@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from autobuild_core import api, registry
 from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
-from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES
+from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES, ReplayPlan
 from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.search.assembly import json_lines
@@ -36,6 +36,9 @@ from autobuild_core.spaces._configspace import declared_json
 from autobuild_core.spaces._learned import CellLists
 from autobuild_core.store import tables
 from autobuild_core.targets.equation import Target
+
+if TYPE_CHECKING:
+    from autobuild_core.jobs.kinds.replay.worlds import World
 
 USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 OF_FILES = "skeleton", "support"  # settings of an evolution that a file may hold
@@ -274,15 +277,13 @@ def search(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def replay(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Says whether a closed loop would have worked: modes search a space whose every network is known or measured when asked."""
     from autobuild_core.benchmark.report import table as markdown_table
-    from autobuild_core.jobs.kinds.replay import worlds
     from autobuild_core.jobs.kinds.replay.again import Again
     from autobuild_core.jobs.kinds.replay.outcome import in_words, outcome_table, summary
-    from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
     from autobuild_core.jobs.kinds.replay.replaying import Replay
 
     plan = ReplayPlan(**{one.name: getattr(options, one.name) for one in fields(ReplayPlan)})
     with stopping() as should_stop:
-        made = Replay(plan, _world(options, plan, worlds, should_stop), Path(options.out))
+        made = Replay(plan, _world(options, plan, should_stop), Path(options.out))
         curves = made.run(progress, should_stop)
         if options.again:
             again = Again(options.again, options.again_seed, options.again_seeds, options.budget_steps, options.device)
@@ -292,17 +293,19 @@ def replay(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"path": options.out, "plan": plan.words} | summary(curves, plan)
 
 
-def _world(options: argparse.Namespace, plan: Any, worlds: Any, should_stop: Callable[[], bool]) -> Any:
+def _world(options: argparse.Namespace, plan: ReplayPlan, should_stop: Callable[[], bool]) -> "World":
     """The table of DATA, or the space of --space as --evaluator measures it.
 
     Raises:
         ConfigError: neither or both are given.
     """
+    from autobuild_core.jobs.kinds.replay.worlds import Looked, Measured
+
     if (options.data is None) == (options.evaluator is None):
         raise ConfigError("replay: got neither or both of DATA and --evaluator, expected one of them.")
     judge = Target(plan.judged, plan.minimize)
     if options.data is not None:
-        return worlds.Looked(_read(options), Target(plan.target, plan.minimize), judge)
+        return Looked(_read(options), Target(plan.target, plan.minimize), judge)
     from autobuild_core.evaluators import load_evaluator
     from autobuild_core.evaluators._results import ResultsFile
     from autobuild_core.evaluators._searching import Evaluations, SearchPlan
@@ -314,7 +317,7 @@ def _world(options: argparse.Namespace, plan: Any, worlds: Any, should_stop: Cal
     if space is None:
         raise ConfigError("replay: got --evaluator without --space, expected the space that it measures.")
     results = ResultsFile(Path(options.out).with_suffix(".jsonl"))
-    return worlds.Measured(Evaluations(space, searched, results, lambda record: None, should_stop), judge)
+    return Measured(Evaluations(space, searched, results, lambda record: None, should_stop), judge)
 
 
 def evolve(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:

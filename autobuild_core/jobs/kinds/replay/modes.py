@@ -28,7 +28,6 @@ AS_SEARCHED = {
 ONE_BY_ONE = ("random", "local", "evolution", "norms_evolution")  # these hear of every result at once
 EVOLUTION = {"population": 20, "sample": 10}  # the best of those tried for 60 and 110 evaluations (docs/replay.md)
 STARTS = 16  # best networks whose neighbourhoods a model looks through
-PENALTIES = np.logspace(-4, 3, 29)
 TOP_K = 10  # modules of each unit that the published recipe keeps
 THREADS = 1
 
@@ -73,17 +72,10 @@ class Ridge(Learner):
     def learn(self, codes: Codes, scores: Array) -> Worth:
         from scipy.stats import rankdata
 
-        features = self._features(codes)
-        centre, ranks = features.mean(0), rankdata(scores) / len(scores)
-        values, vectors = np.linalg.eigh((features - centre) @ (features - centre).T)
-        along, best, dual = vectors.T @ (ranks - ranks.mean()), np.inf, np.zeros(len(ranks))
-        for penalty in PENALTIES:
-            weights = 1 / (np.maximum(values, 0) + penalty)
-            own, leverage = vectors @ (weights * along), vectors**2 @ weights
-            if (error := float(np.mean((own / leverage) ** 2))) < best:
-                best, dual = error, own
-        slopes = (features - centre).T @ dual
-        return lambda asked: np.asarray((self._features(asked) - centre) @ slopes)
+        from autobuild_core.scorers.ridge import fit_ridge
+
+        slopes, level = fit_ridge(self._features(codes), rankdata(scores) / len(scores))
+        return lambda asked: self._features(asked) @ slopes + level
 
     def _features(self, codes: Codes) -> Array:
         canonical = self.space.canonical(codes)
