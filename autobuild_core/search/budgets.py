@@ -99,6 +99,21 @@ class Budgets:
         """(n,) the tightest limit that an architecture keeps to with the confidence, each metric by itself."""
         return self.metrics.model(bound.metric).quantile(codes, self.confidence if bound.is_upper else 1 - self.confidence)
 
+    def spreads(self, codes: Codes) -> Array:
+        """(budgets,) standard deviations of the limits that architectures need."""
+        found = np.array([np.nanstd(self.needed(codes, bound)) for bound in self.bounds])
+        least = np.array([1e-12 * abs(bound.limit) + 1e-300 for bound in self.bounds])
+        spreads: Array = np.maximum(found, least)
+        return spreads
+
+    def over(self, codes: Codes, spreads: Array) -> Array:
+        """(budgets, n) how far architectures are beyond each limit, in its metric's spread; 0 of those within it."""
+        parts = []
+        for bound, spread in zip(self.bounds, spreads, strict=True):
+            beyond = np.maximum(bound.turn * (self.needed(codes, bound) - bound.limit), 0) / spread
+            parts.append(np.where(np.isnan(beyond), np.inf, beyond))
+        return np.stack(parts)
+
     def obstacle(self, codes: Codes) -> Obstacle | None:
         """The obstacle of some architectures; None where one of them keeps to the budgets.
 
@@ -106,11 +121,9 @@ class Budgets:
         """
         if not self.bounds or self.keeps(codes).any():
             return None
+        over = self.over(codes, self.spreads(codes))
         needed = np.stack([self.needed(codes, bound) for bound in self.bounds])
         limits = np.array([bound.limit for bound in self.bounds])[:, None]
-        turn = np.array([bound.turn for bound in self.bounds])[:, None]
-        spread = np.maximum(np.nanstd(needed, axis=1, keepdims=True), 1e-12 * np.abs(limits) + 1e-300)
-        over = np.where(np.isnan(needed), np.inf, np.maximum(turn * (needed - limits), 0) / spread)
         nearest = int(over.max(0).argmin())
         alone = [place for place in range(len(self.bounds)) if over[place].min() > 0]
         broken = (

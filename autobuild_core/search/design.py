@@ -23,6 +23,7 @@ from autobuild_core.scoring.interactions import Place, second_differences
 from autobuild_core.search.assembly import Built, best_measured, build
 from autobuild_core.search.budgets import CONFIDENCE, Budgets, Obstacle
 from autobuild_core.search.exact import Pair, Problem, Solutions, assemble
+from autobuild_core.search.improvement import look_for_promising
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.targets.scaling import TWO_SIDED_90
 
@@ -31,7 +32,8 @@ Report = Callable[[float], None]
 ASSEMBLED, SECONDS = 5, 20.0  # choices that a search begins with, and how long their assembly may take
 TIGHTENED = 3  # assemblies at most, each with limits moved by what the last one's choices broke them by
 PAIR_CONTEXTS, PAIR_PREDICTIONS, MOST_PAIRED = 8, 8_000, 12  # of pair terms: contexts, predictions in all, modules of a unit
-STRANGERS = 4_000  # random architectures among which the nearest to the budgets is looked for
+STRANGERS, NEAREST = 4_000, 64  # random architectures, and those from which the nearest to the budgets is looked for
+FAR = 1e6  # spreads of a metric: further than any architecture that has a cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,16 +202,28 @@ def _searched(
     begun = np.concatenate([codes, measured, *([] if start is None else [start])])
     begun = begun[space.valid(begun)]
     strangers = space.sample(STRANGERS, rng)
-    begun = np.concatenate([begun[budgets.keeps(begun)], _best_of(predictor, strangers[budgets.keeps(strangers)])])
-    if not len(begun):
-        obstacle = budgets.obstacle(np.concatenate([codes, strangers]))
-        return Design(begun, _facts(objective, budgets, begun), False, assembled, obstacle=obstacle)
+    found = np.concatenate([begun[budgets.keeps(begun)], _best_of(predictor, strangers[budgets.keeps(strangers)])])
+    if not len(found):
+        near = _nearest(budgets, space, np.concatenate([begun, strangers, table.codes[space.valid(table.codes)]]), rng)
+        found = near[budgets.keeps(near)]
+        if not len(found):
+            facts = _facts(objective, budgets, found)
+            return Design(found, facts, False, assembled, obstacle=budgets.obstacle(near))
     within = space if space is not predictor.space else None
     built = build(
-        *(predictor, objective.modules, table.networks, num, None, Lens.GOOD, allow_evaluated, seed, report, begun, within),
+        *(predictor, objective.modules, table.networks, num, None, Lens.GOOD, allow_evaluated, seed, report, found, within),
         accept=budgets.keeps,
     )
     return Design(built.codes, _facts(objective, budgets, built.codes, built), False, assembled)
+
+
+def _nearest(budgets: Budgets, space: Space, start: Codes, rng: np.random.Generator) -> Codes:
+    """(n, num_positions) architectures that come as near to all budgets as a search for nothing else finds."""
+    spreads = budgets.spreads(start)
+    over = budgets.over(start, spreads).max(0)
+    begun = start[np.argsort(over, kind="stable")[:NEAREST]]
+    near = look_for_promising(lambda codes: -np.minimum(budgets.over(codes, spreads).max(0), FAR), space, begun, frozenset(), rng)
+    return np.concatenate([near, begun])
 
 
 def _best_of(predictor: Predictor, codes: Codes, num: int = 64) -> Codes:

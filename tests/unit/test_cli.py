@@ -530,7 +530,10 @@ class TestSearch:
             (("--space", "abacus", "--evaluator", "cost"), "got 'abacus', expected one of"),
             (("--space", "nas_bench_201", "--evaluator", "cost", "--set", "sample"), "--set: got 'sample', expected NAME=NUMBER"),
             (("--space", "nas_bench_201", "--evaluator", "cost", "--num", 0), "num: got 0, expected at least 1"),
-            (("--space", "nas_bench_201", "--evaluator", "cost", "--searcher", "x"), "got 'x', expected one of bayesian_optimisation"),
+            (
+                ("--space", "nas_bench_201", "--evaluator", "cost", "--searcher", "x"),
+                "got 'x', expected one of bayesian_optimisation",
+            ),
             (("--space", "nas_bench_201", "--evaluator", "cost", "--target", "acc"), "got 'acc', expected a metric"),
             (("/nowhere",), "/nowhere"),
         ],

@@ -173,7 +173,10 @@ class TestRefused:
             ({"seconds": 0}, "seconds: got 0, expected more than 0"),
             ({"budget": 3}, "nothing to spend it on"),
             ({"evaluator": "abacus"}, "evaluator: got 'abacus'"),
-            ({"searcher": "abacus"}, "search/searchers: got 'abacus', expected one of bayesian_optimisation, local_search, random"),
+            (
+                {"searcher": "abacus"},
+                "search/searchers: got 'abacus', expected one of bayesian_optimisation, local_search, random",
+            ),
             ({"settings": {"sample": 0}}, "sample: got 0, expected a whole number from 1 on"),
             ({"searcher": "random", "settings": {"sample": 3}}, "got 'sample', expected none"),
             ({"evaluator": "table:x.csv"}, "target: got none, expected an equation over the metrics that table:x.csv gives"),

@@ -167,7 +167,22 @@ class TestLarge:
     def test_what_nothing_keeps_to_is_said(self, large: Objective) -> None:
         found = design(large, [Bound("flops", 1.0)])
         assert found.obstacle is not None and not len(found.codes) and found.assembled is not None
-        assert found.obstacle.nearest[0].limit > 1
+        space, worth = (
+            large.predictor.space,
+            costs(large.predictor.space, large.predictor.space.sample(50_000, np.random.default_rng(5))),
+        )
+        nearest = found.obstacle.nearest[0].limit
+        assert 1 < nearest <= worth.min()
+        again = design(large, [Bound("flops", nearest)], num=1, allow_evaluated=True)
+        assert again.obstacle is None and costs(space, again.codes)[0] <= nearest
+
+    def test_a_tight_budget_that_random_ones_never_keep_to_is_kept(self, large: Objective) -> None:
+        """Of two exact limits that only a few architectures keep to."""
+        tight = design(large, [Bound("flops", 1.0)]).obstacle
+        assert tight is not None
+        limit = tight.nearest[0].limit * 1.15
+        found = design(large, [Bound("flops", limit), Bound("latency", 99.0)], num=3)
+        assert len(found.codes) and (costs(large.predictor.space, found.codes) <= limit).all()
 
     def test_locked_units_and_a_start(self, large: Objective) -> None:
         columns = list(large.predictor.spec.units[2].positions)
