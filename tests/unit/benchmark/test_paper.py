@@ -15,7 +15,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr, t
 
-from autobuild_core.benchmark import paper, published
+from autobuild_core.benchmark import paper
 from autobuild_core.benchmark.paper import arms, diffusion, hops
 from autobuild_core.benchmark.paper import ledger as ledgers
 from autobuild_core.benchmark.paper.arms import EVALUATED, EVOLUTION, NAMES, OURS, PUBLISHED
@@ -29,6 +29,7 @@ from autobuild_core.cli import main
 from autobuild_core.errors import Cancelled, ConfigError
 from autobuild_core.evaluators import Conditions, Evaluator, Measured, Watch
 from autobuild_core.jobs.kinds.train import pipeline
+from autobuild_core.predictor import published
 from autobuild_core.scoring.intervals import Mean
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.aim import Aim
