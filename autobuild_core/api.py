@@ -22,6 +22,7 @@ from autobuild_core.datasets._appending import append as append_rows
 from autobuild_core.errors import ConfigError, DataError, RunError, TargetError, counted
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.predictor.metrics import Bound, Metrics
 from autobuild_core.scorers import (
     DEFAULT_SCORER,
     Scorer,
@@ -75,6 +76,7 @@ class Run:
         self.folder = RunFolder(path)
         self.config = self.folder.config
         self.context = context or {}
+        self._fitted: dict[tuple[str, ...], Metrics] = {}
         self.predictor = Predictor.load(path).at(self.context)
 
     def at(self, **context: str | float) -> "Run":
@@ -330,10 +332,8 @@ class Run:
         self, num: int, budgets: Sequence[str], confidence: float, allow_evaluated: bool, report: Report
     ) -> pd.DataFrame:
         """The best distinct networks that keep to budgets."""
-        from autobuild_core.predictor.fitting import fit_metrics
-
         bounds, table = [read_budget(text) for text in budgets], self.folder.measurements()
-        metrics = fit_metrics(table, list(dict.fromkeys(bound.metric for bound in bounds)))
+        metrics = self._metrics_of(bounds)
         values = self.config.goal.values(table.metrics)
         found = design(
             Objective(self.predictor, self.modules(), table, values, metrics),
@@ -349,6 +349,15 @@ class Run:
             said = "every network that was found within the budgets was evaluated already"
             raise ConfigError(f"budget: {said}; allow evaluated ones (--allow-evaluated) to rank those.")
         return pd.DataFrame(assembly.architecture_records(self.predictor, found.codes, found.frame))
+
+    def _metrics_of(self, bounds: Sequence[Bound]) -> Metrics:
+        """Models of the metrics of budgets, fitted once a run."""
+        from autobuild_core.predictor.fitting import fit_metrics
+
+        names = tuple(dict.fromkeys(bound.metric for bound in bounds))
+        if names not in self._fitted:
+            self._fitted[names] = fit_metrics(self.folder.measurements(), names)
+        return self._fitted[names]
 
     def prices(
         self, budgets: Sequence[str], limits: Mapping[str, Sequence[float]] | None = None, confidence: float = CONFIDENCE
@@ -368,11 +377,10 @@ class Run:
         Raises:
             ConfigError: a budget cannot be read.
         """
-        from autobuild_core.predictor.fitting import fit_metrics, fit_posterior
+        from autobuild_core.predictor.fitting import fit_posterior
 
         bounds, learned = [read_budget(text) for text in budgets], self.learned()
-        metrics = fit_metrics(self.folder.measurements(), list(dict.fromkeys(bound.metric for bound in bounds)))
-        judged, space = Budgets(metrics, tuple(bounds), confidence), self.predictor.space
+        judged, space = Budgets(self._metrics_of(bounds), tuple(bounds), confidence), self.predictor.space
         values = self.config.goal.values(learned.metrics)
         first = np.unique(learned.networks, return_index=True)[1]
         posterior = fit_posterior(space, learned.codes[first], values[first], self.config.minimize, ranked=0.0)

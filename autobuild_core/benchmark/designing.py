@@ -14,6 +14,7 @@ from autobuild_core.benchmark import report as show
 from autobuild_core.errors import ConfigError
 from autobuild_core.loop.proposing import codes_of
 from autobuild_core.predictor.metrics import Bound
+from autobuild_core.predictor.posterior import Posterior
 from autobuild_core.search.prices import prices
 from autobuild_core.spaces import load_space
 from autobuild_core.targets.equation import Target
@@ -60,9 +61,10 @@ def measure(
     for number, seed in enumerate(seeds):
         report({"phase": f"budgets, draw {seed}", "share": number / (len(seeds) + len(metrics))})
         found.append(_built(whole, values, target, metrics, seed, **settings))
+    draws = _draws(whole, values, target)
     for number, name in enumerate(metrics):
         report({"phase": f"prices of {name}", "share": (len(seeds) + number) / (len(seeds) + len(metrics))})
-        found += [_priced(whole, values, target, name, step) for step in STEPS]
+        found += [_priced(whole, values, target, name, step, draws) for step in STEPS]
     return found
 
 
@@ -88,19 +90,34 @@ def _built(
     }
 
 
-def _priced(whole: ArchTable, values: np.ndarray[Any, Any], target: Target, metric: str, step: float) -> Result:
-    """The number of draws in which the price of a step holds the true one."""
+def _draws(whole: ArchTable, values: np.ndarray[Any, Any], target: Target) -> list[tuple[Posterior, float]]:
+    """Posteriors of random draws, each with the quantile of a metric at which a limit is."""
     from autobuild_core.predictor.fitting import fit_posterior  # here: it loads scipy
 
-    space, cost = load_space(whole.spec), whole.metrics[metric].to_numpy(float)
-    turn = -1 if target.minimize else 1
-    held, said, true = [], [], []
+    space, found = load_space(whole.spec), []
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         rows = rng.permutation(len(whole))[:LEARNED]
-        limit = float(np.quantile(cost, rng.uniform(*FARTHEST)))
-        limits = (limit, limit + step * float(cost.std()))
         posterior = fit_posterior(space, whole.codes[rows], values[rows], target.minimize, ranked=0.0)
+        found.append((posterior, float(rng.uniform(*FARTHEST))))
+    return found
+
+
+def _priced(
+    whole: ArchTable,
+    values: np.ndarray[Any, Any],
+    target: Target,
+    metric: str,
+    step: float,
+    draws: Sequence[tuple[Posterior, float]],
+) -> Result:
+    """The number of draws in which the price of a step holds the true one."""
+    cost = whole.metrics[metric].to_numpy(float)
+    turn = -1 if target.minimize else 1
+    held, said, true = [], [], []
+    for seed, (posterior, quantile) in enumerate(draws):
+        limit = float(np.quantile(cost, quantile))
+        limits = (limit, limit + step * float(cost.std()))
         price = prices(posterior, whole.codes, cost, Bound(metric, limit), limits, seed).steps().iloc[0]
         before, after = (np.nanmax(turn * values[cost <= one]) for one in limits)
         held.append(price["low"] - 1e-9 <= after - before <= price["high"] + 1e-9)

@@ -144,6 +144,17 @@ def build(spec: SpaceSpec, groups: list[ModuleGroup], scores: list[Array], top_k
 
     Weaknesses 6 and 9: the sum ignores interaction, and all products are made.
     """
+    choices = best_modules(spec, groups, scores, top_k)
+    products = sorted(itertools.product(*choices), key=lambda parts: -sum(score for score, _ in parts))[:num]
+    codes = np.full((len(products), spec.num_positions), ABSENT, np.int16)
+    for row, parts in zip(codes, products, strict=True):
+        for unit, (_, layers) in zip(spec.units, parts, strict=True):
+            row[list(unit.positions)] = layers
+    return codes
+
+
+def best_modules(spec: SpaceSpec, groups: list[ModuleGroup], scores: list[Array], top_k: int) -> list[list[tuple[float, Codes]]]:
+    """The top K modules of each unit, best first: (score, (positions of the unit,) layers)."""
     choices = []
     for index, unit in enumerate(spec.units):
         ranked = [
@@ -153,12 +164,7 @@ def build(spec: SpaceSpec, groups: list[ModuleGroup], scores: list[Array], top_k
             for score, row in zip(values.tolist(), module_codes(group, spec.num_positions), strict=True)
         ]
         choices.append(sorted(ranked, key=lambda pair: -pair[0])[:top_k])
-    products = sorted(itertools.product(*choices), key=lambda parts: -sum(score for score, _ in parts))[:num]
-    codes = np.full((len(products), spec.num_positions), ABSENT, np.int16)
-    for row, parts in zip(codes, products, strict=True):
-        for unit, (_, layers) in zip(spec.units, parts, strict=True):
-            row[list(unit.positions)] = layers
-    return codes
+    return choices
 
 
 def train(spec: SpaceSpec, codes: Codes, target: Array, seed: int = 0, epochs: int = EPOCHS, weight: float = LAMBDA) -> Published:

@@ -161,10 +161,10 @@ def _among_all(objective: Objective, budgets: Budgets, every: Codes, num: int, a
     """The best of all architectures, and what each budget costs."""
     space = objective.predictor.space
     codes = every[np.unique(space.hash_networks(every), return_index=True)[1]]
-    if (obstacle := budgets.obstacle(codes)) is not None:
-        return Design(codes[:0], _facts(objective, budgets, codes[:0]), True, obstacle=obstacle)
-    scores = _predicted_scores(objective.predictor, codes, report)
     kept = budgets.keeps(codes)
+    if not kept.any():
+        return Design(codes[:0], _facts(objective, budgets, codes[:0]), True, obstacle=budgets.obstacle(codes))
+    scores = _predicted_scores(objective.predictor, codes, report)
     offered = kept if allow_evaluated else kept & ~np.isin(space.hash_networks(codes), objective.table.networks)
     order = np.flatnonzero(offered)[np.argsort(-scores[offered], kind="stable")][:num]
     best, binding = scores[kept].max(), []
@@ -281,7 +281,7 @@ def assemble_within(objective: Objective, budgets: Budgets, space: Space, seed: 
     owner = ranked["unit_index"].to_numpy(int)
     effects = ranked["effect"].to_numpy(float) * Lens.SCORE.direction(predictor.minimize)
     choices = [_choices(spec, unit, rows[owner == unit], effects[owner == unit]) for unit in range(len(spec.units))]
-    base = objective.table.codes[int(np.nanargmax(np.where(np.isfinite(objective.values), 1.0, np.nan)))]
+    base = objective.table.codes[np.flatnonzero(np.isfinite(objective.values))[0]]
     costs, limits = _costs(budgets, spec, choices, base)
     pairs = _pairs(objective, space, choices, seed)
     found, codes = None, np.zeros((0, spec.num_positions), np.int16)

@@ -6,7 +6,8 @@ A file is imported by the app process, for its words: what computes, and needs t
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
@@ -22,6 +23,39 @@ from autobuild_core.store.workspace import Workspace
 FOLDER = "jobs/kinds"
 Report = Callable[[Mapping[str, object]], None]  # hears what a job says of how far it is
 S = TypeVar("S", bound=JobSettings)
+P = TypeVar("P")  # a plan
+
+
+@dataclass(frozen=True)
+class PlannedSettings(JobSettings, Generic[P]):
+    """Settings of a job that has a plan, a dataclass that checks itself; `read` makes it.
+
+    Args:
+        plan: fields of the plan that differ from its own.
+
+    Raises:
+        ConfigError: a setting does not do.
+    """
+
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.made
+
+    @cached_property
+    def made(self) -> P:
+        """The plan."""
+        return self.read(self.plan)
+
+    @staticmethod
+    def read(plan: Mapping[str, Any]) -> P:
+        """The plan from its fields.
+
+        Raises:
+            ConfigError: one is unknown or does not do.
+        """
+        raise NotImplementedError
 
 
 class JobKind(ABC, Generic[S]):

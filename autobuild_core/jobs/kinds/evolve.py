@@ -1,8 +1,7 @@
 """Evolving: a search space of cells is evolved, every generation is kept, and a job that was stopped goes on from the last."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,35 +9,21 @@ import pandas as pd
 from autobuild_core.autospace import LEARNED, EvolutionFolder, EvolutionPlan, evolve, make_plan, read_learned, summary
 from autobuild_core.autospace.tables import learned_table
 from autobuild_core.errors import counted
-from autobuild_core.jobs.kinds import JobKind, Report
+from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
-from autobuild_core.store.run_folder import JobSettings, RunFolder
+from autobuild_core.store.run_folder import RunFolder
 
 EVOLUTION = "evolution"  # folder of the generations in that of the run
 
 
 @dataclass(frozen=True)
-class EvolveSettings(JobSettings):
-    """The settings of an evolution.
+class EvolveSettings(PlannedSettings[EvolutionPlan]):
+    """The settings of an evolution: fields of `autospace.EvolutionPlan`."""
 
-    Args:
-        plan: fields of `autospace.EvolutionPlan` that differ from its own.
-
-    Raises:
-        ConfigError: a setting does not do.
-    """
-
-    plan: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.made
-
-    @cached_property
-    def made(self) -> EvolutionPlan:
-        """The evolution."""
-        return make_plan(self.plan)
+    @staticmethod
+    def read(plan: Mapping[str, Any]) -> EvolutionPlan:
+        return make_plan(plan)
 
 
 class Evolve(JobKind[EvolveSettings]):

@@ -4,44 +4,29 @@ What each stage wrote is read and not done again, so a job that was stopped goes
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from autobuild_core.errors import counted
-from autobuild_core.jobs.kinds import JobKind, Report
+from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
 from autobuild_core.jobs.kinds.loop.files import TITLES, LoopFiles, loop_summary, stages_table
 from autobuild_core.jobs.kinds.loop.plan import LoopPlan
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
-from autobuild_core.store.run_folder import JobSettings, RunFolder
+from autobuild_core.store.run_folder import RunFolder
 
 LOOP = "loop"  # folder of the stages in that of the run
 
 
 @dataclass(frozen=True)
-class LoopSettings(JobSettings):
-    """The settings of a closed loop.
+class LoopSettings(PlannedSettings[LoopPlan]):
+    """The settings of a closed loop: fields of `LoopPlan`."""
 
-    Args:
-        plan: fields of `LoopPlan` that differ from its own.
-
-    Raises:
-        ConfigError: a setting does not do.
-    """
-
-    plan: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.made
-
-    @cached_property
-    def made(self) -> LoopPlan:
-        """The loop."""
-        return LoopPlan.read(self.plan)
+    @staticmethod
+    def read(plan: Mapping[str, Any]) -> LoopPlan:
+        return LoopPlan.read(plan)
 
 
 class Loop(JobKind[LoopSettings]):

@@ -1,48 +1,31 @@
 """Replaying: would a closed loop have worked? Where every network is known, modes are compared that did not know it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from autobuild_core.errors import ConfigError, counted
-from autobuild_core.jobs.kinds import JobKind, Report
+from autobuild_core.autospace.plan import made
+from autobuild_core.errors import counted
+from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
 from autobuild_core.jobs.kinds.replay.outcome import outcome_table
 from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
-from autobuild_core.store.run_folder import JobSettings, RunFolder
+from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.equation import Target
 
 CURVES = "curves.csv"
 
 
 @dataclass(frozen=True)
-class ReplaySettings(JobSettings):
-    """The settings of a replay.
+class ReplaySettings(PlannedSettings[ReplayPlan]):
+    """The settings of a replay: fields of `ReplayPlan`."""
 
-    Args:
-        plan: fields of `ReplayPlan`.
-
-    Raises:
-        ConfigError: a setting does not do.
-    """
-
-    plan: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.made
-
-    @cached_property
-    def made(self) -> ReplayPlan:
-        """The protocol."""
-        try:
-            return ReplayPlan(**self.plan)
-        except TypeError as error:
-            raise ConfigError(f"settings of a replay: got {', '.join(self.plan)}, expected others ({error}).") from error
+    @staticmethod
+    def read(plan: Mapping[str, Any]) -> ReplayPlan:
+        return made(ReplayPlan, plan, "replay")
 
 
 class Replay(JobKind[ReplaySettings]):

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.modules import ModuleGroup
-from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.architectures.records import ABSENT, ArchTable, Codes
 from autobuild_core.architectures.structure import one_hot, token_counts
 from autobuild_core.search.assembly import PRODUCT_LIMIT
 from autobuild_core.search.improvement import look_for_promising
@@ -154,23 +154,15 @@ class NormsEvolution(Searcher):
 
     def _evolution(self, history: History) -> Searcher:
         """The evolution over the reduced space, which follows from the first networks."""
+        from autobuild_core.predictor import published
+
         if self._made is None:
             first = self.settings["initial"]
             codes, scores = np.stack(history.codes[:first]), np.array(history.scores[:first])
             known = np.isfinite(scores)
-            groups, norms = _module_norms(self.space, codes[known], scores[known], self.seed)
-            kept: list[list[tuple[int, ...]]] = []
-            for index in range(len(self.space.spec.units)):
-                own = [(values, group.codes) for group, values in zip(groups, norms, strict=True) if group.unit == index]
-                ranked = sorted(
-                    (
-                        (value, tuple(row))
-                        for values, rows in own
-                        for value, row in zip(values.tolist(), rows.tolist(), strict=True)
-                    ),
-                    reverse=True,
-                )
-                kept.append([layers for _, layers in ranked[: _top_k(self.space)]])
+            norms = _module_norms(self.space, codes[known], scores[known], self.seed)
+            best = published.best_modules(self.space.spec, *norms, _top_k(self.space))
+            kept = [[tuple(row[row != ABSENT].tolist()) for _, row in modules] for modules in best]
             reduced = load_space(reduced_spec(self.space.spec, kept))
             self._made = searcher_class("regularised_evolution")(reduced, self.seed, EVOLUTION)
         return self._made

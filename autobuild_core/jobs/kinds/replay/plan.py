@@ -6,7 +6,7 @@ from autobuild_core.errors import ConfigError, listed
 
 # What is compared, by name: what it does with what is known, in words.
 MODES = {
-    "default": "Bayesian optimisation, as `loop` and `search` offer it",
+    "default": "Bayesian optimisation, as `search` offers it",
     "gp": "the best means of the same Gaussian process",
     "gnn": "the best predictions of the graph network alone",
     "norms": "AutoBuild as published: modules by their norms, the product of the best of each unit",
