@@ -584,10 +584,12 @@ def search(
         num: networks to evaluate, at most.
         seed: of the search.
         report: hears {"phase", "step", "num_steps", "share", "seconds_left", "best"}.
-        settings: other fields of `evaluators._searching.SearchPlan`: seeds, budget, device, seconds, settings of the searcher.
+        settings: other fields of `evaluators._searching.SearchPlan`: second (target of a Pareto front), seeds, budget, device,
+            seconds, settings of the searcher.
 
     Returns:
-        One row a network in the order of its evaluation: arch, value (NaN where it failed), best (so far), state, metrics.
+        One row a network in the order of its evaluation: arch, value (NaN where it failed), best (so far), state, metrics. Of two
+        targets also second, on_front, and hypervolume (so far) in the place of best.
 
     Raises:
         ConfigError: a setting does not do, or `out` holds another search.
@@ -597,7 +599,7 @@ def search(
     from autobuild_core.evaluators._searching import SearchPlan, run_search
 
     name = evaluator or (f"predictor:{space.folder.path}" if isinstance(space, Run) else "")
-    plan = SearchPlan(name, target, minimize, searcher, num=num, seed=seed, **settings)
+    plan = SearchPlan(name, target, minimize, searcher=searcher, num=num, seed=seed, **settings)
     return run_search(space_of(space), plan, ResultsFile(out), report).table()
 
 

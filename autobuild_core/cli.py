@@ -258,6 +258,9 @@ def search(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         options.evaluator or f"predictor:{run}",
         options.target,
         options.minimize,
+        options.second,
+        options.minimize_second,
+        tuple(options.reference),
         options.searcher,
         _numbers(options.set),
         options.num,
@@ -745,6 +748,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--evaluator", help="by name, table:FILE, predictor:RUN, or the path of one of your own")
     command.add_argument("--target", default="", help="equation over the evaluator's metrics; its first unless given")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
+    command.add_argument("--second", default="", metavar="EXPR", help="a second target: a Pareto front is searched for")
+    command.add_argument("--minimize-second", action="store_true", help="smaller is better, as of a loss or a cost anyway")
+    at = "of the hypervolume, a value of each target; the worst of the first ten networks unless given"
+    command.add_argument("--reference", type=float, nargs=2, default=(), metavar=("FIRST", "SECOND"), help=at)
     command.add_argument("--searcher", default=DEFAULT_SEARCHER, help=f"one of {', '.join(searcher_names())}")
     command.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="setting of the searcher; repeatable")
     command.add_argument("--num", "--budget-evaluations", type=int, default=100, help="networks to evaluate, at most")

@@ -16,6 +16,7 @@ from autobuild_core.evaluators import Evaluator, Watch, check_device, load_evalu
 from autobuild_core.evaluators._batch import Report, ask, check_same
 from autobuild_core.evaluators._executors import measure_all
 from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, metrics_of
+from autobuild_core.search.dominance import anytime_volume, on_front
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, check_settings, searcher_class
 from autobuild_core.search.searching import search
 from autobuild_core.spaces import Space
@@ -23,6 +24,7 @@ from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.equation import Target
 
 DEFAULT_NUM = 100
+FIRST = 10  # networks of a search that the reference of its hypervolume is taken from, unless it is given
 PATIENCE = 5  # networks without a metric of the target, before an evaluator that declares none is said not to measure it
 
 
@@ -34,6 +36,9 @@ class SearchPlan:
         evaluator: by name.
         target: equation over its metrics; "" = the metric that it is judged by first.
         minimize: smaller targets are better; that of a bare metric follows from its name where `target` is "".
+        second: equation of a second target, where a Pareto front is searched for; "" = none.
+        minimize_second: smaller second targets are better, as they are of a loss or a cost anyway.
+        reference: of the hypervolume, a value of each target; () = the worst of the first FIRST networks.
         searcher: file in search/searchers/.
         settings: of the searcher, where they differ from its own.
         num: networks to evaluate, at most.
@@ -52,6 +57,9 @@ class SearchPlan:
     evaluator: str
     target: str = ""
     minimize: bool = False
+    second: str = ""
+    minimize_second: bool = False
+    reference: tuple[float, ...] = ()
     searcher: str = DEFAULT_SEARCHER
     settings: Mapping[str, int] = field(default_factory=dict)
     num: int = DEFAULT_NUM
@@ -71,18 +79,23 @@ class SearchPlan:
         check_settings(searcher_class(self.searcher), self.settings)
         made = load_evaluator(self.evaluator)
         made.budget_or(self.budget)
-        if self.target and made.metrics:
-            Target(self.target).check(list(made.metrics))
-        elif self.target:
-            Target(self.target)
-        elif not made.metrics:
+        if not (self.target or made.metrics):
             raise ConfigError(f"target: got none, expected an equation over the metrics that {self.evaluator} gives.")
+        for expression in filter(None, (self.target, self.second)):
+            target = Target(expression)
+            if made.metrics:
+                target.check(list(made.metrics))
+        if self.reference and (len(self.reference) != 2 or not self.second or not np.isfinite(self.reference).all()):
+            raise ConfigError(f"reference: got {list(self.reference)}, expected a number for each of two targets.")
 
-    def aim(self, evaluator: Evaluator) -> Aim:
-        """The target with its direction."""
+    def aims(self, evaluator: Evaluator) -> tuple[Aim, ...]:
+        """The target with its direction, and the second where there is one."""
         if self.target:
-            return Aim(self.target, self.minimize)
-        return Aim(evaluator.metrics[0], self.minimize or evaluator.minimizes(evaluator.metrics[0]))
+            first = Aim(self.target, self.minimize)
+        else:
+            first = Aim(evaluator.metrics[0], self.minimize or evaluator.minimizes(evaluator.metrics[0]))
+        second = Aim(self.second, self.minimize_second or evaluator.minimizes(self.second))
+        return (first, second) if self.second else (first,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,21 +105,42 @@ class Found:
     Args:
         archs: the networks that were evaluated, in their order, in native encodings.
         lines: of each, one a seed.
-        values: of each its target, from the mean over seeds; NaN where it has none, as its evaluations failed.
-        aim: the target.
+        values: (n, 1 or 2) of each its targets, from the mean over seeds; NaN where it has none, as its evaluations failed.
+        aims: the targets.
+        reference: (2,) of the hypervolume, in the targets' units, where there are two.
         ended: why it ended before it had as many networks as were asked for, a sentence; "" where it has them.
     """
 
     archs: tuple[Any, ...]
     lines: tuple[tuple[Line, ...], ...]
-    values: tuple[float, ...]
-    aim: Aim
+    values: NDArray[np.float64]
+    aims: tuple[Aim, ...]
+    reference: tuple[float, ...] = ()
     ended: str = ""
 
+    @property
+    def aim(self) -> Aim:
+        """The first target."""
+        return self.aims[0]
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """(n, 1 or 2) the targets turned so that smaller is better."""
+        return turned(self.values, self.aims)
+
+    @property
+    def on_front(self) -> NDArray[np.bool_]:
+        """(n,) which networks no other exceeds in all targets."""
+        known, kept = np.isfinite(self.values).all(1), np.zeros(len(self.values), bool)
+        kept[known] = on_front(self.losses[known][:, [0, -1]])
+        return kept
+
     def best_so_far(self) -> NDArray[np.float64]:
-        """(n,) the best target after every network; NaN before the first."""
+        """(n,) the best target after every network, NaN before the first; of two targets the hypervolume of all until then."""
+        if self.reference:
+            return anytime_volume(self.losses, turned(np.array(self.reference), self.aims))
         better = np.fmin if self.aim.minimize else np.fmax
-        best: NDArray[np.float64] = better.accumulate(np.array(self.values, float))
+        best: NDArray[np.float64] = better.accumulate(self.values[:, 0])
         return best
 
     def anytime(self) -> list[tuple[int, float]]:
@@ -118,22 +152,43 @@ class Found:
         return [(n + 1, float(best[n])) for n in steps]
 
     def table(self) -> pd.DataFrame:
-        """One row a network: arch, value, best (so far), state, and the mean of each metric over seeds."""
-        about = {"arch": list(self.archs), "value": list(self.values), "best": self.best_so_far()}
+        """One row a network: arch, value, best (so far), state, and the mean of each metric over seeds.
+
+        Of two targets also second and on_front, and in the place of best the hypervolume so far.
+        """
+        about: dict[str, Any] = {"arch": list(self.archs), "value": self.values[:, 0]}
+        if self.reference:
+            about |= {"second": self.values[:, 1], "on_front": self.on_front, "hypervolume": self.best_so_far()}
+        else:
+            about["best"] = self.best_so_far()
         frame = pd.DataFrame(about | {"state": [_state(lines) for lines in self.lines]})
         means = pd.DataFrame([_means(lines) for lines in self.lines], index=frame.index)
         return frame.join(means.rename(columns={name: f"{name}_measured" for name in frame}))
 
     def summary(self) -> dict[str, Any]:
-        """The outcome ready for JSON: num (networks), num_evaluated (evaluations), failed, target, best, anytime, ended."""
-        failed = sum(not np.isfinite(value) for value in self.values)
+        """The outcome ready for JSON: num (networks), num_evaluated (evaluations), failed, target, best, anytime, ended.
+
+        Of two targets also second, front, reference and hypervolume, which anytime is then about.
+        """
+        failed = int((~np.isfinite(self.values)).any(1).sum())
         about: dict[str, Any] = {"num": len(self.archs), "num_evaluated": sum(map(len, self.lines)), "failed": failed}
         about |= {"target": self.aim.expression, "minimize": self.aim.minimize, "best": None, "anytime": self.anytime()}
-        if about["anytime"]:
-            place = self.values.index(about["anytime"][-1][1])
-            means = _means(self.lines[place])
-            about["best"] = {"arch": self.archs[place], "value": self.values[place], "metrics": means}
+        turned_first = self.losses[:, 0]
+        if np.isfinite(turned_first).any():
+            about["best"] = self._record(int(np.nanargmin(turned_first)))
+        if self.reference:
+            front = np.flatnonzero(self.on_front)
+            places = front[np.argsort(turned_first[front], kind="stable")]
+            about |= {"second": self.aims[1].expression, "minimize_second": self.aims[1].minimize}
+            about |= {"front": [self._record(place) for place in places.tolist()], "reference": list(self.reference)}
+            about["hypervolume"] = about["anytime"][-1][1] if about["anytime"] else None
         return about | ({"ended": self.ended} if self.ended else {})
+
+    def _record(self, place: int) -> dict[str, Any]:
+        """A network ready for JSON."""
+        means = _means(self.lines[place])
+        about = {"arch": self.archs[place], "value": float(self.values[place, 0]), "metrics": means}
+        return about | ({"second": float(self.values[place, 1])} if self.reference else {})
 
 
 class Evaluations:
@@ -155,34 +210,47 @@ class Evaluations:
     ) -> None:
         self.space, self.plan, self.results, self.report, self.should_stop = space, plan, results, report, should_stop
         self.evaluator = load_evaluator(plan.evaluator)
-        self.aim = plan.aim(self.evaluator)
+        self.aims = plan.aims(self.evaluator)
         budget, device = self.evaluator.budget_or(plan.budget), check_device(plan.device)
         self.setting = Setting(plan.evaluator, budget, device, plan.seconds)
         self.seeds = range(plan.first_seed, plan.first_seed + (plan.seeds if self.evaluator.by_seed else 1))
         if why_not := self.evaluator.supports(space):
             raise ConfigError(f"evaluator: got {plan.evaluator}, which does not measure this space: {why_not}")
-        self.words = in_a_line(space, plan, self.aim, self.seeds)
+        self.words = in_a_line(space, plan, self.aims, self.seeds)
         before = results.read()
         check_same(before, self.evaluator, self.setting, results.path)
         check_same_search(before, self.words, results)
         self.known = {key_of(line): line for line in before}
-        self.values: list[float] = []  # targets of the networks so far
+        self.values: list[tuple[float, ...]] = []  # targets of the networks so far
         self.metrics: set[str] = set()  # that any of them has
         self.begun, self.num_measured = time.monotonic(), 0
 
+    @property
+    def aim(self) -> Aim:
+        """The first target."""
+        return self.aims[0]
+
     def scores(self, codes: Codes) -> list[float]:
-        """Scores of (n, num_positions) architectures, larger is better; NaN of those that have no target.
+        """Scores of (n, num_positions) architectures by the first target, larger is better; NaN of those that have none.
 
         Raises:
             Cancelled: should_stop said so; what was finished is in the file.
-            TargetError: the target uses a metric that no network has.
+            TargetError: a target uses a metric that no network has.
         """
+        return [scores[0] for scores in self.all_scores(codes)]
+
+    def pairs(self, codes: Codes) -> list[tuple[float, float]]:
+        """Scores by two targets, as `scores` has them."""
+        return [(scores[0], scores[-1]) for scores in self.all_scores(codes)]
+
+    def all_scores(self, codes: Codes) -> list[tuple[float, ...]]:
+        """Scores by every target, as `scores` has them."""
         archs = [self.space.native(row) for row in codes]
         self._measure(ask(archs, self.seeds))
-        values = [self._value(self.lines_of(arch)) for arch in archs]
+        values = [self._values(self.lines_of(arch)) for arch in archs]
         self.values += values
         self._say(0.0)
-        return [-value if self.aim.minimize else value for value in values]
+        return [tuple((-turned(np.array(own), self.aims)).tolist()) for own in values]
 
     def lines_of(self, arch: Any) -> tuple[Line, ...]:
         """The lines of an architecture, one a seed."""
@@ -217,12 +285,16 @@ class Evaluations:
             num_done += len(own)
             self._say(num_done / len(self.seeds))
 
-    def _value(self, lines: Sequence[Line]) -> float:
-        """The target of a network's mean over seeds; NaN where none was measured, or the equation has no value there."""
-        means, target = _means(lines), self.aim.target
+    def _values(self, lines: Sequence[Line]) -> tuple[float, ...]:
+        """The targets of a network's mean over seeds; NaN where none was measured, or the equation has no value there."""
+        means = _means(lines)
+        self.metrics |= set(means)
+        return tuple(self._value(means, aim.target) for aim in self.aims)
+
+    def _value(self, means: Mapping[str, float], target: Target) -> float:
+        """One target of a network."""
         if not means:
             return float("nan")
-        self.metrics |= set(means)
         if self.evaluator.metrics or len(self.values) + 1 >= PATIENCE:  # one that declares none may leave one out
             target.check(sorted(self.metrics))
         if not set(target.names) <= set(means):
@@ -242,7 +314,7 @@ class Evaluations:
         spent, each = time.monotonic() - self.begun, len(self.seeds)
         left = spent / self.num_measured * each * max(num - done, 0.0) if self.num_measured else None
         record = {"phase": "searching", "step": int(done), "num_steps": num, "share": min(done / num, 1.0), "seconds_left": left}
-        finite = [value for value in self.values if np.isfinite(value)]
+        finite = [own[0] for own in self.values if np.isfinite(own[0])]
         best = (min if self.aim.minimize else max)(finite) if finite else None
         self.report(record | {"best": best})
 
@@ -273,20 +345,37 @@ def run_search(
     evaluations = Evaluations(space, plan, results, report, should_stop)
     searcher = searcher_class(plan.searcher)(space, plan.seed, plan.settings)
     try:
-        searched = search(searcher, plan.num, evaluations.scores, evaluations.evaluator.at_once)
+        judge = evaluations.pairs if plan.second else evaluations.scores
+        searched = search(searcher, plan.num, judge, evaluations.evaluator.at_once)
     finally:
         evaluations.evaluator.close()
-    archs = tuple(space.native(row) for row in searched.codes)
-    lines = tuple(map(evaluations.lines_of, archs))
-    return Found(archs, lines, tuple(evaluations.values), evaluations.aim, searched.ended)
+    archs, aims = tuple(space.native(row) for row in searched.codes), evaluations.aims
+    lines, values = tuple(map(evaluations.lines_of, archs)), np.array(evaluations.values).reshape(-1, len(aims))
+    reference = plan.reference or (worst_of(values[:FIRST], aims) if plan.second else ())
+    return Found(archs, lines, values, aims, reference, searched.ended)
 
 
-def in_a_line(space: Space, plan: SearchPlan, aim: Aim, seeds: Sequence[int]) -> str:
+def worst_of(values: NDArray[np.float64], aims: Sequence[Aim]) -> tuple[float, ...]:
+    """The worst value of each target among (n, targets), in their units; NaN where none is known."""
+    losses = turned(values, aims)
+    known = losses[np.isfinite(losses).all(1)]
+    worst = known.max(0) if len(known) else np.full(len(aims), np.nan)
+    return tuple(turned(worst, aims).tolist())
+
+
+def turned(values: NDArray[np.float64], aims: Sequence[Aim]) -> NDArray[np.float64]:
+    """(..., targets) values of targets as losses, or losses as values."""
+    losses: NDArray[np.float64] = values * [1.0 if aim.minimize else -1.0 for aim in aims]
+    return losses
+
+
+def in_a_line(space: Space, plan: SearchPlan, aims: Sequence[Aim], seeds: Sequence[int]) -> str:
     """A search in a line, by which its file is known again: all that decides which networks are evaluated, and how often."""
     settings = [f"{name} {value}" for name, value in check_settings(searcher_class(plan.searcher), plan.settings).items()]
     place = f"space {space.spec.name} {hashlib.sha256(space.spec.to_json().encode()).hexdigest()[:8]}"
     each = f"evaluation seeds {seeds[0]} to {seeds[-1]}"
-    return "; ".join([plan.searcher, *settings, f"seed {plan.seed}", f"{aim.direction} {aim.expression}", place, each])
+    targets = [f"{aim.direction} {aim.expression}" for aim in aims]
+    return "; ".join([plan.searcher, *settings, f"seed {plan.seed}", *targets, place, each])
 
 
 def check_same_search(lines: Iterable[Line], words: str, results: ResultsFile) -> None:

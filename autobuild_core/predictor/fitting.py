@@ -13,7 +13,7 @@ from autobuild_core.architectures.records import ArchTable, Codes, noise_shares
 from autobuild_core.errors import ConfigError, listed
 from autobuild_core.predictor.gaussian_process import MAX_EVIDENCE, MAX_LANDMARKS, find_kernel
 from autobuild_core.predictor.kernel import Layers, Relevances
-from autobuild_core.predictor.metrics import Formula, HeldOut, MetricModel, Metrics, seen_layers
+from autobuild_core.predictor.metrics import SUPPORTED, Formula, HeldOut, MetricModel, Metrics, seen_layers
 from autobuild_core.predictor.posterior import Posterior, kernel_coordinates
 from autobuild_core.predictor.target_scale import ranked_share
 from autobuild_core.spaces import Space, load_space
@@ -120,13 +120,14 @@ def _predicted(name: str, own: ArchTable, values: Array, rows: NDArray[np.intp],
     space, repeats = load_space(own.spec), own.repeats
     posterior = fit_posterior(space, own.codes, values, repeats=repeats, seed=seed)
     fold = np.random.default_rng(seed).permutation(len(values)) % FOLDS
-    predicted, off = np.empty(len(values)), np.empty(len(values))
+    predicted, off, spreads = np.empty(len(values)), np.empty(len(values)), np.empty(len(values))
     for part in range(FOLDS):
         left, seen = fold == part, fold != part
         without = fit_posterior(
             space, own.codes[seen], values[seen], repeats=repeats[seen], seed=seed, ranked=posterior.scaling.ranked
         )
         mean, spread = without.moments(own.codes[left])
+        spreads[left] = spread
         predicted[left] = without.scaling.straight(mean)
         off[left] = (without.scaling.back(values[left]) - mean) / np.sqrt(spread**2 + without.noise)
     widening = float(np.sqrt(np.mean(np.clip(off, -FURTHEST, FURTHEST) ** 2)))
@@ -134,4 +135,5 @@ def _predicted(name: str, own: ArchTable, values: Array, rows: NDArray[np.intp],
     residuals[rows] = off / widening
     inside = float(np.mean(np.abs(off) <= TWO_SIDED_90 * widening))
     srcc, mae = float(spearmanr(predicted, values).statistic), float(np.abs(predicted - values).mean())
-    return MetricModel(name, posterior, HeldOut(srcc, mae, inside, len(rows)), residuals, widening)
+    support = float(np.quantile(spreads, SUPPORTED))
+    return MetricModel(name, posterior, HeldOut(srcc, mae, inside, len(rows)), residuals, widening, support)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.errors import ConfigError, listed
-from autobuild_core.predictor.posterior import Posterior
+from autobuild_core.predictor.posterior import OWN_SHARE, Posterior
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.scaling import TWO_SIDED_90
 
 Array = NDArray[np.float64]
 EXACT_DIGITS = 11  # of an exact value, about
+SUPPORTED = 0.99  # share of the held-out networks whose doubt can be believed
 DRAWS, DRAWS_AT_ONCE = 2_000, 100  # of a joint probability
 
 
@@ -91,6 +92,8 @@ class MetricModel:
         held_out: quality of the predictions.
         residuals: (n,) errors of the measured networks, each predicted without itself, in standard deviations; NaN where exact.
         widening: factor of the standard deviations, by which those of held-out networks are as large as expected.
+        support: the standard deviation, of normal scores, that SUPPORTED of the held-out networks had at most. Beyond it errors
+            were several times as large as expected (docs/design.md).
     """
 
     name: str
@@ -98,6 +101,7 @@ class MetricModel:
     held_out: HeldOut
     residuals: Array
     widening: float = 1.0
+    support: float = float("inf")
 
     @property
     def is_exact(self) -> bool:
@@ -124,6 +128,41 @@ class MetricModel:
         mean, spread = self._of_measurement(codes)
         scaling = self.known.scaling
         return bound.turn * scaling.sign * (float(scaling.back(np.array([bound.limit]))[0]) - mean) / spread
+
+    def supports(self, codes: Codes) -> NDArray[np.bool_]:
+        """(n,) which architectures are so near to the measured ones that the doubt that is said of them can be believed."""
+        if isinstance(self.known, Formula):
+            return np.isfinite(self.known.moments(codes)[0])
+        return self.known.moments(codes)[1] <= self.support
+
+    def expected(self, codes: Codes, deviations: float = 0.0) -> Array:
+        """(n,) the metric itself, without the noise of a measurement, so many standard deviations above what is expected."""
+        if isinstance(self.known, Formula):
+            return self.known.moments(codes)[0]
+        mean, spread = self.known.moments(codes)
+        above: Array = self.known.scaling.straight(mean + self.known.scaling.sign * deviations * self.widening * spread)
+        return above
+
+    def drawn(self, codes: Codes, measured: Array, normals: Array, own: Array) -> Array:
+        """(num, n) joint draws of the metric itself, without the noise of a measurement; of an exact one all alike.
+
+        Of what the kernel leaves of a measurement OWN_SHARE is the network's own and no noise: of one that was measured that
+        share of its residual is believed, of another it is as uncertain as it is large.
+
+        Args:
+            codes: (n, num_positions).
+            measured: (n,) the metric where it was measured, else NaN.
+            normals: (num, n) standard normals that the draws follow.
+            own: (num, n) standard normals that what is the networks' own follows.
+        """
+        if isinstance(self.known, Formula):
+            return np.broadcast_to(self.known.moments(codes)[0], normals.shape)
+        posterior, is_measured = self.known, np.isfinite(measured)
+        believed = posterior.believed(codes, np.where(is_measured, measured, 0.0)) - posterior.moments(codes)[0]
+        left = OWN_SHARE * np.where(is_measured, 1 - OWN_SHARE, 1.0) * posterior.noise
+        drawn = posterior.drawn(codes, posterior.scaling.sign * normals, self.widening)
+        drawn += np.where(is_measured, believed, 0.0) + self.widening * np.sqrt(left) * own
+        return posterior.scaling.straight(drawn)
 
     def quantile(self, codes: Codes, level: float) -> Array:
         """(n,) what a measurement stays below with a probability; of an exact metric its value."""
@@ -175,6 +214,24 @@ class Metrics:
                     found[row, column] = found[column, row] = together[0, 1]
         return found
 
+    def draws(self, codes: Codes, names: Sequence[str], measured: Array, num: int, seed: int = 0) -> Array:
+        """(num, n, metrics) joint draws of metrics of architectures, in their units, without the noise of a measurement.
+
+        Args:
+            codes: (n, num_positions).
+            names: of the metrics; their errors go together as those of the held-out networks did.
+            measured: (n, metrics) what was measured, NaN where nothing was.
+            num: draws.
+            seed: of them.
+        """
+        root, rng = _root(self.correlation(names)), np.random.default_rng(seed)
+        normals, own = (rng.standard_normal((num, len(codes), len(names))) @ root.T for _ in range(2))
+        parts = [
+            self.model(name).drawn(codes, measured[:, place], normals[..., place], own[..., place])
+            for place, name in enumerate(names)
+        ]
+        return np.stack(parts, -1)
+
     def within(self, codes: Codes, bounds: Sequence[Bound], seed: int = 0) -> Array:
         """(n,) probability that measurements of an architecture keep to all bounds.
 
@@ -193,14 +250,19 @@ class Metrics:
         if len(pairs) == 1:
             return np.where(sure, [NormalDist().cdf(level) for level in apart[0]], 0.0)
         turn = np.array([bound.turn for bound, _ in pairs])
-        correlation = self.correlation([bound.metric for bound, _ in pairs]) * np.outer(turn, turn)
-        values, vectors = np.linalg.eigh(correlation)
-        root: Array = vectors * np.sqrt(np.maximum(values, 0))
+        root = _root(self.correlation([bound.metric for bound, _ in pairs]) * np.outer(turn, turn))
         drawn: Array = np.random.default_rng(seed).standard_normal((DRAWS, len(pairs))) @ root.T
         inside = np.zeros(len(codes))
         for part in np.array_split(drawn, DRAWS // DRAWS_AT_ONCE):
             inside += (np.expand_dims(part, 2) <= apart).all(1).sum(0)
         return np.where(sure, inside / DRAWS, 0.0)
+
+
+def _root(correlation: Array) -> Array:
+    """The root of a correlation matrix that makes its normals of independent ones."""
+    values, vectors = np.linalg.eigh(correlation)
+    root: Array = vectors * np.sqrt(np.maximum(values, 0))
+    return root
 
 
 def seen_layers(codes: Codes, num_tokens: int) -> NDArray[np.bool_]:

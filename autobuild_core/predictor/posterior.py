@@ -94,10 +94,20 @@ class Posterior:
 
     def draws(self, asked: NDArray[Any], num: int, rng: np.random.Generator) -> Array:
         """(num, n) joint draws of normal scores; `asked` as for `moments`."""
+        return self.drawn(asked, rng.standard_normal((num, len(asked))))
+
+    def drawn(self, asked: NDArray[Any], normals: Array, widening: float = 1.0) -> Array:
+        """(num, n) joint draws of normal scores that follow standard normals.
+
+        Args:
+            asked: as for `moments`.
+            normals: (num, n).
+            widening: factor of all standard deviations.
+        """
         mean, covariance = self.joint(asked)
         jitter = JITTER * max(float(np.diag(covariance).mean()), LEAST_VARIANCE)
         root = np.linalg.cholesky(covariance + jitter * np.eye(len(mean)))
-        drawn: Array = mean + rng.standard_normal((num, len(mean))) @ root.T
+        drawn: Array = mean + widening * normals @ root.T
         return drawn
 
     def believed(self, asked: NDArray[Any], measured: Array) -> Array:

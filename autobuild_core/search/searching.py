@@ -17,6 +17,7 @@ from autobuild_core.spaces.autospace import read_cells
 from autobuild_core.spaces.flat import Flat
 
 FILES = (".json", ".config")  # how the name of a file ends that declares a space
+Scores = Sequence[float] | Sequence[tuple[float, float]]
 MOST_FREE = 1_000  # visits in a row without a new network after which a search ends
 
 
@@ -38,7 +39,7 @@ class Searched:
 def search(
     searcher: Searcher,
     num: int,
-    evaluate: Callable[[Codes], Sequence[float]],
+    evaluate: Callable[[Codes], Scores],
     at_once: int = 1,
     history: History | None = None,
 ) -> Searched:
@@ -50,7 +51,8 @@ def search(
     Args:
         searcher: of the space.
         num: networks to evaluate, at most.
-        evaluate: scores of (n, num_positions) architectures of networks that are all new: larger is better, NaN where it failed.
+        evaluate: scores of (n, num_positions) architectures of networks that are all new: larger is better, NaN where it failed;
+            of two targets a pair each.
         at_once: architectures that are proposed at a time.
         history: visits that the search goes on from, which count among `num`; it is added to.
     """
@@ -68,7 +70,8 @@ def search(
         asked += list(new)
         for codes, network in zip(proposed, networks, strict=True):
             if network in history.known or network in scores:
-                history.visit(codes, network, scores.get(network, np.nan))
+                score = scores.get(network, np.nan)
+                history.visit(codes, network, *(score if isinstance(score, tuple) else (score,)))
         if not len(proposed) or history.num_free > MOST_FREE:
             break
     codes = np.stack(asked) if asked else np.zeros((0, space.spec.num_positions), np.int16)

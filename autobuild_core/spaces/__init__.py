@@ -553,29 +553,69 @@ class Space(ABC):
         near: Codes = np.array(rows, np.int16).reshape(-1, width)
         return np.asarray(near[(near != own).any(1)])
 
-    def mutate(self, codes: Codes, rng: np.random.Generator) -> Codes:
+    def mutate(self, codes: Codes, rng: np.random.Generator, chosen: Mask | None = None) -> Codes:
         """(n, num_positions) neighbours: in one random unit of each row one layer, or the depth, is drawn anew.
 
         A unit with a list gets one of its modules. Where rules connect it with other units, these follow; a unit whose
         conditions do not hold stays empty.
+
+        Args:
+            codes: (n, num_positions).
+            rng: draws what changes.
+            chosen: (n, num_units) the units that change so; None = one random unit of each row.
         """
-        fresh, out = self._draw(len(codes), rng, active=True), codes.copy()
-        chosen = rng.integers(len(self.spec.units), size=len(codes))
-        change_depth = rng.random(len(codes)) < 1 / 3
+        num, num_units = len(codes), len(self.spec.units)
+        fresh, out = self._draw(num, rng, active=True), codes.copy()
+        if chosen is None:
+            chosen = rng.integers(num_units, size=num)[:, None] == np.arange(num_units)
+            change_depth = np.repeat(rng.random(num)[:, None] < 1 / 3, num_units, axis=1)
+        else:
+            change_depth = rng.random(chosen.shape) < 1 / 3
         for index, unit in enumerate(self.spec.units):
             columns = list(unit.positions)
-            for row in np.flatnonzero((chosen == index) & self.rules.active(codes, index)):
+            for row in np.flatnonzero(chosen[:, index] & self.rules.active(codes, index)):
                 depth = int((codes[row, columns] != ABSENT).sum())
                 new_depth = int((fresh[row, columns] != ABSENT).sum())
                 if unit.tied or unit.modules or not depth or not new_depth:
                     out[row, columns] = fresh[row, columns]
-                elif change_depth[row] and len(unit.depths) > 1:
+                elif change_depth[row, index] and len(unit.depths) > 1:
                     layers = np.where(codes[row, columns] == ABSENT, rng.choice(unit.tokens, len(columns)), codes[row, columns])
                     out[row, columns] = np.where(np.arange(len(columns)) < new_depth, layers, ABSENT)
                 else:
                     out[row, columns[int(rng.integers(depth))]] = rng.choice(unit.tokens)
-        kept = np.array([self.spec.unit_of(p) for p in range(self.spec.num_positions)]) == chosen[:, None]
-        mended, valid = self.complete(out, kept, rng)
+        return self._followed(codes, out, chosen, rng)
+
+    def redraw_units(self, codes: Codes, rng: np.random.Generator, chosen: Mask) -> Codes:
+        """(n, num_positions) architectures whose chosen units are whole modules drawn anew, all modules of a unit alike likely.
+
+        Where rules connect a unit with others, these follow; a unit whose conditions do not hold stays empty.
+
+        Args:
+            codes: (n, num_positions).
+            rng: draws the modules.
+            chosen: (n, num_units).
+        """
+        out = codes.copy()
+        for index, unit in enumerate(self.spec.units):
+            rows = np.flatnonzero(chosen[:, index] & self.rules.active(codes, index))
+            out[rows[:, None], list(unit.positions)] = self._draw_modules(index, len(rows), rng)
+        return self._followed(codes, out, chosen, rng)
+
+    def _draw_modules(self, index: int, num: int, rng: np.random.Generator) -> Codes:
+        """(num, positions of the unit) modules of a unit, all alike likely, so that most have the depth that most have."""
+        if index in self.listed:
+            rows = self.listed[index].rows
+            return rows[rng.integers(len(rows), size=num)]
+        unit, depths = self.spec.units[index], np.array(self._drawn_depths(index))
+        width, sizes = len(unit.positions), np.array([self._num_modules(index, depth) for depth in depths], float)
+        layers = rng.choice(np.array(unit.tokens, np.int16), size=(num, 1 if unit.tied else width))
+        depth = rng.choice(depths, size=(num, 1), p=sizes / sizes.sum())
+        return np.where(np.arange(width) < depth, np.broadcast_to(layers, (num, width)), np.int16(ABSENT))
+
+    def _followed(self, codes: Codes, changed: Codes, chosen: Mask, rng: np.random.Generator) -> Codes:
+        """(n, num_positions) rows with what changed in chosen units and what follows by rules; as before where nothing can."""
+        kept = chosen[:, [self.spec.unit_of(p) for p in range(self.spec.num_positions)]]
+        mended, valid = self.complete(changed, kept, rng)
         return np.where(valid[:, None], mended, codes)
 
 

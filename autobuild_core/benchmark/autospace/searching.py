@@ -72,9 +72,9 @@ def searched(work: Work, arm: str, seed: int) -> dict[int, Incumbent]:
         results = ResultsFile(work.ledger.folder / "searches" / f"{name}.jsonl")
         space_searched = load_space(spec_of(space))
         found = run_search(space_searched, plan_of(work, seed), results, work.ledger.report, work.ledger.should_stop)
-        values = np.array([-np.inf if np.isnan(value) else value for value in found.values])
+        values = np.nan_to_num(found.values[:, 0], nan=-np.inf)
         best = {num: int(values[:num].argmax()) for num in CHECKPOINTS}
-        return {str(num): {"arch": found.archs[at], "seen": found.values[at]} for num, at in best.items()}
+        return {str(num): {"arch": found.archs[at], "seen": float(found.values[at, 0])} for num, at in best.items()}
 
     picks: Mapping[str, Any] = work.ledger.pick(f"search, {name}", search)
     return {int(num): Incumbent(**own) for num, own in picks.items()}

@@ -29,7 +29,8 @@ class SearchSettings(JobSettings):
     """The settings of a search; those that `SearchPlan` has too are explained there.
 
     Args:
-        evaluator, target, minimize, searcher, settings, num, seed, seeds, first_seed, budget, device, seconds: of the search.
+        evaluator, target, minimize, second, minimize_second, reference, searcher, settings, num, seed, seeds, first_seed, budget,
+            device, seconds: of the search.
         space: its spec as JSON; "" = that of the data in the run's folder.
 
     Raises:
@@ -41,6 +42,9 @@ class SearchSettings(JobSettings):
     space: str = ""
     target: str = ""
     minimize: bool = False
+    second: str = ""
+    minimize_second: bool = False
+    reference: tuple[float, ...] = ()
     searcher: str = DEFAULT_SEARCHER
     settings: Mapping[str, int] = field(default_factory=dict)
     num: int = DEFAULT_NUM
@@ -53,6 +57,7 @@ class SearchSettings(JobSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "reference", tuple(self.reference))
         _ = self.plan
         if self.space:
             self.space_of(None)
@@ -107,7 +112,7 @@ class Search(JobKind[SearchSettings]):
 
     def row(self, folder: RunFolder, settings: SearchSettings) -> RunRow:
         by = searcher_class(settings.searcher).title
-        aim = settings.plan.aim(load_evaluator(settings.evaluator)).words
+        aim = " and ".join(aim.words for aim in settings.plan.aims(load_evaluator(settings.evaluator)))
         lines = self._results(folder).read()
         said = in_words(lines) if lines else ""
         if (folder.path / "found.json").exists() and (best := folder.read_json("found.json")["best"]):

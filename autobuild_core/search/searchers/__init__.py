@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from autobuild_core import registry
 from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import ConfigError, listed
+from autobuild_core.search.dominance import on_front
 from autobuild_core.spaces import Space
 
 FOLDER = "search/searchers"
@@ -26,12 +27,14 @@ SOON, ROUNDS = 3, 12  # rounds after which networks that are not known yet are l
 class History:
     """The visits of a search, the oldest first: every network that was proposed, with its score.
 
-    A network is evaluated once. Proposed again, in whatever encoding, it is a visit too, which costs nothing.
+    A network is evaluated once. Proposed again, in whatever encoding, it is a visit too, which costs nothing. Where two targets
+    are searched for, every visit has a score of each.
     """
 
     def __init__(self) -> None:
         self.codes: list[Codes] = []
         self.scores: list[float] = []
+        self.second: list[float] = []  # scores of the second target; NaN where there is none
         self.known: dict[int, float] = {}
         self.num_free = 0  # visits since the last network that was new
         self.networks: list[int] = []  # canonical hash of each visit
@@ -45,24 +48,39 @@ class History:
         """Networks that were evaluated, those that failed too."""
         return len(self.known)
 
-    def visit(self, codes: Codes, network: int, score: float) -> None:
-        """Adds a visit.
+    def visit(self, codes: Codes, network: int, score: float, second: float = float("nan")) -> None:
+        """Adds a visit; of a network that is known the scores are those of before.
 
         Args:
             codes: (num_positions,) the architecture.
             network: its canonical hash.
             score: larger is better; NaN where the evaluation failed.
+            second: of the second target, where there are two.
         """
-        self.num_free = self.num_free + 1 if network in self.known else 0
+        is_known = network in self.known
+        self.num_free = self.num_free + 1 if is_known else 0
         self.known.setdefault(network, score)
-        self._places.setdefault(network, len(self.codes))
+        place = self._places.setdefault(network, len(self.codes))
         self.networks.append(network)
         self.codes.append(codes)
         self.scores.append(self.known[network])
+        self.second.append(self.second[place] if is_known else second)
 
     def place_of(self, network: int) -> int:
         """The first visit of a network that is known."""
         return self._places[network]
+
+    def front(self, num: int) -> list[int]:
+        """Visits of the networks, among the first `num` that were evaluated, that no other exceeds in all targets."""
+        rows = [place for place in list(self._places.values())[:num] if np.isfinite(self.scores[place])]
+        scores = np.array([self.scores[row] for row in rows], float)
+        second = np.array([self.second[row] for row in rows], float)
+        if np.isnan(second).all():  # one target: the best
+            second = scores
+        kept = np.isfinite(second)
+        losses = -np.stack([scores[kept], second[kept]], 1)
+        places: list[int] = np.array(rows, int)[kept][on_front(losses)].tolist()
+        return places
 
     def evaluated(self) -> tuple[Codes, NDArray[np.float64]]:
         """((n, num_positions) the networks that have a score, as first visited; (n,) their scores)."""

@@ -76,7 +76,7 @@ class TestFile:
             with (tmp_path / "o.jsonl").open("a") as file:
                 file.write('{"arch": "torn')
         again = run(plan, tmp_path / "o.jsonl")
-        assert again.archs == whole.archs and again.values == whole.values and again.summary() == whole.summary()
+        assert again.archs == whole.archs and (again.values == whole.values).all() and again.summary() == whole.summary()
         asked = (tmp_path / "asked.txt").read_text().splitlines()
         assert len(asked) == len(set(asked)) == 80, "no evaluation was done twice"
 
@@ -134,7 +134,7 @@ class TestValues:
     def test_the_best_so_far(self, mine: Callable[[str], str], tmp_path: Path) -> None:
         found = run(SearchPlan(mine(""), "acc - size", minimize=True, num=60), tmp_path / "o.jsonl")
         anytime = found.summary()["anytime"]
-        values = np.minimum.accumulate(found.values)
+        values = np.minimum.accumulate(found.values[:, 0])
         assert all(values[number - 1] == value for number, value in anytime)
         assert [value for _, value in anytime[:-1]] == sorted({*values}, reverse=True)[: len(anytime) - 1]
         assert anytime[-1] == (60, found.summary()["best"]["value"])
@@ -142,12 +142,12 @@ class TestValues:
     def test_the_mean_over_seeds_is_judged(self, mine: Callable[[str], str], tmp_path: Path) -> None:
         found = run(SearchPlan(mine(""), "acc", num=3, seeds=3, first_seed=5), tmp_path / "o.jsonl")
         assert [line["seed"] for line in found.lines[0]] == [5, 6, 7]
-        assert found.values[0] == pytest.approx(found.archs[0].count("2") + 0.6)
+        assert found.values[0, 0] == pytest.approx(found.archs[0].count("2") + 0.6)
         assert found.summary()["num_evaluated"] == 9
 
     def test_a_network_without_a_value_of_the_equation_counts_as_failed(self, mine: Callable[[str], str], tmp_path: Path) -> None:
         found = run(SearchPlan(mine(""), "log(acc - 2)", num=30, searcher="random"), tmp_path / "o.jsonl")
-        assert [bool(np.isnan(value)) for value in found.values] == [arch.count("2") <= 2 for arch in found.archs]
+        assert np.isnan(found.values[:, 0]).tolist() == [arch.count("2") <= 2 for arch in found.archs]
         assert 0 < found.summary()["failed"] < 30
 
     def test_a_metric_that_none_of_the_first_networks_has_is_said(self, mine: Callable[[str], str], tmp_path: Path) -> None:
@@ -157,7 +157,8 @@ class TestValues:
 
     def test_unasked_the_first_metric_in_its_own_direction(self) -> None:
         aims = {
-            name: SearchPlan(name).aim(load_evaluator(name)).words for name in ("cost", "classification", "diffusion", "latency")
+            name: SearchPlan(name).aims(load_evaluator(name))[0].words
+            for name in ("cost", "classification", "diffusion", "latency")
         }
         wanted = {"cost": "minimise madds_m", "classification": "minimise test_loss", "latency": "minimise latency_ms"}
         assert aims == wanted | {"diffusion": "minimise log_frechet"}
@@ -175,10 +176,12 @@ class TestRefused:
             ({"evaluator": "abacus"}, "evaluator: got 'abacus'"),
             (
                 {"searcher": "abacus"},
-                "search/searchers: got 'abacus', expected one of bayesian_optimisation, local_search, random",
+                "search/searchers: got 'abacus', expected one of bayesian_optimisation, local_search, pareto_evolution, ",
             ),
             ({"settings": {"sample": 0}}, "sample: got 0, expected a whole number from 1 on"),
             ({"searcher": "random", "settings": {"sample": 3}}, "got 'sample', expected none"),
+            ({"reference": (1.0, 2.0)}, r"reference: got \[1.0, 2.0\], expected a number for each of two targets"),
+            ({"second": "params_m", "reference": (1.0,)}, r"reference: got \[1.0\], expected a number for each of two targets"),
             ({"evaluator": "table:x.csv"}, "target: got none, expected an equation over the metrics that table:x.csv gives"),
         ],
     )
@@ -197,13 +200,71 @@ class TestRefused:
         assert not (tmp_path / "o.jsonl").exists()
 
 
+class TestTwoTargets:
+    """`acc` counts large blocks, `size` middling ones, which is made small: large blocks alone are the front's one corner."""
+
+    @staticmethod
+    def plan(evaluator: str, **more: Any) -> SearchPlan:
+        settings = {"initial": 10, "generation": 10}
+        asked = {"target": "acc", "second": "size", "minimize_second": True, "searcher": "pareto_evolution", "num": 40}
+        return SearchPlan(evaluator, settings=settings, **asked | more)
+
+    def test_the_front_is_what_no_other_exceeds(self, mine: Callable[[str], str], tmp_path: Path) -> None:
+        found = run(self.plan(mine("")), tmp_path / "o.jsonl")
+        values = found.values
+        beaten = [
+            any((a >= acc and s <= size) and (a, s) != (acc, size) for a, s in values.tolist()) for acc, size in values.tolist()
+        ]
+        assert found.on_front.tolist() == [not one for one in beaten] and 1 <= found.on_front.sum() < 40
+        front = found.summary()["front"]
+        assert [record["arch"] for record in front] == sorted(
+            np.array(found.archs)[found.on_front].tolist(), key=lambda arch: -arch.count("2")
+        )
+        assert {"arch", "value", "second", "metrics"} == set(front[0]) and found.table()["on_front"].sum() == len(front)
+
+    def test_its_hypervolume_grows_against_a_reference_that_stays(self, mine: Callable[[str], str], tmp_path: Path) -> None:
+        found = run(self.plan(mine(""), reference=(0.0, 8.0)), tmp_path / "o.jsonl")
+        told, volumes = found.summary(), found.table()["hypervolume"].to_numpy()
+        assert told["reference"] == [0.0, 8.0] and told["hypervolume"] == volumes[-1] == told["anytime"][-1][1]
+        assert (np.diff(volumes) >= 0).all()
+        corners = {
+            (acc, min(s for a, s in found.values.tolist() if a >= acc))
+            for acc in range(1, 9)
+            if (found.values[:, 0] >= acc).any()
+        }
+        assert volumes[-1] == pytest.approx(sum(8 - size for _, size in corners))
+
+    def test_unasked_the_reference_is_the_worst_of_the_first(self, mine: Callable[[str], str], tmp_path: Path) -> None:
+        found = run(self.plan(mine("")), tmp_path / "o.jsonl")
+        assert found.reference == (found.values[:10, 0].min(), found.values[:10, 1].max())
+        assert run(self.plan(mine(""), num=60), tmp_path / "o.jsonl").reference == found.reference
+
+    def test_killed_and_gone_on_equals_unbroken(self, mine: Callable[[str], str], tmp_path: Path) -> None:
+        whole = run(self.plan(mine("1")), tmp_path / "whole.jsonl")
+        lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+        for num in (0, 7, 26):
+            (tmp_path / "o.jsonl").write_text("".join(lines[:num]))
+            again = run(self.plan(mine("1")), tmp_path / "o.jsonl")
+            assert again.archs == whole.archs and again.summary() == whole.summary()
+        assert 0 < whole.summary()["failed"] < 40
+
+    def test_a_loss_or_a_cost_is_made_small_unasked_and_another_second_is_refused(
+        self, mine: Callable[[str], str], tmp_path: Path
+    ) -> None:
+        aims = SearchPlan("cost", "params_m", True, second="madds_m").aims(load_evaluator("cost"))
+        assert [aim.words for aim in aims] == ["minimise params_m", "minimise madds_m"]
+        run(self.plan(mine("")), tmp_path / "o.jsonl")
+        with pytest.raises(ConfigError, match="got results of minimise size, expected maximise size - acc as asked"):
+            run(self.plan(mine(""), second="size - acc", minimize_second=False), tmp_path / "o.jsonl")
+
+
 class TestTable:
     def test_a_truth_that_is_looked_up(self, tmp_path: Path) -> None:
         (tmp_path / "macro.json").write_text(macro_json(macro_data(40, noise=0)))
         data = read_table(tmp_path / "macro.json")
         plan = SearchPlan(f"table:{tmp_path / 'macro.json'}", "mean_acc", num=25, searcher="random")
         found = run(plan, tmp_path / "o.jsonl")
-        known = {arch: value for arch, value in zip(found.archs, found.values, strict=True) if np.isfinite(value)}
+        known = {arch: value for arch, value in zip(found.archs, found.values[:, 0], strict=True) if np.isfinite(value)}
         networks = MACRO.hash_networks(np.array([MACRO.parse(arch) for arch in found.archs], np.int16))
         assert np.isin(networks, data.networks).sum() == len(known) < 25
         codes = np.array([MACRO.parse(arch) for arch in known], np.int16).reshape(-1, 8)

@@ -124,7 +124,7 @@ class LoopPlan:
 
     def aim(self, evaluator: Evaluator | None = None) -> Aim:
         """The target with its direction."""
-        return self._judged.aim(evaluator or load_evaluator(self.evaluator))
+        return self._judged.aims(evaluator or load_evaluator(self.evaluator))[0]
 
     def to_json(self) -> dict[str, Any]:
         """The settings ready for JSON."""
