@@ -110,7 +110,7 @@ class TestDoubt:
             drawn = measured(120, seed)
             volumes = find_front(fit_metrics(drawn), (ACC, SIZE), drawn, reference=reference, seed=seed).hypervolumes()
             reachable = volumes.set_index("of").loc["reachable"]
-            assert reachable["expected"] == pytest.approx(true, rel=0.02)
+            assert reachable["expected"] == pytest.approx(true, rel=0.03)
             held.append(reachable["low"] <= true <= reachable["high"])
             gain = volumes.set_index("of").loc["gain"]
             assert 0 <= gain["low"] <= gain["expected"] <= gain["high"]
