@@ -36,6 +36,7 @@ LOAD_HEAVY = (
     "evaluators._training",
     "evaluators._unet",
     "jobs.kinds.loop.closing",
+    "jobs.kinds.train.metrics",
     "jobs.kinds.train.pipeline",
     "predictor.gaussian_process",
     "predictor.loss",
