@@ -355,7 +355,7 @@ class Run:
 
     @cached_property
     def _known(self) -> RunMetrics | None:
-        """What the training knows of metrics; None where an older version trained the run."""
+        """All that the training knows of metrics; None where an older version trained the run."""
         return RunMetrics.load(self.folder, self.predictor.space) if RunMetrics.is_in(self.folder) else None
 
     @property

@@ -1,4 +1,4 @@
-"""What a training knows of metrics, in its run folder: read in milliseconds, with numpy alone, and nothing is fitted again.
+"""Knowledge of a run's metrics in its folder: read in milliseconds, with numpy alone, and nothing is fitted again.
 
 metrics.safetensors holds the arrays, in the precision they were found in, metrics.json all else. Of a Gaussian process its kernel
 and the architectures that it learned from are kept, a hundred kilobytes at most; what follows from them (`Posterior.inverse`,
@@ -40,7 +40,7 @@ def name_of_target(target: Target) -> str:
 
 @dataclass(frozen=True, eq=False)
 class RunMetrics:
-    """What is known of every metric of a run's data, and of its target. Contexts are averaged over.
+    """All that is known of the metrics of a run's data, and of its target. Contexts are averaged over.
 
     Args:
         metrics: models of the metrics, and of the target under `target`; of those that have none, why.
@@ -73,7 +73,7 @@ class RunMetrics:
 
     @classmethod
     def load(cls, folder: RunFolder, space: Space) -> Self:
-        """What `save` wrote.
+        """The knowledge that `save` wrote.
 
         Args:
             folder: of the run.

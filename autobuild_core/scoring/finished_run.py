@@ -126,7 +126,7 @@ class FinishedRun:
 
     @cached_property
     def known(self) -> RunMetrics | None:
-        """What the training knows of every metric and of its target; None where an older version trained the run.
+        """All that the training knows of metrics and of its target; None where an older version trained the run.
 
         Contexts are averaged over, wherever the run holds. It is read where it is first asked for, with numpy alone.
 
