@@ -159,7 +159,8 @@ for name, model in metrics.models.items():
     assert np.isfinite(model.interval(codes)).all() and np.isfinite(model.quantile(codes, 0.9)).all(), name
 assert 0 < metrics.within(codes, [bound, Bound("test_loss", 0.35)]).mean() < 1
 needed = metrics.model("latency_cpu_ms").quantile(codes, 0.9)
-assert np.isfinite(prices(run.known.straight, codes, needed, bound, [float(needed.max()), float(needed.max()) + 1]).curve()["best"]).all()
+steps = prices(run.known.straight, codes, needed, bound, [float(needed.max()), float(needed.max()) + 1])
+assert np.isfinite(steps.curve()["best"]).all()
 """
 
 

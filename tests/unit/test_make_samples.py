@@ -66,7 +66,6 @@ def test_a_run_that_ships_knows_the_metrics_of_its_data(run: Path) -> None:
     known = found.known
     assert known is not None and known.target in known.metrics.models
     assert {*known.metrics.models, *known.metrics.unknown} == set(found.table.metrics.columns)
-    values = found.values[np.isfinite(found.values)]
     model, rows = known.metrics.model(known.target), np.isfinite(found.values)
     assert len(model.residuals) == len(found.table)
     _, low, high = model.interval(found.table.codes[rows])
