@@ -6,6 +6,7 @@ The command line is thin over it.
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from autobuild_core.errors import ConfigError, DataError, RunError, TargetError,
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.metrics import Bound, Metrics
+from autobuild_core.predictor.posterior import Posterior
+from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scorers import (
     DEFAULT_SCORER,
     Scorer,
@@ -76,7 +79,7 @@ class Run:
         self.folder = RunFolder(path)
         self.config = self.folder.config
         self.context = context or {}
-        self._fitted: dict[tuple[str, ...], Metrics] = {}
+        self._fitted = Metrics({})
         self.predictor = Predictor.load(path).at(self.context)
 
     def at(self, **context: str | float) -> "Run":
@@ -350,14 +353,39 @@ class Run:
             raise ConfigError(f"budget: {said}; allow evaluated ones (--allow-evaluated) to rank those.")
         return pd.DataFrame(assembly.architecture_records(self.predictor, found.codes, found.frame))
 
-    def _metrics_of(self, bounds: Sequence[Bound]) -> Metrics:
-        """Models of the metrics of budgets, fitted once a run."""
-        from autobuild_core.predictor.fitting import fit_metrics
+    @cached_property
+    def _known(self) -> RunMetrics | None:
+        """All that the training knows of metrics; None where an older version trained the run."""
+        return RunMetrics.load(self.folder, self.predictor.space) if RunMetrics.is_in(self.folder) else None
 
-        names = tuple(dict.fromkeys(bound.metric for bound in bounds))
-        if names not in self._fitted:
-            self._fitted[names] = fit_metrics(self.folder.measurements(), names)
-        return self._fitted[names]
+    @property
+    def metrics(self) -> Metrics:
+        """Models of the metrics of the data, and of the target where that is none of them; contexts are averaged over.
+
+        Raises:
+            RunError: an older version trained the run, or a file is damaged.
+        """
+        if self._known is None:
+            raise RunError(f"{self.folder.path}: got a run without models of its metrics, expected them; train it anew.")
+        return self._known.metrics
+
+    def _metrics_of(self, bounds: Sequence[Bound]) -> Metrics:
+        """Models of the metrics of budgets: as the training wrote them, others fitted once a run."""
+        known = (Metrics({}) if self._known is None else self._known.metrics).beside(self._fitted)
+        done = {*known.models, *self._fitted.unknown}
+        if missing := [name for name in dict.fromkeys(bound.metric for bound in bounds) if name not in done]:
+            from autobuild_core.predictor.fitting import fit_metrics
+
+            self._fitted = self._fitted.beside(fit_metrics(self.folder.measurements(), missing))
+        return known.beside(self._fitted)
+
+    def _straight(self, learned: ArchTable) -> Posterior:
+        """The Gaussian process of the target on its own scale, as the training wrote it, else fitted."""
+        if self._known is not None:
+            return self._known.straight
+        from autobuild_core.predictor.fitting import fit_straight
+
+        return fit_straight(learned, self.config.goal.values(learned.metrics), self.config.minimize)
 
     def prices(
         self, budgets: Sequence[str], limits: Mapping[str, Sequence[float]] | None = None, confidence: float = CONFIDENCE
@@ -377,13 +405,10 @@ class Run:
         Raises:
             ConfigError: a budget cannot be read.
         """
-        from autobuild_core.predictor.fitting import fit_posterior
-
         bounds, learned = [read_budget(text) for text in budgets], self.learned()
         judged, space = Budgets(self._metrics_of(bounds), tuple(bounds), confidence), self.predictor.space
         values = self.config.goal.values(learned.metrics)
-        first = np.unique(learned.networks, return_index=True)[1]
-        posterior = fit_posterior(space, learned.codes[first], values[first], self.config.minimize, ranked=0.0)
+        posterior = self._straight(learned)
         start = assembly.best_measured(learned.codes, learned.networks, values, self.config.minimize)
         lines = []
         for place, bound in enumerate(bounds):

@@ -4,10 +4,12 @@
     python -m sample_data.make_samples latency cells                          # on an idle machine, afterwards
     python -m sample_data.make_samples assemble cells                         # writes the CSV, its curves and PROVENANCE.md
     python -m sample_data.make_samples again cells                            # ten of its networks with a seed that is not in it
+    python -m sample_data.make_samples metrics                                # what each run that ships knows of its metrics
     python -m sample_data.make_samples agree                                  # whether those of all sets agree with the sets
 
 Each set is one list of trainings in an order that stands: first seeds of all networks, then second seeds. What runs.*.jsonl hold
-is not trained again, whichever process or device wrote it.
+is not trained again, whichever process or device wrote it. A training writes what its run knows of metrics at its end; `metrics`
+does that alone, in seconds, for runs that are there.
 """
 
 import argparse
@@ -27,9 +29,11 @@ from autobuild_core.evaluators import Watch, load_evaluator
 from autobuild_core.evaluators import _networks as networks
 from autobuild_core.evaluators._batch import ask, run_batch
 from autobuild_core.evaluators._results import Asked, Line, ResultsFile, Setting, key_of
+from autobuild_core.predictor.run_metrics import ABOUT, ARRAYS
 from autobuild_core.scoring.intervals import CONFIDENCE
 from autobuild_core.spaces import space_named
 from autobuild_core.spaces._declared import Declared, Slot, to_json
+from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import replacing
 
 HERE = Path(__file__).resolve().parent
@@ -247,6 +251,16 @@ def agreement() -> None:
     print(f"all sets: {len(pooled)} again, root mean square {_rms(pooled):.3f}")
 
 
+def know_metrics() -> None:
+    """Writes what each run that ships knows of its metrics, as the end of its training does."""
+    from autobuild_core.jobs.kinds.train.metrics import write_metrics
+
+    for path in sorted(HERE.glob("**/run")):
+        write_metrics(RunFolder(path), RunFolder(path).config.threads)
+        files = [path / ARRAYS, path / ABOUT]
+        print(f"{path.relative_to(HERE)}: {sum(file.stat().st_size for file in files):,} bytes")
+
+
 def _rms(values: list[float]) -> float:
     """Root mean square; NaN of none."""
     return float(np.sqrt(np.mean(np.square(values)))) if values else float("nan")
@@ -385,7 +399,7 @@ def write(path: Path, text: str) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["train", "latency", "assemble", "again", "agree"])
+    parser.add_argument("command", choices=["train", "latency", "assemble", "again", "agree", "metrics"])
     parser.add_argument("sample", nargs="?", choices=list(SAMPLES))
     parser.add_argument("--num", type=int, help="trainings of the list (default all)")
     parser.add_argument("--shard", type=int, default=0)
@@ -394,6 +408,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "agree":
         agreement()
+    elif options.command == "metrics":
+        know_metrics()
     elif options.sample is None:
         parser.error(f"{options.command}: got no set, expected one of {', '.join(SAMPLES)}.")
     elif options.command == "again":

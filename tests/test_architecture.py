@@ -36,6 +36,7 @@ LOAD_HEAVY = (
     "evaluators._training",
     "evaluators._unet",
     "jobs.kinds.loop.closing",
+    "jobs.kinds.train.metrics",
     "jobs.kinds.train.pipeline",
     "predictor.gaussian_process",
     "predictor.loss",
@@ -145,6 +146,22 @@ for page in sys.argv[1:]:
     app.switch_page(page).run()
     assert not app.exception, (page, app.exception)
 """
+METRICS = """
+import numpy as np
+from autobuild_core.predictor.metrics import Bound
+from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.search.prices import prices
+from autobuild_core.store.run_folder import RunFolder
+run = FinishedRun.load(RunFolder("sample_data/run"))
+metrics, codes = run.metrics, run.table.codes[:20]
+bound = Bound("latency_cpu_ms", float(run.table.metrics["latency_cpu_ms"].median()))
+for name, model in metrics.models.items():
+    assert np.isfinite(model.interval(codes)).all() and np.isfinite(model.quantile(codes, 0.9)).all(), name
+assert 0 < metrics.within(codes, [bound, Bound("test_loss", 0.35)]).mean() < 1
+needed = metrics.model("latency_cpu_ms").quantile(codes, 0.9)
+steps = prices(run.known.straight, codes, needed, bound, [float(needed.max()), float(needed.max()) + 1])
+assert np.isfinite(steps.curve()["best"]).all()
+"""
 
 
 def app_loads(root: Path) -> set[str]:
@@ -197,6 +214,9 @@ class TestRunning:
     def test_app_process_with_a_finished_run_loads_nothing_heavy(self, workspace: Workspace) -> None:
         assert "sample" in workspace.runs()["id"].tolist()
         assert app_loads(ROOT) == set()
+
+    def test_metrics_of_a_finished_run_are_read_and_asked_with_numpy_alone(self) -> None:
+        assert loaded_by(ROOT, METRICS) == set()
 
     def test_package_is_light(self) -> None:
         code = "import sys; bare = set(sys.modules); import autobuild_core; print(len(set(sys.modules) - bare))"

@@ -1,12 +1,12 @@
 """Fitting what is known of metrics: of one a Gaussian process, in a tenth of a second for a hundred rows; of all what does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from autobuild_core.architectures.records import ArchTable, Codes, noise_shares
@@ -15,13 +15,18 @@ from autobuild_core.predictor.gaussian_process import MAX_EVIDENCE, MAX_LANDMARK
 from autobuild_core.predictor.kernel import Layers, Relevances
 from autobuild_core.predictor.metrics import SUPPORTED, Formula, HeldOut, MetricModel, Metrics, seen_layers
 from autobuild_core.predictor.posterior import Posterior, kernel_coordinates
+from autobuild_core.predictor.run_metrics import RunMetrics, name_of_target
 from autobuild_core.predictor.target_scale import ranked_share
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.targets.costs import exact_cost
+from autobuild_core.targets.equation import OVERFLOW, Target
+from autobuild_core.targets.noise import averaged_in
 from autobuild_core.targets.scaling import TWO_SIDED_90, NormalScores
+from autobuild_core.targets.vocabulary import by_cost
 
 Array = NDArray[np.float64]
 LEAST = 10  # networks that a metric is learned from
+MOST_METRICS = 12  # of which a training learns more than its target is: each takes seconds
 FOLDS, FURTHEST = 5, 4.0  # parts that are predicted without themselves; standard deviations that an error counts at most
 
 
@@ -60,10 +65,8 @@ def fit_posterior(
         scores = scaling.to_scores(values)
         some = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MAX_EVIDENCE])
         kernel = find_kernel(columns[some], scores[some], relevances, shares[some])
-        covariance = kernel.between(columns, columns) + kernel.noise * np.diag(shares)
-        inverse = solve_triangular(cholesky(covariance, lower=True), np.eye(len(rows)), lower=True)
-    parts = centre, kernel.roots / size, kernel.weights, kernel.noise, columns * kernel.roots
-    return Posterior(space, layers, scaling, *parts, scores, inverse)
+    learned = codes, scores, shares
+    return Posterior(space, layers, scaling, centre, kernel.roots / size, kernel.weights, kernel.noise, *learned)
 
 
 def fit_metrics(table: ArchTable, names: Sequence[str] | None = None, seed: int = 0) -> Metrics:
@@ -89,6 +92,57 @@ def fit_metrics(table: ArchTable, names: Sequence[str] | None = None, seed: int 
     return Metrics(models, unknown)
 
 
+def fit_straight(table: ArchTable, values: Array, minimize: bool) -> Posterior:
+    """The Gaussian process of a target on its own straight scale, as prices need it.
+
+    Args:
+        table: measured architectures; of several rows of a network the first counts, in whatever context it was measured.
+        values: (num_rows,) their targets; rows without one (NaN) are left out.
+        minimize: smaller targets are better.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    first = known[np.unique(table.networks[known], return_index=True)[1]]
+    return fit_posterior(load_space(table.spec), table.codes[first], values[first], minimize, ranked=0.0)
+
+
+def fit_run(
+    table: ArchTable, target: Target, threads: int = 1, report: Callable[[float], None] = lambda share: None
+) -> RunMetrics:
+    """All that a run knows of its metrics.
+
+    Single repeats of a metric that averages them have no model, nor what is left beyond MOST_METRICS (`_in_turn`).
+
+    Args:
+        table: measured architectures.
+        target: of the run.
+        threads: metrics that are learned at the same time.
+        report: hears the share that is done; what it raises ends the fit.
+    """
+    values, own = target.values(table.metrics), name_of_target(target)
+    left = {name: f"a single repeat of {mean}, which averages several" for name, mean in averaged_in(table.metrics).items()}
+    names = _in_turn([name for name in map(str, table.metrics.columns) if name not in left or name in target.names], target)
+    left = {name: why for name, why in left.items() if name not in names}
+    left |= dict.fromkeys(names[MOST_METRICS:], f"a training learns {MOST_METRICS} metrics of its data, others come first")
+    asked = dict.fromkeys(names[:MOST_METRICS], table)
+    if own not in table.metrics:
+        asked[own] = replace(table, metrics=pd.DataFrame({own: values}, index=table.metrics.index))
+    metrics, num = Metrics({}, left), len(asked) + 1
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        straight = pool.submit(fit_straight, table, values, target.minimize)
+        try:
+            for done, fitted in enumerate(pool.map(lambda name: fit_metrics(asked[name], [name]), asked), 1):
+                metrics = metrics.beside(fitted)
+                report(done / num)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return RunMetrics(metrics, own, straight.result())
+
+
+def _in_turn(names: Sequence[str], target: Target) -> list[str]:
+    """Metrics in the order in which they are learned: the target's, costs, then as the data have them."""
+    return list(dict.fromkeys([*(name for name in target.names if name in names), *by_cost(names), *names]))
+
+
 def _fit_metric(table: ArchTable, name: str, seed: int) -> MetricModel | str:
     """The model of a metric, or why there is none."""
     column = table.metrics[name]
@@ -99,6 +153,8 @@ def _fit_metric(table: ArchTable, name: str, seed: int) -> MetricModel | str:
     own, space = table.take(rows), load_space(table.spec)
     values = column.groupby(table.networks).mean().loc[own.networks].to_numpy(float)
     own = replace(own, metrics=pd.DataFrame({name: values}))
+    if np.abs(values).max() > OVERFLOW:
+        return f"it has values beyond {OVERFLOW:g}"
     if np.ptp(values) <= 1e-12 * np.abs(values).max():
         return "it never varies"
     if (cost := exact_cost(own, space, name)) is not None:

@@ -202,6 +202,10 @@ class Metrics:
         why = self.unknown.get(name)
         raise ConfigError(f"metric: got '{name}'" + (f": {why}." if why else f", expected one of {listed(self.models)}."))
 
+    def beside(self, others: "Metrics") -> "Metrics":
+        """These and others."""
+        return Metrics({**self.models, **others.models}, {**self.unknown, **others.unknown})
+
     def correlation(self, names: Sequence[str]) -> Array:
         """(metrics, metrics) correlation of the errors of metrics; of an exact one, which has none, zero."""
         found = np.eye(len(names))

@@ -14,6 +14,8 @@ from autobuild_core.architectures.module_table import Index, module_index
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import RunError
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.predictor.metrics import Metrics
+from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.quality import Quality
 from autobuild_core.store.run_folder import RunConfig, RunFolder
@@ -74,6 +76,7 @@ class FinishedRun:
         holding: claims.parquet; likewise.
         features: features.parquet, of the average.
         id: its id in a workspace, "" outside.
+        folder: that it was read from, where there is one.
     """
 
     config: RunConfig
@@ -86,6 +89,7 @@ class FinishedRun:
     holding: pd.DataFrame = field(default_factory=pd.DataFrame)
     features: pd.DataFrame = field(default_factory=pd.DataFrame)
     id: str = ""
+    folder: RunFolder | None = None
 
     @classmethod
     def load(cls, folder: RunFolder) -> Self:
@@ -101,7 +105,7 @@ class FinishedRun:
         best, holding = (folder.read_frame(n) if (folder.path / n).exists() else pd.DataFrame() for n in names)
         quality, predictor = folder.read_json("quality.json"), Predictor.load(folder.path)
         table = folder.measurements()
-        return cls(folder.config, table, quality, predictions, modules, predictor, best, holding, features)
+        return cls(folder.config, table, quality, predictions, modules, predictor, best, holding, features, folder=folder)
 
     def held_at(self, predictor: Predictor, modules: pd.DataFrame, space_mean: float, num_evidence: int) -> Self:
         """The same run where a predictor holds; what the training asked of modules at the average alone is left out.
@@ -119,6 +123,24 @@ class FinishedRun:
         own: Quality = {"space_mean": space_mean, "num_evidence": num_evidence, "held": predictor.held.facts()}
         parts = {"predictions": self.predictions[inside].reset_index(drop=True), "modules": modules, "predictor": predictor}
         return replace(self, quality=self.quality | own, **parts, best=pd.DataFrame(), holding=pd.DataFrame())
+
+    @cached_property
+    def known(self) -> RunMetrics | None:
+        """All that the training knows of metrics and of its target; None where an older version trained the run.
+
+        Contexts are averaged over, wherever the run holds. It is read where it is first asked for, with numpy alone.
+
+        Raises:
+            RunError: a file is damaged.
+        """
+        if self.folder is None or not RunMetrics.is_in(self.folder):
+            return None
+        return RunMetrics.load(self.folder, self.space)
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """Models of the metrics, and of the target; None and errors as `known`."""
+        return None if self.known is None else self.known.metrics
 
     @cached_property
     def tasks(self) -> list[Task]:

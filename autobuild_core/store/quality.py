@@ -68,7 +68,7 @@ class Quality(TypedDict, total=False):
 class Progress(TypedDict, total=False):
     """The progress of a training.
 
-    Its phase ("training", "scoring", "checking"), seconds since its start and, if known, left.
+    Its phase ("training", "scoring", "checking", "metrics"), seconds since its start and, if known, left.
 
     While it trains: step of num_steps, loss, held-out SRCC of the predictions and per hop. Later: share of the phase.
     """

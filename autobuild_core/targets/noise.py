@@ -38,6 +38,15 @@ def repeats_of(metrics: pd.DataFrame, name: str) -> tuple[list[str], int]:
     return [], 1
 
 
+def averaged_in(metrics: pd.DataFrame) -> dict[str, str]:
+    """{column: the metric that averages it with others} of the single repeats among metrics."""
+    found: dict[str, str] = {}
+    for name in map(str, metrics.columns):
+        columns, num = repeats_of(metrics, name)
+        found |= {column: name for column in columns if num > 1}
+    return found
+
+
 @dataclass(frozen=True)
 class LabelNoise:
     """The noise of labels, from repeated trainings.

@@ -227,6 +227,7 @@ class TestTrainsWords:
             ({"step": 1200, "num_steps": 4800, "seconds_left": 3.0}, 0.25, "Training, step 1,200 of 4,800"),
             ({"phase": "scoring", "share": 0.5}, 0.5, "Scoring modules"),
             ({"phase": "checking"}, 1.0, "Checking how far the scores can be trusted"),
+            ({"phase": "metrics", "share": 0.25}, 0.25, "Learning every metric of the data"),
         ],
     )
     def test_progress(self, record: dict[str, Any], share: float, words: str) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autobuild_core import api
+from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces._declared import to_json
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.tables import content_hash
@@ -56,6 +58,18 @@ def test_the_run_that_ships_is_what_its_command_says(name: str) -> None:
     table = api.read(data, space=space if space.is_file() else None)
     assert config.data_name == data.name and config.data_hash == content_hash(table)
     assert run_of(name) in (HERE / name / "PROVENANCE.md").read_text()
+
+
+@pytest.mark.parametrize("run", sorted(HERE.glob("**/run")), ids=lambda path: path.parent.name)
+def test_a_run_that_ships_knows_the_metrics_of_its_data(run: Path) -> None:
+    found = FinishedRun.load(RunFolder(run))
+    known = found.known
+    assert known is not None and known.target in known.metrics.models
+    assert {*known.metrics.models, *known.metrics.unknown} == set(found.table.metrics.columns)
+    model, rows = known.metrics.model(known.target), np.isfinite(found.values)
+    assert len(model.residuals) == len(found.table)
+    _, low, high = model.interval(found.table.codes[rows])
+    assert ((low <= found.values[rows]) & (found.values[rows] <= high)).mean() > 0.8
 
 
 @pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.declared is not None])

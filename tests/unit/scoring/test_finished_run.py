@@ -2,15 +2,18 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from autobuild_core.architectures.records import ArchTable
+from autobuild_core.errors import RunError
+from autobuild_core.predictor.fitting import fit_run
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import space_named
-from autobuild_core.store.run_folder import RunConfig
+from autobuild_core.store.run_folder import RunConfig, RunFolder
 from tests.learning import random_predictor
 
 MACRO = space_named("nas_bench_macro")
@@ -46,6 +49,24 @@ def test_a_row_without_a_target_was_not_measured(run: FinishedRun) -> None:
 def test_a_module_is_found_by_what_it_is(run: FinishedRun) -> None:
     assert run.index == {('["L1"]', '["mb6_k5"]', False): 0, ('["L1", "L2"]', '["mb6_k5", "mb6_k5"]', True): 1}
     assert run.index is run.index
+
+
+def test_what_it_knows_of_metrics_is_read_once_and_none_where_an_older_version_trained_it(
+    run: FinishedRun, tmp_path: Path
+) -> None:
+    assert run.known is None and run.metrics is None
+    read = replace(run, folder=RunFolder(tmp_path))
+    assert read.known is None
+    codes = MACRO.sample(30, np.random.default_rng(0))
+    codes = codes[np.unique(MACRO.hash_networks(codes), return_index=True)[1]]
+    size = MACRO.canonical(codes).sum(1).astype(float)
+    table = ArchTable(MACRO.spec, codes, MACRO.hash_networks(codes), pd.DataFrame({"latency_ms": size}), np.arange(len(codes)))
+    fit_run(table, run.config.goal).save(RunFolder(tmp_path))
+    read = replace(read, id="other")
+    assert read.known is read.known and read.metrics is not None and list(read.metrics.models) == ["latency_ms"]
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(RunError, match="train the run anew"):
+        _ = replace(read, id="again").metrics
 
 
 def test_it_says_what_it_holds_at_and_what_it_is_called(run: FinishedRun) -> None:

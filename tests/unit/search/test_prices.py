@@ -1,5 +1,7 @@
 """Prices: never below zero, about the true step, and what limits and directions do to them."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 
 from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable, Codes
+from autobuild_core.errors import ConfigError, RunError
+from autobuild_core.predictor import fitting
 from autobuild_core.predictor.fitting import fit_metrics, fit_posterior
-from autobuild_core.predictor.metrics import Bound
+from autobuild_core.predictor.metrics import Bound, Metrics
 from autobuild_core.predictor.posterior import Posterior
 from autobuild_core.search.budgets import Budgets
 from autobuild_core.search.prices import candidates, prices, step_of
@@ -104,3 +108,43 @@ def test_a_run_says_what_a_step_buys(tmp_path: Path) -> None:
     assert (frame["low"] >= 0).all() and (frame["low"] <= frame["price"]).all() and (frame["price"] <= frame["high"]).all()
     several = run.prices(["steps <= 9"], {"steps": (6, 8, 12)})
     assert several["limit"].tolist() == [6, 8] and several["next"].tolist() == [8, 12]
+
+
+class TestWritten:
+    """What a training wrote of metrics stands in the place of a fit, and says the same."""
+
+    budgets = ("steps <= 9", "err <= 11")
+
+    def before(self, trained: api.Run, tmp_path: Path) -> api.Run:
+        """The same run, as an older version trained it."""
+        shutil.copytree(trained.folder.path, tmp_path / "run", ignore=shutil.ignore_patterns("metrics.*"))
+        return api.Run(tmp_path / "run")
+
+    def test_a_fit_says_the_same(self, trained: api.Run, tmp_path: Path) -> None:
+        before = self.before(trained, tmp_path)
+        pd.testing.assert_frame_equal(trained.prices(self.budgets), before.prices(self.budgets), rtol=1e-6)
+        fitted, written = before.build(5, budgets=self.budgets), trained.build(5, budgets=self.budgets)
+        pd.testing.assert_frame_equal(written, fitted, rtol=1e-6)
+        with pytest.raises(RunError, match="train it anew"):
+            _ = before.metrics
+
+    def test_nothing_is_fitted(self, trained: api.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("fit_metrics", "fit_straight", "fit_posterior"):
+            monkeypatch.delattr(fitting, name)
+        run = api.Run(trained.folder.path)
+        assert len(run.prices(self.budgets)) == 2 and len(run.build(2, budgets=self.budgets)) == 2
+        assert list(run.metrics.models) == ["acc", "err", "steps"]
+
+    def test_a_metric_without_a_model_is_fitted_where_a_budget_asks_for_it(
+        self, trained: api.Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, asked = api.Run(trained.folder.path), list[list[str]]()
+        models = {name: model for name, model in run.metrics.models.items() if name != "err"}
+        known = replace(run._known, metrics=Metrics(models, {"err": "others come first"}))
+        monkeypatch.setattr(run, "_known", known)
+        fit = fitting.fit_metrics
+        monkeypatch.setattr(fitting, "fit_metrics", lambda table, names: asked.append(list(names)) or fit(table, names))
+        assert len(run.build(2, budgets=self.budgets)) == len(run.build(2, budgets=self.budgets)) == 2
+        assert asked == [["err"]]
+        with pytest.raises(ConfigError, match="metric: got 'speed', expected one of"):
+            run.build(2, budgets=["speed <= 2"])

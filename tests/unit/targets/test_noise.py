@@ -8,7 +8,7 @@ import pytest
 
 from autobuild_core.spaces import space_named
 from autobuild_core.targets.equation import Target
-from autobuild_core.targets.noise import label_noise, repeats_of, srcc_ceiling
+from autobuild_core.targets.noise import averaged_in, label_noise, repeats_of, srcc_ceiling
 from autobuild_core.targets.scaling import NormalScores
 from tests.learning import macro_data, macro_truth, table_of
 
@@ -50,6 +50,8 @@ def test_a_mean_of_another_name_and_a_column_of_deviations() -> None:
     runs = rng.normal(90, 1, (50, 1)) + rng.normal(0, 0.1, (50, 3))
     metrics = pd.DataFrame({"mean_acc": runs.mean(1), "std": runs.std(1)} | {f"test_acc_{k + 1}": runs[:, k] for k in range(3)})
     assert repeats_of(metrics, "mean_acc") == (["test_acc_1", "test_acc_2", "test_acc_3"], 3)
+    assert averaged_in(metrics) == dict.fromkeys(["test_acc_1", "test_acc_2", "test_acc_3"], "mean_acc")
+    assert averaged_in(metrics.drop(columns="mean_acc")) == {}
     codes = MACRO.enumerate()
     assert codes is not None
     codes, scaling = codes[::100][:50], NormalScores.fit(metrics["mean_acc"].to_numpy(), False)

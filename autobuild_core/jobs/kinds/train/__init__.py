@@ -35,6 +35,8 @@ class Train(JobKind[RunConfig]):
             return JobProgress(min(max(float(record.get("share", 0)), 0.0), 1.0), "Scoring modules", left)
         if record.get("phase") == "checking":
             return JobProgress(1.0, "Checking how far the scores can be trusted")
+        if record.get("phase") == "metrics":
+            return JobProgress(min(max(float(record.get("share", 0)), 0.0), 1.0), "Learning every metric of the data", left)
         step, total = int(record["step"]), max(int(record["num_steps"]), 1)
         return JobProgress(min(step / total, 1.0), f"Training, step {step:,} of {total:,}", left)
 

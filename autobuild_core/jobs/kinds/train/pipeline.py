@@ -17,6 +17,7 @@ from autobuild_core.architectures.graphs import hops_that_differ, make_graphs
 from autobuild_core.architectures.records import ArchTable, Codes, noise_shares
 from autobuild_core.architectures.structure import structure_features, structure_scale
 from autobuild_core.errors import Cancelled, ConfigError, RunError, StudioError
+from autobuild_core.jobs.kinds.train.metrics import write_metrics
 from autobuild_core.predictor import gaussian_process, stopped, target_scale, tree_growing
 from autobuild_core.predictor.contexts import Contexts, Held, Mixed
 from autobuild_core.predictor.distillation import distil
@@ -165,6 +166,7 @@ def train_run(folder: RunFolder, report: Report, should_stop: Callable[[], bool]
     trained = Trained(predictor, scorer, rows, values, held["score"][lines], fold, predictions, modules)
     refit = _refit(codes[lines], rows.networks, predictor, settings, should_stop, problem.beside(lines))
     quality |= write_report(folder, trained, refit, quality)
+    write_metrics(folder, threads, report, should_stop, start)
     quality["seconds"] = time.monotonic() - start
     folder.write_json("quality.json", quality)
     return quality

@@ -21,9 +21,11 @@ from autobuild_core.predictor import gaussian_process, learning_curve
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.forward import GAUSSIAN, Ensemble
 from autobuild_core.predictor.model import ModelConfig
+from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.predictor.training import TrainConfig, split_folds
 from autobuild_core.scorers import make_scorer, score_modules, unit_groups
 from autobuild_core.spaces import load_space, space_named
+from autobuild_core.store.quality import Progress
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from tests.flat_spaces import infer_spec
 from tests.learning import MACRO_VALUES, MACRO_WEIGHTS, macro_data, macro_truth
@@ -141,6 +143,7 @@ class TestTrained:
         assert (trained.quality["num_train"], trained.quality["ensemble_size"]) == (80, 4)
         assert trained.quality["num_networks"] == 80 - trained.table().num_duplicates
         progress = folder.progress()
+        assert progress["phase"].drop_duplicates().tolist()[-2:] == ["checking", "metrics"]
         assert progress["step"].max() == 120 and {"loss", "hop_srcc", "srcc", "seconds", "phase"} <= set(progress.columns)
         assert folder.state["state"] == "finished"
 
@@ -316,6 +319,13 @@ class TestEnds:
             train_run(folder, lambda record: None, (folder.path / "predictions.parquet").exists)
         assert len(Predictor.load(folder.path).predict(folder.table().codes)) == 30
         assert not (folder.path / "quality.json").exists()
+
+    def test_a_stop_among_the_metrics_writes_nothing_of_them(self, tmp_path: Path) -> None:
+        folder, told = self.folder(tmp_path), list[Progress]()
+        with pytest.raises(Cancelled):
+            train_run(folder, told.append, lambda: any(record["phase"] == "metrics" for record in told))
+        assert [record["share"] for record in told if record["phase"] == "metrics"] == [0.0]
+        assert not RunMetrics.is_in(folder) and not (folder.path / "quality.json").exists()
 
     @pytest.mark.parametrize(("target", "error"), [("accc", TargetError), ("acc +", TargetError), ("acc - acc", TargetError)])
     def test_a_refused_target(self, tmp_path: Path, target: str, error: type[Exception]) -> None:
