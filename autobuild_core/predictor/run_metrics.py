@@ -64,7 +64,8 @@ class RunMetrics:
         for number, model in enumerate(self.metrics.models.values()):
             residuals = {} if model.is_exact else {"residuals": model.residuals}
             arrays |= _prefixed(str(number), _arrays_of(model.known) | residuals)
-            about = {"name": model.name, "held_out": asdict(model.held_out), "widening": model.widening}
+            about: dict[str, Any] = {"name": model.name, "held_out": asdict(model.held_out)}
+            about |= {} if model.is_exact else {"widening": model.widening, "support": model.support}
             models.append(about | {"num_rows": len(model.residuals), "known": _about(model.known)})
         with tables.replacing(folder.path / ARRAYS) as part:
             save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
@@ -99,7 +100,8 @@ class RunMetrics:
             own = _of_prefix(str(number), arrays)
             residuals = own["residuals"] if "residuals" in own else np.full(int(raw["num_rows"]), np.nan)
             known = _known(raw["known"], own, space, layers)
-            models[raw["name"]] = MetricModel(raw["name"], known, HeldOut(**raw["held_out"]), residuals, float(raw["widening"]))
+            doubt = {name: float(raw[name]) for name in ("widening", "support") if isinstance(known, Posterior)}
+            models[raw["name"]] = MetricModel(raw["name"], known, HeldOut(**raw["held_out"]), residuals, **doubt)
         straight = _posterior(about[STRAIGHT], _of_prefix(STRAIGHT, arrays), space, layers)
         return cls(Metrics(models, about["unknown"]), str(about["target"]), straight)
 
