@@ -13,7 +13,8 @@ from autobuild_core.review import words
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.store.candidates import Origin
-from autobuild_core.store.pins import LONGEST_NOTE, Pin
+from autobuild_core.store.cards import LONGEST_NOTE
+from autobuild_core.store.pins import Pin
 from autobuild_core.trust.claim import ClaimRecord
 from pages import _candidates, _listed, _navigation, _pins, _run, _selection, _text, _theme, _widgets
 

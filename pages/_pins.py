@@ -12,7 +12,8 @@ from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.errors import StudioError
 from autobuild_core.review import record
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.store.pins import LONGEST_NOTE, Claim, Pin, Pins
+from autobuild_core.store.cards import LONGEST_NOTE
+from autobuild_core.store.pins import Claim, Pin, Pins
 from autobuild_core.trust.claim import ClaimRecord
 from pages import _navigation, _run, _text, _workspace
 from pages._selection import module_text

@@ -106,6 +106,7 @@ class Candidate:
         origin: why it was proposed.
         prediction: what was predicted of it.
         created: seconds since 1970.
+        why: a reader's reason for proposing it, may be empty.
         batch: number of the batch that it was handed out in; 0 = none yet.
         results: what came in.
         withdrawn: it is not to be measured any more.
@@ -117,6 +118,7 @@ class Candidate:
     origin: Origin
     prediction: Prediction
     created: float
+    why: str = ""
     batch: int = 0
     results: tuple[Result, ...] = ()
     withdrawn: bool = False
@@ -288,6 +290,7 @@ def _fresh(known: Mapping[str, Candidate]) -> str:
 def _proposed(candidate: Candidate) -> dict[str, Any]:
     """The event of a new candidate."""
     about = {"id": candidate.id, "arch": candidate.arch, "network": candidate.network, "origin": candidate.origin.value}
+    about |= {"why": candidate.why} if candidate.why else {}
     return {"event": "proposed"} | about | asdict(candidate.prediction) | {"time": candidate.created}
 
 
@@ -296,9 +299,9 @@ def _replay(event: dict[str, Any], found: dict[str, Candidate], heard: dict[str,
     kind, moment = event.pop("event"), float(event.pop("time", 0.0))
     if kind == "proposed":
         about = {name: event.pop(name) for name in ("id", "arch", "network", "origin")}
-        origin = Origin(about["origin"])
+        origin, why = Origin(about["origin"]), str(event.pop("why", ""))
         own = about["id"], about["arch"], about["network"], origin
-        found[about["id"]] = Candidate(*own, Prediction(**event), moment)
+        found[about["id"]] = Candidate(*own, Prediction(**event), moment, why)
     elif kind == "told":
         one = event.pop("id")
         found[one] = replace(found[one], results=(*found[one].results, Result(**event, time=moment)))

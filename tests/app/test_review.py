@@ -128,7 +128,7 @@ def test_a_claim_of_a_module_that_the_run_does_not_have_can_be_deleted(in_state:
 
 @ONE
 def test_a_full_workspace_says_so_and_loses_nothing(in_state: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autobuild_core.store.pins.MOST_PINS", 0)
+    monkeypatch.setattr("autobuild_core.store.pins.Pins.most", 0)
     app = press(open_page("builder"), "Pin this claim")
     assert not app.exception
     assert any("delete some on Review" in toast.value.replace("\\", "") for toast in app.toast)

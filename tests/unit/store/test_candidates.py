@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,9 @@ def test_a_source_of_known_results_alone_is_no_news(log: CandidateLog, three: li
     assert log.tell(told, "again.jsonl", 1) == [] and log.path.read_bytes() == before
     log.tell([], "broken.jsonl", 3)
     assert log.heard() == {"night.jsonl": 1, "broken.jsonl": 3}
+
+
+def test_a_readers_reason_stays_with_a_candidate(log: CandidateLog) -> None:
+    (one,) = log.propose([replace(proposal(9), why="fits 8 ms")])
+    log.propose([proposal(10)])
+    assert one.why == "fits 8 ms" and [found.why for found in CandidateLog(log.path).all()] == ["fits 8 ms", ""]

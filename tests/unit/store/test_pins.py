@@ -10,7 +10,6 @@ import pytest
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import ConfigError, RunError
-from autobuild_core.store import pins as pins_module
 from autobuild_core.store.pins import Claim, Pin, Pins
 from autobuild_core.store.workspace import Workspace
 
@@ -60,7 +59,7 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="expected a folder that pins can be written to"):
         Pins(tmp_path / "file" / "pins").write(Pin(CLAIM))
-    monkeypatch.setattr(pins_module, "MOST_PINS", 1)
+    monkeypatch.setattr(Pins, "most", 1)
     kept = pins.write(Pin(CLAIM))
     with pytest.raises(ConfigError, match="delete some on Review"):
         pins.write(Pin(CLAIM))
