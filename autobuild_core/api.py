@@ -17,9 +17,11 @@ from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.datasets import read_table
-from autobuild_core.datasets._appending import Appended, fixed_roles
+from autobuild_core.datasets._appending import Appended
 from autobuild_core.datasets._appending import append as append_rows
+from autobuild_core.datasets._appending import read_more as read_more
 from autobuild_core.errors import ConfigError, DataError, RunError, TargetError, counted
+from autobuild_core.loop.folder import LoopFolder
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.metrics import Bound, Metrics
@@ -450,21 +452,6 @@ def append(
     return append_rows(table, more, Batch(name, time.time(), content_hash(table), run))
 
 
-def read_more(path: Path, table: ArchTable, format: str | None = None, read: Callable[..., ArchTable] = read_table) -> ArchTable:
-    """The rows of a file that are to be appended to a data set, read as its first rows were.
-
-    Args:
-        path: the file.
-        table: the data set.
-        format: where recognition is not wanted.
-        read: `datasets.read_table`, or `read_guarded` for a file that a user handed in.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    return read(path, format, space=table.spec, roles=fixed_roles(table), joining=True)
-
-
 def train(
     table: ArchTable,
     target: str,
@@ -510,6 +497,30 @@ def train(
         raise RunError(f"{path}: got something that exists already, expected a new folder for the run.")
     train_new(RunFolder(path), config, table, report, should_stop)
     return Run(path)
+
+
+def learned_by(
+    folder: LoopFolder, report: Report = _silent, should_stop: Callable[[], bool] = lambda: False, **settings: Any
+) -> Run:
+    """The run that learned from the newest data of a loop through files, trained where there is none yet.
+
+    Args:
+        folder: of the loop.
+        report: hears the progress of a training.
+        should_stop: asked at every step of it.
+        settings: of it, as `train` takes them.
+
+    Raises:
+        StudioError: the data do not do.
+        Cancelled: should_stop said so.
+    """
+    table, own = folder.table(), folder.settings
+    place = folder.run_of(table)
+    if (place / "quality.json").exists():
+        return Run(place)
+    name = f"{folder.path.name}, version {table.version}"
+    chosen = own["target"], place, own["minimize"], own["seed"]
+    return train(table, *chosen, name, folder.path.name, report, should_stop, **settings)
 
 
 def _refused(table: ArchTable) -> str:

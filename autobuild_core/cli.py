@@ -397,7 +397,7 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             check(template, [load_space(table.spec).native(row) for row in table.codes[: options.ask]], options.template)
         with stopping() as should_stop:
             sizes = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
-            handed = folder.ask(options.ask, progress, should_stop, **sizes)
+            handed = folder.ask(options.ask, lambda: api.learned_by(folder, progress, should_stop, **sizes))
         out = options.out or str(folder.path / "batches" / f"{handed.number}.jsonl")
         if options.out:
             _write(out, handed.json_lines() if template is None else fill(template, handed, options.template))
