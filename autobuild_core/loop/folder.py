@@ -149,7 +149,7 @@ class LoopFolder:
     def status(self) -> dict[str, Any]:
         """{"round": the last batch, "num_evaluated": networks, "best": {"arch", "value"}, "candidates": {state: number}}."""
         table, settings, candidates = self.table(), self.settings, self.log.all()
-        values = Target(settings["target"], settings["minimize"]).values(table.metrics)
+        values = Target(settings["target"], settings["minimize"]).values_or_nan(table.metrics)
         known = np.flatnonzero(np.isfinite(values))
         best = None
         if len(known):
