@@ -5,10 +5,11 @@ here. Ours are the budgets: what is proposed keeps to them, and the best is the 
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import ConfigError
@@ -23,6 +24,8 @@ from autobuild_core.search.improvement import expected_gain
 from autobuild_core.search.searchers import History
 from autobuild_core.search.searchers.bayesian_optimisation import BayesianOptimisation, Learned
 from autobuild_core.spaces import Space, load_space
+
+SCORE = "score"  # the target, turned so that larger is better, as a metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +102,20 @@ class Learner:
 
     def _predicted(self, learned: Learned, codes: Codes) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], float]:
         """(predicted, low, high, expected improvement) in target units."""
-        expected, low, high = (self.plan.sign * part for part in learned.posterior.interval(codes))
+        expected, low, high = (self.plan.sign * part for part in learned.posterior.interval(codes, self._widening()))
         ends = np.minimum(low, high), np.maximum(low, high)
         gain = expected_gain(learned.posterior, codes, learned.least, self.searcher.rng(self.history))
         predicted, below, above = (tuple(part.tolist()) for part in (expected, *ends))
         return predicted, below, above, gain
+
+    def _widening(self) -> float:
+        """The factor that the standard deviations of measured networks need where these are predicted without themselves."""
+        from autobuild_core.predictor.fitting import fit_metrics
+
+        scores = pd.DataFrame({SCORE: self.plan.sign * self.known.values})
+        rows = np.sort(np.unique(self.table.networks, return_index=True)[1])
+        model = fit_metrics(replace(self.table.take(rows), metrics=scores), [SCORE], self.plan.seed).models.get(SCORE)
+        return 1.0 if model is None or model.is_exact else model.widening
 
     def obstacle(self) -> Obstacle | None:
         """The obstacle of the budgets; None where an architecture keeps to them."""

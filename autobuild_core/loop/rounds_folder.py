@@ -8,7 +8,7 @@ batches/<n>.results.jsonl  the evaluations of a round, as they joined the data
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import pandas as pd
 
 from autobuild_core.errors import ConfigError
+from autobuild_core.loop.folder import LoopFolder
 from autobuild_core.loop.plan import RoundsPlan
 from autobuild_core.store import tables
 
@@ -86,6 +87,22 @@ class RoundsFolder:
             raise ConfigError(f"{self.path}: got no rounds, expected --evaluator and the other settings of a plan.")
         return self._read(PLAN, lambda text: RoundsPlan.read(json.loads(text)["plan"]))
 
+    def plan_of(self, settings: Mapping[str, Any], folder: LoopFolder) -> RoundsPlan:
+        """The plan with some settings: the others are those that are there, of rounds or of their loop, or the plan's own.
+
+        Args:
+            settings: fields of the plan.
+            folder: of the loop.
+
+        Raises:
+            ConfigError: a setting does not do, or there are none at all.
+        """
+        if self.begun:
+            return RoundsPlan.read(self.plan.to_json() | dict(settings))
+        if not settings:
+            return self.plan  # says what is missing
+        return RoundsPlan.read((folder.settings if folder.begun else {}) | dict(settings))
+
     @property
     def ended(self) -> str:
         """The reason why the rounds ended before their evaluations were spent, a sentence; "" where they did not."""
@@ -113,6 +130,14 @@ class RoundsFolder:
         """Adds the row of a round, whole or not at all."""
         with (self.path / ROWS).open("a+b") as file:
             tables.append_lines(file, [row])
+
+    def summary(self) -> dict[str, Any]:
+        """{"rounds": rows, "ended": why they ended early, and the newest row's "best"}; {} before there are rounds."""
+        if not self.begun:
+            return {}
+        rows = self.rows()
+        best = {"best": {"arch": rows[-1]["arch"], "value": rows[-1]["best"]}} if rows and rows[-1]["best"] is not None else {}
+        return best | {"rounds": rows, "ended": self.ended}
 
     @property
     def num_spent(self) -> int:
