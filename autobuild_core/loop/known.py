@@ -1,4 +1,4 @@
-"""What a loop knows of networks: each once, with the means of its repeats, from the rows of its data."""
+"""The networks that a loop knows: each once, with the means of its repeats, from the rows of its data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What rounds leave in the folder of their loop, beside what every loop has there (`folder.py`). Imports nothing heavy.
+"""The files that rounds leave in the folder of their loop, beside those that every loop has (`folder.py`). Imports nothing heavy.
 
 rounds.json    the plan, and why the rounds ended early
 round.json     the round that is under way: the networks that it asks for, with what was predicted of them
