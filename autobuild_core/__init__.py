@@ -15,10 +15,10 @@ from autobuild_core.version import VERSION
 
 if TYPE_CHECKING:
     from autobuild_core import figures
-    from autobuild_core.api import Run, append, close_loop, evaluate, evolve, read, search, train
+    from autobuild_core.api import Run, append, close_loop, evaluate, evolve, read, run_rounds, search, train
 
 __version__ = VERSION
-__all__ = ["Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "search", "train"]
+__all__ = ["Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "run_rounds", "search", "train"]
 
 
 def __getattr__(name: str) -> Any:

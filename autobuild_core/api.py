@@ -1,4 +1,4 @@
-"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`, `evolve`, `close_loop`; of a run `scores`, `build`.
+"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`, `evolve`, `close_loop`, `run_rounds`; of a run `build`.
 
 The command line is thin over it.
 """
@@ -18,9 +18,12 @@ from autobuild_core.architectures.lens import TRAINED, Lens
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.datasets import read_table
-from autobuild_core.datasets._appending import Appended, fixed_roles
+from autobuild_core.datasets._appending import Appended
 from autobuild_core.datasets._appending import append as append_rows
+from autobuild_core.datasets._appending import read_more as read_more
 from autobuild_core.errors import ConfigError, DataError, RunError, TargetError, counted
+from autobuild_core.loop.folder import LoopFolder
+from autobuild_core.loop.rounds_folder import RoundsFolder
 from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.metrics import Bound, Metrics
@@ -475,21 +478,6 @@ def append(
     return append_rows(table, more, Batch(name, time.time(), content_hash(table), run))
 
 
-def read_more(path: Path, table: ArchTable, format: str | None = None, read: Callable[..., ArchTable] = read_table) -> ArchTable:
-    """The rows of a file that are to be appended to a data set, read as its first rows were.
-
-    Args:
-        path: the file.
-        table: the data set.
-        format: where recognition is not wanted.
-        read: `datasets.read_table`, or `read_guarded` for a file that a user handed in.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    return read(path, format, space=table.spec, roles=fixed_roles(table), joining=True)
-
-
 def train(
     table: ArchTable,
     target: str,
@@ -535,6 +523,30 @@ def train(
         raise RunError(f"{path}: got something that exists already, expected a new folder for the run.")
     train_new(RunFolder(path), config, table, report, should_stop)
     return Run(path)
+
+
+def learned_by(
+    folder: LoopFolder, report: Report = _silent, should_stop: Callable[[], bool] = lambda: False, **settings: Any
+) -> Run:
+    """The run that learned from the newest data of a loop through files, trained where there is none yet.
+
+    Args:
+        folder: of the loop.
+        report: hears the progress of a training.
+        should_stop: asked at every step of it.
+        settings: of it, as `train` takes them.
+
+    Raises:
+        StudioError: the data do not do.
+        Cancelled: should_stop said so.
+    """
+    table, own = folder.table(), folder.settings
+    place = folder.run_of(table)
+    if (place / "quality.json").exists():
+        return Run(place)
+    name = f"{folder.path.name}, version {table.version}"
+    chosen = own["target"], place, own["minimize"], own["seed"]
+    return train(table, *chosen, name, folder.path.name, report, should_stop, **settings)
 
 
 def _refused(table: ArchTable) -> str:
@@ -696,6 +708,38 @@ def close_loop(
     else:
         plan = LoopPlan.after(evolved, settings) if evolved else LoopPlan.read(settings)
     return closing.close_loop(plan, files, report, should_stop, scheduler, threads)
+
+
+def run_rounds(
+    out: Path | str,
+    data: ArchTable | Path | str | None = None,
+    report: Callable[[Mapping[str, object]], None] = lambda record: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    scheduler: str | None = None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """A closed loop in rounds: a batch is evaluated, all is learned from, the next is proposed, until the evaluations are spent.
+
+    Args:
+        out: folder of a loop through files (docs/loop.md); rounds that are there go on, without any settings with their own.
+        data: evaluated architectures to begin a loop with, a file or a table; None = those of the folder.
+        report: hears {"phase", "step", "num_steps", "share", "seconds_left", "round", "num_rounds", "best"}.
+        should_stop: asked at every step of an evaluation.
+        scheduler: address of a Dask scheduler whose workers evaluate, "" for this process; None = AUTOBUILD_DASK_SCHEDULER.
+        settings: fields of `loop.plan.RoundsPlan`: evaluator, target, minimize, evaluations, batch, budgets, seeds, seed, ...
+
+    Returns:
+        A row a round, as `loop.round_row.make_row` has them.
+
+    Raises:
+        ConfigError: a setting does not do, no architecture keeps to the budgets, or the folder holds another loop.
+        Cancelled: should_stop said so; what was finished is kept.
+    """
+    from autobuild_core.loop.rounds import run_rounds as run
+
+    folder, table = LoopFolder(out), data if isinstance(data, ArchTable) or data is None else read(data)
+    plan = RoundsFolder(folder.path).plan_of(settings, folder)
+    return pd.DataFrame(run(folder, plan, table, None, report, should_stop, scheduler))
 
 
 def space_of(given: Space | ArchTable | Run | Path | str) -> Space:

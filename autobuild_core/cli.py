@@ -44,6 +44,8 @@ USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 OF_FILES = "skeleton", "support"  # settings of an evolution that a file may hold
 # Settings of `loop --evolve` that are left to their defaults unless given.
 OF_CLOSING = "num_sampled", "num_built", "num_again", "charged", "evaluator", "budget", "max_lr", "device"
+# Settings of the rounds of `loop` that are left to their defaults unless given; some are those of --evolve too.
+OF_ROUNDS = "evaluator", "evaluations", "batch", "budgets", "confidence", "seeds", "first_seed", "budget", "device", "seconds"
 TEMPLATES = "candidates.yaml", "commands.sh", "array.sbatch"
 LINE_SECONDS = 3.0
 
@@ -63,6 +65,7 @@ class Progress:
         share = record.get("share") or record.get("step", 0) / max(record.get("num_steps", 1), 1)
         words = [f"{record.get('phase', '')} {100 * share:3.0f} %"]
         words += [f"{name} {record[name]:.3f}" for name in ("loss", "srcc") if record.get(name) is not None]
+        words += [f"best {record['best']:.6g}"] if record.get("best") is not None else []
         if record.get("seconds_left") is not None:
             words.append(f"{record['seconds_left']:.0f} s left")
         line = ", ".join(words)
@@ -368,14 +371,17 @@ def _numbers(given: Iterable[str]) -> dict[str, int]:
 
 
 def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Closes the loop: through files, asking for the next batch or telling what was measured, or at once, --evolve."""
+    """Closes the loop: through files, asking for a batch or telling what was measured; in rounds by itself; or with --evolve."""
     if options.evolve or options.evolved:
         return _close_loop(options, progress)
     for name in OF_CLOSING:
-        if getattr(options, name) is not None:
+        if name not in OF_ROUNDS and getattr(options, name) is not None:
             raise ConfigError(f"loop: got --{name.replace('_', '-')} without --evolve, expected both, or neither.")
+    if options.rounds or any(getattr(options, name) is not None for name in OF_ROUNDS):
+        return _run_rounds(options, progress)
     from autobuild_core.jobs.kinds.loop.files import LoopFiles, loop_summary
     from autobuild_core.loop.folder import LoopFolder
+    from autobuild_core.loop.rounds_folder import RoundsFolder
     from autobuild_core.loop.templating import check, fill, read_template
 
     if options.ask is options.tell is options.data is None and (files := LoopFiles(Path(options.folder))).evolves:
@@ -400,12 +406,33 @@ def loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             check(template, [load_space(table.spec).native(row) for row in table.codes[: options.ask]], options.template)
         with stopping() as should_stop:
             sizes = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
-            handed = folder.ask(options.ask, progress, should_stop, **sizes)
+            handed = folder.ask(options.ask, lambda: api.learned_by(folder, progress, should_stop, **sizes))
         out = options.out or str(folder.path / "batches" / f"{handed.number}.jsonl")
         if options.out:
             _write(out, handed.json_lines() if template is None else fill(template, handed, options.template))
         about |= {"batch": out, "num": len(handed.candidates), "num_controls": handed.num_controls}
-    return about | folder.status()
+    return about | folder.status() | RoundsFolder(folder.path).summary()
+
+
+def _run_rounds(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Rounds of a loop until their evaluations are spent; goes on with those that are there.
+
+    Raises:
+        ConfigError: a setting is one of another loop, or does not do.
+    """
+    from autobuild_core.loop.folder import LoopFolder
+    from autobuild_core.loop.rounds_folder import RoundsFolder
+
+    for name in ("ask", "tell", "template", "out", "members", "steps", "set"):
+        if getattr(options, name) not in (None, []):
+            raise ConfigError(f"loop: got rounds and --{name}, expected one: rounds measure by themselves and train no ensemble.")
+    settings = {name: value for name in OF_ROUNDS if (value := getattr(options, name)) is not None}
+    settings |= {name: value for name in ("target", "minimize", "seed") if (value := getattr(options, name))}
+    table = _read(options) if options.data is not None else None
+    with stopping() as should_stop:
+        api.run_rounds(options.folder, table, progress, should_stop, options.scheduler, **settings)
+    folder = LoopFolder(options.folder)
+    return folder.status() | RoundsFolder(folder.path).summary()
 
 
 def _close_loop(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -414,9 +441,11 @@ def _close_loop(options: argparse.Namespace, progress: Progress) -> dict[str, An
     Raises:
         ConfigError: a setting is one of the loop through files, or does not do.
     """
-    for name in ("ask", "tell", "data", "format", "space", "role", "template", "out"):
-        if getattr(options, name) not in (None, []):
-            raise ConfigError(f"loop: got --evolve and --{name}, expected one: with --evolve it measures by itself.")
+    of_rounds = [name for name in OF_ROUNDS if name not in OF_CLOSING]
+    for name in ("ask", "tell", "data", "format", "space", "role", "template", "out", "rounds", "scheduler", *of_rounds):
+        if getattr(options, name) not in (None, [], False):
+            flag = name.replace("budgets", "budget").replace("_", "-")
+            raise ConfigError(f"loop: got --evolve and --{flag}, expected one: with --evolve it measures by itself.")
     settings = {name: value for name in OF_CLOSING if (value := getattr(options, name)) is not None}
     others = {"num_members": options.members, "num_steps": options.steps, "evolution": _values(options.set)}
     others |= {"target": options.target, "minimize": options.minimize, "seed": options.seed}
@@ -828,7 +857,22 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--num-built", type=int, help="networks that are built; 5 unless given")
     command.add_argument("--num-again", type=int, help="unseen seeds for the best of every stage; 3 unless given")
     command.add_argument("--charged", type=int, help="evaluations that the evolution is worth; its seconds unless given")
-    command.add_argument("--evaluator", help="of the networks; classification unless given")
+    command.add_argument(
+        "--evaluator", help="of the networks, in rounds or with --evolve, where it is classification unless given"
+    )
+    command.add_argument(
+        "--rounds", action="store_true", help="evaluates by itself, in rounds; goes on with those that are there"
+    )
+    command.add_argument("--evaluations", type=int, help="of rounds: new networks in all; 40 unless given")
+    command.add_argument("--batch", type=int, help="of rounds: networks between two fits; 10 unless given")
+    command.add_argument(
+        "--budget", dest="budgets", action="append", metavar="EXPR", help="of rounds: 'latency_ms <= 8'; repeatable"
+    )
+    command.add_argument("--confidence", type=float, help="of rounds: that measurements keep to all budgets; 0.9 unless given")
+    command.add_argument("--seeds", type=int, help="of rounds: evaluations of each network; 1 unless given")
+    command.add_argument("--first-seed", type=int, help="of these; 0 unless given, the others follow")
+    command.add_argument("--seconds", type=float, help="of rounds: that one evaluation may take; longer ones count as failed")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="of rounds: of Dask, whose workers measure")
     command.add_argument("--budget-steps", dest="budget", type=int, help="of each evaluation; the evaluator's own unless given")
     command.add_argument("--max-lr", type=float, help="learning rate of each evaluation; 0.012 unless given")
     command.add_argument("--device", help="cpu or cuda; cpu unless given")

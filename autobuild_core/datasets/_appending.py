@@ -5,8 +5,9 @@ else varies. Rows that differ in it stand beside each other. Rows that do not di
 same measurement, which is kept once and may gain metrics. Columns mean what they meant in the first rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable, Batch, ColumnRole, Rejection
+from autobuild_core.datasets import read_table
 from autobuild_core.datasets._roles import ONE_VALUE, Found, by_name
 from autobuild_core.datasets._sanity import warnings_of
 from autobuild_core.errors import DataError, counted, listed
@@ -64,6 +66,21 @@ def _by_name(constant: ColumnRole) -> Found | None:
 def _spoken(found: Found | None) -> str:
     """The role of a column of one value, as `--role` takes it."""
     return "setting" if found is None else found.context if found.role == "context" else found.role
+
+
+def read_more(path: Path, table: ArchTable, format: str | None = None, read: Callable[..., ArchTable] = read_table) -> ArchTable:
+    """The rows of a file that are to be appended to a data set, read as its first rows were.
+
+    Args:
+        path: the file.
+        table: the data set.
+        format: where recognition is not wanted.
+        read: `datasets.read_table`, or `read_guarded` for a file that a user handed in.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return read(path, format, space=table.spec, roles=fixed_roles(table), joining=True)
 
 
 def append(table: ArchTable, more: ArchTable, batch: Batch) -> Appended:

@@ -5,6 +5,8 @@ data/<version>/    saved tables (store.tables): the first data, and every versio
 runs/<version>/    the run that learned from that version, trained when a batch is asked for
 candidates.jsonl   the log of candidates: what was predicted, handed out and told
 batches/<n>.jsonl  what was handed out
+
+A loop that evaluates by itself has more files here: `rounds_folder.py`.
 """
 
 import json
@@ -14,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable
+from autobuild_core.datasets._appending import read_more
 from autobuild_core.errors import ConfigError
 from autobuild_core.loop import telling
 from autobuild_core.loop.batches import Handed
-from autobuild_core.loop.proposing import check_num, hand_out
+from autobuild_core.loop.proposing import Run, check_num, hand_out
 from autobuild_core.spaces import load_space
 from autobuild_core.store import tables
 from autobuild_core.store.candidates import CandidateLog
-from autobuild_core.store.quality import Report
 from autobuild_core.targets.equation import Target
 
 
@@ -90,48 +91,51 @@ class LoopFolder:
             DataError: the version is damaged.
         """
         self.settings  # noqa: B018 - says it where there is no loop
-        versions = [int(path.name) for path in (self.path / "data").iterdir() if path.name.isdigit()]
-        return tables.load_table(self.path / "data" / str(max(versions)))
+        return tables.load_table(self.path / "data" / str(max(self._versions())))
 
-    def run(self, report: Report, should_stop: Callable[[], bool] = lambda: False, **settings: Any) -> api.Run:
-        """The run that learned from the newest data, trained where there is none yet.
-
-        Args:
-            report: hears the progress of a training.
-            should_stop: asked at every step of it.
-            settings: of it, as `api.train` takes them.
+    def first_table(self) -> ArchTable:
+        """The data that the loop began with.
 
         Raises:
-            StudioError: the data do not do.
-            Cancelled: should_stop said so.
+            DataError: they are damaged.
         """
-        table, own = self.table(), self.settings
-        place = self.path / "runs" / str(table.version)
-        if (place / "quality.json").exists():
-            return api.Run(place)
-        name = f"{self.path.name}, version {table.version}"
-        chosen = own["target"], place, own["minimize"], own["seed"]
-        return api.train(table, *chosen, name, self.path.name, report, should_stop, **settings)
+        return tables.load_table(self.path / "data" / str(min(self._versions())))
 
-    def ask(self, num: int, report: Report, should_stop: Callable[[], bool] = lambda: False, **settings: Any) -> Handed:
+    def _versions(self) -> list[int]:
+        """Numbers of the versions of the data."""
+        return [int(path.name) for path in (self.path / "data").iterdir() if path.name.isdigit()]
+
+    def run_of(self, table: ArchTable) -> Path:
+        """The place of the run that learned from a version of the data."""
+        return self.path / "runs" / str(table.version)
+
+    def ask(self, num: int, learn: Callable[[], Run]) -> Handed:
         """Hands out the next batch, and writes it to batches/.
 
         Args:
             num: candidates, at most.
-            report, should_stop, settings: as `run` has them.
+            learn: gives the run that learned from the newest data, trained where there is none yet (`api.learned_by`).
 
         Raises:
             StudioError: the data do not do, or nothing is left.
-            Cancelled: should_stop said so.
+            Cancelled: the training was stopped.
         """
         check_num(num)
-        handed = hand_out(self.run(report, should_stop, **settings), self.log, num, self.settings["seed"])
-        with tables.replacing(self.path / "batches" / f"{handed.number}.jsonl") as part:
-            part.write_text(handed.json_lines(), encoding="utf-8", newline="\n")
+        handed = hand_out(learn(), self.log, num, self.settings["seed"])
+        self.write_batch(handed)
         return handed
 
-    def tell(self, path: Path) -> telling.Told:
+    def write_batch(self, handed: Handed) -> None:
+        """Writes a batch that was handed out to batches/."""
+        with tables.replacing(self.path / "batches" / f"{handed.number}.jsonl") as part:
+            part.write_text(handed.json_lines(), encoding="utf-8", newline="\n")
+
+    def tell(self, path: Path, origin: str = "") -> telling.Told:
         """Joins a file of results: to the candidates, and to the data as their next version.
+
+        Args:
+            path: the file.
+            origin: where the results come from; its name unless given.
 
         Raises:
             DataError: it cannot be read, or no row of it is a new result.
@@ -140,12 +144,12 @@ class LoopFolder:
         def keep(table: ArchTable) -> None:
             tables.save_table(table, self.path / "data" / str(table.version))
 
-        return telling.take_in(path, self.table(), self.log, api.read_more, keep)
+        return telling.take_in(path, self.table(), self.log, read_more, keep, origin)
 
     def status(self) -> dict[str, Any]:
         """{"round": the last batch, "num_evaluated": networks, "best": {"arch", "value"}, "candidates": {state: number}}."""
         table, settings, candidates = self.table(), self.settings, self.log.all()
-        values = Target(settings["target"], settings["minimize"]).values(table.metrics)
+        values = Target(settings["target"], settings["minimize"]).values_or_nan(table.metrics)
         known = np.flatnonzero(np.isfinite(values))
         best = None
         if len(known):

@@ -20,6 +20,7 @@ from autobuild_core.targets.equation import Target
 GROUPS = {
     Origin.BUILT: "built, for their prediction",
     Origin.NEXT: "to learn most",
+    Origin.IMPROVEMENT: "to improve on the best",
     Origin.CLAIM: "to test a claim",
     Origin.TYPED: "by hand",
     Origin.CONTROL: "random controls",

@@ -5,17 +5,19 @@ can that be told from a predictor that is wrong everywhere. Ours.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
-from autobuild_core.api import Run
-from autobuild_core.architectures.records import Codes
+from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import ConfigError
 from autobuild_core.loop.batches import Handed
+from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.spaces import Space
 from autobuild_core.store.candidates import Candidate, CandidateLog, CandidateState, Origin, Prediction
 from autobuild_core.store.quality import Progress, Report
+from autobuild_core.store.run_folder import RunConfig, RunFolder
 
 CONTROL_SHARE = 0.2
 DRAWS = 50  # random networks drawn for a control, at most
@@ -23,6 +25,27 @@ DRAWS = 50  # random networks drawn for a control, at most
 
 def _silent(record: Progress) -> None:
     """Hears nothing."""
+
+
+class Run(Protocol):
+    """A finished run as `api.Run` is one: it predicts, builds and suggests."""
+
+    folder: RunFolder
+    config: RunConfig
+    predictor: Predictor
+
+    @property
+    def holds_at(self) -> dict[str, Any]:
+        """The context that its numbers hold at."""
+
+    def table(self) -> ArchTable:
+        """The evaluated architectures that it was trained on."""
+
+    def build(self, num: int, *, report: Report) -> pd.DataFrame:
+        """The best networks by its predictions."""
+
+    def suggest(self, num: int) -> pd.DataFrame:
+        """The networks that teach most."""
 
 
 def num_controls(num: int) -> int:

@@ -6,6 +6,7 @@ data as known to be worse than the median (`ArchTable.censored`): that a network
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autobuild_core import api
-from autobuild_core.architectures.records import ArchTable, Rejection
+from autobuild_core.architectures.records import ArchTable, Batch, Rejection
+from autobuild_core.datasets._appending import append
 from autobuild_core.datasets._delimited import read_rows
 from autobuild_core.datasets._files import read_head
 from autobuild_core.datasets._json import document
@@ -25,6 +26,7 @@ from autobuild_core.datasets.json_lines import read_lines
 from autobuild_core.errors import ArchitectureError, DataError, counted
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.candidates import Candidate, CandidateLog, Result
+from autobuild_core.store.tables import content_hash
 
 READY = {"", "finished", "finish", "complete", "completed", "done", "ok", "success", "succeeded", "terminated", "measured"}
 UNDER_WAY = {"running", "pending", "queued", "waiting", "scheduled", "started", "asked", "out", "withdrawn"}
@@ -118,7 +120,7 @@ def take_in(
         path: as `join` takes it.
         table: the newest version of the data set.
         log: its candidates.
-        read: reads a file by the data set's columns (`api.read_more`).
+        read: reads a file by the data set's columns (`read_more`).
         keep: is given the next version, to be saved.
         origin: where the results come from; the file's name unless given.
         run: id of the run that proposed the architectures.
@@ -131,7 +133,7 @@ def take_in(
     origin = origin or path.name
     heard = source or origin, len(joined.rows) + len(joined.rejected)
     try:
-        added = api.append(table, joined.rows, origin, run)
+        added = append(table, joined.rows, Batch(origin, time.time(), content_hash(table), run))
     except DataError:  # all rows are in the data: a file that is told again, or whose telling was cut short
         if not (told := log.tell(joined.results, *heard)):
             raise
@@ -149,7 +151,7 @@ def join(path: Path, table: ArchTable, candidates: Sequence[Candidate], read: Re
         path: JSON lines, a JSON array of objects, or a table; with a column id, an architecture, or both.
         table: the data set.
         candidates: all of its list.
-        read: reads a file by the data set's columns (`api.read_more`).
+        read: reads a file by the data set's columns (`read_more`).
 
     Raises:
         DataError: it cannot be read, or no row of it is a result.

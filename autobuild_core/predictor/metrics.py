@@ -15,7 +15,6 @@ from autobuild_core.architectures.records import ABSENT, Codes
 from autobuild_core.errors import ConfigError, listed
 from autobuild_core.predictor.posterior import OWN_SHARE, Posterior
 from autobuild_core.targets.costs import CostModel
-from autobuild_core.targets.scaling import TWO_SIDED_90
 
 Array = NDArray[np.float64]
 EXACT_DIGITS = 11  # of an exact value, about
@@ -113,9 +112,7 @@ class MetricModel:
         if isinstance(self.known, Formula):
             values = self.known.moments(codes)[0]
             return values, values, values
-        mean, spread = self._of_measurement(codes)
-        ends = [self.known.scaling.straight(mean + side * TWO_SIDED_90 * spread) for side in (-1, 0, 1)]
-        return ends[1], np.minimum(ends[0], ends[2]), np.maximum(ends[0], ends[2])
+        return self.known.interval(codes, self.widening)
 
     def room(self, codes: Codes, bound: Bound) -> Array:
         """(n,) standard deviations of a measurement by which an architecture is on the right side of a limit.
@@ -125,7 +122,7 @@ class MetricModel:
         if isinstance(self.known, Formula):
             values = self.known.moments(codes)[0]
             return np.where(bound.turn * (bound.limit - values) >= 0, np.inf, -np.inf)
-        mean, spread = self._of_measurement(codes)
+        mean, spread = self.known.of_measurement(codes, self.widening)
         scaling = self.known.scaling
         return bound.turn * scaling.sign * (float(scaling.back(np.array([bound.limit]))[0]) - mean) / spread
 
@@ -168,15 +165,9 @@ class MetricModel:
         """(n,) what a measurement stays below with a probability; of an exact metric its value."""
         if isinstance(self.known, Formula):
             return self.known.moments(codes)[0]
-        mean, spread = self._of_measurement(codes)
+        mean, spread = self.known.of_measurement(codes, self.widening)
         quantile: Array = self.known.scaling.straight(mean + self.known.scaling.sign * NormalDist().inv_cdf(level) * spread)
         return quantile
-
-    def _of_measurement(self, codes: Codes) -> tuple[Array, Array]:
-        """((n,) means, (n,) standard deviations) of the normal score of a measurement, noise and all."""
-        assert isinstance(self.known, Posterior)
-        mean, spread = self.known.moments(codes)
-        return mean, self.widening * np.sqrt(spread**2 + self.known.noise)
 
 
 @dataclass(frozen=True, eq=False)

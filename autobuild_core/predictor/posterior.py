@@ -18,7 +18,7 @@ from autobuild_core.architectures.records import Codes
 from autobuild_core.architectures.structure import structure_features
 from autobuild_core.predictor.kernel import BIAS_VARIANCE, Layers, compare
 from autobuild_core.spaces import Space
-from autobuild_core.targets.scaling import NormalScores
+from autobuild_core.targets.scaling import TWO_SIDED_90, NormalScores
 
 Array = NDArray[np.float64]
 OWN_SHARE = 0.5  # of what the kernel leaves of a measurement is the network's own, the rest noise: without repeats nobody knows
@@ -124,6 +124,22 @@ class Posterior:
         root = np.linalg.cholesky(covariance + jitter * np.eye(len(mean)))
         drawn: Array = mean + widening * normals @ root.T
         return drawn
+
+    def interval(self, asked: NDArray[Any], widening: float = 1.0) -> tuple[Array, Array, Array]:
+        """(expected, low, high), each (n,): of a measurement, noise and all, with its 90 % interval, in the metric's units.
+
+        Args:
+            asked: as for `moments`.
+            widening: factor of the standard deviations.
+        """
+        mean, spread = self.of_measurement(asked, widening)
+        ends = [self.scaling.straight(mean + side * TWO_SIDED_90 * spread) for side in (-1, 0, 1)]
+        return ends[1], np.minimum(ends[0], ends[2]), np.maximum(ends[0], ends[2])
+
+    def of_measurement(self, asked: NDArray[Any], widening: float = 1.0) -> tuple[Array, Array]:
+        """((n,) means, (n,) standard deviations) of the normal score of a measurement, noise and all; as for `interval`."""
+        mean, spread = self.moments(asked)
+        return mean, widening * np.sqrt(spread**2 + self.noise)
 
     def believed(self, asked: NDArray[Any], measured: Array) -> Array:
         """(n,) normal scores that measured architectures are believed to have: between measurement and mean (OWN_SHARE), ours.

@@ -15,6 +15,7 @@ from autobuild_core.architectures.module_table import module_rows, top_modules, 
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
 from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.search.budgets import Accept, everything
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.spaces._listed import reduced_spec
 
@@ -32,14 +33,6 @@ class Built:
 
     codes: Codes
     frame: pd.DataFrame
-
-
-Accept = Callable[[Codes], NDArray[np.bool_]]
-
-
-def _everything(codes: Codes) -> NDArray[np.bool_]:
-    """Every architecture may be built."""
-    return np.ones(len(codes), bool)
 
 
 def reduce_space(modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False) -> Space:
@@ -169,7 +162,7 @@ def build(
     report: Callable[[float], None] = lambda share: None,
     start: Codes | None = None,
     within: Space | None = None,
-    accept: Accept = _everything,
+    accept: Accept = everything,
 ) -> Built:
     """The best distinct networks by the ensemble's prediction.
 
@@ -225,7 +218,7 @@ def _best(
     refused: NDArray[np.uint64],
     num: int,
     report: Callable[[float], None] = lambda share: None,
-    accept: Accept = _everything,
+    accept: Accept = everything,
 ) -> Built:
     """The `num` best-predicted distinct networks among codes that are accepted, none of them refused."""
     networks = predictor.space.hash_networks(codes)

@@ -1,7 +1,7 @@
 """Budgets: limits of metrics as a person writes them, whether architectures keep to them, and what stands in the way."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,15 @@ from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.metrics import Bound, Metrics
 
 Array = NDArray[np.float64]
+Accept = Callable[[Codes], NDArray[np.bool_]]  # (n, num_positions) architectures -> (n,) which of them may be proposed
 WRITTEN = re.compile(r"\s*(?P<metric>[^<>=≤≥]+?)\s*(?P<sign><=|>=|<|>|≤|≥)\s*(?P<limit>[^<>=≤≥]+?)\s*")
 CONFIDENCE = 0.9
 DIGITS = 6  # of a limit in words
+
+
+def everything(codes: Codes) -> NDArray[np.bool_]:
+    """Every architecture may be proposed."""
+    return np.ones(len(codes), bool)
 
 
 def read_budget(text: str) -> Bound:

@@ -204,7 +204,7 @@ def _searched(
     strangers = space.sample(STRANGERS, rng)
     found = np.concatenate([begun[budgets.keeps(begun)], _best_of(predictor, strangers[budgets.keeps(strangers)])])
     if not len(found):
-        near = _nearest(budgets, space, np.concatenate([begun, strangers, table.codes[space.valid(table.codes)]]), rng)
+        near = nearest(budgets, space, np.concatenate([begun, strangers, table.codes[space.valid(table.codes)]]), rng)
         found = near[budgets.keeps(near)]
         if not len(found):
             facts = _facts(objective, budgets, found)
@@ -217,7 +217,7 @@ def _searched(
     return Design(built.codes, _facts(objective, budgets, built.codes, built), False, assembled)
 
 
-def _nearest(budgets: Budgets, space: Space, start: Codes, rng: np.random.Generator) -> Codes:
+def nearest(budgets: Budgets, space: Space, start: Codes, rng: np.random.Generator) -> Codes:
     """(n, num_positions) architectures that come as near to all budgets as a search for nothing else finds."""
     spreads = budgets.spreads(start)
     over = budgets.over(start, spreads).max(0)

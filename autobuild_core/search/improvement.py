@@ -43,6 +43,20 @@ def best_batch(draws: Array, mean: Array, least: float, num: int) -> list[int]:
     return chosen
 
 
+def expected_gain(posterior: Posterior, codes: Codes, least: float, rng: np.random.Generator) -> float:
+    """The amount, in the metric's units, by which the best of some networks is expected to exceed a normal score together.
+
+    Args:
+        posterior: of a metric of which larger values are better.
+        codes: (n, num_positions) the networks, not none.
+        least: the score to exceed.
+        rng: of the joint draws.
+    """
+    best = posterior.draws(codes, DRAWS, rng).max(1)
+    values = posterior.scaling.straight(np.append(best, least))
+    return float(np.maximum(values[:-1] - values[-1], 0).mean())
+
+
 def most_promising(posterior: Posterior, codes: Codes, columns: Array) -> Codes:
     """(at most POOL, num_positions) of the codes those with the largest mean and REACH deviations; columns as `scaled`."""
     mean, spread = posterior.moments(columns)

@@ -48,6 +48,7 @@ class Origin(StrEnum):
 
     BUILT = "built"
     NEXT = "next"
+    IMPROVEMENT = "improvement"
     CLAIM = "claim"
     TYPED = "typed"
     CONTROL = "control"

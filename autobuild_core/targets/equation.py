@@ -114,6 +114,20 @@ class Target:
         out[complete] = _Evaluator(self.expression, names, metrics.index[complete]).run(self._tree)
         return out
 
+    def values_or_nan(self, metrics: pd.DataFrame) -> Values:
+        """As `values`, NaN also of rows for which the equation has no value: it divides by zero, say.
+
+        Raises:
+            TargetError: see `check`.
+        """
+        self.check([str(name) for name in metrics.columns])
+        try:
+            return self.values(metrics)
+        except TargetError:
+            if len(metrics) == 1:
+                return np.full(1, np.nan)
+            return np.concatenate([self.values_or_nan(metrics.iloc[[row]]) for row in range(len(metrics))])
+
     def check_varies(self, values: Values) -> None:
         """Returns when there is something to learn: at least two rows with a target, not all equal.
 

@@ -23,6 +23,7 @@ from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
 from autobuild_core.jobs.kinds.evolve import EvolveSettings
 from autobuild_core.jobs.kinds.loop import LoopSettings
 from autobuild_core.jobs.kinds.replay import ReplaySettings
+from autobuild_core.jobs.kinds.rounds import RoundsSettings, loop_of
 from autobuild_core.jobs.kinds.search import SearchSettings
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.store.run_folder import JobSettings, RunConfig, RunFolder
@@ -31,6 +32,7 @@ from autobuild_core.testing.examples import additive_truth, chain_space, declare
 from autobuild_core.testing.job_kinds import JobKindSuite
 from tests.architectures import EXAMPLES
 from tests.counting import counting as counting
+from tests.learning import macro_data
 from tests.unit.jobs.test_executor import pid, state, until
 
 SETTINGS: dict[str, JobSettings] = {
@@ -38,6 +40,9 @@ SETTINGS: dict[str, JobSettings] = {
     "evolve": EvolveSettings(name="an evolution", plan={"generations": 2, "steps": 1, "batch": 4}),
     "loop": LoopSettings(name="a loop", plan={"evaluator": "cost", "evolution": {"fitness": "random", "generations": 2}}),
     "replay": ReplaySettings(name="a replay", plan={"target": "acc", "evaluations": 6, "initial": 5, "seeds": 1}),
+    "rounds": RoundsSettings(
+        name="some rounds", plan={"evaluator": "table:all.csv", "target": "acc", "evaluations": 4, "batch": 2}
+    ),
     "search": SearchSettings(name="a search", evaluator="cost", space=space_named("nas_bench_201").spec.to_json(), num=3),
     "train": RunConfig(name="a run", target="acc", num_members=2, num_steps=2, data_name="mine.csv", data_hash="ab" * 16),
 }
@@ -177,6 +182,64 @@ class TestSearches:
             self.job(tmp_path, **{"space": CELLS} | wrong)
 
 
+class TestRounds:
+    """Rounds in a worker's folder: a row a round, results as those of an evaluation, gone on from where a worker was killed."""
+
+    def job(self, tmp_path: Path, **plan: Any) -> tuple[kinds.JobKind[Any], RunFolder, JobSettings]:
+        kind, table = kinds.load_kind("rounds"), macro_data(40)
+        (tmp_path / "mine.py").write_text(
+            "def evaluate(arch, budget, seed):\n    return {'acc': 88 + arch.count('2') / 8 + seed / 16}\n"
+        )
+        about = {"evaluator": str(tmp_path / "mine.py"), "target": "acc", "evaluations": 5, "batch": 3, "seed": 2}
+        made = kind.settings({"name": "some rounds", "plan": about | plan, "data_name": "mine.csv", "data_hash": "ab" * 16})
+        return kind, RunFolder(tmp_path / "run").create(made, table, "rounds"), made
+
+    def test_rounds_are_a_table_and_a_row(self, tmp_path: Path) -> None:
+        kind, folder, settings = self.job(tmp_path, seeds=2)
+        row = kind.row(folder, settings)
+        assert (row.aim, row.data_name, row.seed) == ("maximise acc: 5 networks by mine.py, 3 a round", "mine.csv", 2)
+        records: list[Any] = []
+        kind.run(folder, settings, records.append, lambda: False)
+        table = kind.result(folder)
+        assert table["round"].tolist() == [1, 2] and table["num_evaluated"].tolist() == [3, 5]
+        best = f"{table['best'].iloc[-1]:.6g}"
+        assert kind.row(folder, settings).result == f"2 rounds, 5 networks, best {best}"
+        assert kind.progress(records[-1]).words == f"Round 2 of 2, 5 of 5 networks, best {best}"
+        assert kind.progress(records[-1]).share == 1 and kind.resumes
+
+    def test_its_results_are_those_of_an_evaluation(self, tmp_path: Path) -> None:
+        kind, folder, settings = self.job(tmp_path)
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        lines = kinds.load_kind("evaluate").lines(folder)  # type: ignore[attr-defined]
+        candidates = {one.id: one.arch for one in loop_of(folder).log.all()}
+        assert [candidates[line["id"]] for line in lines] == [line["arch"] for line in lines] and len(lines) == 5
+        assert {line["state"] for line in lines} == {"finished"}
+
+    def test_it_goes_on_from_what_is_there(self, tmp_path: Path) -> None:
+        kind, folder, settings = self.job(tmp_path)
+        with pytest.raises(Cancelled):
+            kind.run(folder, settings, lambda record: None, lambda: len(kinds.load_kind("evaluate").lines(folder)) >= 4)  # type: ignore[attr-defined]
+        (tmp_path / "again").mkdir()
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        whole = self.job(tmp_path / "again", evaluator=str(tmp_path / "mine.py"))[1]
+        kind.run(whole, settings, lambda record: None, lambda: False)
+        timed = ["seconds_fit", "seconds_evaluated"]
+        assert kind.result(folder).drop(columns=timed).equals(kind.result(whole).drop(columns=timed))
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"batch": 0}, "batch: got 0"),
+            ({"target": ""}, "target: got none"),
+            ({"speed": 1}, "rounds: got the setting speed"),
+            ({"budgets": ["fast"]}, "budget: got 'fast'"),
+        ],
+    )
+    def test_settings_that_do_not_do(self, wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=said):
+            self.job(tmp_path, **wrong)
+
+
 class TestEvolves:
     """Evolutions in a worker's folder: each generation as it comes, gone on from where a worker was killed."""
 
@@ -266,13 +329,14 @@ def waiting(workspace: Workspace, executor: SubprocessExecutor, **settings: Any)
 
 class TestNewKind:
     def test_it_is_found_and_checked(self, counting: str, workspace: Workspace) -> None:
-        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "evolve", "loop", "replay", "search", "train"}
+        assert set(registry.names(kinds.FOLDER)) == {"count", "evaluate", "evolve", "loop", "replay", "rounds", "search", "train"}
         with pytest.raises(ConfigError, match="limit: got 0, expected at least 1"):
             kinds.add(workspace, counting, name="x", limit=0)
         with pytest.raises(ConfigError, match="settings of a count: got name, colour"):
             kinds.add(workspace, counting, name="x", colour="red")
         with pytest.raises(
-            ConfigError, match="jobs/kinds: got 'dance', expected one of count, evaluate, evolve, loop, replay, search, train"
+            ConfigError,
+            match="jobs/kinds: got 'dance', expected one of count, evaluate, evolve, loop, replay, rounds, search, train",
         ):
             kinds.add(workspace, "dance", name="x")
 

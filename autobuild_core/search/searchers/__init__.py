@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from autobuild_core import registry
 from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import ConfigError, listed
+from autobuild_core.search.budgets import Accept, everything
 from autobuild_core.search.dominance import on_front
 from autobuild_core.spaces import Space
 
@@ -99,6 +100,8 @@ class Searcher(ABC):
         space: that is searched; it may be a reduced one.
         seed: of all that is random.
         settings: those that differ from the defaults.
+        accept: of architectures those that may be proposed. What is drawn keeps to it, and Bayesian optimisation does; neighbours
+            and children need not.
 
     Raises:
         ConfigError: there is no such setting, or it is out of range.
@@ -108,8 +111,10 @@ class Searcher(ABC):
     about: ClassVar[str]
     defaults: ClassVar[Mapping[str, int]] = {}
 
-    def __init__(self, space: Space, seed: int = 0, settings: Mapping[str, int] | None = None) -> None:
-        self.space, self.seed = space, seed
+    def __init__(
+        self, space: Space, seed: int = 0, settings: Mapping[str, int] | None = None, accept: Accept = everything
+    ) -> None:
+        self.space, self.seed, self.accept = space, seed, accept
         self.settings = check_settings(type(self), settings or {})
 
     @abstractmethod
@@ -137,10 +142,14 @@ class Searcher(ABC):
 
     @final
     def new(self, codes: Codes, history: History) -> Codes:
-        """The rows of (n, num_positions) codes whose network is neither known nor that of an earlier row, in their order."""
+        """The rows of (n, num_positions) codes whose network is neither known nor that of an earlier row, in their order.
+
+        Those that may not be proposed are left out.
+        """
         networks = self.space.hash_networks(codes)
         first = np.sort(np.unique(networks, return_index=True)[1])
-        return codes[[row for row in first if int(networks[row]) not in history.known]]
+        found = codes[[row for row in first if int(networks[row]) not in history.known]]
+        return found[self.accept(found)]
 
     @final
     def draw_new(self, history: History, num: int, rng: np.random.Generator) -> Codes:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import ConfigError, DataError
+from autobuild_core.search.budgets import everything
+from autobuild_core.search.improvement import expected_gain
 from autobuild_core.search.searchers import History, Searcher, searcher_class
+from autobuild_core.search.searchers.bayesian_optimisation import BayesianOptimisation
 from autobuild_core.search.searching import MOST_FREE, read_space, search
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces._configspace import declared_json
@@ -188,6 +191,46 @@ class TestBayesianOptimisation:
                 lucky.append(history.scores[place] == max(history.scores))
             picks[noise] = np.mean(lucky)
         assert picks[0.0] == 1 and picks[1.0] < 1
+
+    @pytest.mark.parametrize("name", list(SPACES))
+    @pytest.mark.parametrize("num", [2, 20])
+    def test_it_proposes_what_is_accepted_alone(self, name: str, num: int) -> None:
+        """At random and by what is learned; the best that is to be exceeded is the best that is accepted."""
+        space, truth = SPACES[name], planted(SPACES[name])
+        limit = float(np.quantile(truth(space.sample(500, np.random.default_rng(9))), 0.4))
+
+        def accept(codes: Codes) -> NDArray[np.bool_]:
+            return truth(codes) <= limit
+
+        history, codes = History(), space.sample(num, np.random.default_rng(0))
+        for row, network, score in zip(codes, space.hash_networks(codes).tolist(), truth(codes).tolist(), strict=True):
+            history.visit(row, network, score)
+        made = BayesianOptimisation(space, 0, accept=accept)
+        proposed = made.propose(history, 6)
+        assert len(proposed) == 6 and accept(proposed).all()
+        place = BayesianOptimisation(space, 0, {"initial": 1}, accept).incumbent(history)
+        assert place is None or num < 5 or accept(np.stack(history.codes)[[place]]).all()
+
+    def test_the_best_to_exceed_is_one_that_is_accepted(self) -> None:
+        history = search(searcher_class("random")(MACRO, 0), 30, macro_truth).history
+        limit = float(np.median(history.scores))
+        free, kept = (
+            BayesianOptimisation(MACRO, 0, accept=one).learned(history) for one in (everything, lambda c: macro_truth(c) < limit)
+        )
+        assert free is not None and kept is not None and kept.least < free.least
+        assert kept.least == kept.mean[kept.scores < limit].max()
+
+    def test_the_gain_of_a_batch_is_what_its_best_exceeds_the_best_by(self) -> None:
+        learned = BayesianOptimisation(MACRO, 0).learned(search(searcher_class("random")(MACRO, 0), 60, macro_truth).history)
+        assert learned is not None
+        codes, rng = MACRO.sample(5, np.random.default_rng(1)), np.random.default_rng
+        posterior, least = learned.posterior, learned.least
+        draws = posterior.draws(codes, 20_000, rng(3)).max(1)
+        expected = np.maximum(posterior.scaling.straight(draws) - posterior.scaling.straight(np.array([least])), 0).mean()
+        assert expected_gain(posterior, codes, least, rng(0)) == pytest.approx(expected, rel=0.3, abs=2e-3)
+        assert expected_gain(posterior, codes, least + 50, rng(0)) == 0
+        more = np.concatenate([codes, MACRO.sample(5, np.random.default_rng(2))])
+        assert expected_gain(posterior, more, least - 2, rng(0)) > expected_gain(posterior, codes, least - 2, rng(0))
 
     def test_without_scores_there_is_no_best(self) -> None:
         history = History()

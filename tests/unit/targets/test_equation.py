@@ -256,3 +256,13 @@ def test_one_vocabulary_tells_accuracies_losses_and_costs(name: str, kind: str) 
 def test_the_best_stand_in_for_size_comes_first() -> None:
     names = ["latency_ms", "acc", "num_params", "energy_mj", "gflops", "madds_m", "runtime"]
     assert by_cost(names) == ["madds_m", "gflops", "num_params", "latency_ms", "runtime", "energy_mj"]
+
+
+def test_a_row_without_a_value_is_not_a_number_where_that_is_wanted() -> None:
+    metrics = pd.DataFrame({"acc": [1.0, 2.0, 3.0], "ms": [2.0, 0.0, np.nan]})
+    with pytest.raises(TargetError):
+        Target("acc / ms").values(metrics)
+    found = Target("acc / ms").values_or_nan(metrics)
+    assert found[0] == 0.5 and np.isnan(found[1:]).all()
+    with pytest.raises(TargetError, match="got 'speed'"):
+        Target("speed / ms").values_or_nan(metrics)
