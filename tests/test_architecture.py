@@ -209,7 +209,9 @@ class TestRunning:
 
 def test_public_names_are_pinned() -> None:
     """What is promised to notebooks; all else is private and may change."""
-    assert autobuild_core.__all__ == ["Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "search", "train"]
+    assert autobuild_core.__all__ == [
+        *("Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "reduce", "search", "train"),
+    ]
     assert all(hasattr(autobuild_core, name) for name in autobuild_core.__all__)
 
 
