@@ -550,9 +550,7 @@ def reduce(
     given = [runs] if isinstance(runs, Run | Path | str) else list(runs)
     lenses = [lens] * len(given) if isinstance(lens, str) else list(lens)
     if len(lenses) != len(given):
-        raise ConfigError(
-            f"lens: got {counted(len(lenses), 'lens')} for {counted(len(given), 'run')}, expected one, or one a run."
-        )
+        raise ConfigError(f"lens: got {len(lenses)} for {counted(len(given), 'run')}, expected one, or one a run.")
     keep, chosen = Keep(top_k, share), [Lens.named(text, TRAINED) for text in lenses]
     found = [run if isinstance(run, Run) else Run(run) for run in given]
     rankings = [Ranking(run.config.name, run.predictor, run.modules(), own) for run, own in zip(found, chosen, strict=True)]
