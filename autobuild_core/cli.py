@@ -505,6 +505,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _complete(options, progress)
     if options.design is not None:
         return _designing(options, progress)
+    if options.reduced is not None:
+        return _reducing(options, progress)
     if options.paper is not None:
         return _paper(options, progress)
     if options.autospace is not None:
@@ -576,6 +578,20 @@ def _designing(options: argparse.Namespace, progress: Progress) -> dict[str, Any
     found = designing.measure(table, target, options.design, options.seeds, progress, **settings)
     _write_tables(options, designing.markdown(found))
     return {"design": found}
+
+
+def _reducing(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Predicted quality of reduced spaces, judged by a file that holds every network of a space."""
+    from autobuild_core.benchmark import reducing
+
+    if options.data is None or not options.target:
+        raise ConfigError("benchmark: got --reduced without data and --target, expected a file with every network of a space.")
+    table, target = api.read(options.data, space=options.space), Target(options.target, options.minimize)
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    sizes = options.sizes or reducing.SIZES
+    found = reducing.measure(table, target, options.reduced, sizes, options.seeds, progress, **settings)
+    _write_tables(options, reducing.markdown(found))
+    return {"reduced": found}
 
 
 def _complete(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -882,7 +898,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--design", nargs="+", metavar="METRIC", help="budgets of these metrics and their prices, where all is known"
     )
-    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete and --design")
+    command.add_argument(
+        "--reduced", nargs="+", type=int, metavar="K", help="reduced spaces of K modules a unit, where all is known"
+    )
+    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete, --design and --reduced")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
