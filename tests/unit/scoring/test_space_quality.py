@@ -91,6 +91,7 @@ def test_variable_depth_weighs_as_the_space_draws() -> None:
     drawn = believed(predictor, reduced.sample(40_000, np.random.default_rng(0))).mean(0)
     close, each = 4 * drawn.std() / 200, believed(predictor, populations(whole, reduced)[1].codes).mean()
     assert abs(found.reduced.mean - drawn.mean()) < close < abs(found.reduced.mean - each)
+    assert found.difference.mean == pytest.approx(found.reduced.mean - found.full.mean)
 
 
 def test_random_draws_widen_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
