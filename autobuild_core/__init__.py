@@ -6,6 +6,7 @@
     run = ab.train(table, target="acc", out="runs/first")
     run.scores(lens="good", units=True)
     run.build(num=10)
+    ab.reduce(run, top_k=10)
 """
 
 import importlib
@@ -15,10 +16,10 @@ from autobuild_core.version import VERSION
 
 if TYPE_CHECKING:
     from autobuild_core import figures
-    from autobuild_core.api import Run, append, close_loop, evaluate, evolve, read, run_rounds, search, train
+    from autobuild_core.api import Run, append, close_loop, evaluate, evolve, read, reduce, run_rounds, search, train
 
 __version__ = VERSION
-__all__ = ["Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "run_rounds", "search", "train"]
+__all__ = ["Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "reduce", "run_rounds", "search", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Notebook interface: `ab.read`, `append`, `train`, `evaluate`, `search`, `evolve`, `close_loop`, `run_rounds`; of a run `build`.
+"""Notebook interface: `ab.read`, `train`, `reduce`, `evaluate`, `search`, `evolve`, `close_loop`, `run_rounds` and others.
 
 The command line is thin over it.
 """
@@ -47,6 +47,7 @@ from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.search.budgets import CONFIDENCE, Budgets, read_budget
 from autobuild_core.search.design import Objective, design
 from autobuild_core.search.prices import candidates, prices, step_of
+from autobuild_core.search.reduction import Keep, Ranking, Reduction, reduce_space
 from autobuild_core.search.searchers import DEFAULT_SEARCHER
 from autobuild_core.search.searching import FILES, read_space
 from autobuild_core.spaces import Space, load_space
@@ -555,6 +556,42 @@ def _refused(table: ArchTable) -> str:
         return ""
     first = table.rejected[0]
     return f" {counted(len(table.rejected), 'row')} were not read, the first of them row {first.row}: {first.reason}"
+
+
+def reduce(
+    runs: Run | Path | str | Sequence[Run | Path | str],
+    top_k: int | None = None,
+    share: float | None = None,
+    lens: str | Sequence[str] = "good",
+    seed: int = 0,
+    report: Report = _silent,
+) -> Reduction:
+    """The reduced space: the best modules of each unit, and how good their product is predicted to be against the full space.
+
+    Args:
+        runs: a finished run, or several of one search space, held at a context or not; a module that any of them keeps is kept.
+        top_k: modules that each run keeps of each unit.
+        share: in its place, of every unit this share of the modules that have a score, rounded down, at least one.
+        lens: ranks the modules: "good", "score" or "embedding_norm", one for all runs or one a run.
+        seed: of the random architectures that are predicted where a space is too large to predict all.
+        report: hears {"phase", "share"}.
+
+    Returns:
+        `units` with what is kept and by which run, `quality` of each run, `space` to search (`ab.search(found.space, ...)`),
+        `record()` for JSON, `lists()` of modules as the published code has them.
+
+    Raises:
+        ConfigError: both or neither of top_k and share are given, one is out of range, a lens is unknown, the runs are of several
+            spaces, or nothing would be left of a unit.
+    """
+    given = [runs] if isinstance(runs, Run | Path | str) else list(runs)
+    lenses = [lens] * len(given) if isinstance(lens, str) else list(lens)
+    if len(lenses) != len(given):
+        raise ConfigError(f"lens: got {len(lenses)} for {counted(len(given), 'run')}, expected one, or one a run.")
+    keep, chosen = Keep(top_k, share), [Lens.named(text, TRAINED) for text in lenses]
+    found = [run if isinstance(run, Run) else Run(run) for run in given]
+    rankings = [Ranking(run.config.name, run.predictor, run.modules(), own) for run, own in zip(found, chosen, strict=True)]
+    return reduce_space(rankings, keep).with_quality(seed, lambda part: report({"phase": "predicting", "share": part}))
 
 
 def evaluate(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autobuild_core import api, registry
+from autobuild_core.architectures.lens import TRAINED
 from autobuild_core.architectures.records import ArchTable, Batch
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
@@ -185,7 +186,7 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Predicts every row of a file."""
     from autobuild_core.datasets import read_table
 
-    run = _held_run(options)
+    run = _held_run(options.run, options.context)
     table = read_table(Path(options.data), options.format, run.predictor.spec, run.roles)
     held = run.predictor.held
     if held and (own := [c.name for c in held.contexts.columns if c.name in table.contexts and c.name not in held.chosen]):
@@ -201,7 +202,7 @@ def predict(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Scores modules."""
-    run = _held_run(options)
+    run = _held_run(options.run, options.context)
     frame = run.scores("score", options.max_length, options.units, options.cost, progress, options.scorer)
     _write(options.out, tables.to_csv(frame.drop(columns=["whole_unit", "unit_index", "first_position"])))
     found: dict[str, Any] = {"num": len(frame), "path": str(options.out)}
@@ -212,7 +213,7 @@ def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Assembles architectures."""
-    run = _held_run(options)
+    run = _held_run(options.run, options.context)
     asked = options.num, options.top_k, options.lens, options.allow_evaluated, progress
     frame = run.build(*asked, options.budget, options.confidence)
     _write(options.out, json_lines(frame.to_dict("records")))
@@ -223,9 +224,24 @@ def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return found | _where(run)
 
 
+def reduce(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Keeps the best modules of each unit, of several runs their union: the reduced space, and its predicted quality."""
+    lens = options.lens if len(options.lens) > 1 else (options.lens or ["good"])[0]
+    runs = [_held_run(one, options.context) for one in options.runs]
+    found = api.reduce(runs, options.top_k, options.share, lens, options.seed, progress)
+    record = found.record()
+    _write(options.out, tables.to_json(record, indent=1))
+    places = {"path": str(options.out)}
+    if options.lists:
+        _write(options.lists, tables.to_json(found.lists()))
+        places["lists"] = str(options.lists)
+    said = {name: record[name] for name in ("size", "full_size", "quality")}
+    return places | said | {"units": [unit.counts() for unit in found.units]}
+
+
 def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Says which architectures to evaluate next to tell the best modules apart."""
-    run = _held_run(options)
+    run = _held_run(options.run, options.context)
     frame = run.suggest(options.num)
     _write(options.out, json_lines(frame.to_dict("records")))
     removed = float(frame["information"].iloc[-1]) if len(frame) else 0.0
@@ -491,19 +507,19 @@ def stopping() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _held_run(options: argparse.Namespace) -> api.Run:
-    """The run, held at what --context says.
+def _held_run(path: str, context: Iterable[str] | None) -> api.Run:
+    """A run, held at what --context says.
 
     Raises:
         ConfigError: it is not NAME=VALUE, or the data have no such context.
     """
     chosen: dict[str, str | float] = {}
-    for given in options.context or []:
+    for given in context or []:
         name, equals, value = given.partition("=")
         if not equals or not name or not value:
             raise ConfigError(f"--context: got '{given}', expected NAME=VALUE.")
         chosen[name] = value
-    return api.Run(options.run, chosen)
+    return api.Run(path, chosen)
 
 
 def _where(run: api.Run) -> dict[str, Any]:
@@ -521,6 +537,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _complete(options, progress)
     if options.design is not None:
         return _designing(options, progress)
+    if options.reduced is not None:
+        return _reducing(options, progress)
     if options.paper is not None:
         return _paper(options, progress)
     if options.autospace is not None:
@@ -594,6 +612,20 @@ def _designing(options: argparse.Namespace, progress: Progress) -> dict[str, Any
     return {"design": found}
 
 
+def _reducing(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Predicted quality of reduced spaces, judged by a file that holds every network of a space."""
+    from autobuild_core.benchmark import reducing
+
+    if options.data is None or not options.target:
+        raise ConfigError("benchmark: got --reduced without data and --target, expected a file with every network of a space.")
+    table, target = api.read(options.data, space=options.space), Target(options.target, options.minimize)
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    sizes = options.sizes or reducing.SIZES
+    found = reducing.measure(table, target, options.reduced, sizes, options.seeds, progress, **settings)
+    _write_tables(options, reducing.markdown(found))
+    return {"reduced": found}
+
+
 def _complete(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Trainings on networks of a complete space, judged by all others beside three baselines; goes on from the lines of --out."""
     from autobuild_core.benchmark import complete
@@ -664,7 +696,7 @@ def report(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     if (ending := Path(out).suffix.lower()) not in (".html", ".htm", ".json"):
         got = f"a name that ends in {ending}" if ending else "a name without an ending"
         raise ConfigError(f"--out {out}: got {got}, expected .html or .htm for the page, or .json.")
-    run = _held_run(options)
+    run = _held_run(options.run, options.context)
     pins = Pins(options.pins or Path(options.run) / "pins").all()
     bundle = reports.make_bundle(run.folder, pins, run=run.finished())
     text = reports.to_json(bundle) if ending == ".json" else page(bundle)
@@ -733,6 +765,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--drop-stopped", action="store_true", help="stopped trials are left out, not learned as worse")
+    lenses = [lens.value for lens in TRAINED]
     context: dict[str, Any] = {"action": "append", "metavar": "NAME=VALUE"}
     context["help"] = "hold at this context; what is not named is averaged over as it was observed"
     command = add(predict, "run", "data")
@@ -751,11 +784,20 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--num", type=int, default=10)
     command.add_argument("--out", required=True, help="JSON lines")
     command.add_argument("--top-k", type=int, help="only combine the best K modules of each unit")
-    command.add_argument("--lens", choices=["score", "good", "embedding_norm"], default="good", help="ranks the modules")
+    command.add_argument("--lens", choices=lenses, default="good", help="ranks the modules")
     command.add_argument("--allow-evaluated", action="store_true", help="evaluated networks may be among them")
     command.add_argument("--budget", action="append", default=[], metavar="EXPR", help="'latency_ms <= 8'; repeatable")
     command.add_argument("--prices", action="store_true", help="what one step more of each budget would buy")
     command.add_argument("--confidence", type=float, default=CONFIDENCE, help="that measurements keep to all budgets at once")
+    command = add(reduce)
+    command.add_argument("runs", nargs="+", metavar="RUN", help="finished runs of one space; what any of them keeps is kept")
+    command.add_argument("--context", **context)
+    command.add_argument("--top-k", type=int, help="modules that each run keeps of each unit")
+    command.add_argument("--share", type=float, help="in its place, of every unit this share of its modules, at least one")
+    command.add_argument("--lens", action="append", default=[], choices=lenses, help="ranks the modules; one, or one a run")
+    command.add_argument("--seed", type=int, default=0, help="of the architectures that are predicted where all are too many")
+    command.add_argument("--out", required=True, help="JSON, a space that `search --space` takes")
+    command.add_argument("--lists", metavar="FILE", help="the modules of each unit as AutoBuild's published code lists them")
     command = add(suggest, "run")
     command.add_argument("--context", **context)
     command.add_argument("--num", type=int, default=16)
@@ -907,7 +949,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--design", nargs="+", metavar="METRIC", help="budgets of these metrics and their prices, where all is known"
     )
-    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete and --design")
+    command.add_argument(
+        "--reduced", nargs="+", type=int, metavar="K", help="reduced spaces of K modules a unit, where all is known"
+    )
+    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete, --design and --reduced")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")

@@ -8,10 +8,12 @@ import numpy as np
 import streamlit as st
 
 from autobuild_core.architectures.records import Codes
+from autobuild_core.errors import ConfigError
 from autobuild_core.figures import candidates
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Against, Built
+from autobuild_core.search.reduction import Keep, Ranking, Reduction, reduce_space
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from autobuild_core.store.candidates import Origin
 from pages import _candidates, _listed, _text, _widgets
@@ -32,13 +34,15 @@ class Found:
         run: key of the run.
         begun: (num_positions,) the architecture that was on the screen.
         built: the networks, best first.
-        reduced: the reduced space where modules were kept, else None.
+        top_k: modules of each unit that were combined; None where the whole space was searched.
+        reduced: their space; None where there is none.
     """
 
     run: str
     begun: Codes
     built: Built
-    reduced: dict[str, Any] | None
+    top_k: int | None
+    reduced: Reduction | None
 
 
 def for_me(run: FinishedRun, codes: Codes) -> None:
@@ -71,7 +75,7 @@ def for_me(run: FinishedRun, codes: Codes) -> None:
 def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Found:
     """The search, with its progress; any other click ends it."""
     bar = st.progress(0.0, SEARCHING)
-    spec, minimize, rows = run.table.spec, run.config.minimize, run.predictions["row"].to_numpy(int)
+    minimize, rows = run.config.minimize, run.predictions["row"].to_numpy(int)
     measured = assembly.best_measured(run.table.codes[rows], run.table.networks[rows], run.targets, minimize)
     begun = np.concatenate([codes[None], measured])
 
@@ -80,8 +84,15 @@ def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Foun
 
     built = assembly.build(run.predictor, run.modules, run.table.networks, num, top_k, report=report, start=begun)
     bar.empty()
-    reduced = None if top_k is None else assembly.reduced_space(run.modules, spec, top_k, minimize=minimize)
-    return Found(run.key, codes, built, reduced)
+    return Found(run.key, codes, built, top_k, None if top_k is None else _reduced(run, top_k))
+
+
+def _reduced(run: FinishedRun, top_k: int) -> Reduction | None:
+    """The space of the best modules of each unit; None where nothing is left of one of them."""
+    try:
+        return reduce_space([Ranking(run.config.name, run.predictor, run.modules)], Keep(top_k))
+    except ConfigError:
+        return None
 
 
 def _beside(against: Against) -> list[str]:
@@ -126,9 +137,9 @@ def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
 
 def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
     """The part of the space that was searched, in words."""
-    if (space := found.reduced) is not None:
-        kept = f"Reduced space: {space['size']:,} of {space['full_size']:,} architectures"
-        return f"{kept}: the {space['top_k']} modules of each unit that are most often among the best 10 %."
+    if found.top_k is not None:
+        sizes = f": {own.space.size:,} of {own.full.size:,} architectures" if (own := found.reduced) is not None else ""
+        return f"Reduced space{sizes}: the {found.top_k} modules of each unit that are most often among the best 10 %."
     if run.space.size <= ENUMERATION_LIMIT:
         return f"All {run.space.size:,} architectures of the space were predicted."
     others = "its best modules, the best measured architectures and"
@@ -137,12 +148,12 @@ def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
     return f"The whole space was searched, from {others} another one than is on the screen now: Build begins from this one too."
 
 
-def _downloads(records: list[dict[str, Any]], reduced: dict[str, Any] | None) -> None:
+def _downloads(records: list[dict[str, Any]], reduced: Reduction | None) -> None:
     """JSON lines, CSV, native encoding, the reduced space."""
     files = candidates.built_files(records)
     labels = {"built.jsonl": "JSON lines", "built.csv": "CSV", "built.txt": "Native"}
     if reduced is not None:
-        files["space.json"], labels["space.json"] = json.dumps(reduced, indent=1), "Reduced space"
+        files["space.json"], labels["space.json"] = json.dumps(reduced.record(), indent=1), "Reduced space"
     with st.container(horizontal=True):
         for name, label in labels.items():
             st.download_button(

@@ -229,8 +229,9 @@ class TestRunning:
 
 def test_public_names_are_pinned() -> None:
     """What is promised to notebooks; all else is private and may change."""
-    names = ["Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "run_rounds", "search", "train"]
-    assert autobuild_core.__all__ == names
+    assert autobuild_core.__all__ == [
+        *("Run", "append", "close_loop", "evaluate", "evolve", "figures", "read", "reduce", "run_rounds", "search", "train"),
+    ]
     assert all(hasattr(autobuild_core, name) for name in autobuild_core.__all__)
 
 

@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from autobuild_core.targets.scaling import TWO_SIDED_90
+
 Array = NDArray[np.float64]
 CONFIDENCE = 0.9
 
@@ -81,6 +83,18 @@ class Mean:
             return cls(float(known.mean()) if len(known) else math.nan, math.nan, len(known))
         error = float(known.std(ddof=1)) / math.sqrt(len(known))
         return cls(float(known.mean()), student_bound(1 - CONFIDENCE, len(known) - 1) * error, len(known))
+
+    @classmethod
+    def of_members(cls, values: Array, error: float = 0.0) -> Self:
+        """The mean over the members of an ensemble, with the interval of `jackknife_half_width`; scipy is not loaded.
+
+        Args:
+            values: (members,).
+            error: a further standard error, independent of the members' own.
+        """
+        degrees = len(values) - 1
+        half = student_bound(1 - CONFIDENCE, degrees) * math.sqrt(degrees) * float(values.std())
+        return cls(float(values.mean()), math.hypot(half, TWO_SIDED_90 * error), len(values))
 
     @property
     def low(self) -> float:

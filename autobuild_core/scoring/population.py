@@ -46,11 +46,21 @@ class Population:
 
     def best_tenth(self, values: Array) -> Array:
         """(members,) the value above which GOOD_SHARE of the space lies, of (members, n) values."""
+        return self.level(values, GOOD_SHARE)
+
+    def level(self, values: Array, share: float) -> Array:
+        """(members,) the value above which a share of the space lies, of (members, n) values."""
         order = np.argsort(values, axis=1)
         above = 1 - np.cumsum(self.weights[order], 1)  # (members, n) weight above each, in ascending order
-        place = (above >= GOOD_SHARE - 1e-9).sum(1).clip(max=len(self.weights) - 1)
+        place = (above >= share - 1e-9).sum(1).clip(max=len(self.weights) - 1)
         threshold: Array = values[np.arange(len(values)), order[np.arange(len(values)), place]]
         return threshold
+
+    def best_of(self, values: Array, num: int) -> float:
+        """The largest of (n,) values that `num` independent random draws are expected to find."""
+        order = np.argsort(values)
+        reached = np.cumsum(self.weights[order])
+        return float(np.diff((reached / reached[-1]) ** num, prepend=0.0) @ values[order])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
-"""From module scores to architectures: the best modules of each unit, their product, the reduced space."""
+"""From module scores to architectures: the best modules of each unit, their product, what is built from it."""
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.lens import Lens
-from autobuild_core.architectures.module_table import module_rows, top_modules, with_room, with_values
+from autobuild_core.architectures.module_table import module_rows, top_modules, with_room
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.search.budgets import Accept, everything
 from autobuild_core.spaces import Space, load_space
-from autobuild_core.spaces._listed import reduced_spec
 
 PRODUCT_LIMIT = 20_000
 UNREDUCED_K, UNREDUCED_LIMIT = 100, 4_000  # modules a unit, and their combinations, from which the search of a whole space starts
@@ -33,68 +30,6 @@ class Built:
 
     codes: Codes
     frame: pd.DataFrame
-
-
-def reduce_space(modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False) -> Space:
-    """The space of the top K modules of each unit: a space like any other, whose codes are those of the whole one.
-
-    Source: AutoBuild, section 4. Of a range of numbers all its values are kept; a unit that may have no layer may stay empty.
-
-    Args:
-        modules: modules.parquet.
-        spec: the whole space.
-        top_k: modules of each unit.
-        lens: ranks them.
-        minimize: smaller targets are better.
-
-    Raises:
-        ConfigError: a unit that must have layers has no module with a score.
-    """
-    ranked = with_values(top_modules(modules, lens, minimize), spec)
-    kept = ranked[ranked["rank"] <= top_k]
-    token = {name: index for index, name in enumerate(spec.tokens)}
-    of_unit = [kept.loc[kept["unit_index"] == index, "layers"].map(json.loads) for index in range(len(spec.units))]
-    return load_space(reduced_spec(spec, [[tuple(map(token.__getitem__, layers)) for layers in own] for own in of_unit]))
-
-
-def read_reduced(text: str) -> Space:
-    """The space in the JSON of `reduced_space`.
-
-    Raises:
-        ConfigError: there is none in it.
-    """
-    try:
-        raw = json.loads(text)
-        spec = SpaceSpec.from_json(json.dumps(raw["spec"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"reduced space: got no spec that can be read ({type(error).__name__}), expected one.") from None
-    return load_space(spec)
-
-
-def reduced_space(
-    modules: pd.DataFrame, spec: SpaceSpec, top_k: int, lens: Lens = Lens.GOOD, minimize: bool = False
-) -> dict[str, Any]:
-    """The product of the top K modules of each unit, ready for JSON; of a range of numbers all its values are kept.
-
-    Returns:
-        {"space", "lens", "top_k", "size", "full_size", "units": [{"unit", "modules": [[token, ...], ...]}], "spec"}; size
-        counts combinations before the rules of the space. "spec" is that of `reduce_space`, read back by `read_reduced`;
-        None where a unit has nothing to keep.
-    """
-    ranked = with_values(top_modules(modules, lens, minimize), spec)
-    kept = ranked[ranked["rank"] <= top_k]
-    units, counts, full = [], [], []
-    for index, unit in enumerate(spec.units):
-        layers = [json.loads(text) for text in kept.loc[kept["unit_index"] == index, "layers"]]
-        units.append({"unit": unit.label, "modules": layers})
-        counts.append(len(layers) + (0 in unit.depths))
-        full.append(int((ranked["unit_index"] == index).sum()) + (0 in unit.depths))
-    sizes = {"size": math.prod(counts), "full_size": math.prod(full)}
-    try:
-        reduced = json.loads(reduce_space(modules, spec, top_k, lens, minimize).spec.to_json())
-    except ConfigError:  # the whole product is empty, as its size says
-        reduced = None
-    return {"space": spec.name, "lens": lens.value, "top_k": top_k} | sizes | {"units": units, "spec": reduced}
 
 
 def product_codes(modules: pd.DataFrame, spec: SpaceSpec, top_k: int | None, lens: Lens, minimize: bool) -> Codes:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from autobuild_core.architectures.records import Codes
-from autobuild_core.search.assembly import nothing_left, read_reduced
+from autobuild_core.search.assembly import nothing_left
+from autobuild_core.search.reduction import read_reduced
 from autobuild_core.search.searchers import History, Searcher
 from autobuild_core.spaces import Space, load_space, space_named
 from autobuild_core.spaces._configspace import read_declared

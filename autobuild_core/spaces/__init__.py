@@ -8,6 +8,7 @@ forbidden combinations are drawn again. Folding equal networks never changes an 
 import itertools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache, cached_property
@@ -85,6 +86,15 @@ class Space(ABC):
     @abstractmethod
     def native(self, row: Codes) -> Any:
         """A row of codes (num_positions,) in the native encoding, ready for JSON."""
+
+    def native_module(self, unit_index: int, layers: Sequence[str]) -> list[Any]:
+        """A module of a unit as lists of layer tokens, nested as its part of the published lists of reduced spaces.
+
+        Args:
+            unit_index: the unit that it fills.
+            layers: its tokens, upstream first.
+        """
+        return list(layers)
 
     def context_of(self, native: Any) -> dict[str, Any]:
         """A native encoding's context: {context: value} beside the architecture, such as input resolution."""

@@ -1,5 +1,6 @@
 """Once-for-all spaces: stages of inverted residual layers, each layer an expansion and a kernel."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec, UnitSpec
@@ -105,7 +106,15 @@ class OfaSpace(Space):
 
     def native(self, row: Codes) -> list[list[str]]:
         units = [layers for _, layers in self.describe(row)]
-        return [*units[:-1], units[-1][:-1], units[-1][-1:]] if self._joined() else units
+        return [*units[:-1], *self.native_module(len(units) - 1, units[-1])] if self._joined() else units
+
+    def native_module(self, unit_index: int, layers: Sequence[str]) -> list[Any]:
+        """The module's tokens; of a unit with a joined stage a pair of lists, the stage's and the joined stage's.
+
+        Source: the published code of AutoBuild keeps reduced spaces so.
+        """
+        own, is_joined = list(layers), self._joined() and unit_index == len(self.spec.units) - 1
+        return [own[:-1], own[-1:]] if is_joined else own
 
     @classmethod
     def _from_ofa(cls, native: dict[str, Any]) -> list[list[str]]:

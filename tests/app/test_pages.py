@@ -16,6 +16,7 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.datasets import load_format, read_table
 from autobuild_core.datasets._trackers import SHOWN
 from autobuild_core.datasets.csv_table import CsvTable
+from autobuild_core.search.reduction import read_reduced
 from autobuild_core.store.workspace import Workspace
 from pages import _intake
 from pages._streamlit import is_navigation_missing
@@ -228,6 +229,7 @@ def test_keeping_the_best_modules_is_an_option_that_is_off(in_state: Workspace) 
     next(b for b in app.button if str(b.key) == "build").click().run()
     assert not app.exception
     assert "Reduced space: 8 of 6,561 architectures: the 2 modules of each unit" in texts(app)
+    assert read_reduced(json.dumps(app.session_state["built"].reduced.record())).size == 8  # what is downloaded
     assert len(built_lines(app)) <= 8
 
 

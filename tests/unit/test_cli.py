@@ -478,6 +478,66 @@ class TestEvaluate:
         assert json.loads(done.stdout)["num"] == 2 and len(out.read_text().splitlines()) == 2
 
 
+class TestReduce:
+    """`reduce`: the best modules of each unit as a space that `search` takes, of several runs their union."""
+
+    def test_end_to_end(self, trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        run, out, lists = trained.folder.path, tmp_path / "space.json", tmp_path / "lists.json"
+        status, said, _ = ask(capsys, "reduce", run, "--top-k", 2, "--out", out, "--lists", lists)
+        assert (status, said["path"], said["lists"]) == (0, str(out), str(lists))
+        assert (said["size"], said["full_size"]) == (8, 6561)
+        units = [("L1-2", 9), ("L3-5", 27), ("L6-8", 27)]
+        assert said["units"] == [{"unit": u, "num_kept": 2, "num_modules": n, "num_unscored": 0} for u, n in units]
+        record = json.loads(out.read_text())
+        assert record["quality"] == said["quality"] and len(said["quality"]) == 1
+        assert json.loads(lists.read_text()) == [unit["modules"] for unit in record["units"]]
+        asked = ("--space", out, "--evaluator", f"predictor:{run}", "--num", 40, "--out", tmp_path / "o.jsonl")
+        status, found, _ = ask(capsys, "search", *asked)
+        assert status == 0 and found["ended"].startswith("All ")
+        predicted = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+        assert {line["arch"][:2] for line in predicted} == {self.digits(module) for module in json.loads(lists.read_text())[0]}
+        assert max(line["predicted"] for line in predicted) > said["quality"][0]["full"]["best_tenth"]
+
+    @staticmethod
+    def digits(module: list[str]) -> str:
+        return "".join(str(MACRO.spec.tokens.index(token)) for token in module)
+
+    def test_the_union_of_a_target_and_its_opposite(
+        self, data: Path, trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        few = ("--members", 2, "--steps", 30, "--threads", 1)
+        assert ask(capsys, "train", data, "--target", "mean_acc", "--minimize", "--out", tmp_path / "worst", *few)[0] == 0
+        runs = trained.folder.path, tmp_path / "worst"
+        status, said, _ = ask(capsys, "reduce", *runs, "--share", 0.05, "--out", tmp_path / "both.json")
+        best, worst = said["quality"]
+        assert status == 0 and (best["minimize"], worst["minimize"]) == (False, True)
+        record = json.loads((tmp_path / "both.json").read_text())
+        assert record["units"][0]["kept_by"] == [[0], [1]] and said["units"][0]["num_kept"] == 2
+        assert self.digits(record["units"][0]["modules"][0]) == "22"  # as planted
+        assert worst["full"]["best_tenth"] < worst["full"]["median"] < best["full"]["best_tenth"]
+        alone = ask(capsys, "reduce", runs[1], "--share", 0.05, "--out", tmp_path / "worst.json")[1]["quality"][0]
+        assert alone["difference"] < 0 and alone["reduced"]["mean"] < alone["full"]["mean"]
+        assert alone["reduced"]["in_best_tenth"] > 0.5 > alone["full"]["in_best_tenth"]
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            ((), "got neither of top k and share, expected one of them"),
+            (("--top-k", 2, "--share", 0.5), "got both of top k and share, expected one of them"),
+            (("--top-k", 0), "top k: got 0, expected at least 1"),
+            (("--share", 1.5), "share: got 1.5, expected above 0 and at most 1"),
+            (("--top-k", 2, "--lens", "good", "--lens", "score"), "lens: got 2 for 1 run, expected one, or one a run"),
+            (("--top-k", 2, "--context", "seed=1"), "context: got 'seed', and no context varies"),
+            (("--top-k", 2, "--lens", "luck"), "invalid choice: 'luck'"),
+        ],
+    )
+    def test_what_does_not_do_is_said(
+        self, asked: tuple[object, ...], said: str, trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status, _, errors = ask(capsys, "reduce", trained.folder.path, *asked, "--out", tmp_path / "space.json")
+        assert status == USER_ERROR and said in errors and not (tmp_path / "space.json").exists()
+
+
 class TestSearch:
     """`search`: a space is searched, what is there is gone on from, and what is written reads as measurements."""
 

@@ -33,7 +33,8 @@ from autobuild_core.scorers.autobuild import AutoBuildScorer
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.scoring.population import pooled, range_weights
-from autobuild_core.search.assembly import product_codes, reduced_space
+from autobuild_core.search.assembly import product_codes
+from autobuild_core.search.reduction import Keep, Ranking, reduce_space
 from autobuild_core.spaces import Space
 from tests.flat_spaces import SPACES, Columns
 from tests.learning import random_predictor
@@ -278,10 +279,10 @@ class TestShown:
         rows = module_rows(modules, space.spec)
         assert set(rows[:MOST_RANGES, 0]) == stands
         codes = product_codes(modules, space.spec, 2, Lens.SCORE, False)
-        reduced = reduced_space(modules, space.spec, 2, Lens.SCORE)
-        kept = [{layer for (layer,) in unit["modules"]} for unit in reduced["units"]]
-        assert len(codes) == reduced["size"] == len(kept[0]) * 4 and len(kept[0]) in (14, 15, 16) and space.valid(codes).all()
-        assert reduced["full_size"] == NUM * 3 * 2
+        found = reduce_space([Ranking("", random_predictor(space), modules, Lens.SCORE)], Keep(2))
+        kept = [{layer for (layer,) in unit.modules} for unit in found.units]
+        assert len(codes) == found.space.size == len(kept[0]) * 4 and len(kept[0]) in (14, 15, 16) and space.valid(codes).all()
+        assert found.full.size == NUM * 3 * 2 and [unit.num_unscored for unit in found.units] == [0, 0, 0]
         assert [set(np.array(space.spec.tokens)[column]) for column in codes.T] == kept
         replaced = replacements.replaced(space.spec, table.codes[0], modules.head(MOST_RANGES))
         assert set(replaced[:, 0]) == stands and space.valid(replaced).all()

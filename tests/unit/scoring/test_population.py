@@ -52,6 +52,20 @@ class TestPopulation:
         threshold = self.best_tenth([values.tolist()], [1 / 200] * 200)[0]
         assert (values >= threshold).sum() == 20
 
+    def test_any_share_has_its_level(self) -> None:
+        population = Population(np.zeros((5, 8), np.int16), np.full(5, 0.2), True)
+        values = np.array([[5.0, 4.0, 3.0, 2.0, 1.0]])
+        assert [population.level(values, share)[0] for share in (0.2, 0.5, 0.6, 1.0)] == [5, 3, 3, 1]
+
+    def test_the_best_of_some_draws_is_what_drawing_finds(self) -> None:
+        rng = np.random.default_rng(0)
+        values, weights = rng.normal(size=40), rng.dirichlet(np.ones(40))
+        population = Population(np.zeros((40, 8), np.int16), weights, True)
+        drawn = values[rng.choice(40, (20_000, 7), p=weights)].max(1)
+        assert population.best_of(values, 7) == pytest.approx(drawn.mean(), abs=0.02)
+        assert population.best_of(values, 1) == pytest.approx(values @ weights)
+        assert population.best_of(values, 10**6) == pytest.approx(values.max(), abs=1e-3)
+
 
 class TestEvaluated:
     def table(self) -> ArchTable:

@@ -14,7 +14,6 @@ from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import describe_modules, module_rows, top_modules
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ABSENT, Codes, SpaceSpec
-from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.scorers import score_modules, unit_groups
 from autobuild_core.scorers.autobuild import AutoBuildScorer
@@ -27,10 +26,8 @@ from autobuild_core.search.assembly import (
     built_records,
     nothing_left,
     product_codes,
-    read_reduced,
-    reduce_space,
-    reduced_space,
 )
+from autobuild_core.search.reduction import Keep, Ranking, reduce_space
 from autobuild_core.spaces import space_named
 from tests.learning import chain_space, flat_space, macro_data, random_predictor
 
@@ -91,25 +88,7 @@ def test_module_rows_are_the_modules(space: object) -> None:
     assert row == len(codes)
 
 
-class TestReducedSpace:
-    def test_sizes_and_contents(self, modules: pd.DataFrame) -> None:
-        reduced = reduced_space(modules, MACRO.spec, 4)
-        assert (reduced["size"], reduced["full_size"], reduced["top_k"]) == (64, 6561, 4)
-        ranked = top_modules(modules)
-        for index, unit in enumerate(reduced["units"]):
-            best = ranked[(ranked["unit_index"] == index) & (ranked["rank"] <= 4)]["layers"]
-            assert unit["modules"] == [json.loads(text) for text in best]
-        assert json.loads(json.dumps(reduced)) == reduced
-
-    def test_k_beyond_a_unit_keeps_all_of_it(self, modules: pd.DataFrame) -> None:
-        assert reduced_space(modules, MACRO.spec, 10)["size"] == 9 * 10 * 10
-        assert reduced_space(modules, MACRO.spec, 100)["size"] == 6561
-
-    def test_an_empty_unit_counts_in_the_full_size(self) -> None:
-        space = flat_space()
-        frame = score_modules(AutoBuildScorer(random_predictor(space)), unit_groups(space), table_of(space))
-        assert reduced_space(frame, space.spec, 2)["full_size"] == space.size == 5 * 8
-
+class TestProduct:
     def test_the_product_is_every_combination(self, modules: pd.DataFrame) -> None:
         codes = product_codes(modules, MACRO.spec, 2, Lens.GOOD, False)
         ranked = top_modules(modules)
@@ -300,54 +279,14 @@ class TestBuild:
             assert [t for m in record["modules"] for t in m["layers"]] == [MACRO.spec.tokens[t] for t in row]
 
 
-class TestReducedAsASpace:
-    """What `reduce_space` gives is the product that is built from, and reads back from the JSON of `reduced_space`."""
-
-    def test_it_enumerates_the_product(self, modules: pd.DataFrame) -> None:
-        space = reduce_space(modules, MACRO.spec, 3)
-        codes = space.enumerate()
-        assert codes is not None and len(codes) == space.size == 27
-        product = product_codes(modules, MACRO.spec, 3, Lens.GOOD, False)
-        assert {tuple(row) for row in codes.tolist()} == {tuple(row) for row in product.tolist()}
-
-    def test_a_unit_may_stay_empty_where_it_could(self) -> None:
-        whole = flat_space()
-        frame = score_modules(AutoBuildScorer(random_predictor(whole)), unit_groups(whole), table_of(whole))
-        space = reduce_space(frame, whole.spec, 2)
-        assert space.size == 3 * 2 == reduced_space(frame, whole.spec, 2)["size"]
-        assert () in space.spec.units[0].modules and () not in space.spec.units[1].modules
-
-    def test_its_json_is_as_before_and_has_its_spec(self, modules: pd.DataFrame) -> None:
-        record = reduced_space(modules, MACRO.spec, 4)
-        assert list(record) == ["space", "lens", "top_k", "size", "full_size", "units", "spec"]
-        space = read_reduced(json.dumps(record, indent=1))
-        assert type(space) is type(MACRO) and space.size == record["size"] == 64
-        for unit, listed in zip(record["units"], space.spec.units, strict=True):
-            assert [tuple(MACRO.spec.tokens.index(t) for t in layers) for layers in unit["modules"]] == list(listed.modules)
-
-    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"spec": null}', '{"spec": {"name": "flat"}}', "3"])
-    def test_what_has_no_spec_is_refused(self, text: str) -> None:
-        with pytest.raises(ConfigError, match="reduced space: got no spec"):
-            read_reduced(text)
-
-    def test_a_damaged_list_is_refused(self, modules: pd.DataFrame) -> None:
-        for change, message in ((9, "expected some of its own tokens"), (None, "got modules of")):
-            record = reduced_space(modules, MACRO.spec, 2)
-            record["spec"]["units"][1]["modules"][0] = [0, 0] if change is None else [change] * 3
-            with pytest.raises(ConfigError, match=message):
-                read_reduced(json.dumps(record))
-
-    def test_a_unit_with_nothing_scored_leaves_no_space(self, modules: pd.DataFrame) -> None:
-        frame = modules.copy()
-        frame.loc[frame["unit_index"] == 1, "score"] = np.nan
-        record = reduced_space(frame, MACRO.spec, 4)
-        assert record["size"] == 0 and record["spec"] is None
+class TestWithin:
+    """A reduced space is built from as the product of its modules is."""
 
     @pytest.mark.parametrize("limit", [50_000, 10])
     def test_the_best_of_it_are_found_by_enumeration_and_by_search(
         self, modules: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, limit: int
     ) -> None:
-        space = reduce_space(modules, MACRO.spec, 5)
+        space = reduce_space([Ranking("", PREDICTOR, modules)], Keep(5)).space
         every = product_codes(modules, MACRO.spec, 5, Lens.GOOD, False)
         expected = assembly._best(PREDICTOR, every, NOTHING, 5)
         monkeypatch.setattr("autobuild_core.spaces.ENUMERATION_LIMIT", limit)

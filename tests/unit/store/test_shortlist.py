@@ -53,6 +53,6 @@ def test_so_many_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Shortlist, "most", 1)
     shortlist = Shortlist(tmp_path)
     kept = shortlist.write(ShortDesign("Fast", ARCH))
-    with pytest.raises(ConfigError, match="shortlist: got one more than 1, .*delete some from the shortlist on Builder"):
+    with pytest.raises(ConfigError, match=r"shortlist: got one more than 1, .*delete some from the shortlist on Builder"):
         shortlist.write(ShortDesign("Other", "0211"))
     assert shortlist.write(replace(kept, note="still editable")).note
