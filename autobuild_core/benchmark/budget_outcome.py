@@ -19,9 +19,10 @@ Array = NDArray[np.float64]
 CASES = (
     "quantile: of every budgeted metric in the data, where its budget is. confidence: probability with "
     "which networks were built to keep to all budgets. share expected: mean of the probabilities that were "
-    "said of them. random would be: as many random networks, by the share of the data within all budgets. "
-    "rows: of the data, measured in the same run; how many of those recorded within the budgets were "
-    "measured within them says how noisy the measuring is."
+    "said of them. bias removed: were the median of measured / predicted over all built 1, which on another "
+    "machine than that of the data it need not be. random would be: as many random networks, by the share "
+    "of the data within all budgets. rows: of the data, measured in the same run; how many of those "
+    "recorded within the budgets were measured within them says how noisy the measuring is."
 )
 METRICS = (
     "factor: median of measured by recorded over the rows, by which budgets are scaled. middle half: "
@@ -84,6 +85,12 @@ class Measured:
         scaled = self.values / self.factors
         return [scaled[owner == place].reset_index(drop=True) for place in range(len(self.picks) + 1)]
 
+    @cached_property
+    def bias(self) -> "pd.Series[float]":
+        """The median over all built networks of measured, scaled, by predicted: what machine and predictor do to all alike."""
+        predicted = pd.concat([pd.DataFrame(pick["predicted"]) for pick in self.picks], ignore_index=True)
+        return (pd.concat(self.scaled[1:], ignore_index=True) / predicted).median()
+
     def cases(self) -> list[Result]:
         """A line a case: how many keep to all budgets of what was built, of rows recorded so, and by chance."""
         return [self._case(pick, own) for pick, own in zip(self.picks, self.scaled[1:], strict=True)]
@@ -100,6 +107,7 @@ class Measured:
             "within all budgets": int(inside.sum()),
             "share": float(inside.mean()),
             "share expected": float(np.mean(pick["within"])),
+            "within, bias removed": int(within(own / self.bias, limits).sum()),
             "random would be": float(chance * len(own)),
             "rows recorded within": int(control.sum()),
             "of them measured within": int((control & within(self.scaled[0], limits)).sum()),

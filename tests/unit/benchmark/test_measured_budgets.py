@@ -51,10 +51,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def table() -> ArchTable:
-    """300 networks with an accuracy that grows with cost, a noisy cost, and an exact one; no skip folds two of them."""
+    """160 networks with an accuracy that grows with cost, a noisy cost, and an exact one; no skip folds two of them."""
     rng = np.random.default_rng(0)
     codes = SPACE.canonical(SPACE.sample(1200, rng))
-    codes = codes[np.unique(SPACE.hash_networks(codes), return_index=True)[1]][:300]
+    codes = codes[np.unique(SPACE.hash_networks(codes), return_index=True)[1]][:160]
     cost = 5 + codes @ np.arange(4, 12) / 10
     noisy = cost * rng.normal(1, NOISE, len(codes))
     return table_of(codes, pd.DataFrame({"acc": macro_truth(codes), "cost_ms": noisy, "size": 10.0 + codes.sum(1)}))
@@ -180,6 +180,10 @@ def test_what_is_timed_is_timed_in_rounds_over_all(table: ArchTable, tmp_path: P
     found = MeasuredBudgets(judging, ledger).measured(0)
     assert len(heard) == 1 and set(heard[0]) == {*found.rows, *(arch for pick in found.picks for arch in pick["archs"])}
     assert found.values["cost_ms"][0] == 2 + sum(map(int, found.rows[0]))
+    lines = (tmp_path / "out" / "measured_0.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "out" / "measured_0.jsonl").write_text("".join(lines[:-1]))
+    again = MeasuredBudgets(judging, ledger).measured(0)
+    assert heard[1] == heard[0] and again.cases() == found.cases()  # a part of a round is none
 
 
 def test_what_fails_is_not_within(table: ArchTable) -> None:
@@ -192,9 +196,18 @@ def test_what_fails_is_not_within(table: ArchTable) -> None:
     (case,) = found.cases()
     assert found.factors["cost_ms"] == 2.0 and (case["built"], case["within all budgets"]) == (3, 2)
     assert (case["rows recorded within"], case["of them measured within"]) == (2, 1)
+    assert found.bias["cost_ms"] == pytest.approx(1.0) and case["within, bias removed"] == 2  # of 1 and 1
+    slower = replace(found, values=values.assign(cost_ms=[2.0, 4.0, 6.0, 4.5, np.nan, 1.5])).cases()[0]
+    assert (slower["within all budgets"], slower["within, bias removed"]) == (1, 2)
     assert case["random would be"] == pytest.approx(2) and case["share expected"] == pytest.approx(0.95)
     with pytest.raises(EvaluationError, match="got no ms of 3 rows, expected some to scale by"):
         _ = replace(found, values=values.assign(cost_ms=[np.nan] * 3 + [1.0] * 3)).factors
+
+
+def test_within_is_within_every_limit() -> None:
+    values = pd.DataFrame({"ms": [1.0, 1.0, 3.0, np.nan], "size": [1.0, 3.0, 1.0, 1.0], "other": [9.0] * 4})
+    kept = budget_outcome.within(values, pd.Series({"size": 2.0, "ms": 1.0}))
+    assert kept.tolist() == [True, False, False, False]
 
 
 def test_names_are_those_of_both() -> None:
