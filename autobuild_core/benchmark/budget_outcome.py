@@ -21,13 +21,14 @@ CASES = (
     "which networks were built to keep to all budgets. share expected: mean of the probabilities that were "
     "said of them. bias removed: were the median of measured / predicted over all built 1, which on another "
     "machine than that of the data it need not be. random would be: as many random networks, by the share "
-    "of the data within all budgets. rows: of the data, measured in the same run; how many of those "
-    "recorded within the budgets were measured within them says how noisy the measuring is."
+    "of the data within all budgets. rows: of the data, measured in the same run; those recorded within the "
+    "budgets and not measured so, and the others that are, say how noisy the measuring is."
 )
 METRICS = (
     "factor: median of measured by recorded over the rows, by which budgets are scaled. middle half: "
-    "quartiles of that quotient around its median. measured / predicted, error: median and standard "
-    "deviation of that quotient over the built, after scaling. predicted / budget: median of the built. A "
+    "quartiles of that quotient around its median; rank correlation: of recorded and measured. measured / "
+    "predicted, error: median and standard deviation of that quotient over the built, after scaling. "
+    "predicted / budget: median of the built. rank correlation: of predicted and measured over the built. A "
     "metric that is not measured is counted by its formula, with factor 1."
 )
 
@@ -57,7 +58,7 @@ class Measured:
 
     @cached_property
     def recorded(self) -> pd.DataFrame:
-        """What the data say of the rows."""
+        """The recorded metrics of the rows."""
         return self.data.metrics[list(self.names)].iloc[self.places].reset_index(drop=True)
 
     @cached_property
@@ -97,7 +98,7 @@ class Measured:
 
     def _case(self, pick: Result, own: pd.DataFrame) -> Result:
         limits = pd.Series(pick["limits"])
-        inside, control = within(own, limits), within(self.recorded, limits)
+        inside, control, among = within(own, limits), within(self.recorded, limits), within(self.scaled[0], limits)
         chance = within(self.data.metrics[list(self.names)], limits).mean()
         return {
             "seed": self.seed,
@@ -110,7 +111,8 @@ class Measured:
             "within, bias removed": int(within(own / self.bias, limits).sum()),
             "random would be": float(chance * len(own)),
             "rows recorded within": int(control.sum()),
-            "of them measured within": int((control & within(self.scaled[0], limits)).sum()),
+            "of them measured within": int((control & among).sum()),
+            "of the others measured within": int((~control & among).sum()),
         }
 
     def metrics(self) -> list[Result]:
@@ -131,6 +133,7 @@ class Measured:
             "scaled budget": limit * factor,
             "factor": factor,
             "rows: middle half, %": [float(100 * (ratios.quantile(end) - 1)) for end in (0.25, 0.75)],
+            "rows: rank correlation": rank_correlation(self.recorded[name].to_numpy(), self.scaled[0][name].to_numpy()),
             "built within": int((own[name] <= limit).sum()),
             "measured / predicted": float((own[name] / predicted).median()),
             "error of built, %": float(100 * (own[name] / predicted - 1).std()),

@@ -120,7 +120,7 @@ class Judging:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredBudgets:
-    """What is built within budgets and measured, in a folder that a stopped run goes on from.
+    """Networks built within budgets and measured, in a folder that a stopped run goes on from.
 
     Args:
         judging: budgets and evaluator.
@@ -137,7 +137,7 @@ class MeasuredBudgets:
         self.ledger.keep_to(**facts, metrics=dict(own.names), evaluator=own.evaluator, **counts)
 
     def measured(self, seed: int) -> Measured:
-        """What a training with a seed builds, and rows of the data, measured in one run in a random order.
+        """The networks that a training with a seed builds, and rows of the data, measured in one run in a random order.
 
         Raises:
             StudioError: data or settings do not do.

@@ -111,7 +111,7 @@ def test_a_machine_that_is_noisier_than_the_data_is_found(table: ArchTable, tmp_
     found = work(table, tmp_path / "out", mine(noise=0.2), ["cost_ms=ms"]).measured(0)
     assert found.cases()[0]["share"] < 0.85
     low, high = found.metrics()[0]["rows: middle half, %"]
-    assert low < -5 and high > 5
+    assert low < -5 and high > 5 and found.metrics()[0]["rows: rank correlation"] < 0.9
 
 
 def test_what_is_exact_is_counted_and_all_is_kept(table: ArchTable, tmp_path: Path, mine: Callable[..., str]) -> None:
@@ -196,9 +196,12 @@ def test_what_fails_is_not_within(table: ArchTable) -> None:
     (case,) = found.cases()
     assert found.factors["cost_ms"] == 2.0 and (case["built"], case["within all budgets"]) == (3, 2)
     assert (case["rows recorded within"], case["of them measured within"]) == (2, 1)
+    assert case["of the others measured within"] == 0
     assert found.bias["cost_ms"] == pytest.approx(1.0) and case["within, bias removed"] == 2  # of 1 and 1
     slower = replace(found, values=values.assign(cost_ms=[2.0, 4.0, 6.0, 4.5, np.nan, 1.5])).cases()[0]
     assert (slower["within all budgets"], slower["within, bias removed"]) == (1, 2)
+    mixed = replace(found, values=values.assign(cost_ms=[1.0, 5.0, 1.5, 3.0, 3.0, 1.0])).cases()[0]  # scaled 1, 5, 1.5
+    assert (mixed["of them measured within"], mixed["of the others measured within"]) == (1, 1)
     assert case["random would be"] == pytest.approx(2) and case["share expected"] == pytest.approx(0.95)
     with pytest.raises(EvaluationError, match="got no ms of 3 rows, expected some to scale by"):
         _ = replace(found, values=values.assign(cost_ms=[np.nan] * 3 + [1.0] * 3)).factors
