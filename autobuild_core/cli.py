@@ -487,6 +487,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _truths(options, progress)
     if options.complete is not None:
         return _complete(options, progress)
+    if options.measured and options.design is None:
+        raise ConfigError("benchmark: got --measured without --design, expected metrics whose budgets are judged.")
     if options.design is not None:
         return _designing(options, progress)
     if options.paper is not None:

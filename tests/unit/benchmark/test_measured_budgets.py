@@ -235,6 +235,8 @@ def test_what_does_not_do_is_said(
     save_table(table, tmp_path / "table")
     told = ["benchmark", str(tmp_path / "table"), "--target", "acc", "--design", "cost_ms=ms", "--measured", mine()]
     assert main(told) == 2 and "got --measured without --out" in capsys.readouterr().err
+    told = ["benchmark", str(tmp_path / "table"), "--target", "acc", "--measured", "latency"]
+    assert main(told) == 2 and "got --measured without --design" in capsys.readouterr().err
 
 
 def test_the_command_prints_the_tables(
