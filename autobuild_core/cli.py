@@ -535,6 +535,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _truths(options, progress)
     if options.complete is not None:
         return _complete(options, progress)
+    if options.measured and options.design is None:
+        raise ConfigError("benchmark: got --measured without --design, expected metrics whose budgets are judged.")
     if options.design is not None:
         return _designing(options, progress)
     if options.reduced is not None:
@@ -606,6 +608,8 @@ def _designing(options: argparse.Namespace, progress: Progress) -> dict[str, Any
     if options.data is None or not options.target:
         raise ConfigError("benchmark: got --design without data and --target, expected a file with every network of a space.")
     table, target = api.read(options.data, space=options.space), Target(options.target, options.minimize)
+    if options.measured:
+        return _measured_budgets(options, table, target, progress)
     settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
     found = designing.measure(table, target, options.design, options.seeds, progress, **settings)
     _write_tables(options, designing.markdown(found))
@@ -624,6 +628,25 @@ def _reducing(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     found = reducing.measure(table, target, options.reduced, sizes, options.seeds, progress, **settings)
     _write_tables(options, reducing.markdown(found))
     return {"reduced": found}
+
+
+def _measured_budgets(options: argparse.Namespace, table: ArchTable, target: Target, progress: Progress) -> dict[str, Any]:
+    """Design under budgets, judged by an evaluator; goes on from what its folder has."""
+    from autobuild_core.benchmark import budget_outcome, measured_budgets
+    from autobuild_core.benchmark.paper.ledger import Ledger, Settings
+
+    if not options.out:
+        raise ConfigError("benchmark: got --measured without --out, expected a folder for what is built and measured.")
+    own = {name: getattr(options, name) for name in ("members", "steps", "threads", "device", "scheduler")}
+    judging = measured_budgets.Judging.of(table, target, options.design, options.measured)
+    with stopping() as should_stop:
+        ledger = Ledger(Path(options.out), Settings(Path(), options.budget_steps, **own), progress, should_stop)
+        work = measured_budgets.MeasuredBudgets(judging, ledger)
+        found = [work.measured(seed) for seed in options.seeds]
+    _write(str(ledger.folder / "networks.csv"), tables.to_csv(budget_outcome.networks(found)))
+    _write_tables(options, budget_outcome.markdown(found, ledger.remarks()))
+    cases, metrics = [line for one in found for line in one.cases()], [line for one in found for line in one.metrics()]
+    return {"path": options.out, "design": cases, "metrics": metrics}
 
 
 def _complete(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -952,6 +975,11 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--reduced", nargs="+", type=int, metavar="K", help="reduced spaces of K modules a unit, where all is known"
     )
+    command.add_argument(
+        "--measured",
+        metavar="EVALUATOR",
+        help="judges the budgets of --design by measuring what is built; METRIC=NAME where it calls one otherwise",
+    )
     command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete, --design and --reduced")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
@@ -967,13 +995,16 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--draws", type=int, default=20, help="of --paper diffusion: parts of the space that are learned from")
     command.add_argument("--hop-draws", type=int, default=5, help="of --paper hops: predictors of each kind")
-    command.add_argument("--budget-steps", type=int, help="of each training of --paper and --autospace; their own unless given")
-    command.add_argument("--device", default="cpu", help="of the trainings of --paper and --autospace, cpu or cuda")
     command.add_argument(
-        "--scheduler", metavar="ADDRESS", help="of Dask, whose workers do the trainings of --paper and --autospace"
+        "--budget-steps", type=int, help="of each evaluation of --paper, --autospace, --measured; their own unless given"
+    )
+    command.add_argument("--device", default="cpu", help="of the evaluations of --paper, --autospace and --measured, cpu or cuda")
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of Dask, whose workers do the evaluations of --paper, --autospace and --measured"
     )
     command.add_argument(
-        "--out", help="CSV with every number; gone on from: of --complete JSON lines, of --paper and --autospace a folder"
+        "--out",
+        help="CSV with every number; gone on from: of --complete JSON lines, of --paper, --autospace and --measured a folder",
     )
     command.add_argument("--out-md", help="Markdown tables; on standard error unless given")
     command.add_argument("--chart", help="SVG of seconds and memory, with --scale")

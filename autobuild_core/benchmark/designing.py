@@ -51,10 +51,9 @@ def measure(
     Raises:
         ConfigError: a metric is not one of the file's, or the file is too small.
     """
-    first = np.unique(table.networks, return_index=True)[1]
-    whole, values = table.take(first), target.values(table.metrics)[first]
-    if missing := [name for name in metrics if name not in whole.metrics]:
-        raise ConfigError(f"design: got '{missing[0]}', expected some of {', '.join(map(str, whole.metrics.columns))}.")
+    check_metrics(table, metrics)
+    whole = table.take(np.unique(table.networks, return_index=True)[1])
+    values = target.values(whole.metrics)
     if len(whole) <= LEARNED + BUILT:
         raise ConfigError(f"design: got {len(whole)} networks, expected more than {LEARNED + BUILT}.")
     found = []
@@ -66,6 +65,16 @@ def measure(
         report({"phase": f"prices of {name}", "share": (len(seeds) + number) / (len(seeds) + len(metrics))})
         found += [_priced(whole, values, target, name, step, draws) for step in STEPS]
     return found
+
+
+def check_metrics(table: ArchTable, metrics: Sequence[str]) -> None:
+    """Returns when a table has all these metrics.
+
+    Raises:
+        ConfigError: it lacks one.
+    """
+    if missing := [name for name in metrics if name not in table.metrics]:
+        raise ConfigError(f"design: got '{missing[0]}', expected some of {', '.join(map(str, table.metrics.columns))}.")
 
 
 def _built(

@@ -90,7 +90,7 @@ class RoundsPlan:
     @cached_property
     def _searched(self) -> SearchPlan:
         """Evaluator, target and evaluations, checked as those of a search are."""
-        own = SearchPlan(self.evaluator, self.target, self.minimize, SEARCHER, {}, self.evaluations, self.seed)
+        own = SearchPlan(self.evaluator, self.target, self.minimize, searcher=SEARCHER, num=self.evaluations, seed=self.seed)
         each = {name: getattr(self, name) for name in ("seeds", "first_seed", "budget", "device", "seconds")}
         return replace(own, **each)
 

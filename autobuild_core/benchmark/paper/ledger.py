@@ -139,12 +139,12 @@ class Ledger:
         """
         return self._measure(ResultsFile(self.folder / f"{file}.jsonl"), evaluator, ask(archs, seeds), self.settings.budget)
 
-    def rounds(self, file: str, evaluator: str, archs: Sequence[Any]) -> "Measurements":
+    def rounds(self, file: str, evaluator: str, archs: Sequence[Any], budget: int | None = None) -> "Measurements":
         """The measurements of architectures in rounds over all of them, which a process that was killed begins anew."""
         results, asked = ResultsFile(self.folder / f"{file}.jsonl"), ask(archs, (0,))
         if not {one.key for one in asked} <= {key_of(line) for line in results.read()}:
             results.path.unlink(missing_ok=True)
-        return self._measure(results, evaluator, asked, None)
+        return self._measure(results, evaluator, asked, budget)
 
     def _measure(self, results: ResultsFile, name: str, asked: Sequence[Asked], budget: int | None) -> "Measurements":
         """The measurements that are asked for."""
