@@ -5,7 +5,8 @@ The command line is thin over it.
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from autobuild_core.predictor.contexts import Chosen
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.metrics import Bound, Metrics
 from autobuild_core.predictor.posterior import Posterior
-from autobuild_core.predictor.run_metrics import RunMetrics
+from autobuild_core.predictor.run_metrics import TARGET, RunMetrics, name_of_target
 from autobuild_core.scorers import (
     DEFAULT_SCORER,
     Scorer,
@@ -45,8 +46,9 @@ from autobuild_core.scoring.overlap import mark_confounded
 from autobuild_core.search import assembly
 from autobuild_core.search.acquisition import NUM_NEXT, suggest
 from autobuild_core.search.budgets import CONFIDENCE, Budgets, read_budget
-from autobuild_core.search.design import Objective, design
-from autobuild_core.search.prices import candidates, prices, step_of
+from autobuild_core.search.design import Design, Objective, design, locks_of
+from autobuild_core.search.front import Axis, Front, find_front
+from autobuild_core.search.prices import STEPS, Prices, candidates, limits_around, prices, step_of
 from autobuild_core.search.reduction import Keep, Ranking, Reduction, reduce_space
 from autobuild_core.search.searchers import DEFAULT_SEARCHER
 from autobuild_core.search.searching import FILES, read_space
@@ -57,6 +59,7 @@ from autobuild_core.store.quality import Progress, Quality, Report
 from autobuild_core.store.run_folder import RunConfig, RunFolder
 from autobuild_core.store.tables import content_hash
 from autobuild_core.targets.costs import fit_cost
+from autobuild_core.targets.vocabulary import lower_is_better
 from autobuild_core.trust.findings import TrustReport
 
 WINDOW_LIMIT = 500_000
@@ -287,6 +290,8 @@ class Run:
         report: Report = _silent,
         budgets: Sequence[str] = (),
         confidence: float = CONFIDENCE,
+        locks: Mapping[str, Sequence[str]] | None = None,
+        start: Sequence[Any] = (),
     ) -> pd.DataFrame:
         """The best distinct networks by the ensemble: arch (native encoding), predicted, low, high, modules.
 
@@ -302,60 +307,92 @@ class Run:
                 probability of that, `improvement` over the best measured within them, and each metric with its interval
                 (`search.design.Design`).
             confidence: probability with which measurements are to keep to all budgets at once.
+            locks: {unit: layers, as tokens} that every architecture has.
+            start: architectures, in native encodings, whose neighbourhoods are searched too.
 
         Raises:
-            ConfigError: num or top_k is not positive, a budget cannot be read or kept to, or every network was evaluated already
-                and those are not allowed.
+            ConfigError: num or top_k is not positive, a budget cannot be read or kept to, a lock does not do, or every network
+                was evaluated already and those are not allowed.
         """
-        if num < 1:
-            raise ConfigError(f"num: got {num}, expected at least 1.")
-        if top_k is not None and top_k < 1:
-            raise ConfigError(f"top k: got {top_k}, expected at least 1.")
-        if budgets:
-            if top_k is not None:
-                raise ConfigError("top k: got one beside budgets, expected one of them.")
-            return self._designed(num, budgets, confidence, allow_evaluated, report)
-        table = self.folder.measurements()
-        values = self.config.goal.values(table.metrics)
-        built = assembly.build(
-            self.predictor,
-            self.modules(),
-            table.networks,
-            num,
-            top_k,
-            Lens.named(lens, TRAINED),
-            allow_evaluated,
-            report=lambda share: report({"phase": "building", "share": share}),
-            start=assembly.best_measured(table.codes, table.networks, values, self.config.minimize),
+        return self.offered(
+            self.design(num, budgets, confidence, locks, start, top_k, lens, allow_evaluated, report), budgets, locks, top_k
         )
-        if not len(built.codes):
-            left, kept = assembly.nothing_left(self.predictor.space, table.networks), ";"
-            if top_k is not None and not left.is_exhausted:
-                kept = f" among the {top_k} best modules of each unit: keep more of them (--top-k), or"
-            raise ConfigError(f"{left.said}{kept} allow evaluated ones (--allow-evaluated) to rank those.")
-        return pd.DataFrame(assembly.built_records(built, self.predictor))
 
-    def _designed(
-        self, num: int, budgets: Sequence[str], confidence: float, allow_evaluated: bool, report: Report
+    def offered(
+        self,
+        found: Design,
+        budgets: Sequence[str] = (),
+        locks: Mapping[str, Sequence[str]] | None = None,
+        top_k: int | None = None,
     ) -> pd.DataFrame:
-        """The best distinct networks that keep to budgets."""
-        bounds, table = [read_budget(text) for text in budgets], self.folder.measurements()
-        metrics = self._metrics_of(bounds)
-        values = self.config.goal.values(table.metrics)
-        found = design(
-            Objective(self.predictor, self.modules(), table, values, metrics),
-            bounds,
-            confidence,
-            num=num,
-            allow_evaluated=allow_evaluated,
-            report=lambda share: report({"phase": "building", "share": share}),
-        )
+        """The architectures of a design, as `build` returns them.
+
+        Args:
+            found: the design.
+            budgets, locks, top_k: that it was made with.
+
+        Raises:
+            ConfigError: it has none.
+        """
         if found.obstacle is not None:
             raise ConfigError(f"budget: {found.obstacle.words}")
         if not len(found.codes):
-            said = "every network that was found within the budgets was evaluated already"
-            raise ConfigError(f"budget: {said}; allow evaluated ones (--allow-evaluated) to rank those.")
-        return pd.DataFrame(assembly.architecture_records(self.predictor, found.codes, found.frame))
+            raise ConfigError(self._nothing_built(top_k, bool(budgets or locks)))
+        frame = found.frame if budgets else found.frame[["predicted", "low", "high"]]
+        return pd.DataFrame(assembly.architecture_records(self.predictor, found.codes, frame))
+
+    def _nothing_built(self, top_k: int | None, is_bounded: bool) -> str:
+        """The reason why nothing was built, and what would help."""
+        left, allow = (
+            assembly.nothing_left(self.predictor.space, self.table().networks),
+            "allow evaluated ones (--allow-evaluated)",
+        )
+        if left.is_exhausted:
+            return f"{left.said}; {allow} to rank those."
+        if is_bounded:
+            return f"budget: every network that was found within the budgets was evaluated already; {allow} to rank those."
+        if top_k is None:
+            return f"{left.said}; {allow} to rank those."
+        return f"{left.said} among the {top_k} best modules of each unit: keep more of them (--top-k), or {allow} to rank those."
+
+    def design(
+        self,
+        num: int = 10,
+        budgets: Sequence[str] = (),
+        confidence: float = CONFIDENCE,
+        locks: Mapping[str, Sequence[str]] | None = None,
+        start: Sequence[Any] = (),
+        top_k: int | None = None,
+        lens: str = "good",
+        allow_evaluated: bool = False,
+        report: Report = _silent,
+    ) -> Design:
+        """The best distinct networks that keep to budgets, how good any could be, and what stands in the way.
+
+        Args:
+            num, budgets, confidence, locks, start, top_k, lens, allow_evaluated, report: as `build` has them.
+
+        Raises:
+            ConfigError: a setting does not do, or the data have no such metric.
+        """
+        bounds = [read_budget(text) for text in budgets]
+        asked, table, space = Lens.named(lens, TRAINED), self.folder.measurements(), self.predictor.space
+        within = None
+        if top_k is not None:
+            ranking = Ranking(self.config.name, self.predictor, self.modules(), asked)
+            within = reduce_space([ranking], Keep(top_k)).space
+        begun = np.array([space.parse(arch) for arch in start], np.int16).reshape(-1, space.spec.num_positions)
+        return design(
+            Objective(self.predictor, self.modules(), table, self.config.goal.values(table.metrics), self._metrics_of(bounds)),
+            bounds,
+            confidence,
+            locks_of(space.spec, locks or {}),
+            begun,
+            num,
+            allow_evaluated,
+            within,
+            report=lambda share: report({"phase": "building", "share": share}),
+        )
 
     @cached_property
     def _known(self) -> RunMetrics | None:
@@ -409,19 +446,110 @@ class Run:
         Raises:
             ConfigError: a budget cannot be read.
         """
+        found = []
+        for priced in self._priced(budgets, lambda bound: (limits or {}).get(bound.metric), confidence):
+            found.append(priced.steps().assign(best=priced.curve()["best"].to_numpy()[1:]))
+            found[-1].insert(0, "metric", priced.bound.metric)
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+    def price_curves(
+        self, budgets: Sequence[str], num: int = STEPS, confidence: float = CONFIDENCE, report: Report = _silent
+    ) -> pd.DataFrame:
+        """The best architecture against each limit, from below the budget to beyond it, the other budgets kept to.
+
+        Args:
+            budgets, confidence: as `prices` has them.
+            num: steps of each limit, half of them below it.
+            report: hears {"phase", "share"}.
+
+        Returns:
+            A line a step: metric, limit, next, price, low, high (of the step), best, best_low, best_high (within `limit`).
+
+        Raises:
+            ConfigError: a budget cannot be read, or num is not positive.
+        """
+        found = []
+        for number, priced in enumerate(self._priced(budgets, lambda bound: limits_around(bound, num), confidence)):
+            report({"phase": "pricing", "share": (number + 1) / len(budgets)})
+            best = priced.curve().drop(columns="limit").add_prefix("best_").rename(columns={"best_best": "best"})
+            found.append(best.join(priced.steps()))
+            found[-1]["limit"] = priced.limits
+            found[-1].insert(0, "metric", priced.bound.metric)
+        return pd.concat(found, ignore_index=True)[
+            ["metric", "limit", "next", "price", "low", "high", "best", "best_low", "best_high"]
+        ]
+
+    def _priced(
+        self, budgets: Sequence[str], limits_of: Callable[[Bound], Sequence[float] | None], confidence: float
+    ) -> Iterator[Prices]:
+        """The best within each of several limits, budget by budget."""
         bounds, learned = [read_budget(text) for text in budgets], self.learned()
         judged, space = Budgets(self._metrics_of(bounds), tuple(bounds), confidence), self.predictor.space
         values = self.config.goal.values(learned.metrics)
         posterior = self._straight(learned)
         start = assembly.best_measured(learned.codes, learned.networks, values, self.config.minimize)
-        lines = []
         for place, bound in enumerate(bounds):
-            asked = (limits or {}).get(bound.metric, (bound.limit, bound.limit + bound.turn * step_of(bound.limit)))
+            asked = limits_of(bound) or (bound.limit, bound.limit + bound.turn * step_of(bound.limit))
             codes = candidates(posterior, space, judged, place, asked, start)
-            found = prices(posterior, codes, judged.needed(codes, bound), bound, asked)
-            lines.append(found.steps().assign(best=found.curve()["best"].to_numpy()[1:]))
-            lines[-1].insert(0, "metric", bound.metric)
-        return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame()
+            yield prices(posterior, codes, judged.needed(codes, bound), bound, asked)
+
+    def front(
+        self,
+        first: str,
+        second: str,
+        minimize: Sequence[str] = (),
+        maximize: Sequence[str] = (),
+        budgets: Sequence[str] = (),
+        confidence: float = CONFIDENCE,
+        reference: Sequence[float] = (),
+        seed: int = 0,
+    ) -> Front:
+        """The Pareto front of two metrics of the data, or of one and the target: measured and predicted (`search.front.Front`).
+
+        Args:
+            first, second: metrics, or the target's equation.
+            minimize, maximize: those of them whose small, or large, values are the good ones; of others as their names say.
+            budgets: that what was not measured keeps to.
+            confidence: probability with which measurements are to keep to all budgets at once.
+            reference: of the hypervolume, a value of each metric; () = the worst that was measured.
+            seed: of draws, and of the search in a space too large to look at all.
+
+        Raises:
+            ConfigError: a metric is not known, or both are one.
+        """
+        table, bounds = self.folder.measurements(), tuple(map(read_budget, budgets))
+        names = [self._axis_name(name) for name in (first, second)]
+        metrics = self._metrics_of([*bounds, *(Bound(name, 0.0) for name in names if name != TARGET)])
+        if TARGET in names:
+            table = replace(table, metrics=table.metrics.assign(**{TARGET: self.config.goal.values(table.metrics)}))
+        if TARGET in names and TARGET not in metrics.models:
+            from autobuild_core.predictor.fitting import fit_metrics
+
+            metrics = metrics.beside(fit_metrics(table, [TARGET]))
+        axes = (self._axis(names[0], minimize, maximize), self._axis(names[1], minimize, maximize))
+        return find_front(metrics, axes, table, Budgets(metrics, bounds, confidence), reference, seed)
+
+    def _axis_name(self, name: str) -> str:
+        """The name of a metric among the models: of the target, as equation too, its own."""
+        return name_of_target(self.config.goal) if name in (self.config.target, TARGET) else name
+
+    def _axis(self, name: str, minimize: Sequence[str], maximize: Sequence[str]) -> Axis:
+        """A metric with its direction."""
+        own = {name, self.config.target} if name == name_of_target(self.config.goal) else {name}
+        if own & set(minimize) and own & set(maximize):
+            raise ConfigError(f"front: got {name} to minimize and to maximize, expected one of them.")
+        by_name = self.config.minimize if self.config.target in own else lower_is_better(name)
+        return Axis(name, bool(own & set(minimize)) or (by_name and not own & set(maximize)))
+
+    def front_records(self, found: Front) -> list[dict[str, Any]]:
+        """The members of a front, one object an architecture, as `build` writes them; what was not measured is null."""
+        facts = found.frame.astype(float).rename(columns=lambda name: name.replace(TARGET, self.config.target))
+        records = assembly.architecture_records(self.predictor, found.codes, facts)
+        flags = ("is_measured", "on_measured", "on_predicted")
+        return [
+            {name: bool(value) if name in flags else None if value != value else value for name, value in record.items()}
+            for record in records
+        ]
 
 
 def read(

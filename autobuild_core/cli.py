@@ -23,7 +23,8 @@ import numpy as np
 
 from autobuild_core import api, registry
 from autobuild_core.architectures.lens import TRAINED
-from autobuild_core.architectures.records import ArchTable, Batch
+from autobuild_core.architectures.names import layers_named
+from autobuild_core.architectures.records import ArchTable, Batch, SpaceSpec
 from autobuild_core.autospace.plan import EvolutionPlan
 from autobuild_core.errors import Cancelled, ConfigError, StudioError, listed
 from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES, ReplayPlan
@@ -31,6 +32,7 @@ from autobuild_core.memory import keep_freed_memory, wait_briefly
 from autobuild_core.scorers import DEFAULT_SCORER
 from autobuild_core.search.assembly import json_lines
 from autobuild_core.search.budgets import CONFIDENCE
+from autobuild_core.search.prices import STEPS
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, searcher_names
 from autobuild_core.spaces import load_space, unit_facts
 from autobuild_core.spaces._configspace import declared_json
@@ -214,10 +216,13 @@ def score(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def build(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Assembles architectures."""
     run = _held_run(options.run, options.context)
-    asked = options.num, options.top_k, options.lens, options.allow_evaluated, progress
-    frame = run.build(*asked, options.budget, options.confidence)
+    locks = dict(_lock(run.predictor.spec, text) for text in options.lock)
+    start = [] if options.start is None else _architectures(options.start)
+    among = options.top_k, options.lens, options.allow_evaluated
+    design = run.design(options.num, options.budget, options.confidence, locks, start, *among, progress)
+    frame = run.offered(design, options.budget, locks, options.top_k)
     _write(options.out, json_lines(frame.to_dict("records")))
-    found: dict[str, Any] = {"num": len(frame), "path": str(options.out)}
+    found: dict[str, Any] = {"num": len(frame), "path": str(options.out)} | design.record()
     if options.prices:
         lines = run.prices(options.budget, confidence=options.confidence)
         found["prices"] = lines.astype(object).where(lines.notna(), None).to_dict("records")
@@ -237,6 +242,47 @@ def reduce(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         places["lists"] = str(options.lists)
     said = {name: record[name] for name in ("size", "full_size", "quality")}
     return places | said | {"units": [unit.counts() for unit in found.units]}
+
+
+def _lock(spec: SpaceSpec, text: str) -> tuple[str, list[str]]:
+    """(unit, layers as tokens) of "U2=e3 k5, 2 x e6 k7".
+
+    Raises:
+        ConfigError: it is not of that form, or there is no such unit.
+        ArchitectureError: a layer is none that the unit may have.
+    """
+    label, equals, layers = text.partition("=")
+    units = {unit.label: unit for unit in spec.units}
+    if not equals or label.strip() not in units:
+        raise ConfigError(f"--lock: got '{text}', expected UNIT=LAYERS with a unit of {listed(units)}.")
+    unit = units[label.strip()]
+    return unit.label, layers_named(layers, [spec.tokens[token] for token in unit.tokens])
+
+
+def _architectures(path: str) -> list[Any]:
+    """Architectures of a file, in native encodings."""
+    from autobuild_core.evaluators._batch import read_candidates
+
+    return list(read_candidates(Path(path)).archs)
+
+
+def front(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Says which architectures are on the Pareto front of two metrics, measured and predicted, and how sure that is."""
+    run = api.Run(options.run)
+    asked = options.budget, options.confidence, options.reference, options.seed
+    found = run.front(options.metrics[0], options.metrics[1], options.minimize, options.maximize, *asked)
+    _write(options.out, json_lines(run.front_records(found)))
+    axes = [{"metric": name, "minimize": axis.minimize} for name, axis in zip(options.metrics, found.axes, strict=True)]
+    volumes = found.hypervolumes().to_dict("records")
+    return {"num": len(found.codes), "path": options.out, "axes": axes, "reference": found.reference, "hypervolume": volumes}
+
+
+def prices(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Says what more of each budget would buy: the best architecture against the limit, with the price of every step."""
+    run = api.Run(options.run)
+    found = run.price_curves(options.budget, options.steps, options.confidence, progress)
+    _write(options.out, tables.to_csv(found))
+    return {"num": len(found), "path": options.out}
 
 
 def suggest(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -810,6 +856,8 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--lens", choices=lenses, default="good", help="ranks the modules")
     command.add_argument("--allow-evaluated", action="store_true", help="evaluated networks may be among them")
     command.add_argument("--budget", action="append", default=[], metavar="EXPR", help="'latency_ms <= 8'; repeatable")
+    command.add_argument("--lock", action="append", default=[], metavar="UNIT=LAYERS", help="what a unit has; repeatable")
+    command.add_argument("--start", metavar="FILE", help="JSON lines of architectures whose neighbourhoods are searched too")
     command.add_argument("--prices", action="store_true", help="what one step more of each budget would buy")
     command.add_argument("--confidence", type=float, default=CONFIDENCE, help="that measurements keep to all budgets at once")
     command = add(reduce)
@@ -821,6 +869,24 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="of the architectures that are predicted where all are too many")
     command.add_argument("--out", required=True, help="JSON, a space that `search --space` takes")
     command.add_argument("--lists", metavar="FILE", help="the modules of each unit as AutoBuild's published code lists them")
+    command = add(prices, "run")
+    command.add_argument("--budget", action="append", required=True, metavar="EXPR", help="'latency_ms <= 8'; repeatable")
+    command.add_argument("--steps", type=int, default=STEPS, help="of each limit, half of them below it")
+    command.add_argument("--confidence", type=float, default=CONFIDENCE, help="that measurements keep to all budgets at once")
+    command.add_argument(
+        "--out", required=True, help="CSV, a line a step: metric, limit, next, price, low, high, best and its interval"
+    )
+    command = add(front, "run")
+    command.add_argument("metrics", nargs=2, metavar="METRIC", help="of the data, or the run's target")
+    command.add_argument("--minimize", action="append", default=[], metavar="METRIC", help="small values of it are the good ones")
+    command.add_argument(
+        "--maximize", action="append", default=[], metavar="METRIC", help="large values are; else as its name says"
+    )
+    command.add_argument("--budget", action="append", default=[], metavar="EXPR", help="'latency_ms <= 8'; repeatable")
+    command.add_argument("--confidence", type=float, default=CONFIDENCE, help="that measurements keep to all budgets at once")
+    command.add_argument("--reference", type=float, nargs=2, default=(), metavar=("FIRST", "SECOND"), help="of the hypervolume")
+    command.add_argument("--seed", type=int, default=0, help="of draws, and of the search in a large space")
+    command.add_argument("--out", required=True, help="JSON lines of its members")
     command = add(suggest, "run")
     command.add_argument("--context", **context)
     command.add_argument("--num", type=int, default=16)

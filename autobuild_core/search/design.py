@@ -1,13 +1,15 @@
 """Design under budgets: the best architectures that keep to them, how good any could be, and what stands in the way. Ours.
 
 A space that can be enumerated is looked through as a whole, so what is found is exactly the best prediction. In a larger one
-exact assembly of the modules' effects (`exact.py`) begins a search by the whole ensemble, which alone judges.
+exact assembly of the modules' effects (`exact.py`) begins a search by the whole ensemble, which alone judges; without budgets the
+best modules and the best measured architectures do.
 """
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +18,12 @@ from numpy.typing import NDArray
 from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.module_table import module_rows, top_modules
 from autobuild_core.architectures.records import ABSENT, ArchTable, Codes, SpaceSpec
-from autobuild_core.errors import ConfigError
+from autobuild_core.errors import ConfigError, listed
 from autobuild_core.predictor.ensemble import Predictor
 from autobuild_core.predictor.metrics import Bound, Metrics
 from autobuild_core.scoring.interactions import Place, second_differences
 from autobuild_core.search.assembly import Built, best_measured, build
-from autobuild_core.search.budgets import CONFIDENCE, Budgets, Obstacle
+from autobuild_core.search.budgets import CONFIDENCE, Budgets, Obstacle, budget_words
 from autobuild_core.search.exact import Pair, Problem, Solutions, assemble
 from autobuild_core.search.improvement import look_for_promising
 from autobuild_core.spaces import Space, load_space
@@ -88,7 +90,7 @@ class Design:
             improvement (expected over the best target measured within the budgets, in its units; NaN where there is none), and
             of each metric with a budget its expectation and NAME_low to NAME_high (90 % interval of a measurement).
         is_exact: all architectures were looked at, so no prediction within the budgets is better than the first.
-        assembled: exact assembly of the modules' effects, where the space is too large to look at all.
+        assembled: exact assembly of the modules' effects, where there are budgets and the space is too large to look at all.
         binding: budgets that keep better ones out, known where all were looked at.
         obstacle: what stands in the way where no architecture keeps to the budgets.
     """
@@ -100,6 +102,19 @@ class Design:
     binding: tuple[Binding, ...] = ()
     obstacle: Obstacle | None = None
 
+    def record(self) -> dict[str, Any]:
+        """Facts for JSON beside the architectures: {"is_exact", "binding": [{"budget", "gain"}], "assembled"}.
+
+        Of an exact assembly {"num", "best" and "bound" (sums of effects), "gap", "is_proven", "ended"}; None where there is none.
+        """
+        binding = [{"budget": budget_words(one.bound), "gain": one.gain} for one in self.binding]
+        assembled: dict[str, Any] | None = None
+        if (own := self.assembled) is not None:
+            best = float(own.values[0]) if len(own.values) else None
+            assembled = {"num": len(own.values), "best": best, "bound": own.bound, "gap": own.gap}
+            assembled |= {"is_proven": own.is_proven, "ended": own.ended}
+        return {"is_exact": self.is_exact, "binding": binding, "assembled": assembled}
+
 
 def design(
     objective: Objective,
@@ -109,6 +124,7 @@ def design(
     start: Codes | None = None,
     num: int = 10,
     allow_evaluated: bool = False,
+    within: Space | None = None,
     seed: int = 0,
     report: Report = lambda share: None,
 ) -> Design:
@@ -122,6 +138,7 @@ def design(
         start: (n, num_positions) architectures whose neighbourhoods are searched too, in a space too large to look at all.
         num: how many, at most.
         allow_evaluated: measured networks may be among them.
+        within: a reduced space that is built in; None = the whole one.
         seed: of the search.
         report: hears the share that is done.
 
@@ -131,11 +148,26 @@ def design(
     if num < 1:
         raise ConfigError(f"num: got {num}, expected at least 1.")
     budgets = Budgets(objective.metrics, tuple(constraints), confidence)
-    space = locked(objective.predictor.space, locks or {})
+    space = locked(within or objective.predictor.space, locks or {})
     every = space.enumerate()
     if every is not None:
         return _among_all(objective, budgets, every, num, allow_evaluated, report)
     return _searched(objective, budgets, space, start, num, allow_evaluated, seed, report)
+
+
+def locks_of(spec: SpaceSpec, named: Mapping[str, Sequence[str]]) -> dict[int, tuple[int, ...]]:
+    """{unit index: layers, as tokens} of locks by the units' labels and the layers' tokens.
+
+    Raises:
+        ConfigError: there is no such unit or token.
+    """
+    units, tokens = [unit.label for unit in spec.units], {token: place for place, token in enumerate(spec.tokens)}
+    for label, layers in named.items():
+        if label not in units:
+            raise ConfigError(f"lock: got the unit '{label}', expected one of {listed(units)}.")
+        if unknown := [layer for layer in layers if layer not in tokens]:
+            raise ConfigError(f"lock of unit {label}: got the layer '{unknown[0]}', expected one of {listed(tokens)}.")
+    return {units.index(label): tuple(tokens[layer] for layer in layers) for label, layers in named.items()}
 
 
 def locked(space: Space, locks: Mapping[int, Sequence[int]]) -> Space:
@@ -197,7 +229,9 @@ def _searched(
 ) -> Design:
     """A search by the whole ensemble, from what exact assembly finds and the best measured ones that keep to the budgets."""
     predictor, table, rng = objective.predictor, objective.table, np.random.default_rng(seed)
-    assembled, codes = assemble_within(objective, budgets, space, seed)
+    assembled, codes = None, table.codes[:0]
+    if budgets.bounds:
+        assembled, codes = assemble_within(objective, budgets, space, seed)
     measured = best_measured(table.codes, table.networks, objective.values, predictor.minimize)
     begun = np.concatenate([codes, measured, *([] if start is None else [start])])
     begun = begun[space.valid(begun)]

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import Codes
+from autobuild_core.errors import ConfigError
 from autobuild_core.predictor.metrics import Bound
 from autobuild_core.predictor.posterior import Posterior
 from autobuild_core.search.budgets import Budgets
@@ -23,6 +24,7 @@ Array = NDArray[np.float64]
 DRAWS = 100
 OF_LIMIT, POOL = 60, 600  # most promising candidates at each limit, and in all
 REACH = 1.0  # standard deviations above the mean by which they are promising
+STEPS = 8  # of a limit in a curve, half of them below it
 STEP = 0.1  # of a limit, about, which a step of it is unless it is given
 FAR = -1e6  # worth of an architecture beyond a limit, less by how far
 
@@ -62,6 +64,18 @@ def step_of(limit: float) -> float:
     size = max(abs(limit), 1e-300) * STEP
     power = 10.0 ** np.floor(np.log10(size))
     return float(min((1, 2, 5, 10), key=lambda n: abs(np.log(n * power / size))) * power)
+
+
+def limits_around(bound: Bound, num: int = STEPS) -> list[float]:
+    """Limits of a curve, from the tightest on: a budget's own in the middle, so many steps (`step_of`) in all.
+
+    Raises:
+        ConfigError: num is not positive.
+    """
+    if num < 1:
+        raise ConfigError(f"steps: got {num}, expected at least 1.")
+    step, before = step_of(bound.limit), num // 2
+    return [bound.limit + bound.turn * step * number for number in range(-before, num - before + 1)]
 
 
 def candidates(
