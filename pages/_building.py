@@ -1,29 +1,34 @@
-"""Build for me: the best networks that were not measured, set against the architecture on the screen."""
+"""Build for me: the best networks that were not measured and keep to the budgets, set against the architecture on the screen."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from autobuild_core.architectures.records import Codes
-from autobuild_core.errors import ConfigError
+from autobuild_core.errors import counted
 from autobuild_core.figures import candidates
+from autobuild_core.loop.proposing import codes_of
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Against, Built
-from autobuild_core.search.reduction import Keep, Ranking, Reduction, reduce_space
+from autobuild_core.search.budgets import Budgets, budget_words
+from autobuild_core.search.reduction import Keep, Ranking, reduce_space
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from autobuild_core.store.candidates import Origin
-from pages import _candidates, _listed, _text, _widgets
+from autobuild_core.store.tables import to_json
+from pages import _asking, _candidates, _listed, _slots, _text, _widgets
 
 ABOUT = (
-    "The whole space is searched for the networks that are predicted best and were not measured: all of it where it can be "
-    "enumerated, else from its best modules, the architecture on the screen and the best measured ones."
+    "The whole space is searched for the networks that are predicted best, keep to the budgets and were not measured: all of it "
+    "where it can be enumerated, else from exact assembly, the best modules, the architecture on the screen and the best that "
+    "were measured."
 )
 KEEP_HELP = "Off: the whole space is searched. On: only combinations of the best modules of each unit, the reduced space."
-SEARCHING = "Searching the space; a click anywhere ends it"
+MOST, MOST_KEPT = 200, 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,66 +38,74 @@ class Found:
     Args:
         run: key of the run.
         begun: (num_positions,) the architecture that was on the screen.
-        built: the networks, best first.
-        top_k: modules of each unit that were combined; None where the whole space was searched.
-        reduced: their space; None where there is none.
+        budgets: in words, that were kept to.
+        records: of the networks, best first, as `build` writes them; none where `refused` says why.
+        answer: what the command said of the search.
+        refused: the reason why nothing was built.
+        top_k: modules that were kept of each unit; None = all.
     """
 
     run: str
     begun: Codes
-    built: Built
+    budgets: str
+    records: list[dict[str, Any]]
+    answer: dict[str, Any]
+    refused: str
     top_k: int | None
-    reduced: Reduction | None
 
 
-def for_me(run: FinishedRun, codes: Codes) -> None:
+def for_me(run: FinishedRun, budgets: Budgets | None, codes: Codes) -> None:
     """The controls, and what was found.
 
     Args:
         run: the run.
+        budgets: to keep to; None where the run knows no metrics.
         codes: (num_positions,) the architecture on the screen.
     """
-    st.subheader("Build for me", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        num = int(st.number_input("Architectures to build", 1, 200, 10, width=200))
+        num = st.number_input("Architectures to build", value=10, step=1, key="num_built", width=200)
         top_k = None
         if st.toggle("Keep only the best modules of each unit", key="keep_modules", help=KEEP_HELP):
-            top_k = int(st.number_input("Modules kept a unit", 1, 200, 10, width=200, help="Their product is the reduced space."))
+            help = "Their product is the reduced space."
+            top_k = st.number_input("Modules kept a unit", value=10, step=1, key="num_kept", width=200, help=help)
         pressed = st.button("Build", type="primary", key="build")
-    if pressed:
-        st.session_state["built"] = _search(run, codes, num, top_k)
+    if pressed and _do(num, MOST, "Architectures to build") and (top_k is None or _do(top_k, MOST_KEPT, "Modules kept a unit")):
+        st.session_state["built"] = _search(run, budgets, codes, int(num), None if top_k is None else int(top_k))
     found: Found | None = st.session_state.get("built")
     if found is None or found.run != run.key:
         st.caption(ABOUT)
-    elif not len(found.built.codes):
-        left = assembly.nothing_left(run.space, run.table.networks)
-        advice = "there is nothing to build" if left.is_exhausted else "keep more modules a unit"
-        st.info(f"{left.said}: {advice}.")
+    elif found.refused:
+        st.info(_text.plain(found.refused, 900))
     else:
         _show(run, codes, found)
 
 
-def _search(run: FinishedRun, codes: Codes, num: int, top_k: int | None) -> Found:
+def _do(num: float, most: int, what: str) -> bool:
+    """Whether a number does; it is said where it does not."""
+    if not 1 <= num <= most:
+        st.error(f"{what}: got {num:g}, expected 1 to {most}.")
+    return 1 <= num <= most
+
+
+def _search(run: FinishedRun, budgets: Budgets | None, codes: Codes, num: int, top_k: int | None) -> Found:
     """The search, with its progress; any other click ends it."""
-    bar = st.progress(0.0, SEARCHING)
-    minimize, rows = run.config.minimize, run.predictions["row"].to_numpy(int)
-    measured = assembly.best_measured(run.table.codes[rows], run.table.networks[rows], run.targets, minimize)
-    begun = np.concatenate([codes[None], measured])
-
-    def report(share: float) -> None:
-        bar.progress(share, SEARCHING)
-
-    built = assembly.build(run.predictor, run.modules, run.table.networks, num, top_k, report=report, start=begun)
-    bar.empty()
-    return Found(run.key, codes, built, top_k, None if top_k is None else _reduced(run, top_k))
-
-
-def _reduced(run: FinishedRun, top_k: int) -> Reduction | None:
-    """The space of the best modules of each unit; None where nothing is left of one of them."""
-    try:
-        return reduce_space([Ranking(run.config.name, run.predictor, run.modules)], Keep(top_k))
-    except ConfigError:
-        return None
+    bounds = () if budgets is None else budgets.bounds
+    arguments = ["--num", str(num)]
+    for bound in bounds:
+        arguments += ["--budget", f"{bound.metric} {'<=' if bound.is_upper else '>='} {bound.limit!r}"]
+    if budgets is not None and bounds:
+        arguments += ["--confidence", repr(budgets.confidence)]
+    if top_k is not None:
+        arguments += ["--top-k", str(top_k)]
+    for index, layers in _slots.locks(run).items():
+        arguments += ["--lock", f"{run.table.spec.units[index].label}={', '.join(layers)}"]
+    start = {"--start": assembly.json_lines([{"arch": run.space.native(codes)}])}
+    got = _asking.asked(run, "build", arguments, "Searching the space", start, held=True)
+    words = ", ".join(map(budget_words, bounds))
+    if isinstance(got, str):
+        return Found(run.key, codes, words, [], {}, got, top_k)
+    answer, text = got
+    return Found(run.key, codes, words, _asking.lines_of(text), answer, "", top_k)
 
 
 def _beside(against: Against) -> list[str]:
@@ -104,10 +117,10 @@ def _beside(against: Against) -> list[str]:
 
 def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     """The networks better than the architecture on the screen, above those that are not; downloads."""
-    against = assembly.against(found.built, codes, run.predictor)
+    own = codes_of(run.space, [record["arch"] for record in found.records])
+    against = assembly.against(Built(own, pd.DataFrame(found.records)), codes, run.predictor)
     words, order = _beside(against), np.argsort(~against.better, kind="stable")
-    built = Built(found.built.codes[order], found.built.frame.iloc[order].reset_index(drop=True))
-    records = assembly.built_records(built, run.predictor)
+    records = [found.records[place] for place in order]
     table = candidates.built_table(records)
     _verdict(run, against.now, int(against.better.sum()), len(order))
     left, right = st.columns([1, 1.8], gap="large")
@@ -118,10 +131,25 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
     with right:
         facts = table.drop(columns="arch")
         facts.insert(1, "against the screen", [words[place] for place in order])
-        _candidates.candidates(facts, records, "built")
+        if "within" in records[0]:
+            facts["sure to keep the budgets"] = [record["within"] for record in records]
+        sure = {"sure to keep the budgets": st.column_config.NumberColumn(format="percent")}
+        line = _candidates.candidates(facts, records, "built", sure)
+        with st.container(horizontal=True):
+            label = f"Put candidate {line + 1} on the screen"
+            st.button(
+                label,
+                type="tertiary",
+                icon=":material/move_up:",
+                key="put_built",
+                on_click=_slots.put,
+                args=(run, own[order[line]]),
+            )
         _listed.add_button(run, [record["arch"] for record in records], Origin.BUILT, "built")
         st.caption(_where(run, codes, found))
-        _downloads(records, found.reduced)
+        for sentence in _stands_in_the_way(run, found):
+            st.caption(sentence)
+        _downloads(run, records, found.top_k)
 
 
 def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
@@ -137,23 +165,41 @@ def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
 
 def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
     """The part of the space that was searched, in words."""
+    kept = f" Kept to: {_text.plain(found.budgets, 300)}." if found.budgets else ""
     if found.top_k is not None:
-        sizes = f": {own.space.size:,} of {own.full.size:,} architectures" if (own := found.reduced) is not None else ""
-        return f"Reduced space{sizes}: the {found.top_k} modules of each unit that are most often among the best 10 %."
-    if run.space.size <= ENUMERATION_LIMIT:
-        return f"All {run.space.size:,} architectures of the space were predicted."
+        return f"The reduced space was searched: the {found.top_k} modules of each unit most often among the best 10 %.{kept}"
+    if found.answer["is_exact"] and run.space.size <= ENUMERATION_LIMIT:
+        return f"All {run.space.size:,} architectures of the space were predicted.{kept}"
+    if found.answer["is_exact"]:
+        return f"All architectures with the locked units were predicted.{kept}"
     others = "its best modules, the best measured architectures and"
     if np.array_equal(codes, found.begun):
-        return f"The whole space was searched, from {others} the one on the screen."
-    return f"The whole space was searched, from {others} another one than is on the screen now: Build begins from this one too."
+        return f"The whole space was searched, from {others} the one on the screen.{kept}"
+    other = "another one than is on the screen now: Build begins from this one too"
+    return f"The whole space was searched, from {others} {other}.{kept}"
 
 
-def _downloads(records: list[dict[str, Any]], reduced: Reduction | None) -> None:
+def _stands_in_the_way(run: FinishedRun, found: Found) -> list[str]:
+    """Sentences about budgets that keep better ones out, and about exact assembly."""
+    said = [
+        f"Without {_text.plain(one['budget'], 120)} the best would be better by {_text.plain(run.amount(one['gain']))}."
+        for one in found.answer["binding"]
+    ]
+    if (own := found.answer["assembled"]) is not None and own["best"] is not None:
+        proven = "proven to be the best sum" if own["is_proven"] else f"at most {own['gap']:.3g} below the best sum"
+        found_words = f"found {counted(own['num'], 'choice')}, the first {proven}"
+        said.append(f"Exact assembly of the modules' effects under the budgets {found_words}. {own['ended']}")
+    return said
+
+
+def _downloads(run: FinishedRun, records: list[dict[str, Any]], top_k: int | None) -> None:
     """JSON lines, CSV, native encoding, the reduced space."""
     files = candidates.built_files(records)
     labels = {"built.jsonl": "JSON lines", "built.csv": "CSV", "built.txt": "Native"}
-    if reduced is not None:
-        files["space.json"], labels["space.json"] = json.dumps(reduced.record(), indent=1), "Reduced space"
+    if top_k is not None:
+        reduced = reduce_space([Ranking(run.config.name, run.predictor, run.modules)], Keep(top_k))
+        files["space.json"], labels["space.json"] = to_json(reduced.record(), indent=1), "Reduced space"
+        files["lists.json"], labels["lists.json"] = json.dumps(reduced.lists()), "As lists"
     with st.container(horizontal=True):
         for name, label in labels.items():
             st.download_button(

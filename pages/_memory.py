@@ -10,6 +10,8 @@ Query parameters, each with the forms it may have; a default is left out of the 
 - task: what scores and predictions hold for, as `Task.name` writes it; by default the average over contexts.
 - drop: id of a dropped file whose columns are being looked at on Data.
 - evolution, loop: id of an evolution and of a closed loop, or "sample"; cell: "2.17", a layer and the number of a cell in it.
+- budgets: limits of metrics on Builder, "latency_ms <= 8; params_m <= 1.5"; sure: the probability, in percent, to keep to all, by
+  default 90.
 - rank, look, other: what Hops ranks, the section it shows, the run beside; view, brush: window and brushed area of the map.
 """
 
@@ -24,10 +26,11 @@ NAMES = (
     *("rank", "look", "other", "view", "brush"),
     *("show", "beside"),
     *("task", "drop", "evolution", "loop", "cell"),
+    *("budgets", "sure"),
 )
 OF_THE_DATA = (  # what is chosen within one data set
     *("target", "minimize", "target_name", "target_unit"),
-    *("arch", "beside", "show", "module", "unit", "other", "view", "brush", "task"),
+    *("arch", "beside", "show", "module", "unit", "other", "view", "brush", "task", "budgets", "sure"),
 )
 
 

@@ -12,7 +12,7 @@ from autobuild_core.architectures.lens import Lens, evidence, score_words
 from autobuild_core.architectures.module_key import ModuleKey
 from autobuild_core.architectures.names import layers_named, module_name
 from autobuild_core.architectures.ranges import shown_layer, standing_tokens, tokens_of
-from autobuild_core.architectures.records import ABSENT, UnitSpec
+from autobuild_core.architectures.records import ABSENT, Codes, UnitSpec
 from autobuild_core.architectures.topologies import topology_of
 from autobuild_core.errors import StudioError
 from autobuild_core.scoring.finished_run import FinishedRun
@@ -20,6 +20,7 @@ from pages import _memory, _pins, _run, _selection, _text, _theme, _trust, _widg
 
 BEST_SHOWN = 12
 RESET_HELP = "Puts the best module of each unit by this score into every slot again."
+LOCK_HELP = "The unit stays as it is: in what is built, in the swaps, and when every unit gets its best module."
 SLOT_HELP = "Choose one of the best, or type layers separated by commas: e3 k5, e6 k7 or 2 x e3 k5."
 
 
@@ -49,6 +50,7 @@ def slot(run: FinishedRun, index: int, unit: UnitSpec, lens: Lens) -> list[int]:
         accept_new_options=True,
         on_change=slot_changed,
         args=(run, index, lens),
+        disabled=index in locks(run),
         help=SLOT_HELP,
     )
     try:
@@ -56,18 +58,51 @@ def slot(run: FinishedRun, index: int, unit: UnitSpec, lens: Lens) -> list[int]:
     except StudioError as error:
         st.error(_text.plain(f"Unit {unit.label}: {error}", 2000))
         st.stop()
-    card(run, unit, layers, lens)
+    card(run, index, unit, layers, lens)
     return [run.table.spec.tokens.index(layer) for layer in layers]
 
 
-def card(run: FinishedRun, unit: UnitSpec, layers: list[str], lens: Lens) -> None:
-    """The facts known about the module in a slot, first by the score that the slots are ranked by."""
+def locks(run: FinishedRun) -> dict[int, list[str]]:
+    """The units that stay as they are, by index, with their layers as tokens."""
+    locked: dict[int, list[str]] = st.session_state.setdefault(f"locks_{run.id}", {})
+    return locked
+
+
+def _lock(run: FinishedRun, index: int, layers: list[str]) -> None:
+    """The switch that keeps a unit as it is."""
+    key = f"lock_{run.id}_{index}"
+
+    def switch() -> None:
+        if st.session_state[key]:
+            by_reader(run)[index] = json.dumps(layers)
+            locks(run)[index] = layers
+        else:
+            locks(run).pop(index, None)
+
+    st.session_state[key] = index in locks(run)
+    st.toggle("Lock", key=key, on_change=switch, help=LOCK_HELP)
+
+
+def put(run: FinishedRun, codes: Codes) -> None:
+    """Puts an architecture into the slots; a locked unit that is another in it is locked no longer."""
+    spec = run.table.spec
+    for index, unit in enumerate(spec.units):
+        layers = [spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT]
+        by_reader(run)[index] = json.dumps(layers)
+        if locks(run).get(index, layers) != layers:
+            locks(run).pop(index)
+            st.toast(f"Unit {_text.plain(unit.label)} is not locked any more: it is another in this architecture.")
+
+
+def card(run: FinishedRun, index: int, unit: UnitSpec, layers: list[str], lens: Lens) -> None:
+    """The facts known about the module in a slot, first by the score that the slots are ranked by; a pin and a lock."""
     spec = run.table.spec
     places = json.dumps([spec.position_labels[p] for p in unit.positions[: len(layers)]])
     shown = [shown_layer(spec, spec.tokens.index(layer)) for layer in layers]
     line = run.index.get((places, json.dumps(layers), True), run.index.get((places, json.dumps(shown), True)))
     if line is None:
         st.caption("This module was not scored by itself; the prediction below takes it into account.")
+        _lock(run, index, layers)
         return
     row = run.modules.iloc[line]
     other = Lens.GOOD if lens is Lens.SCORE else Lens.SCORE
@@ -77,7 +112,9 @@ def card(run: FinishedRun, unit: UnitSpec, layers: list[str], lens: Lens) -> Non
     first = f"{'On average ' if lens is Lens.SCORE else ''}{score_words(row, lens, run.unit)}"
     swatch = _run.scale(run, lens).fill_of(row, _theme.theme())
     st.html(_widgets.module_card(first, f"{rest}; {note}" if note else rest, swatch))
-    _pins.pin(run, row, lens, f"builder_{unit.label}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _lock(run, index, layers)
+        _pins.pin(run, row, lens, f"builder_{unit.label}")
 
 
 def slot_name(unit: UnitSpec, row: "pd.Series[Any]") -> str:
@@ -128,11 +165,7 @@ def follow_choice(run: FinishedRun) -> None:
     seen = st.session_state.setdefault("builder_saw", {})
     if arch is not None and seen.get("arch") != (run.id, arch):
         with suppress(StudioError):  # Importance says what is wrong with a typed one
-            codes = _selection.architecture(run).codes
-            for index, unit in enumerate(run.table.spec.units):
-                by_reader(run)[index] = json.dumps(
-                    [run.table.spec.tokens[codes[p]] for p in unit.positions if codes[p] != ABSENT]
-                )
+            put(run, _selection.architecture(run).codes)
     line, asked = _selection.module_line(run), _selection.parse_module(_memory.recall("module"))
     if (
         module is not None
@@ -141,6 +174,7 @@ def follow_choice(run: FinishedRun) -> None:
         and seen.get("module") != (run.id, _selection.module_text(module))
     ):
         index = int(line["unit_index"])
+        locks(run).pop(index, None)
         by_reader(run)[index] = json.dumps(exact_layers(run, index, asked.layers if asked else module.layers))
     seen |= {"arch": (run.id, arch), "module": (run.id, None if module is None else _selection.module_text(module))}
 
@@ -173,8 +207,10 @@ def slot_changed(run: FinishedRun, index: int, lens: Lens) -> None:
 
 
 def reset(run: FinishedRun, lens: Lens) -> None:
-    """Every slot holds its best module again."""
-    by_reader(run).clear()
+    """Every slot that is not locked holds its best module again."""
+    for index in [one for one in by_reader(run) if one not in locks(run)]:
+        del by_reader(run)[index]
     best = best_modules(run.id, run.task, lens)
+    best = best[~best["unit_index"].isin(list(locks(run)))]
     for index, layers in best.drop_duplicates("unit_index")[["unit_index", "put"]].itertuples(index=False):
         st.session_state[slot_key(run, int(index), lens)] = layers

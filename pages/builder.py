@@ -2,10 +2,31 @@
 
 import streamlit as st
 
+from autobuild_core.architectures.records import Codes
+from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
-from pages import _assembled, _building, _entering, _linked, _next_batch, _slots, _states, _trust, _widgets
+from autobuild_core.search.budgets import Budgets
+from pages import (
+    _assembled,
+    _budgets,
+    _building,
+    _entering,
+    _fronts,
+    _gauges,
+    _linked,
+    _next_batch,
+    _priced,
+    _shortlist,
+    _slots,
+    _states,
+    _trust,
+    _undo,
+    _what_if,
+    _widgets,
+)
 
 UNITS_A_LINE = 5
+BUILD, SWAPS, PRICES, FRONT = "Build for me", "Single swaps", "What budgets buy", "Pareto front"
 HOW_TO_READ = (
     "every unit starts with the module that is best by the score chosen on the left; the list has the next best, and any other "
     "can be typed in. The architecture below and its prediction follow at once; the band is the 90 % interval among the measured "
@@ -26,22 +47,55 @@ def by_hand(run: FinishedRun) -> None:
     """The slots and what they make, and what was built set against it; a choice draws only this anew."""
     _linked.line(run, "builder")
     _slots.follow_choice(run)
+    known = _budgets.known(run)
+    budgets = None if known is None else _budgets.chosen(known.metrics)
+    if known is not None and budgets is not None:
+        _budgets.editor(run, known, budgets)
+    codes = _assembled.assemble(run, _chosen(run))
+    _undo.remember(run, codes)
+    names = [] if known is None else _budgets.in_order(known)
+    left, right = st.columns([2, 1.2], gap="large")
+    with left:
+        _assembled.drawing(run, codes)
+    with right:
+        _assembled.predicted(run, codes)
+        if known is not None and budgets is not None:
+            _gauges.section(run, known, budgets, names, codes)
+    _tool(run, known, budgets, names, codes)
+    _shortlist.section(run, known, budgets)
+
+
+def _chosen(run: FinishedRun) -> list[list[int]]:
+    """The slots, a column a unit, and what holds for all of them; the layers that stand in them, as codes."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width=260):
             lens = _widgets.lens_select("builder_lens")
         st.button(
-            "Best of every unit", type="tertiary", icon=":material/undo:", key="reset_slots", disabled=not _slots.by_reader(run),
-            help=_slots.RESET_HELP, on_click=_slots.reset, args=(run, lens),
+            "Best of every unit", type="tertiary", icon=":material/restart_alt:", key="reset_slots",
+            disabled=not _slots.by_reader(run), help=_slots.RESET_HELP, on_click=_slots.reset, args=(run, lens),
         )  # fmt: skip
+        _undo.buttons(run)
     choices: list[list[int]] = []
     for first in range(0, len(run.table.spec.units), UNITS_A_LINE):
         units = list(enumerate(run.table.spec.units))[first : first + UNITS_A_LINE]
         for column, (index, unit) in zip(st.columns(max(len(units), 3)), units, strict=False):
             with column:
                 choices.append(_slots.slot(run, index, unit, lens))
-    codes = _assembled.assemble(run, choices)
-    _assembled.predicted(run, codes)
-    _building.for_me(run, codes)
+    return choices
+
+
+def _tool(run: FinishedRun, known: RunMetrics | None, budgets: Budgets | None, names: list[str], codes: Codes) -> None:
+    """The tool that is chosen: building, swaps, prices, the front."""
+    tools = [BUILD] if known is None else [BUILD, SWAPS, PRICES, FRONT]
+    tool = st.segmented_control("Tool", tools, default=BUILD, key="tool", label_visibility="collapsed") or BUILD
+    if known is None or budgets is None or tool == BUILD:
+        _building.for_me(run, budgets, codes)
+    elif tool == SWAPS:
+        _what_if.section(run, known, budgets, names, codes)
+    elif tool == PRICES:
+        _priced.section(run, budgets)
+    else:
+        _fronts.section(run, known, budgets, names, codes)
 
 
 _entering.enter("builder")

@@ -17,11 +17,7 @@ def block_name(tokens: Sequence[str]) -> str:
 
 def module_name(positions: str, layers: str, with_place: bool = True) -> str:
     """A module in a line: its place, if wanted, and its layers; a block name that they share ("mbconv3_") is left out."""
-    where, tokens = json.loads(positions), json.loads(layers)
-    block = block_name(tokens)
-    tokens = [token.removeprefix(block) for token in tokens]
-    same = len(tokens) > 1 and len(set(tokens)) == 1
-    text = f"{len(tokens)} x {tokens[0]}" if same else ", ".join(tokens)
+    where, text = json.loads(positions), _shared(json.loads(layers))
     place = where[0] if len(where) == 1 else f"{where[0]} to {where[-1].split('.')[-1]}"
     if with_place and len(where) == 1:  # a loose column's token begins with it
         text = text.removeprefix(f"{place}=")
@@ -30,6 +26,18 @@ def module_name(positions: str, layers: str, with_place: bool = True) -> str:
         joined = all(a[-1] == b[0] for a, b in itertools.pairwise(ends))
         place = ">".join([ends[0][0], *(end[-1] for end in ends)]) if joined else ", ".join(where)
     return (f"{place}: " if with_place else "") + text.replace("_", " ")
+
+
+def layers_short(layers: Sequence[str]) -> str:
+    """The layers of a unit in a line, "2 x e3 k5"; "none" where it has none."""
+    return _shared(layers).replace("_", " ") if len(layers) else "none"
+
+
+def _shared(layers: Sequence[str]) -> str:
+    """Layers in a line, what they share said once."""
+    tokens = [token.removeprefix(block_name(layers)) for token in layers]
+    same = len(tokens) > 1 and len(set(tokens)) == 1
+    return f"{len(tokens)} x {tokens[0]}" if same else ", ".join(tokens)
 
 
 def layers_named(text: str, tokens: Sequence[str]) -> list[str]:

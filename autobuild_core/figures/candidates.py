@@ -1,6 +1,5 @@
 """Architectures that were built or are to be evaluated: their predictions, and the files that a reader downloads."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from autobuild_core.architectures.names import module_name, native_text
+from autobuild_core.architectures.names import layers_short, native_text
 from autobuild_core.architectures.numbers import number
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.figures.data import histogram_figure, histogram_table
@@ -18,7 +17,7 @@ from autobuild_core.search.assembly import json_lines
 
 
 def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str, Sequence[str]]]]) -> pd.DataFrame:
-    """Facts about architectures, and a column a unit with its layers in short, as `module_name` names them.
+    """Facts about architectures, and a column a unit with its layers in short, as `layers_short` names them.
 
     Args:
         facts: a line an architecture; where it has predicted, low and high, the ends become "90 % interval", in words.
@@ -30,13 +29,7 @@ def candidates_table(facts: pd.DataFrame, described: Sequence[Sequence[tuple[str
         ends = [f"{number(low)} to {number(high)}" for low, high in zip(shown["low"], shown["high"], strict=True)]
         shown.insert(shown.columns.get_loc("low"), "90 % interval", ends)
         shown = shown.drop(columns=["low", "high"])
-    names = [
-        {
-            unit: module_name(json.dumps([""] * len(layers)), json.dumps(layers), False) if layers else "none"
-            for unit, layers in one
-        }
-        for one in described
-    ]
+    names = [{unit: layers_short(layers) for unit, layers in one} for one in described]
     units = pd.DataFrame(names, index=shown.index)
     return shown.join(units.rename(columns={name: f"{name} (unit)" for name in set(units) & set(shown)}))
 
@@ -101,7 +94,7 @@ def built_files(records: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def units_table(table: ArchTable, rows: NDArray[np.intp]) -> pd.DataFrame:
-    """Some architectures in short: row (of the file), and a column a unit with its layers as `module_name` names them."""
+    """Some architectures in short: row (of the file), and a column a unit with its layers as `layers_short` names them."""
     codes, spec = np.asarray(table.codes)[rows], table.spec
     described = [[(u.label, [spec.tokens[c] for c in line[list(u.positions)] if c >= 0]) for u in spec.units] for line in codes]
     return candidates_table(pd.DataFrame({"row": np.asarray(table.source_rows)[rows]}), described)

@@ -22,7 +22,6 @@ from autobuild_core.review import verifying
 from autobuild_core.review.page import page
 from autobuild_core.review.record import plain, record
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.search import assembly
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim, Pin
 from autobuild_core.targets.scaling import NormalScores
@@ -305,13 +304,10 @@ class TestRun:
         assert found.num_with + found.num_without == len(np.unique(table.networks))
 
     def test_a_download_is_what_the_command_writes(self, run: Run, tmp_path: Path) -> None:
-        out, predictor = tmp_path / "built.jsonl", run.predictor.at({"d": "small"})
+        out = tmp_path / "built.jsonl"
         assert main(["build", str(run.folder.path), "--context", "d=small", "--num", "2", "--out", str(out)]) == 0
-        table, here = run.table(), run.at(d="small").modules()
-        values = run.config.goal.values(table.metrics)
-        start = assembly.best_measured(table.codes, table.networks, values, run.config.minimize)
-        built = assembly.build(predictor, here, table.networks, 2, start=start)
-        assert candidates.built_files(assembly.built_records(built, predictor))["built.jsonl"] == out.read_text()
+        built = run.at(d="small").build(2).to_dict("records")
+        assert candidates.built_files(built)["built.jsonl"] == out.read_text()
         assert '"context": "d=small; average over lr"' in out.read_text()
 
     def test_tables_name_it(self, run: Run, tmp_path: Path) -> None:
