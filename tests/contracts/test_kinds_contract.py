@@ -16,10 +16,11 @@ import pytest
 from autobuild_core import registry
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import Cancelled, ConfigError, RunError, StudioError
+from autobuild_core.evaluators._results import ResultsFile
 from autobuild_core.jobs import executor as jobs
 from autobuild_core.jobs import kinds, warm
 from autobuild_core.jobs.executor import SubprocessExecutor
-from autobuild_core.jobs.kinds.evaluate import EvaluateSettings
+from autobuild_core.jobs.kinds.evaluate import RESULTS, Evaluate, EvaluateSettings
 from autobuild_core.jobs.kinds.evolve import EvolveSettings
 from autobuild_core.jobs.kinds.loop import LoopSettings
 from autobuild_core.jobs.kinds.replay import ReplaySettings
@@ -210,7 +211,7 @@ class TestRounds:
     def test_its_results_are_those_of_an_evaluation(self, tmp_path: Path) -> None:
         kind, folder, settings = self.job(tmp_path)
         kind.run(folder, settings, lambda record: None, lambda: False)
-        lines = kinds.load_kind("evaluate").lines(folder)  # type: ignore[attr-defined]
+        lines = Evaluate().lines(folder)
         candidates = {one.id: one.arch for one in loop_of(folder).log.all()}
         assert [candidates[line["id"]] for line in lines] == [line["arch"] for line in lines] and len(lines) == 5
         assert {line["state"] for line in lines} == {"finished"}
@@ -218,7 +219,7 @@ class TestRounds:
     def test_it_goes_on_from_what_is_there(self, tmp_path: Path) -> None:
         kind, folder, settings = self.job(tmp_path)
         with pytest.raises(Cancelled):
-            kind.run(folder, settings, lambda record: None, lambda: len(kinds.load_kind("evaluate").lines(folder)) >= 4)  # type: ignore[attr-defined]
+            kind.run(folder, settings, lambda record: None, lambda: len(ResultsFile(folder.path / RESULTS).read()) >= 4)
         (tmp_path / "again").mkdir()
         kind.run(folder, settings, lambda record: None, lambda: False)
         whole = self.job(tmp_path / "again", evaluator=str(tmp_path / "mine.py"))[1]

@@ -304,6 +304,19 @@ class TestGoesOn:
         run_rounds(folder, plan)
         assert content(folder) == unbroken
 
+    def test_the_order_in_which_evaluations_end_changes_nothing(
+        self, folder: LoopFolder, plan: RoundsPlan, data: ArchTable, unbroken: dict[str, Any]
+    ) -> None:
+        """As on many machines: the data have the networks of a batch in its order."""
+        with pytest.MonkeyPatch.context() as patched:
+            kill_before(patched, LoopFolder, "tell", 2)
+            with pytest.raises(Killed):
+                run_rounds(folder, plan, data)
+        lines = (folder.path / "results.jsonl").read_text().splitlines(keepends=True)
+        (folder.path / "results.jsonl").write_text("".join(lines[::-1]))
+        run_rounds(folder, plan)
+        assert content(folder) == unbroken
+
     def test_a_killed_process(self, folder: LoopFolder, plan: RoundsPlan, data: ArchTable, tmp_path: Path) -> None:
         """The same by the command, killed for good within a batch."""
         lines = [{"arch": MACRO.native(row), **one} for row, one in zip(data.codes, data.metrics.to_dict("records"), strict=True)]
