@@ -77,7 +77,7 @@ def for_me(run: FinishedRun, budgets: Budgets | None, codes: Codes) -> None:
     elif found.refused:
         st.info(_text.plain(found.refused, 900))
     else:
-        _show(run, codes, found)
+        _show(run, budgets, codes, found)
 
 
 def _do(num: float, most: int, what: str) -> bool:
@@ -115,14 +115,18 @@ def _beside(against: Against) -> list[str]:
     return ["on the screen" if own else f"{by:+.3g} {kinds[int(gain)]}" for own, by, gain in lines]
 
 
-def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
+def _show(run: FinishedRun, budgets: Budgets | None, codes: Codes, found: Found) -> None:
     """The networks better than the architecture on the screen, above those that are not; downloads."""
     own = codes_of(run.space, [record["arch"] for record in found.records])
     against = assembly.against(Built(own, pd.DataFrame(found.records)), codes, run.predictor)
     words, order = _beside(against), np.argsort(~against.better, kind="stable")
     records = [found.records[place] for place in order]
     table = candidates.built_table(records)
-    _verdict(run, against.now, int(against.better.sum()), len(order))
+    if budgets is not None and budgets.bounds and found.budgets and not budgets.keeps(codes[None])[0]:
+        said = _text.strong(run.amount(found.records[0]["predicted"]))
+        st.markdown(f"The architecture on the screen does not keep the budgets. The best found that does is predicted {said}.")
+    else:
+        _verdict(run, against.now, int(against.better.sum()), len(order))
     left, right = st.columns([1, 1.8], gap="large")
     with left:
         best = run.measured(int(run.ranked_rows()[0]))
@@ -141,7 +145,7 @@ def _show(run: FinishedRun, codes: Codes, found: Found) -> None:
                 label,
                 type="tertiary",
                 icon=":material/move_up:",
-                key="put_built",
+                key="screen_built",
                 on_click=_slots.put,
                 args=(run, own[order[line]]),
             )

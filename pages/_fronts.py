@@ -58,7 +58,9 @@ def section(run: FinishedRun, known: RunMetrics, budgets: Budgets, names: list[s
         if not others:
             st.caption("A front needs two metrics; the data have one.")
             return
-        second = st.selectbox("Across", others, 0, format_func=label.__getitem__, key="front_second", width=220)
+        bounded = [bound.metric for bound in budgets.bounds if bound.metric in others]
+        index = others.index(bounded[0]) if bounded else 0
+        second = st.selectbox("Across", others, index, format_func=label.__getitem__, key="front_second", width=220)
         pressed = st.button("Draw the front", type="primary", key="do_front")
     asked = f"{first}, {second}, {', '.join(map(budget_words, budgets.bounds))}, {budgets.confidence}"
     if pressed:

@@ -224,7 +224,8 @@ def table(run: FinishedRun, found: Sequence[Candidate]) -> None:
             "why it failed": [_reason(one) for one in found],
         }
     )
-    facts = facts if facts["why it failed"].any() else facts.drop(columns="why it failed")
+    facts.insert(2, "why", [one.why for one in found])
+    facts = facts.drop(columns=[name for name in ("why", "why it failed") if not facts[name].any()])
     codes = proposing.codes_of(run.space, [one.arch for one in found])
     records = assembly.architecture_records(run.predictor, codes, facts[[]])
     in_order = zlib.crc32("".join(facts["id"] + facts["state"]).encode())  # a chosen line must not become another candidate's

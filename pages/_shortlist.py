@@ -22,6 +22,7 @@ from autobuild_core.store.shortlist import LONGEST_NAME, ShortDesign, Shortlist,
 from pages import _listed, _navigation, _run, _slots, _text, _widgets, _workspace
 
 EMPTY = "Put designs that you want to compare on the shortlist: with the button beside the architecture above."
+ROW = 35  # pixels of a line
 WHY = "What speaks for it or against it: the reader of the review sees it, and Evaluate beside the candidate."
 
 
@@ -58,7 +59,7 @@ def section(run: FinishedRun, known: RunMetrics | None, budgets: Budgets | None)
         st.error(_text.plain(error, 400))
         return
     table = side_by_side(run, known, budgets, designs, codes)
-    st.dataframe(table, hide_index=True, height="auto", key=f"short_table_{len(designs)}")
+    st.dataframe(table, hide_index=True, height=ROW * (len(table) + 1) + 3, key=f"short_table_{len(designs)}")
     _widgets.csv_button(table, "shortlist")
     names = {one.id: f"{one.name} ({one.verdict.value})" for one in designs}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -79,7 +80,8 @@ def side_by_side(
     for place, design in enumerate(designs):
         line = predictions.iloc[place]
         ends = f"{numbers.number(line['low'])} to {numbers.number(line['high'])}"
-        facts = {f"{run.label.title}, predicted": f"{numbers.number(line['predicted'])} ({ends})"}
+        facts = {"verdict": design.verdict.value, "why": design.note}
+        facts |= {f"{run.label.title}, predicted": f"{numbers.number(line['predicted'])} ({ends})"}
         own = run.values[run.table.networks == measured[place]]
         own = own[np.isfinite(own)]
         facts[f"{run.label.title}, measured"] = numbers.number(float(own.mean())) if len(own) else "novel"
@@ -88,7 +90,6 @@ def side_by_side(
             for gauge in gauges(known.metrics, names, run.table, budgets.bounds, codes[place]).to_dict("records"):
                 facts[str(gauge["metric"])] = _gauge_words(gauge)
         facts |= {unit: layers_short(layers) for unit, layers in run.space.describe(codes[place])}
-        facts |= {"verdict": design.verdict.value, "why": design.note}
         rows = list(facts)
         columns[design.name if design.name not in columns else f"{design.name} ({place + 1})"] = list(facts.values())
     return pd.DataFrame({"": rows} | columns)

@@ -1,6 +1,7 @@
 """Builder: a slot a unit, the assembled architecture predicted at once, and "build for me"."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from autobuild_core.architectures.records import Codes
 from autobuild_core.predictor.run_metrics import RunMetrics
@@ -51,22 +52,25 @@ def by_hand(run: FinishedRun) -> None:
     budgets = None if known is None else _budgets.chosen(known.metrics)
     if known is not None and budgets is not None:
         _budgets.editor(run, known, budgets)
-    codes = _assembled.assemble(run, _chosen(run))
+    choices, beside = _chosen(run)
+    codes = _assembled.assemble(run, choices)
     _undo.remember(run, codes)
+    with beside:
+        _undo.buttons(run)
     names = [] if known is None else _budgets.in_order(known)
     left, right = st.columns([2, 1.2], gap="large")
     with left:
         _assembled.drawing(run, codes)
-    with right:
-        _assembled.predicted(run, codes)
         if known is not None and budgets is not None:
             _gauges.section(run, known, budgets, names, codes)
+    with right:
+        _assembled.predicted(run, codes)
     _tool(run, known, budgets, names, codes)
     _shortlist.section(run, known, budgets)
 
 
-def _chosen(run: FinishedRun) -> list[list[int]]:
-    """The slots, a column a unit, and what holds for all of them; the layers that stand in them, as codes."""
+def _chosen(run: FinishedRun) -> tuple[list[list[int]], DeltaGenerator]:
+    """(layers in the slots, as codes; a place beside what holds for all slots): a column a unit is drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width=260):
             lens = _widgets.lens_select("builder_lens")
@@ -74,14 +78,14 @@ def _chosen(run: FinishedRun) -> list[list[int]]:
             "Best of every unit", type="tertiary", icon=":material/restart_alt:", key="reset_slots",
             disabled=not _slots.by_reader(run), help=_slots.RESET_HELP, on_click=_slots.reset, args=(run, lens),
         )  # fmt: skip
-        _undo.buttons(run)
+        beside = st.container(horizontal=True, gap="small", width="content")
     choices: list[list[int]] = []
     for first in range(0, len(run.table.spec.units), UNITS_A_LINE):
         units = list(enumerate(run.table.spec.units))[first : first + UNITS_A_LINE]
         for column, (index, unit) in zip(st.columns(max(len(units), 3)), units, strict=False):
             with column:
                 choices.append(_slots.slot(run, index, unit, lens))
-    return choices
+    return choices, beside
 
 
 def _tool(run: FinishedRun, known: RunMetrics | None, budgets: Budgets | None, names: list[str], codes: Codes) -> None:

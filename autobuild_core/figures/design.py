@@ -1,6 +1,7 @@
 """Figures of a design under budgets: a gauge a metric, the Pareto front of two, the best against a limit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,59 +23,47 @@ def gauges_figure(gauges: pd.DataFrame, sure: float = SURE) -> go.Figure:
         sure: probability from which a budget counts as kept.
     """
     figure = blank_figure(ROW * len(gauges) + 12, margin={"l": 4, "r": 4, "t": 4, "b": 4})
-    for place, line in enumerate(gauges.to_dict("records")):
-        row = len(gauges) - 1 - place
-        least, most = _ends(line)
-        width = max(most - least, 1e-300)
-
-        def at(value: float, least: float = least, width: float = width) -> float:
-            return float(np.clip((value - least) / width, 0, 1))
-
-        is_kept = not line["within"] < sure
-        colour = ACCENT if is_kept else SECOND
-        figure.add_shape(type="rect", x0=0, x1=1, y0=row - 0.32, y1=row - 0.16, fillcolor=QUIET, opacity=0.25, line_width=0)
-        figure.add_shape(
-            type="rect", x0=at(line["low"]), x1=at(line["high"]), y0=row - 0.34, y1=row - 0.14, fillcolor=colour, opacity=0.45,
-            line_width=0,
-        )  # fmt: skip
-        text = {"yanchor": "bottom", "y": row - 0.14, "showarrow": False, "font": {"size": 12}}
-        figure.add_annotation(x=0, xanchor="left", text=f"<b>{literal(line['metric'])}</b>{_limit_words(line)}", **text)
-        figure.add_annotation(x=1, xanchor="right", text=_value_words(line), **text)
-        figure.add_scatter(
-            x=[at(line["value"])], y=[row - 0.24], mode="markers", marker={"size": 11, "color": colour, "symbol": "diamond"},
-            hovertemplate=f"{literal(line['metric'])}: {_value_words(line)}<extra></extra>",
-        )  # fmt: skip
-        if np.isfinite(line["limit"]):
-            figure.add_shape(
-                type="line", x0=at(line["limit"]), x1=at(line["limit"]), y0=row - 0.42, y1=row - 0.06,
-                line={"color": colour, "width": 3},
-            )  # fmt: skip
+    for row, line in enumerate(reversed(gauges.to_dict("records"))):
+        _gauge(figure, row, line, ACCENT if not line["within"] < sure else SECOND)
     figure.update_xaxes(visible=False, range=[-0.02, 1.02], fixedrange=True)
     return figure.update_yaxes(visible=False, range=[-0.55, len(gauges) - 0.45], fixedrange=True)
 
 
-def _ends(line: dict[str, float]) -> tuple[float, float]:
-    """The ends of a gauge: of all that is drawn in it."""
+def _gauge(figure: go.Figure, row: int, line: dict[Any, Any], colour: str) -> None:
+    """Draws one gauge."""
     known = [line[name] for name in ("least", "most", "low", "high", "limit", "value") if np.isfinite(line[name])]
-    return (min(known), max(known)) if known else (0.0, 1.0)
+    least, width = min(known, default=0.0), max(max(known, default=1.0) - min(known, default=0.0), 1e-300)
+    low, value, high, limit = ((line[name] - least) / width for name in ("low", "value", "high", "limit"))
+    for start, end, half, ink, opacity in ((0, 1, 0.08, QUIET, 0.25), (low, high, 0.1, colour, 0.45)):
+        box = {"x0": start, "x1": end, "y0": row - 0.24 - half, "y1": row - 0.24 + half}
+        figure.add_shape(type="rect", fillcolor=ink, opacity=opacity, line_width=0, **box)
+    words = {"yanchor": "bottom", "y": row - 0.12, "showarrow": False, "font": {"size": 12}}
+    name = literal(line["metric"])
+    figure.add_annotation(x=0, xanchor="left", text=f"<b>{name}</b>{_limit_words(line)}", **words)
+    figure.add_annotation(x=1, xanchor="right", text=_value_words(line), **words)
+    marker = {"size": 11, "color": colour, "symbol": "diamond"}
+    hover = f"{name}: {_value_words(line)}<extra></extra>"
+    figure.add_scatter(x=[value], y=[row - 0.24], mode="markers", marker=marker, hovertemplate=hover)
+    if np.isfinite(limit):
+        ends = {"x0": limit, "x1": limit, "y0": row - 0.42, "y1": row - 0.06}
+        figure.add_shape(type="line", line={"color": colour, "width": 3}, **ends)
 
 
-def _limit_words(line: dict[str, float]) -> str:
+def _limit_words(line: dict[Any, Any]) -> str:
     """A limit, and how sure it is kept."""
     if not np.isfinite(line["limit"]):
         return ""
     sign = "at most" if line["is_upper"] else "at least"
     sure = "" if line["within"] in (0.0, 1.0) else f", {100 * line['within']:.0f} % sure"
-    kept = "kept" if line["within"] >= 0.5 else "exceeded" if line["is_upper"] else "missed"
+    kept = "kept" if line["within"] > 0 else "exceeded" if line["is_upper"] else "missed"
     return f" {sign} {number(line['limit'])}: {kept}{sure}"
 
 
-def _value_words(line: dict[str, object]) -> str:
+def _value_words(line: dict[Any, Any]) -> str:
     """A value, and how it is known."""
-    value = number(float(str(line["value"])))
     if line["known"] == Known.PREDICTED:
-        return f"{value} ({number(float(str(line['low'])))} to {number(float(str(line['high'])))}) predicted"
-    return f"{value} {line['known']}"
+        return f"{number(line['value'])} ({number(line['low'])} to {number(line['high'])}) predicted"
+    return f"{number(line['value'])} {line['known']}"
 
 
 def front_table(records: Sequence[dict[str, object]]) -> pd.DataFrame:
@@ -117,19 +106,20 @@ def front_figure(
         if own.empty:
             continue
         hover = "%{y:.4g} for %{x:.4g}<br>on the front with probability %{customdata[1]:.2f}<extra>" + name + "</extra>"
+        likely = own["probability"].to_numpy(float) if end == "" else np.ones(len(own))
         figure.add_scatter(
-            x=own[f"{second}{end}"], y=own[f"{first}{end}"], mode="markers", name=name, hovertemplate=hover,
+            x=own[f"{second}{end}"],
+            y=own[f"{first}{end}"],
+            mode="markers",
+            name=name,
+            hovertemplate=hover,
             customdata=np.stack([own.index.to_numpy(float), own["probability"].to_numpy(float)], 1),
-            marker={
-                "size": 7 + 6 * own["probability"].to_numpy(float), "color": colour, "symbol": symbol,
-                "opacity": (0.35 + 0.65 * own["probability"].to_numpy(float)).tolist(),
-            },
-        )  # fmt: skip
+            marker={"size": 6 + 6 * likely, "color": colour, "symbol": symbol, "opacity": (0.35 + 0.65 * likely).tolist()},
+        )
     if screen is not None:
-        figure.add_scatter(
-            x=[screen[1]], y=[screen[0]], mode="markers", name="on the screen", hovertemplate="on the screen<extra></extra>",
-            marker={"size": 14, "color": "rgba(0,0,0,0)", "line": {"color": ACCENT, "width": 3}, "symbol": "circle-open"},
-        )  # fmt: skip
+        marker = {"size": 16, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
+        hover = "on the screen<extra></extra>"
+        figure.add_scatter(x=[screen[1]], y=[screen[0]], mode="markers", name="on the screen", hovertemplate=hover, marker=marker)
     return figure.update_xaxes(title=literal(titles[1])).update_yaxes(title=literal(titles[0]))
 
 
