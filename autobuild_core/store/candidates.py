@@ -107,10 +107,10 @@ class Candidate:
         origin: why it was proposed.
         prediction: what was predicted of it.
         created: seconds since 1970.
-        why: a reader's reason for proposing it, may be empty.
         batch: number of the batch that it was handed out in; 0 = none yet.
         results: what came in.
         withdrawn: it is not to be measured any more.
+        why: a reader's reason for proposing it, may be empty.
     """
 
     id: str
@@ -119,10 +119,10 @@ class Candidate:
     origin: Origin
     prediction: Prediction
     created: float
-    why: str = ""
     batch: int = 0
     results: tuple[Result, ...] = ()
     withdrawn: bool = False
+    why: str = ""
 
     @property
     def state(self) -> CandidateState:
@@ -302,7 +302,7 @@ def _replay(event: dict[str, Any], found: dict[str, Candidate], heard: dict[str,
         about = {name: event.pop(name) for name in ("id", "arch", "network", "origin")}
         origin, why = Origin(about["origin"]), str(event.pop("why", ""))
         own = about["id"], about["arch"], about["network"], origin
-        found[about["id"]] = Candidate(*own, Prediction(**event), moment, why)
+        found[about["id"]] = Candidate(*own, Prediction(**event), moment, why=why)
     elif kind == "told":
         one = event.pop("id")
         found[one] = replace(found[one], results=(*found[one].results, Result(**event, time=moment)))
