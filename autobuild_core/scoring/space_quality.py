@@ -71,21 +71,39 @@ def space_quality(predictor: Predictor, full: Population, reduced: Population) -
     """A reduced space against the full one, by the predictions of one run.
 
     Each member of the ensemble predicts both spaces, so what it gets wrong of both cancels out of its difference. The interval is
-    that of a jackknife over the members, wider by the error of random draws where there are some.
+    that of a jackknife over the members, wider by what no member sees of each network (of few networks it does not average out),
+    and by the error of random draws where there are some.
 
     Args:
         predictor: the run.
         full: the full space.
         reduced: the reduced space, in codes of the full one.
     """
-    members = [predictor.member_expected(predictor.member_scores(one.codes).astype(float)) for one in (full, reduced)]
+    scores = [predictor.member_scores(one.codes).astype(float) for one in (full, reduced)]
+    members, unseen = [predictor.member_expected(own) for own in scores], 0.0
+    for one, own in zip((full, reduced), scores, strict=True):
+        unseen += _unseen_variance(predictor, one, own.mean(0))
     turn = -1 if predictor.minimize else 1
     values = [turn * own.mean(0) for own in members]
     threshold = float(full.best_tenth(values[0][None])[0])
     drawn = sum(own.var() / len(own) for one, own in zip((full, reduced), values, strict=True) if not one.exact)
-    difference = Mean.of_members(members[1] @ reduced.weights - members[0] @ full.weights, float(np.sqrt(drawn)))
+    difference = Mean.of_members(members[1] @ reduced.weights - members[0] @ full.weights, float(np.sqrt(drawn + unseen)))
     levels = _levels(full, values[0], threshold, turn), _levels(reduced, values[1], threshold, turn)
     return SpaceQuality(*levels, difference, len(full.codes), len(reduced.codes), full.exact, reduced.exact)
+
+
+def _unseen_variance(predictor: Predictor, population: Population, scores: Array) -> float:
+    """Variance of a population's mean by the error that the ensemble makes of each network, alike for its encodings.
+
+    Args:
+        predictor: the run, whose calibration has that error.
+        population: the population.
+        scores: (n,) predicted normal scores.
+    """
+    error, to_target = predictor.calibration.residual, predictor.scaling.to_target
+    each = np.abs(to_target(scores + error) - to_target(scores - error)) / 2
+    network = np.unique(predictor.space.hash_networks(population.codes), return_inverse=True)[1]
+    return float((np.bincount(network, population.weights * each) ** 2).sum())
 
 
 def _levels(population: Population, values: Array, threshold: float, turn: int) -> Levels:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from autobuild_core import spaces
 from autobuild_core.architectures.records import Codes
-from autobuild_core.predictor.ensemble import Predictor
+from autobuild_core.predictor.ensemble import Calibration, Predictor
 from autobuild_core.scoring.intervals import jackknife_half_width
 from autobuild_core.scoring.population import Population
 from autobuild_core.scoring.space_quality import SpaceQuality, space_quality
@@ -28,13 +28,20 @@ def believed(predictor: Predictor, codes: Codes) -> NDArray[np.float64]:
     return predictor.member_expected(predictor.member_scores(codes).astype(float))
 
 
+def sure(members: int = 4, minimize: bool = False) -> Predictor:
+    """A predictor that makes no error that its members share."""
+    predictor = random_predictor(MACRO, members=members, minimize=minimize)
+    predictor.calibration = Calibration(0.0, 0.0)
+    return predictor
+
+
 def quality(predictor: Predictor, reduced: Space) -> SpaceQuality:
     return space_quality(predictor, *populations(predictor.space, reduced))
 
 
 @pytest.mark.parametrize("minimize", [False, True])
 def test_all_levels_are_those_of_the_predictions(minimize: bool) -> None:
-    predictor = random_predictor(MACRO, members=4, minimize=minimize)
+    predictor = sure(minimize=minimize)
     reduced = load_space(reduced_spec(MACRO.spec, KEPT))
     found = quality(predictor, reduced)
     every, some = MACRO.enumerate(), reduced.enumerate()
@@ -75,12 +82,31 @@ def test_the_space_of_the_predicted_best_is_better_in_the_targets_own_direction(
 
 
 def test_what_both_get_wrong_cancels_out() -> None:
-    predictor = random_predictor(MACRO, members=4)
+    predictor = sure()
     reduced = load_space(reduced_spec(MACRO.spec, KEPT))
     full = populations(MACRO, reduced)[0]
     assert space_quality(predictor, full, full).difference.half == pytest.approx(0, abs=1e-9)
     member = believed(predictor, full.codes) @ full.weights
     assert jackknife_half_width(member[:, None])[0] > 0.01
+
+
+@pytest.mark.parametrize("minimize", [False, True])
+def test_the_error_of_each_network_does_not_average_out_of_few(minimize: bool) -> None:
+    predictor, without = random_predictor(MACRO, members=4, minimize=minimize), sure(minimize=minimize)
+    kept = [[(2, 0), (0, 2), (1, 1)], [(1, 2, 1)], [(2, 2, 2), (2, 0, 2), (2, 2, 0)]]  # the last two are twins
+    reduced = load_space(reduced_spec(MACRO.spec, kept))
+    own = space_quality(predictor, *populations(MACRO, reduced)).difference.half
+    alone = space_quality(without, *populations(MACRO, reduced)).difference.half
+    errors, variance = predictor.calibration.residual, 0.0
+    for population in populations(MACRO, reduced):
+        scores, shares = predictor.member_scores(population.codes).astype(float).mean(0), dict[int, float]()
+        ends = [predictor.scaling.to_target(scores + turn * errors) for turn in (-1, 1)]
+        networks = MACRO.hash_networks(population.codes).tolist()
+        for network, weight, width in zip(networks, population.weights, np.abs(ends[1] - ends[0]) / 2, strict=True):
+            shares[network] = shares.get(network, 0.0) + weight * width
+        variance += sum(share**2 for share in shares.values())
+        assert len(shares) < len(networks)
+    assert own == pytest.approx(np.hypot(alone, 1.645 * np.sqrt(variance)), rel=1e-4) and own > alone + 1e-3
 
 
 def test_variable_depth_weighs_as_the_space_draws() -> None:
@@ -95,7 +121,7 @@ def test_variable_depth_weighs_as_the_space_draws() -> None:
 
 
 def test_random_draws_widen_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor, reduced = random_predictor(MACRO, members=4), load_space(reduced_spec(MACRO.spec, KEPT))
+    predictor, reduced = sure(), load_space(reduced_spec(MACRO.spec, KEPT))
     exact = quality(predictor, reduced)
     monkeypatch.setattr(spaces, "ENUMERATION_LIMIT", 100)
     drawn = quality(predictor, reduced)
