@@ -1,4 +1,4 @@
-"""What a page needs computed at once: a command in a process of its own, with its progress; any click ends it."""
+"""Commands that a page asks at once, each in a process of its own, with its progress; any click ends it."""
 
 import json
 from collections.abc import Sequence

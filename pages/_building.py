@@ -16,7 +16,7 @@ from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Against, Built
 from autobuild_core.search.budgets import Budgets, budget_words
-from autobuild_core.search.reduction import Keep, Ranking, reduce_space
+from autobuild_core.search.reduction import Keep, Ranking, Reduction, reduce_space
 from autobuild_core.spaces import ENUMERATION_LIMIT
 from autobuild_core.store.candidates import Origin
 from autobuild_core.store.tables import to_json
@@ -42,7 +42,7 @@ class Found:
         records: of the networks, best first, as `build` writes them; none where `refused` says why.
         answer: what the command said of the search.
         refused: the reason why nothing was built.
-        top_k: modules that were kept of each unit; None = all.
+        reduced: the reduced space where modules were kept, else None.
     """
 
     run: str
@@ -51,7 +51,7 @@ class Found:
     records: list[dict[str, Any]]
     answer: dict[str, Any]
     refused: str
-    top_k: int | None
+    reduced: Reduction | None
 
 
 def for_me(run: FinishedRun, budgets: Budgets | None, codes: Codes) -> None:
@@ -103,9 +103,21 @@ def _search(run: FinishedRun, budgets: Budgets | None, codes: Codes, num: int, t
     got = _asking.asked(run, "build", arguments, "Searching the space", start, held=True)
     words = ", ".join(map(budget_words, bounds))
     if isinstance(got, str):
-        return Found(run.key, codes, words, [], {}, got, top_k)
+        return Found(run.key, codes, words, [], {}, _refusal(run, got), None)
     answer, text = got
-    return Found(run.key, codes, words, _asking.lines_of(text), answer, "", top_k)
+    reduced = None
+    if top_k is not None:
+        reduced = reduce_space([Ranking(run.config.name, run.predictor, run.modules)], Keep(top_k))
+    return Found(run.key, codes, words, _asking.lines_of(text), answer, "", reduced)
+
+
+def _refusal(run: FinishedRun, said: str) -> str:
+    """The reason why nothing was built, without the options of the command line."""
+    left = assembly.nothing_left(run.space, run.table.networks)
+    if left.is_exhausted:
+        return f"{left.said}: there is nothing to build."
+    first, _, rest = said.partition(";")
+    return f"{first}." if "--" in rest else said
 
 
 def _beside(against: Against) -> list[str]:
@@ -153,7 +165,7 @@ def _show(run: FinishedRun, budgets: Budgets | None, codes: Codes, found: Found)
         st.caption(_where(run, codes, found))
         for sentence in _stands_in_the_way(run, found):
             st.caption(sentence)
-        _downloads(run, records, found.top_k)
+        _downloads(records, found.reduced)
 
 
 def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
@@ -170,8 +182,9 @@ def _verdict(run: FinishedRun, now: float, num_better: int, num: int) -> None:
 def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
     """The part of the space that was searched, in words."""
     kept = f" Kept to: {_text.plain(found.budgets, 300)}." if found.budgets else ""
-    if found.top_k is not None:
-        return f"The reduced space was searched: the {found.top_k} modules of each unit most often among the best 10 %.{kept}"
+    if (own := found.reduced) is not None:
+        sizes = f"{own.space.size:,} of {own.full.size:,} architectures"
+        return f"Reduced space: {sizes}: the {own.keep.top_k} modules of each unit most often among the best 10 %.{kept}"
     if found.answer["is_exact"] and run.space.size <= ENUMERATION_LIMIT:
         return f"All {run.space.size:,} architectures of the space were predicted.{kept}"
     if found.answer["is_exact"]:
@@ -196,12 +209,11 @@ def _stands_in_the_way(run: FinishedRun, found: Found) -> list[str]:
     return said
 
 
-def _downloads(run: FinishedRun, records: list[dict[str, Any]], top_k: int | None) -> None:
+def _downloads(records: list[dict[str, Any]], reduced: Reduction | None) -> None:
     """JSON lines, CSV, native encoding, the reduced space."""
     files = candidates.built_files(records)
     labels = {"built.jsonl": "JSON lines", "built.csv": "CSV", "built.txt": "Native"}
-    if top_k is not None:
-        reduced = reduce_space([Ranking(run.config.name, run.predictor, run.modules)], Keep(top_k))
+    if reduced is not None:
         files["space.json"], labels["space.json"] = to_json(reduced.record(), indent=1), "Reduced space"
         files["lists.json"], labels["lists.json"] = json.dumps(reduced.lists()), "As lists"
     with st.container(horizontal=True):

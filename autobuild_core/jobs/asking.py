@@ -63,7 +63,7 @@ def _share(log: Path) -> float:
 
 
 def _answer(status: int, out: str, log: str) -> dict[str, Any]:
-    """What a command printed, or the error that it ended with."""
+    """The answer that a command printed, or the error that it ended with."""
     lines = log.strip().splitlines() or ["no message"]
     if status == USER_ERROR:
         raise ConfigError(lines[-1].partition(": ")[2] or lines[-1])

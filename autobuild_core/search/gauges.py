@@ -20,7 +20,7 @@ class Known(StrEnum):
 
 
 def gauges(metrics: Metrics, names: Sequence[str], table: ArchTable, bounds: Sequence[Bound], codes: Codes) -> pd.DataFrame:
-    """What is known of metrics of an architecture, one line a metric and limit; a metric without a limit has one line.
+    """Facts about metrics of an architecture, one line a metric and limit; a metric without a limit has one line.
 
     Args:
         metrics: models of them.

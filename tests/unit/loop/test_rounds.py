@@ -46,8 +46,11 @@ MACRO = space_named("nas_bench_macro")
 PLANTED = """
 import math, os, time
 
+asked = []
+
 def evaluate(arch, budget, seed):
-    while os.path.exists("HOLD") and int(arch, 3) % 3 == 0:
+    asked.append(arch)
+    while os.path.exists("HOLD") and len(asked) > 1:
         time.sleep(0.05)
     if arch.count("2") > FAILS:
         raise ValueError("out of memory")
@@ -58,7 +61,7 @@ def evaluate(arch, budget, seed):
 
 
 def planted(folder: Path, fails: int = 9) -> str:
-    """An evaluator of one's own; some of its evaluations wait while there is a file "hold" beside it."""
+    """An evaluator of one's own; all of its evaluations but the first wait while there is a file "hold" beside it."""
     path = folder / "planted.py"
     path.write_text(PLANTED.replace("FAILS", str(fails)).replace("HOLD", str(folder / "hold")))
     return str(path)

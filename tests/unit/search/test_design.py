@@ -215,7 +215,9 @@ class TestCommand:
                 "budget: no architecture keeps to steps <= -4. The nearest that one keeps to: steps <= ",
             ),
             (["--budget", "steps <= 8", "--confidence", "2"], "confidence: got 2.0"),
-            (["--budget", "steps <= 8", "--top-k", "3"], "top k: got one beside budgets"),
+            (["--budget", "steps <= 8", "--top-k", "0"], "top k: got 0, expected at least 1"),
+            (["--lock", "L9=mb3_k3"], "--lock: got 'L9=mb3_k3', expected UNIT=LAYERS with a unit of L1-2, L3-5"),
+            (["--lock", "L1-2=mb3_k9"], "got the layer 'mb3_k9', expected some of"),
         ],
     )
     def test_what_does_not_do_is_said(self, run: Path, given: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
