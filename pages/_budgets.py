@@ -52,7 +52,7 @@ def chosen(metrics: Metrics) -> Budgets:
 def _sure() -> int:
     """The probability to keep to all budgets, in percent."""
     wanted = _memory.recall("sure") or ""
-    return int(wanted) if wanted.isdigit() and int(wanted) in SURE else int(100 * CONFIDENCE)
+    return int(wanted) if wanted in map(str, SURE) else int(100 * CONFIDENCE)
 
 
 def keep(bounds: Sequence[Bound]) -> None:

@@ -1,8 +1,8 @@
 """Builder: a slot a unit, the assembled architecture predicted at once, and "build for me"."""
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
+from autobuild_core.architectures.lens import Lens
 from autobuild_core.architectures.records import Codes
 from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
@@ -49,15 +49,22 @@ def by_hand(run: FinishedRun) -> None:
     _linked.line(run, "builder")
     _slots.follow_choice(run)
     known = _budgets.known(run)
-    budgets = None if known is None else _budgets.chosen(known.metrics)
-    if known is not None and budgets is not None:
-        _budgets.editor(run, known, budgets)
-    choices, beside = _chosen(run)
-    codes = _assembled.assemble(run, choices)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(width=260):
+            lens = _widgets.lens_select("builder_lens")
+        st.button(
+            "Best of every unit", type="tertiary", icon=":material/restart_alt:", key="reset_slots",
+            disabled=not _slots.by_reader(run), help=_slots.RESET_HELP, on_click=_slots.reset, args=(run, lens),
+        )  # fmt: skip
+        beside = st.container(horizontal=True, gap="small", width="content")
+    codes = _assembled.assemble(run, _columns(run, lens))
     _undo.remember(run, codes)
     with beside:
         _undo.buttons(run)
     names = [] if known is None else _budgets.in_order(known)
+    budgets = None if known is None else _budgets.chosen(known.metrics)
+    if known is not None and budgets is not None:
+        _budgets.editor(run, known, budgets)
     left, right = st.columns([2, 1.2], gap="large")
     with left:
         _assembled.drawing(run, codes)
@@ -69,23 +76,15 @@ def by_hand(run: FinishedRun) -> None:
     _shortlist.section(run, known, budgets)
 
 
-def _chosen(run: FinishedRun) -> tuple[list[list[int]], DeltaGenerator]:
-    """(layers in the slots, as codes; a place beside what holds for all slots): a column a unit is drawn."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        with st.container(width=260):
-            lens = _widgets.lens_select("builder_lens")
-        st.button(
-            "Best of every unit", type="tertiary", icon=":material/restart_alt:", key="reset_slots",
-            disabled=not _slots.by_reader(run), help=_slots.RESET_HELP, on_click=_slots.reset, args=(run, lens),
-        )  # fmt: skip
-        beside = st.container(horizontal=True, gap="small", width="content")
+def _columns(run: FinishedRun, lens: Lens) -> list[list[int]]:
+    """The slots, a column a unit; the layers in them, as codes."""
     choices: list[list[int]] = []
     for first in range(0, len(run.table.spec.units), UNITS_A_LINE):
         units = list(enumerate(run.table.spec.units))[first : first + UNITS_A_LINE]
         for column, (index, unit) in zip(st.columns(max(len(units), 3)), units, strict=False):
             with column:
                 choices.append(_slots.slot(run, index, unit, lens))
-    return choices, beside
+    return choices
 
 
 def _tool(run: FinishedRun, known: RunMetrics | None, budgets: Budgets | None, names: list[str], codes: Codes) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from autobuild_core.api import train
 from autobuild_core.architectures.records import ArchTable
+from autobuild_core.benchmark import fronts
 from autobuild_core.benchmark import report as show
 from autobuild_core.errors import ConfigError
 from autobuild_core.loop.proposing import codes_of
@@ -46,7 +47,8 @@ def measure(
 
     Returns:
         A line a seed, {"built from", "built", "within all budgets", "best of them", "best there is"}, then one a metric and
-        step: {"price of", "step", "draws", "true step inside", "price", "true"}, means over draws.
+        step: {"price of", "step", "draws", "true step inside", "price", "true"}, means over draws; then those of
+        `fronts.measure`.
 
     Raises:
         ConfigError: a metric is not one of the file's, or the file is too small.
@@ -58,12 +60,16 @@ def measure(
         raise ConfigError(f"design: got {len(whole)} networks, expected more than {LEARNED + BUILT}.")
     found = []
     for number, seed in enumerate(seeds):
-        report({"phase": f"budgets, draw {seed}", "share": number / (len(seeds) + len(metrics))})
+        report({"phase": f"budgets, draw {seed}", "share": 0.9 * number / (len(seeds) + len(metrics))})
         found.append(_built(whole, values, target, metrics, seed, **settings))
     draws = _draws(whole, values, target)
     for number, name in enumerate(metrics):
-        report({"phase": f"prices of {name}", "share": (len(seeds) + number) / (len(seeds) + len(metrics))})
+        report({"phase": f"prices of {name}", "share": 0.9 * (len(seeds) + number) / (len(seeds) + len(metrics))})
         found += [_priced(whole, values, target, name, step, draws) for step in STEPS]
+    for number, name in enumerate(metrics):
+        report({"phase": f"front with {name}", "share": 0.9 + 0.1 * number / len(metrics)})
+        lines = fronts.measure(whole, values, target, name, LEARNED)
+        found += [line for line in lines if not number or "support of" not in line]  # which is of the target alone
     return found
 
 
@@ -137,7 +143,10 @@ def _priced(
 
 
 def markdown(records: Sequence[Result]) -> str:
-    """Both tables."""
+    """A table of each kind of line."""
     built = [record | {name: f"{record[name]:.4g}" for name in BEST} for record in records if "built" in record]
-    priced = [record for record in records if "price of" in record]
-    return show.table("Budgets at the medians", built) + "\n" + show.table("Prices", priced)
+    titles = {"price of": "Prices", "front with": "Pareto front", "hypervolume with": "Hypervolume", "support of": "Support"}
+    tables = [show.table("Budgets at the medians", built)]
+    for name, title in titles.items():
+        tables.append(show.table(title, [record for record in records if name in record]))
+    return "\n".join(tables)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from autobuild_core.scoring import space_map
 from autobuild_core.store.workspace import Workspace
@@ -26,6 +27,11 @@ def run_of(workspace: Workspace) -> str:
 def layers_of(box: Any) -> list[str]:
     """What a slot of the builder holds."""
     return json.loads(box.value) if box.value.startswith("[") else box.value.split(", ")
+
+
+def slots_of(app: AppTest) -> list[Any]:
+    """The slots of the builder."""
+    return [box for box in app.selectbox if str(box.key).startswith("slot_")]
 
 
 @pytest.mark.parametrize("page", LINKED)
@@ -202,15 +208,15 @@ class TestBuilder:
         table = in_state.run(run_of(in_state)).table()
         app = open_page("builder", arch="row:3")
         place = int(np.flatnonzero(table.source_rows == 3)[0])
-        held = [layer for box in app.selectbox[1:] for layer in layers_of(box)]
+        held = [layer for box in slots_of(app) for layer in layers_of(box)]
         assert held == [table.spec.tokens[c] for c in table.codes[place]]
 
     @pytest.mark.parametrize("in_state", ["finished"], indirect=True)
     def test_a_module_chosen_in_a_slot_is_chosen(self, in_state: Workspace) -> None:
         app = open_page("builder")
-        others = [layers_of(box) for box in app.selectbox[2:]]
+        others = [layers_of(box) for box in slots_of(app)[1:]]
         option = app.selectbox[1].options[2]
         app.selectbox[1].set_value(option).run()
         assert not app.exception
         assert chosen(app)["module"] == f"L1,L2={','.join(layers_of(app.selectbox[1]))}!"
-        assert [layers_of(box) for box in app.selectbox[2:]] == others
+        assert [layers_of(box) for box in slots_of(app)[1:]] == others
