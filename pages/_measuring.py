@@ -1,7 +1,6 @@
 """Evaluate: a batch of candidates is measured here, or handed out to be measured elsewhere."""
 
 import tempfile
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from autobuild_core import api, registry
-from autobuild_core.architectures.records import SpaceSpec
+from autobuild_core import api
 from autobuild_core.datasets._guarded import read_guarded
 from autobuild_core.errors import ConfigError, StudioError, counted, listed
-from autobuild_core.evaluators import DEVICES, evaluator_names, load_evaluator
+from autobuild_core.evaluators import DEVICES, load_evaluator
 from autobuild_core.jobs import kinds
 from autobuild_core.jobs.kinds.evaluate import seconds_each
 from autobuild_core.loop import proposing, shared, templating
 from autobuild_core.loop.batches import Handed
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.spaces import load_space
 from autobuild_core.store.candidates import Candidate, CandidateState, Origin
-from pages import _listed, _reading, _run, _text, _widgets, _words, _workspace
+from pages import _listed, _measurable, _reading, _run, _text, _widgets, _words, _workspace
 
 HERE, ELSEWHERE = "Here", "Elsewhere"
 JSON_LINES, OWN = "JSON lines", "A template of yours"
@@ -33,19 +30,6 @@ DROP_HELP = (
     "JSON lines, a JSON array or a table, with the id, the architecture, or both; in any order, of some candidates only. A "
     "failure is a line with its state and error."
 )
-
-
-@dataclass(frozen=True)
-class Measurable:
-    """The evaluators as a space finds them.
-
-    Args:
-        titles: {name: title} of those that measure it.
-        reasons: {title: why not} of the others.
-    """
-
-    titles: dict[str, str]
-    reasons: dict[str, str]
 
 
 def measure(run: FinishedRun) -> None:
@@ -61,29 +45,9 @@ def measure(run: FinishedRun) -> None:
 # Here
 
 
-@st.cache_data(max_entries=16, show_spinner="Asking the evaluators")
-def _measurable(_spec: SpaceSpec, key: str, names: tuple[str, ...]) -> Measurable:
-    """The evaluators that measure a space.
-
-    Args:
-        _spec: of the space.
-        key: tells it from others.
-        names: of the evaluators.
-    """
-    space, titles, reasons = load_space(_spec), {}, {}
-    for name in names:
-        evaluator = load_evaluator(name)
-        title = evaluator.title if name in registry.names("evaluators") else f"{evaluator.title}: {Path(name).name}"
-        if (why_not := evaluator.supports(space)) is None:
-            titles[name] = title
-        else:
-            reasons[title if title not in reasons else f"{title} ({name})"] = why_not
-    return Measurable(titles, reasons)
-
-
 def _here(run: FinishedRun) -> None:
     """The controls of a batch that is measured by this server, what it will take, and the button that starts it."""
-    found = _measurable(run.table.spec, run.config.data_hash, evaluator_names())
+    found = _measurable.measurable(run)
     if not found.titles:
         st.info(
             "No evaluator here measures architectures of this space. Hand batches out (Elsewhere), or write an evaluator of your "
@@ -155,7 +119,7 @@ def _warn_of_target(run: FinishedRun, name: str) -> None:
         )
 
 
-def _why_not(found: Measurable) -> None:
+def _why_not(found: _measurable.Measurable) -> None:
     """The evaluators that do not measure the space, each with its reason."""
     if not found.reasons:
         return

@@ -17,6 +17,7 @@ from pages import (
     _linked,
     _next_batch,
     _priced,
+    _searches,
     _shortlist,
     _slots,
     _states,
@@ -27,12 +28,13 @@ from pages import (
 )
 
 UNITS_A_LINE = 5
-BUILD, SWAPS, PRICES, FRONT = "Build for me", "Single swaps", "What budgets buy", "Pareto front"
+BUILD, SWAPS, PRICES, FRONT, SEARCH = "Build for me", "Single swaps", "What budgets buy", "Pareto front", "Search"
 HOW_TO_READ = (
-    "every unit starts with the module that is best by the score chosen on the left; the list has the next best, and any other "
-    "can be typed in. The architecture below and its prediction follow at once; the band is the 90 % interval among the measured "
-    "architectures. What is chosen on other pages stands in the slots when this page opens, and a module chosen here is chosen "
-    "everywhere."
+    "every unit starts with the module that is best by the score chosen on the left; the list has the next best, any other can "
+    "be typed in, and a lock holds it. Budgets are limits of any metric: the gauges below the drawing say what the architecture "
+    "has of each, whether that is measured, exact or predicted, and how surely it keeps to them all. The tools below build what "
+    "keeps to the budgets, try every swap, say what more of a budget would buy, draw the front of two metrics and search; what "
+    "is worth keeping goes on the shortlist."
 )
 
 
@@ -88,10 +90,12 @@ def _columns(run: FinishedRun, lens: Lens) -> list[list[int]]:
 
 
 def _tool(run: FinishedRun, known: RunMetrics | None, budgets: Budgets | None, names: list[str], codes: Codes) -> None:
-    """The tool that is chosen: building, swaps, prices, the front."""
-    tools = [BUILD] if known is None else [BUILD, SWAPS, PRICES, FRONT]
+    """The tool that is chosen: building, swaps, prices, the front, searches."""
+    tools = [BUILD, SEARCH] if known is None else [BUILD, SWAPS, PRICES, FRONT, SEARCH]
     tool = st.segmented_control("Tool", tools, default=BUILD, key="tool", label_visibility="collapsed") or BUILD
-    if known is None or budgets is None or tool == BUILD:
+    if tool == SEARCH:
+        _searches.section(run)
+    elif known is None or budgets is None or tool == BUILD:
         _building.for_me(run, budgets, codes)
     elif tool == SWAPS:
         _what_if.section(run, known, budgets, names, codes)

@@ -108,7 +108,7 @@ class Evaluator(ABC):
     about: ClassVar[str] = ""
     version: str = "1"
     budget: ClassVar[int] = 0
-    metrics: ClassVar[tuple[str, ...]] = ()
+    metrics: tuple[str, ...] = ()
     by_seed: ClassVar[bool] = True
     by_device: ClassVar[bool] = True
     takes_source: ClassVar[bool] = False

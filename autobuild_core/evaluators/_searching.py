@@ -297,12 +297,7 @@ class Evaluations:
             return float("nan")
         if self.evaluator.metrics or len(self.values) + 1 >= PATIENCE:  # one that declares none may leave one out
             target.check(sorted(self.metrics))
-        if not set(target.names) <= set(means):
-            return float("nan")
-        try:
-            return float(target.values(pd.DataFrame([means]))[0])
-        except TargetError:  # of this network alone: it divides by zero, say
-            return float("nan")
+        return target_value(means, target)
 
     def _say(self, part: float) -> None:
         """Reports how far the search is.
@@ -353,6 +348,35 @@ def run_search(
     lines, values = tuple(map(evaluations.lines_of, archs)), np.array(evaluations.values).reshape(-1, len(aims))
     reference = plan.reference or (worst_of(values[:FIRST], aims) if plan.second else ())
     return Found(archs, lines, values, aims, reference, searched.ended)
+
+
+def target_value(means: Mapping[str, float], target: Target) -> float:
+    """A target of a network's metrics; NaN where one is missing, or the equation has no value there."""
+    if not set(target.names) <= set(means):
+        return float("nan")
+    try:
+        return float(target.values(pd.DataFrame([means]))[0])
+    except TargetError:  # of this network alone: it divides by zero, say
+        return float("nan")
+
+
+def found_so_far(plan: SearchPlan, lines: Iterable[Line]) -> Found:
+    """The outcome of a search as far as its lines go, whether it goes on or not; a network counts from its first line on.
+
+    Args:
+        plan: the search.
+        lines: of its file.
+    """
+    aims = plan.aims(load_evaluator(plan.evaluator))
+    of_arch: dict[str, list[Line]] = {}
+    for line in lines:
+        of_arch.setdefault(key_of(line)[0], []).append(line)
+    archs = tuple(own[0]["arch"] for own in of_arch.values())
+    own = tuple(map(tuple, of_arch.values()))
+    rows = [[target_value(_means(part), aim.target) for aim in aims] for part in own]
+    values = np.array(rows, float).reshape(-1, len(aims))
+    reference = plan.reference or (worst_of(values[:FIRST], aims) if plan.second else ())
+    return Found(archs, own, values, aims, reference)
 
 
 def worst_of(values: NDArray[np.float64], aims: Sequence[Aim]) -> tuple[float, ...]:

@@ -31,7 +31,7 @@ LAST_SEEN = {
     "map": "Architectures, best first",
     "importance": "Better in its place",
     "hops": "What a feature is worth",
-    "builder": "Build for me",
+    "builder": "Evaluate these next",
     "evaluate": "cannot measure this space",
     "search_space": "Which mutations survived",
     "review": "Go to Importance",

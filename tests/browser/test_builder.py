@@ -9,7 +9,7 @@ from autobuild_core.api import Run
 from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
 from tests.app.workspaces import grid_file, macro_file, train
-from tests.browser.conftest import DRAWN, LAST_SEEN, Watch, moved, wait_until_still
+from tests.browser.conftest import DRAWN, LAST_SEEN, PATIENCE_MS, Watch, click_chart, moved, wait_until_still
 from tests.registered import read_again
 
 pytestmark = pytest.mark.browser
@@ -107,4 +107,81 @@ def test_the_bar_says_the_equation_of_a_named_target_where_the_pointer_rests(
     opened(page, f"{server}/hops?run={ids['named']}", LAST_SEEN["hops"])
     page.locator(".st-key-top_bar [data-testid=stTooltipHoverTarget]").first.hover()
     expect(page.get_by_role("tooltip")).to_contain_text(EQUATION)
+    watch.assert_quiet()
+
+
+# Where on the screen a member of the front lies that was not measured: [left, top].
+MEMBER = """() => {
+  const plot = document.querySelector('.st-key-plot_front .js-plotly-plot');
+  const trace = plot._fullData.find((one) => one.name === 'predicted, not measured');
+  const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
+  return [box.left + xaxis._offset + xaxis.d2p(trace.x[0]), box.top + yaxis._offset + yaxis.d2p(trace.y[0])];
+}"""
+
+
+def native(page: Page) -> str:
+    """The architecture on the screen."""
+    return page.locator("[data-testid=stCode]").first.inner_text().strip()
+
+
+def choose_tool(page: Page, name: str) -> None:
+    page.locator(".st-key-tool").get_by_text(name, exact=True).click()
+    wait_until_still(page)
+
+
+def test_a_budget_its_gauge_a_price_the_front_a_lock_undo_and_a_shortlist(
+    page: Page, server: str, watch: Watch, ids: dict[str, str], server_workspace: Workspace
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    opened(page, f"{server}/builder?run={ids['equation']}", LAST_SEEN["builder"])
+    page.get_by_role("button", name="Add a budget").click()
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.wait_for_url(re.compile("budgets=flops"))
+    expect(page.get_by_text(re.compile(r"^It (keeps|does not keep) the budget"))).to_be_visible()
+    expect(page.locator(".st-key-plot_gauges").get_by_text(re.compile("at most"))).to_be_visible()
+
+    choose_tool(page, "What budgets buy")
+    page.get_by_role("button", name="Work out the prices").click()
+    expect(page.get_by_text(re.compile(r"more of flops buys"))).to_be_visible(timeout=PATIENCE_MS)
+
+    page.locator(".st-key-lock_" + ids["equation"] + "_1").get_by_text("Lock").click()
+    expect(page.locator("[data-testid=stSelectbox]").filter(has_text="L3-5").locator("input")).to_be_disabled()
+
+    choose_tool(page, "Pareto front")
+    page.get_by_role("button", name="Draw the front").click()
+    expect(page.get_by_text(re.compile("Hypervolume against"))).to_be_visible(timeout=PATIENCE_MS)
+    before = native(page)
+    page.locator(".st-key-plot_front").scroll_into_view_if_needed()
+    wait_until_still(page)
+    click_chart(page, *page.evaluate(MEMBER))
+    expect(page.locator("[data-testid=stCode]").first).not_to_have_text(before)
+    after = native(page)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("[data-testid=stCode]").first).to_have_text(before)
+    page.get_by_role("button", name="Redo").click()
+    expect(page.locator("[data-testid=stCode]").first).to_have_text(after)
+
+    wait_until_still(page)
+    page.get_by_role("button", name="Shortlist").click()
+    page.get_by_label("Name").fill("Cheap and good")
+    page.get_by_label("Why").fill("on the front")
+    page.get_by_role("button", name="Put it on the shortlist").click()
+    expect(page.get_by_text("On the shortlist as")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Send the one")).click()
+    expect(page.get_by_text("1 candidate put on the list")).to_be_visible()
+    assert [one.why for one in server_workspace.candidates(server_workspace.data_of_run(ids["equation"])).all()] == [
+        "Cheap and good, open: on the front"
+    ]
+    watch.assert_quiet()
+
+
+def test_a_click_ends_what_is_being_worked_out(page: Page, server: str, watch: Watch, ids: dict[str, str]) -> None:
+    opened(page, f"{server}/builder?run={ids['equation']}", LAST_SEEN["builder"])
+    page.get_by_role("button", name="Build", exact=True).click()
+    expect(page.get_by_text("a click anywhere ends it")).to_be_visible()
+    choose_tool(page, "Single swaps")
+    expect(page.get_by_role("button", name=re.compile("^Put in"))).to_be_visible()
+    expect(page.get_by_text("a click anywhere ends it")).to_have_count(0)
+    choose_tool(page, "Build for me")
+    expect(page.get_by_text("keep to the budgets and were not measured")).to_be_visible()  # nothing was built
     watch.assert_quiet()

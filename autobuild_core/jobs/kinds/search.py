@@ -32,6 +32,7 @@ class SearchSettings(JobSettings):
         evaluator, target, minimize, second, minimize_second, reference, searcher, settings, num, seed, seeds, first_seed, budget,
             device, seconds: of the search.
         space: its spec as JSON; "" = that of the data in the run's folder.
+        data_name, data_hash, data_version: of the data set whose space is searched; "" where it is none's.
 
     Raises:
         ConfigError: a setting does not do.
@@ -54,6 +55,9 @@ class SearchSettings(JobSettings):
     budget: int | None = None
     device: str = "cpu"
     seconds: float | None = None
+    data_name: str = ""
+    data_hash: str = ""
+    data_version: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,7 +121,8 @@ class Search(JobKind[SearchSettings]):
         said = in_words(lines) if lines else ""
         if (folder.path / "found.json").exists() and (best := folder.read_json("found.json")["best"]):
             said += f", best {best['value']:.6g}"
-        return RunRow(aim=f"{by}: {aim}", result=said, seed=settings.seed)
+        data = settings.data_name, settings.data_hash, settings.data_version
+        return RunRow(f"{by}: {aim}", said, *data, seed=settings.seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
         return folder.read_frame(FOUND) if (folder.path / FOUND).exists() else pd.DataFrame()

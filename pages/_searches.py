@@ -1,0 +1,153 @@
+"""Builder: searches of the run's space: started, watched while they go on, cancelled, gone on with."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from autobuild_core.errors import StudioError, counted
+from autobuild_core.evaluators import load_evaluator
+from autobuild_core.evaluators._results import ResultsFile
+from autobuild_core.evaluators._searching import Found, found_so_far
+from autobuild_core.figures import searching
+from autobuild_core.jobs import kinds
+from autobuild_core.jobs.kinds.evaluate import RESULTS
+from autobuild_core.jobs.kinds.search import SearchSettings
+from autobuild_core.loop.proposing import codes_of
+from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.search.reduction import Keep, Ranking, reduce_space
+from autobuild_core.search.searchers import searcher_class, searcher_names
+from autobuild_core.store.states import ACTIVE_STATES, RunState
+from pages import _measurable, _run_actions, _slots, _states, _text, _widgets, _words, _workspace
+
+KIND = "search"
+PREDICTIONS = "The run's own predictions"
+ABOUT = (
+    "A searcher proposes architectures, an evaluator measures them or the run predicts them; each network is evaluated once. By "
+    "the run's predictions a search finds what the predictor believes: a list to measure, not a measurement."
+)
+WHOLE, REDUCED = "Whole space", "Reduced space"
+DEFAULT = "bayesian_optimisation"
+
+
+def section(run: FinishedRun) -> None:
+    """The searches of this run's space, and what starts another."""
+    frame = searches_of(run)
+    labels = _words.distinct({str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")})
+    chosen = None
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        if labels:
+            chosen = st.selectbox(
+                "Search", list(labels), format_func=labels.__getitem__, key=f"search_of_{len(labels)}", width=420
+            )
+        with st.popover("New search", icon=":material/add:", key=f"new_search_{len(labels)}"):
+            _new(run)
+    if chosen is None:
+        st.caption(ABOUT)
+        return
+    shown = frame[frame["id"] == chosen].iloc[0]
+    _run_actions.state_line(shown, f", {_text.plain(shown['aim'], 200)}", "search")
+    if shown["state"] == RunState.DAMAGED:
+        return
+    is_live = shown["state"] in ACTIVE_STATES
+
+    @st.fragment(run_every=1.0 if is_live else None)
+    def watch() -> None:
+        if is_live:
+            _states.follow(str(chosen), str(shown["state"]))
+        _widgets.guarded(lambda: _results(run, str(chosen)))
+
+    watch()
+
+
+def searches_of(run: FinishedRun) -> pd.DataFrame:
+    """The searches that were started from a run, newest first."""
+    runs = _workspace.runs()
+    return runs[(runs["kind"] == KIND) & (runs["data_hash"] == run.config.data_hash)]
+
+
+def _new(run: FinishedRun) -> None:
+    """The settings of another search, and the button that starts it."""
+    name = st.text_input("Name", "Search", max_chars=120, key="search_name")
+    found = _measurable.measurable(run)
+    by = [PREDICTIONS, *found.titles]
+    evaluator = st.selectbox("Judged by", by, format_func=lambda one: found.titles.get(one, one), key="search_by")
+    searchers = list(searcher_names())
+    titles = {one: searcher_class(one).title for one in searchers}
+    searcher = st.selectbox("Searcher", searchers, searchers.index(DEFAULT), format_func=titles.__getitem__, key="searcher")
+    st.caption(_text.plain(f"{searcher_class(searcher).about}.", 200))
+    left, right = st.columns(2)
+    num = left.number_input("Networks to evaluate", value=100, step=10, key="search_num")
+    seed = right.number_input("Seed", value=0, step=1, key="search_seed")
+    space = left.segmented_control("Space", [WHOLE, REDUCED], default=WHOLE, key="search_space") or WHOLE
+    top_k = right.number_input("Modules kept a unit", value=10, step=1, key="search_kept") if space == REDUCED else None
+    own = f"predictor:{_workspace.workspace().run(run.id).path}" if evaluator == PREDICTIONS else evaluator
+    metrics = load_evaluator(own).metrics
+    targets = [one for one in metrics if one not in ("low", "high")]
+    target = left.selectbox("Target", targets, key=f"search_target_{evaluator}")
+    others = [None, *(one for one in targets if one != target)]
+    second = right.selectbox("Second target, for a front", others, key=f"second_{evaluator}_{target}")
+    refusal = st.container()
+    if st.button("Start the search", type="primary", key="start_search"):
+        settings: dict[str, Any] = {"evaluator": own, "searcher": searcher, "num": int(num), "seed": int(seed), "target": target}
+        settings |= {"minimize": load_evaluator(own).minimizes(target), "second": second or ""}
+        with refusal:
+            _widgets.guarded(lambda: _start(run, name, settings, None if top_k is None else int(top_k)))
+
+
+def _start(run: FinishedRun, name: str, settings: dict[str, Any], top_k: int | None) -> None:
+    """Starts a search.
+
+    Raises:
+        StudioError: a setting does not do.
+    """
+    space = run.space
+    if top_k is not None:
+        space = reduce_space([Ranking(run.config.name, run.predictor, run.modules)], Keep(top_k)).space
+    called = " ".join(name.split()) or "Search"
+    data = {"data_name": run.config.data_name, "data_hash": run.config.data_hash, "data_version": run.config.data_version}
+    own: dict[str, Any] = settings | data | {"space": space.spec.to_json(), "name": called}
+    run_id = kinds.add(_workspace.workspace(), KIND, **own)
+    _workspace.executor().submit(run_id)
+    st.rerun()
+
+
+def _results(run: FinishedRun, run_id: str) -> None:
+    """The curve so far, and the best of it, which can be put on the screen."""
+    folder = _workspace.workspace().run(run_id)
+    settings: SearchSettings = kinds.load_kind(KIND).settings_of(folder)
+    found = found_so_far(settings.plan, ResultsFile(folder.path / RESULTS).read())
+    if not found.archs:
+        st.caption("Nothing is evaluated yet.")
+        return
+    table = found.table()
+    is_target = found.aim.expression in ("predicted", run.config.target)
+    best = run.measured(int(run.ranked_rows()[0])) if is_target else None
+    title = run.label.axis if is_target else found.aim.label.title
+    figure = searching.anytime_figure(table, title, best)
+    _widgets.show(figure, table.astype({"arch": str}), "search", "What the search found so far", key=f"plot_search_{run_id}")
+    _best(run, found)
+
+
+def _best(run: FinishedRun, found: Found) -> None:
+    """The best of a search, or its front, in words, with what puts it on the screen."""
+    told = found.summary()
+    if told["best"] is None:
+        st.caption(f"None of {counted(told['num'], 'network')} has the target yet.")
+        return
+    value = _text.strong(f"{told['best']['value']:.5g}")
+    what = f"the best {value}"
+    if "front" in told:
+        corner = ", ".join(f"{value:.4g}" for value in told["reference"])
+        what = f"{counted(len(told['front']), 'network')} on the front, hypervolume {told['hypervolume']:.4g} against ({corner})"
+    failed = f", {told['failed']} of them failed" if told["failed"] else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"{counted(told['num'], 'network')} evaluated{failed}: {what}.", width="content")
+        try:
+            best = codes_of(run.space, [told["best"]["arch"]])[0]
+        except StudioError:
+            return
+        st.button(
+            "Put the best on the screen", type="tertiary", icon=":material/move_up:", key="screen_found", on_click=_slots.put,
+            args=(run, best),
+        )  # fmt: skip
