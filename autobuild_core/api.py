@@ -469,7 +469,9 @@ class Run:
             ConfigError: a budget cannot be read, or num is not positive.
         """
         found = []
-        for number, priced in enumerate(self._priced(budgets, lambda bound: limits_around(bound, num), confidence)):
+        for number, priced in enumerate(
+            self._priced(budgets, lambda bound: limits_around(bound, num, self._spread(bound)), confidence)
+        ):
             report({"phase": "pricing", "share": (number + 1) / len(budgets)})
             best = priced.curve().drop(columns="limit").add_prefix("best_").rename(columns={"best_best": "best"})
             found.append(best.join(priced.steps()))
@@ -489,9 +491,13 @@ class Run:
         posterior = self._straight(learned)
         start = assembly.best_measured(learned.codes, learned.networks, values, self.config.minimize)
         for place, bound in enumerate(bounds):
-            asked = limits_of(bound) or (bound.limit, bound.limit + bound.turn * step_of(bound.limit))
+            asked = limits_of(bound) or (bound.limit, bound.limit + bound.turn * step_of(bound.limit, self._spread(bound)))
             codes = candidates(posterior, space, judged, place, asked, start)
             yield prices(posterior, codes, judged.needed(codes, bound), bound, asked)
+
+    def _spread(self, bound: Bound) -> float:
+        """The standard deviation of a budget's metric."""
+        return float(np.nanstd(self.table().metrics[bound.metric].to_numpy(float)))
 
     def front(
         self,

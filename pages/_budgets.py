@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from autobuild_core.architectures.records import Codes
-from autobuild_core.errors import StudioError
+from autobuild_core.errors import ConfigError, StudioError
 from autobuild_core.predictor.metrics import Bound, Metrics
 from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
@@ -36,15 +36,17 @@ def known(run: FinishedRun) -> RunMetrics | None:
     return found
 
 
-def chosen(metrics: Metrics) -> Budgets:
+def chosen(run: FinishedRun, metrics: Metrics) -> Budgets:
     """The budgets of the link; one that the run cannot judge is said and left out."""
     bounds = []
     for text in filter(None, map(str.strip, (_memory.recall("budgets") or "").split(";"))):
         try:
-            bounds.append(read_budget(text))
-            metrics.model(bounds[-1].metric)
+            bound = read_budget(text)
+            metrics.model(bound.metric)
+            if bound.metric not in run.table.metrics:
+                raise ConfigError(f"budget: got {bound.metric}, expected a metric of the data.")
+            bounds.append(bound)
         except StudioError as error:
-            bounds = [bound for bound in bounds if bound.metric in metrics.models]
             st.warning(f"A budget of the link is left out. {_text.plain(error, 400)}")
     return Budgets(metrics, tuple(bounds), _sure() / 100)
 
@@ -72,7 +74,7 @@ def editor(run: FinishedRun, known: RunMetrics, budgets: Budgets) -> None:
     """A line with every budget, and what adds one."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for place, bound in enumerate(budgets.bounds):
-            _field(budgets, place, bound)
+            _field(run, budgets, place, bound)
         with st.popover("Add a budget", icon=":material/speed:", key=f"add_budget_{len(budgets.bounds)}", help=HELP):
             _adding(run, known, budgets)
         if budgets.bounds:
@@ -86,7 +88,7 @@ def editor(run: FinishedRun, known: RunMetrics, budgets: Budgets) -> None:
             st.button("Take these", key="nearest", on_click=keep, args=(stands.nearest,))
 
 
-def _field(budgets: Budgets, place: int, bound: Bound) -> None:
+def _field(run: FinishedRun, budgets: Budgets, place: int, bound: Bound) -> None:
     """The limit of a budget, and what removes it."""
     key = f"limit_{place}_{bound.metric}_{bound.is_upper}"
 
@@ -97,10 +99,11 @@ def _field(budgets: Budgets, place: int, bound: Bound) -> None:
         keep(bounds)
 
     st.session_state[key] = float(bound.limit)
+    spread = float(np.nanstd(run.table.metrics[bound.metric].to_numpy(float)))
     with st.container(horizontal=True, vertical_alignment="bottom", gap=None, width="content"):
         st.number_input(
-            f"{_text.plain(bound.metric, 40)} {AT_MOST if bound.is_upper else AT_LEAST}", step=step_of(bound.limit), key=key,
-            on_change=changed, format="%.6g", width=190,
+            f"{_text.plain(bound.metric, 40)} {AT_MOST if bound.is_upper else AT_LEAST}", step=step_of(bound.limit, spread), key=key,
+            on_change=changed, format="%.8g", width=190,
         )  # fmt: skip
         rest = [one for number, one in enumerate(budgets.bounds) if number != place]
         help = f"Remove {_text.plain(budget_words(bound), 80)}"
@@ -115,17 +118,23 @@ def _adding(run: FinishedRun, known: RunMetrics, budgets: Budgets) -> None:
         st.caption("Every metric has a budget already.")
         return
     metric = st.selectbox("Metric", names, key="budget_metric")
-    median = float(np.nanmedian(run.table.metrics[metric].to_numpy(float)))
+    values = run.table.metrics[metric].to_numpy(float)
+    median, spread = float(np.nanmedian(values)), float(np.nanstd(values))
+    near = round_near(median, spread)
     side = AT_MOST if lower_is_better(metric) else AT_LEAST
     side = str(st.segmented_control("Limit", [AT_MOST, AT_LEAST], default=side, key=f"budget_side_{metric}") or side)
-    limit = st.number_input(
-        "Value", value=float(f"{median:.4g}"), step=step_of(median), format="%.6g", key=f"budget_limit_{metric}"
-    )
+    limit = st.number_input("Value", value=near, step=step_of(median, spread), format="%.8g", key=f"budget_limit_{metric}")
     model = known.metrics.models[metric]
     how = "exact, a sum over layers" if model.is_exact else f"predicted, rank correlation {model.held_out.srcc:.2f} held out"
-    st.caption(f"The median of the measured is {_text.plain(f'{median:.4g}')}. This metric is {how}.")
+    st.caption(f"The median of the measured is about {_text.plain(f'{near:.8g}')}. This metric is {how}.")
     more = [*budgets.bounds, Bound(metric, float(limit), side == AT_MOST)]
     st.button("Add", type="primary", key="do_add_budget", on_click=partial(keep, more))
+
+
+def round_near(value: float, spread: float) -> float:
+    """A round number so near to a value that the difference is no matter beside a metric's spread."""
+    digits = -int(np.floor(np.log10(max(spread, 1e-300) / 20)))
+    return float(round(value, min(digits, 300)))
 
 
 def obstacle(run: FinishedRun, budgets: Budgets) -> Obstacle | None:

@@ -64,7 +64,7 @@ def by_hand(run: FinishedRun) -> None:
     with beside:
         _undo.buttons(run)
     names = [] if known is None else _budgets.in_order(known)
-    budgets = None if known is None else _budgets.chosen(known.metrics)
+    budgets = None if known is None else _budgets.chosen(run, known.metrics)
     if known is not None and budgets is not None:
         _budgets.editor(run, known, budgets)
     left, right = st.columns([2, 1.2], gap="large")

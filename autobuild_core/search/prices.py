@@ -59,22 +59,27 @@ def _interval(draws: Array, name: str) -> dict[str, Array]:
     return {name: draws.mean(0), "low": low, "high": high}
 
 
-def step_of(limit: float) -> float:
-    """A step of a limit: 1, 2 or 5 of some power of ten, about STEP of it."""
-    size = max(abs(limit), 1e-300) * STEP
+def step_of(limit: float, spread: float = float("inf")) -> float:
+    """A step of a limit: 1, 2 or 5 of some power of ten, about STEP of it, or of half its metric's spread where that is less."""
+    size = min(max(abs(limit), 1e-300) * STEP, max(spread, 1e-300) / 2)
     power = 10.0 ** np.floor(np.log10(size))
     return float(min((1, 2, 5, 10), key=lambda n: abs(np.log(n * power / size))) * power)
 
 
-def limits_around(bound: Bound, num: int = STEPS) -> list[float]:
-    """Limits of a curve, from the tightest on: a budget's own in the middle, so many steps (`step_of`) in all.
+def limits_around(bound: Bound, num: int = STEPS, spread: float = float("inf")) -> list[float]:
+    """Limits of a curve, from the tightest on: a budget's own in the middle, so many steps in all (`step_of`).
+
+    Args:
+        bound: the budget.
+        num: of steps.
+        spread: standard deviation of its metric.
 
     Raises:
         ConfigError: num is not positive.
     """
     if num < 1:
         raise ConfigError(f"steps: got {num}, expected at least 1.")
-    step, before = step_of(bound.limit), num // 2
+    step, before = step_of(bound.limit, spread), num // 2
     return [bound.limit + bound.turn * step * number for number in range(-before, num - before + 1)]
 
 

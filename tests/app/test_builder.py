@@ -187,3 +187,26 @@ def test_gauges_say_how_each_number_is_known(in_state: Workspace) -> None:
     app = open_page("builder")
     assert not app.exception and np.isfinite(len(app.get("plotly_chart")))
     assert "This network was" in texts(app)
+
+
+@FLAT
+def test_a_search_is_started_from_the_page_in_the_space_that_is_chosen(in_state: Workspace) -> None:
+    app = tool(open_page("builder"), "Search")
+    next(box for box in app.number_input if box.key == "search_num").set_value(12).run()
+    next(one for one in app.segmented_control if one.key == "search_space").set_value("Reduced space").run()
+    next(box for box in app.number_input if box.key == "search_kept").set_value(2).run()
+    press(app, "start_search")
+    runs = in_state.runs()
+    made = runs[runs["kind"] == "search"].iloc[0]
+    settings = in_state.run(made["id"]).job.settings
+    assert made["data_hash"] == runs[runs["kind"] == "train"].iloc[0]["data_hash"] and settings["num"] == 12
+    assert settings["target"] == "predicted" and settings["minimize"] and '"modules"' in settings["space"]
+    assert "Bayesian optimisation: minimise predicted" in texts(app)
+
+
+@FLAT
+def test_a_search_that_does_not_do_is_said_and_starts_nothing(in_state: Workspace) -> None:
+    app = tool(open_page("builder"), "Search")
+    next(box for box in app.number_input if box.key == "search_num").set_value(0).run()
+    press(app, "start_search")
+    assert app.error[0].value.startswith("num\\: got 0, expected at least 1") and not (in_state.runs()["kind"] == "search").any()

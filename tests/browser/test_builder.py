@@ -175,13 +175,22 @@ def test_a_budget_its_gauge_a_price_the_front_a_lock_undo_and_a_shortlist(
     watch.assert_quiet()
 
 
-def test_a_click_ends_what_is_being_worked_out(page: Page, server: str, watch: Watch, ids: dict[str, str]) -> None:
+def test_a_search_is_started_watched_and_cancelled(page: Page, server: str, watch: Watch, ids: dict[str, str]) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
     opened(page, f"{server}/builder?run={ids['equation']}", LAST_SEEN["builder"])
-    page.get_by_role("button", name="Build", exact=True).click()
-    expect(page.get_by_text("a click anywhere ends it")).to_be_visible()
-    choose_tool(page, "Single swaps")
-    expect(page.get_by_role("button", name=re.compile("^Put in"))).to_be_visible()
-    expect(page.get_by_text("a click anywhere ends it")).to_have_count(0)
-    choose_tool(page, "Build for me")
-    expect(page.get_by_text("keep to the budgets and were not measured")).to_be_visible()  # nothing was built
+    choose_tool(page, "Search")
+    page.get_by_role("button", name="New search").click()
+    page.get_by_label("Networks to evaluate").fill("3000")
+    page.get_by_label("Networks to evaluate").press("Enter")
+    wait_until_still(page)
+    page.get_by_role("button", name="Start the search").click()
+    said = page.get_by_text(re.compile(r"^\d[\d,]* networks evaluated: the best"))
+    expect(said).to_be_visible()
+    first = said.inner_text()
+    expect(said).not_to_have_text(first)  # it goes on by itself
+    expect(page.locator("[class*=st-key-plot_search_] .js-plotly-plot")).to_be_visible()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.get_by_text("cancelled", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    page.get_by_role("button", name="Put the best on the screen").click()
     watch.assert_quiet()

@@ -14,7 +14,7 @@ from autobuild_core.datasets import read_table
 from autobuild_core.errors import Cancelled, ConfigError, TargetError
 from autobuild_core.evaluators import load_evaluator
 from autobuild_core.evaluators._results import DIVERGED, FAILED, FINISHED, ResultsFile
-from autobuild_core.evaluators._searching import PATIENCE, Found, SearchPlan, run_search
+from autobuild_core.evaluators._searching import PATIENCE, Found, SearchPlan, found_so_far, run_search
 from autobuild_core.spaces import space_named
 from autobuild_core.testing.examples import declared_space, flat_space
 from tests.learning import macro_data, macro_json, macro_truth
@@ -258,6 +258,18 @@ class TestTwoTargets:
             run(self.plan(mine(""), second="size - acc", minimize_second=False), tmp_path / "o.jsonl")
 
 
+class TestSoFar:
+    def test_lines_tell_what_the_search_itself_tells_at_its_end(self, mine: Callable[[str], str], tmp_path: Path) -> None:
+        for number, plan in enumerate((SearchPlan(mine("1"), "acc", num=20, seeds=2), TestTwoTargets.plan(mine("1")))):
+            whole = run(plan, tmp_path / f"{number}.jsonl")
+            told = found_so_far(plan, ResultsFile(tmp_path / f"{number}.jsonl").read())
+            assert told.summary() == whole.summary() and told.archs == whole.archs
+
+    def test_before_the_first_line_nothing_is_told(self, mine: Callable[[str], str]) -> None:
+        told = found_so_far(TestTwoTargets.plan(mine("")), [])
+        assert told.archs == () and told.summary()["best"] is None and told.table().empty
+
+
 class TestTable:
     def test_a_truth_that_is_looked_up(self, tmp_path: Path) -> None:
         (tmp_path / "macro.json").write_text(macro_json(macro_data(40, noise=0)))
@@ -272,6 +284,14 @@ class TestTable:
 
 
 class TestPredictor:
+    def test_other_metrics_that_the_run_knows_are_predicted_too(self, trained: Run, tmp_path: Path) -> None:
+        name = f"predictor:{trained.folder.path}"
+        assert load_evaluator(name).metrics[:3] == ("predicted", "low", "high") and "steps" in load_evaluator(name).metrics
+        plan = SearchPlan(name, "predicted", second="steps", minimize_second=True, searcher="pareto_evolution", num=60)
+        found = run_search(trained.predictor.space, plan, ResultsFile(tmp_path / "o.jsonl"))
+        codes = np.array([MACRO.parse(arch) for arch in found.archs], np.int16)
+        assert found.values[:, 1] == pytest.approx(trained.metrics.model("steps").expected(codes)) and found.on_front.any()
+
     def test_a_run_is_searched_by_its_own_predictions(self, trained: Run, tmp_path: Path) -> None:
         frame = api.search(trained, tmp_path / "o.jsonl", num=150)
         own = trained.predictor.predict(np.array([MACRO.parse(arch) for arch in frame["arch"]], np.int16))

@@ -16,7 +16,7 @@ from autobuild_core.predictor.fitting import fit_metrics, fit_posterior
 from autobuild_core.predictor.metrics import Bound, Metrics
 from autobuild_core.predictor.posterior import Posterior
 from autobuild_core.search.budgets import Budgets
-from autobuild_core.search.prices import candidates, prices, step_of
+from autobuild_core.search.prices import candidates, limits_around, prices, step_of
 from autobuild_core.spaces import Space, space_named
 from autobuild_core.testing.examples import additive_truth, chain_space
 from tests.learning import macro_data, macro_truth
@@ -83,6 +83,15 @@ def test_where_nothing_keeps_to_a_limit_there_is_no_price(every: tuple[Codes, np
 )
 def test_a_step_is_a_round_number_of_about_a_tenth(limit: float, step: float) -> None:
     assert step_of(limit) == pytest.approx(step)
+
+
+def test_a_step_is_no_more_than_half_of_what_the_metric_spreads() -> None:
+    assert step_of(20_003_280.0, 1_900.0) == 1_000.0 and step_of(4.0, 1.1) == step_of(4.0)
+    limits = limits_around(Bound("flops", 20_003_280.0), 4, 1_900.0)
+    assert limits == [20_001_280.0, 20_002_280.0, 20_003_280.0, 20_004_280.0, 20_005_280.0]
+    assert limits_around(Bound("acc", 93.0, False), 2) == [103.0, 93.0, 83.0]
+    with pytest.raises(ConfigError, match="steps: got 0, expected at least 1"):
+        limits_around(Bound("flops", 1.0), 0)
 
 
 def test_candidates_of_a_large_space_are_found_within_each_limit() -> None:
