@@ -101,10 +101,9 @@ def _field(run: FinishedRun, budgets: Budgets, place: int, bound: Bound) -> None
     st.session_state[key] = float(bound.limit)
     spread = float(np.nanstd(run.table.metrics[bound.metric].to_numpy(float)))
     with st.container(horizontal=True, vertical_alignment="bottom", gap=None, width="content"):
-        st.number_input(
-            f"{_text.plain(bound.metric, 40)} {AT_MOST if bound.is_upper else AT_LEAST}", step=step_of(bound.limit, spread), key=key,
-            on_change=changed, format="%.8g", width=190,
-        )  # fmt: skip
+        label = f"{_text.plain(bound.metric, 40)} {AT_MOST if bound.is_upper else AT_LEAST}"
+        step = step_of(bound.limit, spread)
+        st.number_input(label, step=step, key=key, on_change=changed, format="%.8g", width=190)
         rest = [one for number, one in enumerate(budgets.bounds) if number != place]
         help = f"Remove {_text.plain(budget_words(bound), 80)}"
         st.button("", icon=":material/close:", type="tertiary", key=f"without_{key}", help=help, on_click=keep, args=(rest,))

@@ -113,7 +113,7 @@ def front_figure(
             mode="markers",
             name=name,
             hovertemplate=hover,
-            customdata=np.stack([own.index.to_numpy(float), own["probability"].to_numpy(float)], 1),
+            customdata=[[int(line), float(one)] for line, one in own["probability"].items()],  # an array would come as an object
             marker={"size": 6 + 6 * likely, "color": colour, "symbol": symbol, "opacity": (0.35 + 0.65 * likely).tolist()},
         )
     if screen is not None:

@@ -115,7 +115,8 @@ MEMBER = """() => {
   const plot = document.querySelector('.st-key-plot_front .js-plotly-plot');
   const trace = plot._fullData.find((one) => one.name === 'predicted, not measured');
   const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
-  return [box.left + xaxis._offset + xaxis.d2p(trace.x[0]), box.top + yaxis._offset + yaxis.d2p(trace.y[0])];
+  const last = trace.x.length - 1;
+  return [box.left + xaxis._offset + xaxis.d2p(trace.x[last]), box.top + yaxis._offset + yaxis.d2p(trace.y[last])];
 }"""
 
 

@@ -50,7 +50,7 @@ def test_the_front_has_its_members_lines_for_clicks() -> None:
     named = {trace.name: trace for trace in figure.data}
     assert set(named) == {"measured", "measured front", "predicted, not measured", "on the screen"}
     assert (named["measured front"].x[0], named["measured front"].y[0]) == (3.1, 2.1)
-    assert named["predicted, not measured"].customdata.tolist() == [[1.0, 0.8]]
+    assert [list(one) for one in named["predicted, not measured"].customdata] == [[1, 0.8]]
     assert (named["on the screen"].x[0], named["on the screen"].y[0]) == (3.0, 2.2)
 
 
