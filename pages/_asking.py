@@ -11,6 +11,7 @@ import streamlit as st
 from autobuild_core.errors import StudioError
 from autobuild_core.jobs.asking import ask
 from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.search.budgets import Budgets, budget_text
 from pages import _text, _workspace
 
 
@@ -52,6 +53,16 @@ def asked(
             return _text.cut(error, 900)
         finally:
             bar.empty()
+
+
+def of_budgets(budgets: Budgets | None) -> list[str]:
+    """The options of budgets; none where there are none."""
+    if budgets is None or not budgets.bounds:
+        return []
+    return [part for bound in budgets.bounds for part in ("--budget", budget_text(bound))] + [
+        "--confidence",
+        repr(budgets.confidence),
+    ]
 
 
 def held_at(run: FinishedRun) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from autobuild_core.errors import ConfigError, StudioError
 from autobuild_core.predictor.metrics import Bound, Metrics
 from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.search.budgets import CONFIDENCE, Budgets, Obstacle, budget_words, read_budget
+from autobuild_core.search.budgets import CONFIDENCE, Budgets, Obstacle, budget_text, budget_words, read_budget
 from autobuild_core.search.prices import step_of
 from autobuild_core.targets.vocabulary import by_cost, lower_is_better
 from pages import _memory, _text
@@ -59,8 +59,7 @@ def _sure() -> int:
 
 def keep(bounds: Sequence[Bound]) -> None:
     """Writes budgets into session and link."""
-    words = [f"{one.metric} {'<=' if one.is_upper else '>='} {one.limit:.12g}" for one in bounds]
-    _memory.keep(budgets="; ".join(words) or None)
+    _memory.keep(budgets="; ".join(map(budget_text, bounds)) or None)
 
 
 def in_order(known: RunMetrics) -> list[str]:

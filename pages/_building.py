@@ -89,19 +89,14 @@ def _do(num: float, most: int, what: str) -> bool:
 
 def _search(run: FinishedRun, budgets: Budgets | None, codes: Codes, num: int, top_k: int | None) -> Found:
     """The search, with its progress; any other click ends it."""
-    bounds = () if budgets is None else budgets.bounds
-    arguments = ["--num", str(num)]
-    for bound in bounds:
-        arguments += ["--budget", f"{bound.metric} {'<=' if bound.is_upper else '>='} {bound.limit!r}"]
-    if budgets is not None and bounds:
-        arguments += ["--confidence", repr(budgets.confidence)]
+    arguments = ["--num", str(num), *_asking.of_budgets(budgets)]
     if top_k is not None:
         arguments += ["--top-k", str(top_k)]
     for index, layers in _slots.locks(run).items():
         arguments += ["--lock", f"{run.table.spec.units[index].label}={', '.join(layers)}"]
     start = {"--start": assembly.json_lines([{"arch": run.space.native(codes)}])}
     got = _asking.asked(run, "build", arguments, "Searching the space", start, held=True)
-    words = ", ".join(map(budget_words, bounds))
+    words = "" if budgets is None else ", ".join(map(budget_words, budgets.bounds))
     if isinstance(got, str):
         return Found(run.key, codes, words, [], {}, _refusal(run, got), None)
     answer, text = got

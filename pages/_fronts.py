@@ -78,10 +78,7 @@ def section(run: FinishedRun, known: RunMetrics, budgets: Budgets, names: list[s
 
 def _work_out(run: FinishedRun, budgets: Budgets, axes: tuple[str, str], asked: str) -> Shown:
     """Asks for the front."""
-    arguments = [*axes, "--confidence", repr(budgets.confidence)]
-    for bound in budgets.bounds:
-        arguments += ["--budget", f"{bound.metric} {'<=' if bound.is_upper else '>='} {bound.limit!r}"]
-    got = _asking.asked(run, "front", arguments, "Looking for the front")
+    got = _asking.asked(run, "front", [*axes, *_asking.of_budgets(budgets)], "Looking for the front")
     if isinstance(got, str):
         return Shown(run.key, asked, axes, [], {}, got)
     return Shown(run.key, asked, axes, _asking.lines_of(got[1]), got[0], "")

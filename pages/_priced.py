@@ -60,10 +60,7 @@ def section(run: FinishedRun, budgets: Budgets) -> None:
 
 def _work_out(run: FinishedRun, budgets: Budgets, words: str) -> Priced:
     """Asks for the prices."""
-    arguments = ["--confidence", repr(budgets.confidence)]
-    for bound in budgets.bounds:
-        arguments += ["--budget", f"{bound.metric} {'<=' if bound.is_upper else '>='} {bound.limit!r}"]
-    got = _asking.asked(run, "prices", arguments, "Drawing what may be true")
+    got = _asking.asked(run, "prices", _asking.of_budgets(budgets), "Drawing what may be true")
     if isinstance(got, str):
         return Priced(run.key, words, pd.DataFrame(), got)
     return Priced(run.key, words, pd.read_csv(io.StringIO(got[1])), "")

@@ -39,8 +39,13 @@ def read_budget(text: str) -> Bound:
     return Bound(found["metric"], limit, found["sign"] in ("<=", "<", "≤"))
 
 
+def budget_text(bound: Bound) -> str:
+    """A budget as `read_budget` reads it, to the last digit."""
+    return f"{bound.metric} {'<=' if bound.is_upper else '>='} {float(bound.limit)!r}"
+
+
 def budget_words(bound: Bound) -> str:
-    """A budget as it is written."""
+    """A budget for people."""
     return f"{bound.metric} {'<=' if bound.is_upper else '>='} {bound.limit:,.{DIGITS}g}"
 
 
