@@ -63,6 +63,7 @@ from autobuild_core.targets.vocabulary import lower_is_better
 from autobuild_core.trust.findings import TrustReport
 
 WINDOW_LIMIT = 500_000
+CURVE = ["metric", "limit", "next", "price", "low", "high", "best", "best_low", "best_high"]  # of `Run.price_curves`
 
 
 def _silent(record: Progress) -> None:
@@ -350,7 +351,7 @@ class Run:
         if left.is_exhausted:
             return f"{left.said}; {allow} to rank those."
         if is_bounded:
-            return f"budget: every network that was found within the budgets was evaluated already; {allow} to rank those."
+            return f"Every network that was found within the budgets and locks was evaluated already; {allow} to rank those."
         if top_k is None:
             return f"{left.said}; {allow} to rank those."
         return f"{left.said} among the {top_k} best modules of each unit: keep more of them (--top-k), or {allow} to rank those."
@@ -382,8 +383,10 @@ class Run:
             ranking = Ranking(self.config.name, self.predictor, self.modules(), asked)
             within = reduce_space([ranking], Keep(top_k)).space
         begun = np.array([space.parse(arch) for arch in start], np.int16).reshape(-1, space.spec.num_positions)
+        values, held = self.config.goal.values(table.metrics), self.predictor.held
+        values = values if held is None else np.where(held.rows_of(table.contexts), values, np.nan)
         return design(
-            Objective(self.predictor, self.modules(), table, self.config.goal.values(table.metrics), self._metrics_of(bounds)),
+            Objective(self.predictor, self.modules(), table, values, self._metrics_of(bounds)),
             bounds,
             confidence,
             locks_of(space.spec, locks or {}),
@@ -468,18 +471,14 @@ class Run:
         Raises:
             ConfigError: a budget cannot be read, or num is not positive.
         """
-        found = []
+        found = [pd.DataFrame(columns=CURVE)]
         for number, priced in enumerate(
-            self._priced(budgets, lambda bound: limits_around(bound, num, self._spread(bound)), confidence)
+            self._priced(budgets, lambda one: limits_around(one, num, self._spread(one)), confidence)
         ):
             report({"phase": "pricing", "share": (number + 1) / len(budgets)})
             best = priced.curve().drop(columns="limit").add_prefix("best_").rename(columns={"best_best": "best"})
-            found.append(best.join(priced.steps()))
-            found[-1]["limit"] = priced.limits
-            found[-1].insert(0, "metric", priced.bound.metric)
-        return pd.concat(found, ignore_index=True)[
-            ["metric", "limit", "next", "price", "low", "high", "best", "best_low", "best_high"]
-        ]
+            found.append(best.join(priced.steps()).assign(metric=priced.bound.metric, limit=priced.limits)[CURVE])
+        return pd.concat(found[1:] or found, ignore_index=True)
 
     def _priced(
         self, budgets: Sequence[str], limits_of: Callable[[Bound], Sequence[float] | None], confidence: float

@@ -245,18 +245,23 @@ def reduce(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 
 def _lock(spec: SpaceSpec, text: str) -> tuple[str, list[str]]:
-    """(unit, layers as tokens) of "U2=e3 k5, 2 x e6 k7".
+    """(unit, layers as tokens) of "U2=e3 k5, 2 x e6 k7", or with the tokens themselves as JSON, 'U2=["e3_k5"]'.
 
     Raises:
         ConfigError: it is not of that form, or there is no such unit.
         ArchitectureError: a layer is none that the unit may have.
     """
-    label, equals, layers = text.partition("=")
-    units = {unit.label: unit for unit in spec.units}
-    if not equals or label.strip() not in units:
-        raise ConfigError(f"--lock: got '{text}', expected UNIT=LAYERS with a unit of {listed(units)}.")
-    unit = units[label.strip()]
-    return unit.label, layers_named(layers, [spec.tokens[token] for token in unit.tokens])
+    named = [unit for unit in spec.units if text.startswith(f"{unit.label}=")]
+    if not named:
+        units = listed([unit.label for unit in spec.units])
+        raise ConfigError(f"--lock: got '{text}', expected UNIT=LAYERS with a unit of {units}.")
+    unit = max(named, key=lambda one: len(one.label))
+    layers = text.removeprefix(f"{unit.label}=")
+    try:
+        tokens = json.loads(layers)
+    except ValueError:
+        return unit.label, layers_named(layers, [spec.tokens[token] for token in unit.tokens])
+    return unit.label, [str(token) for token in tokens] if isinstance(tokens, list) else [layers]
 
 
 def _architectures(path: str) -> list[Any]:

@@ -21,6 +21,7 @@ DRAWN = 4_000  # random architectures that are asked whether any keeps to the bu
 AT_MOST, AT_LEAST = "at most", "at least"
 OLDER = "This run was trained before runs knew every metric: train it anew for budgets, gauges and what they cost."
 HELP = "A limit of any metric of the data. What is built keeps to all of them at once, as surely as is chosen."
+AVERAGE = "Budgets, gauges, intervals of swaps, prices, the front and searches are averages over the contexts of the data."
 SURE_HELP = "The probability that measurements of an architecture keep to all budgets at once."
 
 
@@ -64,13 +65,15 @@ def keep(bounds: Sequence[Bound]) -> None:
 
 def in_order(known: RunMetrics) -> list[str]:
     """The metrics that can have budgets: costs first, then the others, the target at the end."""
-    names = list(known.metrics.models)
-    costs = by_cost(names)
-    return [*costs, *(name for name in names if name not in costs and name != known.target), known.target]
+    names = [name for name in known.metrics.models if name != known.target]
+    costs, target = by_cost(names), [known.target] if known.target in known.metrics.models else []
+    return [*costs, *(name for name in names if name not in costs), *target]
 
 
 def editor(run: FinishedRun, known: RunMetrics, budgets: Budgets) -> None:
     """A line with every budget, and what adds one."""
+    if run.task:
+        st.caption(AVERAGE)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for place, bound in enumerate(budgets.bounds):
             _field(run, budgets, place, bound)
@@ -137,7 +140,7 @@ def round_near(value: float, spread: float) -> float:
 
 def obstacle(run: FinishedRun, budgets: Budgets) -> Obstacle | None:
     """The reason why no architecture keeps to the budgets; None where one does, or where a search may find one."""
-    return _obstacle(run, run.key, budgets, ";".join(map(budget_words, budgets.bounds)), budgets.confidence)
+    return _obstacle(run, run.key, budgets, ";".join(map(budget_text, budgets.bounds)), budgets.confidence)
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking whether anything keeps to the budgets")

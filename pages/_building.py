@@ -17,7 +17,6 @@ from autobuild_core.search import assembly
 from autobuild_core.search.assembly import Against, Built
 from autobuild_core.search.budgets import Budgets, budget_words
 from autobuild_core.search.reduction import Keep, Ranking, Reduction, reduce_space
-from autobuild_core.spaces import ENUMERATION_LIMIT
 from autobuild_core.store.candidates import Origin
 from autobuild_core.store.tables import to_json
 from pages import _asking, _candidates, _listed, _slots, _text, _widgets
@@ -43,6 +42,7 @@ class Found:
         answer: what the command said of the search.
         refused: the reason why nothing was built.
         reduced: the reduced space where modules were kept, else None.
+        is_locked: units were locked.
     """
 
     run: str
@@ -52,6 +52,7 @@ class Found:
     answer: dict[str, Any]
     refused: str
     reduced: Reduction | None
+    is_locked: bool
 
 
 def for_me(run: FinishedRun, budgets: Budgets | None, codes: Codes) -> None:
@@ -77,6 +78,8 @@ def for_me(run: FinishedRun, budgets: Budgets | None, codes: Codes) -> None:
     elif found.refused:
         st.info(_text.plain(found.refused, 900))
     else:
+        if budgets is not None and found.budgets != ", ".join(map(budget_words, budgets.bounds)):
+            st.caption("What stands below was built within other budgets.")
         _show(run, budgets, codes, found)
 
 
@@ -93,26 +96,25 @@ def _search(run: FinishedRun, budgets: Budgets | None, codes: Codes, num: int, t
     if top_k is not None:
         arguments += ["--top-k", str(top_k)]
     for index, layers in _slots.locks(run).items():
-        arguments += ["--lock", f"{run.table.spec.units[index].label}={', '.join(layers)}"]
+        arguments += ["--lock", f"{run.table.spec.units[index].label}={json.dumps(layers)}"]
     start = {"--start": assembly.json_lines([{"arch": run.space.native(codes)}])}
     got = _asking.asked(run, "build", arguments, "Searching the space", start, held=True)
     words = "" if budgets is None else ", ".join(map(budget_words, budgets.bounds))
     if isinstance(got, str):
-        return Found(run.key, codes, words, [], {}, _refusal(run, got), None)
+        return Found(run.key, codes, words, [], {}, _refusal(got), None, False)
     answer, text = got
     reduced = None
     if top_k is not None:
         reduced = reduce_space([Ranking(run.config.name, run.predictor, run.modules)], Keep(top_k))
-    return Found(run.key, codes, words, _asking.lines_of(text), answer, "", reduced)
+    return Found(run.key, codes, words, _asking.lines_of(text), answer, "", reduced, bool(_slots.locks(run)))
 
 
-def _refusal(run: FinishedRun, said: str) -> str:
+def _refusal(said: str) -> str:
     """The reason why nothing was built, without the options of the command line."""
-    left = assembly.nothing_left(run.space, run.table.networks)
-    if left.is_exhausted:
-        return f"{left.said}: there is nothing to build."
     first, _, rest = said.partition(";")
-    return f"{first}." if "--" in rest else said
+    if "--" not in rest:
+        return said
+    return f"{first}: there is nothing to build." if first.startswith("All ") else f"{first}."
 
 
 def _beside(against: Against) -> list[str]:
@@ -180,10 +182,10 @@ def _where(run: FinishedRun, codes: Codes, found: Found) -> str:
     if (own := found.reduced) is not None:
         sizes = f"{own.space.size:,} of {own.full.size:,} architectures"
         return f"Reduced space: {sizes}: the {own.keep.top_k} modules of each unit most often among the best 10 %.{kept}"
-    if found.answer["is_exact"] and run.space.size <= ENUMERATION_LIMIT:
-        return f"All {run.space.size:,} architectures of the space were predicted.{kept}"
-    if found.answer["is_exact"]:
+    if found.answer["is_exact"] and found.is_locked:
         return f"All architectures with the locked units were predicted.{kept}"
+    if found.answer["is_exact"]:
+        return f"All {run.space.size:,} architectures of the space were predicted.{kept}"
     others = "its best modules, the best measured architectures and"
     if np.array_equal(codes, found.begun):
         return f"The whole space was searched, from {others} the one on the screen.{kept}"

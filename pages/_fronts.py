@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -11,7 +12,7 @@ from autobuild_core.figures import design
 from autobuild_core.loop.proposing import codes_of
 from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.search.budgets import Budgets, budget_words
+from autobuild_core.search.budgets import Budgets, budget_text
 from pages import _asking, _slots, _text, _widgets
 
 ABOUT = (
@@ -62,7 +63,7 @@ def section(run: FinishedRun, known: RunMetrics, budgets: Budgets, names: list[s
         index = others.index(bounded[0]) if bounded else 0
         second = st.selectbox("Across", others, index, format_func=label.__getitem__, key="front_second", width=220)
         pressed = st.button("Draw the front", type="primary", key="do_front")
-    asked = f"{first}, {second}, {', '.join(map(budget_words, budgets.bounds))}, {budgets.confidence}"
+    asked = f"{first}, {second}, {', '.join(map(budget_text, budgets.bounds))}, {budgets.confidence}"
     if pressed:
         st.session_state["front"] = _work_out(run, budgets, (first, second), asked)
     found: Shown | None = st.session_state.get("front")
@@ -88,7 +89,8 @@ def _show(run: FinishedRun, known: RunMetrics, found: Shown, label: dict[str, st
     """The figure, what a click does, and what the front is worth."""
     first, second = (run.config.target if name == known.target and name not in run.table.metrics else name for name in found.axes)
     members = design.front_table(found.records)
-    values = {name: run.table.metrics[name] if name in run.table.metrics else pd.Series(run.values) for name in (first, second)}
+    every = {run.config.target: run.config.goal.values(run.table.metrics), **run.table.metrics}
+    values = {name: np.asarray(every[name], float) for name in (first, second)}
     on_screen = [float(known.metrics.model(name).expected(codes[None])[0]) for name in found.axes]
     titles = label[found.axes[0]], label[found.axes[1]]
     figure = design.front_figure(members, pd.DataFrame(values), (first, second), titles, (on_screen[0], on_screen[1]))
@@ -112,4 +114,7 @@ def _worth(found: Shown, titles: tuple[str, str]) -> str:
         one = lines[name]
         parts.append(f"{one['expected']:.4g} ({one['low']:.4g} to {one['high']:.4g}) {words}")
     reference = ", ".join(f"{name} {value:.4g}" for name, value in zip(titles, found.answer["reference"], strict=True))
-    return _text.plain(f"Hypervolume against {reference}, the worst that was measured: {', '.join(parts)}; predicted.", 400)
+    sides = ["small" if axis["minimize"] else "large" for axis in found.answer["axes"]]
+    good = f"{sides[0].capitalize()} {titles[0]} and {sides[1]} {titles[1]} are the good ones."
+    volume = f"Hypervolume against {reference}, the worst that was measured: {', '.join(parts)}; predicted."
+    return _text.plain(f"{volume} {good}", 500)

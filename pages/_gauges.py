@@ -30,7 +30,8 @@ def section(run: FinishedRun, known: RunMetrics, budgets: Budgets, names: list[s
     bounded = list(dict.fromkeys(bound.metric for bound in budgets.bounds))
     others = [name for name in names if name not in bounded and name != known.target]
     shown = [*bounded, *others[: max(MOST - len(bounded), 0)]]
-    table = gauges(known.metrics, [*shown, known.target], run.table, budgets.bounds, codes)
+    of_target = [known.target] if known.target in known.metrics.models else []
+    table = gauges(known.metrics, [*shown, *of_target], run.table, budgets.bounds, codes)
     if not table["supported"].all():
         far = ", ".join(_text.plain(_name(run, known, one)) for one in table.loc[~table["supported"], "metric"].unique())
         st.warning(UNSUPPORTED.format(far), icon=":material/explore_off:")

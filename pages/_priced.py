@@ -8,7 +8,7 @@ import streamlit as st
 
 from autobuild_core.figures import design
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.search.budgets import Budgets, budget_words
+from autobuild_core.search.budgets import Budgets, budget_text
 from pages import _asking, _text, _widgets
 
 ABOUT = (
@@ -40,7 +40,7 @@ def section(run: FinishedRun, budgets: Budgets) -> None:
     if not budgets.bounds:
         st.caption(NONE)
         return
-    words = ", ".join(map(budget_words, budgets.bounds)) + f", {budgets.confidence}"
+    words = ", ".join(map(budget_text, budgets.bounds)) + f", {budgets.confidence}"
     found: Priced | None = st.session_state.get("priced")
     is_same = found is not None and (found.run, found.budgets) == (run.key, words)
     st.caption(ABOUT)

@@ -28,6 +28,8 @@ ABOUT = (
 )
 WHOLE, REDUCED = "Whole space", "Reduced space"
 DEFAULT = "bayesian_optimisation"
+FIRST, SECOND = "Target", "Second target, for a front"
+FRONTS = ("pareto_evolution", "pareto_evolution_layers", "random")  # searchers to whom a second target says something
 
 
 def section(run: FinishedRun) -> None:
@@ -61,7 +63,7 @@ def section(run: FinishedRun) -> None:
 
 
 def searches_of(run: FinishedRun) -> pd.DataFrame:
-    """The searches that were started from a run, newest first."""
+    """The searches of the space of a run's data, newest first."""
     runs = _workspace.runs()
     return runs[(runs["kind"] == KIND) & (runs["data_hash"] == run.config.data_hash)]
 
@@ -72,27 +74,47 @@ def _new(run: FinishedRun) -> None:
     found = _measurable.measurable(run)
     by = [PREDICTIONS, *found.titles]
     evaluator = st.selectbox("Judged by", by, format_func=lambda one: found.titles.get(one, one), key="search_by")
-    searchers = list(searcher_names())
+    own = _predictions_of(run) if evaluator == PREDICTIONS else evaluator
+    metrics = [one for one in load_evaluator(own).metrics if one not in ("low", "high")]
+    left, right = st.columns(2)
+    target, minimize = _target(run, own, metrics, left, FIRST)
+    second, minimize_second = _target(run, own, metrics, right, SECOND)
+    searchers = [one for one in searcher_names() if not second or one in FRONTS]
+    index = searchers.index(DEFAULT) if DEFAULT in searchers else 0
     titles = {one: searcher_class(one).title for one in searchers}
-    searcher = st.selectbox("Searcher", searchers, searchers.index(DEFAULT), format_func=titles.__getitem__, key="searcher")
+    key = f"searcher_{bool(second)}"
+    searcher = st.selectbox("Searcher", searchers, index, format_func=titles.__getitem__, key=key)
     st.caption(_text.plain(f"{searcher_class(searcher).about}.", 200))
     left, right = st.columns(2)
     num = left.number_input("Networks to evaluate", value=100, step=10, key="search_num")
     seed = right.number_input("Seed", value=0, step=1, key="search_seed")
     space = left.segmented_control("Space", [WHOLE, REDUCED], default=WHOLE, key="search_space") or WHOLE
     top_k = right.number_input("Modules kept a unit", value=10, step=1, key="search_kept") if space == REDUCED else None
-    own = f"predictor:{_workspace.workspace().run(run.id).path}" if evaluator == PREDICTIONS else evaluator
-    metrics = load_evaluator(own).metrics
-    targets = [one for one in metrics if one not in ("low", "high")]
-    target = left.selectbox("Target", targets, key=f"search_target_{evaluator}")
-    others = [None, *(one for one in targets if one != target)]
-    second = right.selectbox("Second target, for a front", others, key=f"second_{evaluator}_{target}")
     refusal = st.container()
     if st.button("Start the search", type="primary", key="start_search"):
         settings: dict[str, Any] = {"evaluator": own, "searcher": searcher, "num": int(num), "seed": int(seed), "target": target}
-        settings |= {"minimize": load_evaluator(own).minimizes(target), "second": second or ""}
+        settings |= {"minimize": minimize, "second": second, "minimize_second": minimize_second}
         with refusal:
             _widgets.guarded(lambda: _start(run, name, settings, None if top_k is None else int(top_k)))
+
+
+def _predictions_of(run: FinishedRun) -> str:
+    """The evaluator that asks a run for its predictions."""
+    return f"predictor:{_workspace.workspace().run(run.id).path}"
+
+
+def _target(run: FinishedRun, evaluator: str, metrics: list[str], place: Any, label: str) -> tuple[str, bool]:
+    """(a target, smaller values are better): a metric of an evaluator, or an equation where it does not say which it has."""
+    key = f"search_{label}_{evaluator}"
+    if metrics:
+        options = [*([] if label == FIRST else [""]), *metrics]
+        target = str(place.selectbox(label, options, format_func=lambda one: one or "none", key=key))
+    else:
+        target = str(place.text_input(label, run.config.target if label == FIRST else "", key=key)).strip()
+    if not target:
+        return "", False
+    by_name = run.config.minimize if target == run.config.target else load_evaluator(evaluator).minimizes(target)
+    return target, bool(place.toggle("Smaller is better", by_name, key=f"{key}_{target}"))
 
 
 def _start(run: FinishedRun, name: str, settings: dict[str, Any], top_k: int | None) -> None:
@@ -121,7 +143,8 @@ def _results(run: FinishedRun, run_id: str) -> None:
         st.caption("Nothing is evaluated yet.")
         return
     table = found.table()
-    is_target = found.aim.expression in ("predicted", run.config.target)
+    by_itself = settings.evaluator == _predictions_of(run) and found.aim.expression == "predicted"
+    is_target = (by_itself or found.aim.expression == run.config.target) and found.aim.minimize == run.config.minimize
     best = run.measured(int(run.ranked_rows()[0])) if is_target else None
     title = run.label.axis if is_target else found.aim.label.title
     figure = searching.anytime_figure(table, title, best)
@@ -138,8 +161,10 @@ def _best(run: FinishedRun, found: Found) -> None:
     value = _text.strong(f"{told['best']['value']:.5g}")
     what = f"the best {value}"
     if "front" in told:
-        corner = ", ".join(f"{value:.4g}" for value in told["reference"])
-        what = f"{counted(len(told['front']), 'network')} on the front, hypervolume {told['hypervolume']:.4g} against ({corner})"
+        what = f"{counted(len(told['front']), 'network')} on the front"
+        if told["hypervolume"] is not None:
+            corner = ", ".join(f"{value:.4g}" for value in told["reference"])
+            what += f", hypervolume {told['hypervolume']:.4g} against ({corner})"
     failed = f", {told['failed']} of them failed" if told["failed"] else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{counted(told['num'], 'network')} evaluated{failed}: {what}.", width="content")

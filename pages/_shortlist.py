@@ -1,5 +1,6 @@
 """Builder: the shortlist of a design review: named designs side by side, the verdict on each and why, sent to Evaluate."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,7 @@ def shortlist_of(run: FinishedRun) -> Shortlist:
 def add_button(run: FinishedRun, codes: Codes) -> None:
     """The button that puts the architecture on the screen on the shortlist, with a name and a reason."""
     native, shortlist = run.space.native(codes), shortlist_of(run)
-    if (known := shortlist.find(native)) is not None:
+    if (known := _same(run, shortlist, codes)) is not None:
         st.markdown(f":gray[On the shortlist as] {_text.strong(known.name)}", width="content")
         return
     with st.popover("Shortlist", icon=":material/bookmark_add:", type="tertiary", key=f"shortlist_{len(shortlist.all())}"):
@@ -44,6 +45,16 @@ def add_button(run: FinishedRun, codes: Codes) -> None:
             design = _widgets.guarded(lambda: shortlist.write(ShortDesign(" ".join(name.split()), native, note=note.strip())))
             if design is not None:
                 st.rerun()
+
+
+def _same(run: FinishedRun, shortlist: Shortlist, codes: Codes) -> ShortDesign | None:
+    """The design of an architecture's network, whatever its encoding; None where it is not on the list."""
+    network = run.space.hash_networks(codes[None])[0]
+    for one in shortlist.all():
+        with suppress(StudioError):  # the section says what is wrong with it
+            if run.space.hash_networks(proposing.codes_of(run.space, [one.arch]))[0] == network:
+                return one
+    return None
 
 
 def section(run: FinishedRun, known: RunMetrics | None, budgets: Budgets | None) -> None:
@@ -134,7 +145,7 @@ def _send(run: FinishedRun, designs: list[ShortDesign], codes: Codes) -> None:
         label = f"Send {'the one' if len(left) == 1 else f'all {len(left)}'} not rejected to Evaluate"
         if st.button(label, type="primary", key="send_shortlist", icon=":material/send:", disabled=not left):
             st.session_state["sent"] = _widgets.guarded(send)
-        if said := st.session_state.get("sent"):
+        if said := st.session_state.pop("sent", None):
             st.markdown(f":gray[{_text.plain(said, 300)}]", width="content")
             st.page_link(_navigation.page("evaluate"), label="Open Evaluate", query_params={"run": run.id})
 

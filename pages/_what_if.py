@@ -32,7 +32,7 @@ def _swaps(
     codes: tuple[int, ...],
     metrics: tuple[str, ...],
     locked: tuple[int, ...],
-) -> tuple[Codes, pd.DataFrame]:
+) -> tuple[Codes, pd.DataFrame, pd.DataFrame]:
     """The swaps of an architecture.
 
     Args:
@@ -47,7 +47,7 @@ def _swaps(
     assert _run.known is not None
     own = np.array(codes, np.int16)
     found = find_swaps(_run.predictor, _run.known.straight, _budgets, _run.modules, own, metrics, locked)
-    return found.codes, found.frame
+    return found.codes, found.frame, found.changes
 
 
 def section(run: FinishedRun, known: RunMetrics, budgets: Budgets, names: Sequence[str], codes: Codes) -> None:
@@ -96,7 +96,7 @@ def _table(run: FinishedRun, metrics: Sequence[str], budgets: Budgets, found: Sw
     )
     for name in metrics:
         how = "exact" if budgets.metrics.models[name].is_exact else "predicted"
-        shown[f"{name}, change ({how})"] = frame[name]
+        shown[f"{name}, change ({how})"] = found.changes.loc[frame.index, name]
     if budgets.bounds:
         shown["sure to keep the budgets"] = frame["within"]
     if not frame["supported"].all():

@@ -24,7 +24,7 @@ from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.equation import Target
 
 DEFAULT_NUM = 100
-FIRST = 10  # networks of a search that the reference of its hypervolume is taken from, unless it is given
+FIRST = 10  # networks with both targets that the reference of a hypervolume is taken from, unless it is given
 PATIENCE = 5  # networks without a metric of the target, before an evaluator that declares none is said not to measure it
 
 
@@ -38,7 +38,7 @@ class SearchPlan:
         minimize: smaller targets are better; that of a bare metric follows from its name where `target` is "".
         second: equation of a second target, where a Pareto front is searched for; "" = none.
         minimize_second: smaller second targets are better, as they are of a loss or a cost anyway.
-        reference: of the hypervolume, a value of each target; () = the worst of the first FIRST networks.
+        reference: of the hypervolume, a value of each target; () = the worst of the first FIRST networks that have both.
         searcher: file in search/searchers/.
         settings: of the searcher, where they differ from its own.
         num: networks to evaluate, at most.
@@ -346,7 +346,7 @@ def run_search(
         evaluations.evaluator.close()
     archs, aims = tuple(space.native(row) for row in searched.codes), evaluations.aims
     lines, values = tuple(map(evaluations.lines_of, archs)), np.array(evaluations.values).reshape(-1, len(aims))
-    reference = plan.reference or (worst_of(values[:FIRST], aims) if plan.second else ())
+    reference = plan.reference or (worst_of(values, aims) if plan.second else ())
     return Found(archs, lines, values, aims, reference, searched.ended)
 
 
@@ -373,16 +373,17 @@ def found_so_far(plan: SearchPlan, lines: Iterable[Line]) -> Found:
         of_arch.setdefault(key_of(line)[0], []).append(line)
     archs = tuple(own[0]["arch"] for own in of_arch.values())
     own = tuple(map(tuple, of_arch.values()))
-    rows = [[target_value(_means(part), aim.target) for aim in aims] for part in own]
-    values = np.array(rows, float).reshape(-1, len(aims))
-    reference = plan.reference or (worst_of(values[:FIRST], aims) if plan.second else ())
+    metrics = pd.DataFrame([_means(part) for part in own])
+    columns = [aim.target.values_or_nan(metrics) for aim in aims if set(aim.target.names) <= set(metrics)]
+    values = np.stack(columns, 1) if len(columns) == len(aims) else np.full((len(own), len(aims)), np.nan)
+    reference = plan.reference or (worst_of(values, aims) if plan.second else ())
     return Found(archs, own, values, aims, reference)
 
 
 def worst_of(values: NDArray[np.float64], aims: Sequence[Aim]) -> tuple[float, ...]:
-    """The worst value of each target among (n, targets), in their units; NaN where none is known."""
+    """The worst value of each target among the first FIRST of (n, targets) that have all, in their units; NaN where none has."""
     losses = turned(values, aims)
-    known = losses[np.isfinite(losses).all(1)]
+    known = losses[np.isfinite(losses).all(1)][:FIRST]
     worst = known.max(0) if len(known) else np.full(len(aims), np.nan)
     return tuple(turned(worst, aims).tolist())
 

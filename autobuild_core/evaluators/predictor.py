@@ -91,4 +91,5 @@ class Predicted(Evaluator):
         frame = self._predictor.predict(codes)[list(OWN)]
         for name in self._others:
             frame[name] = self._known.metrics.model(name).expected(codes)
-        return iter([Measured({str(name): float(value) for name, value in row.items()}) for row in frame.to_dict("records")])
+        rows = frame.to_dict("records")  # an exact metric has no value where a layer was never seen
+        return iter([Measured({str(name): float(one) for name, one in row.items() if np.isfinite(one)}) for row in rows])

@@ -54,9 +54,9 @@ def _limit_words(line: dict[Any, Any]) -> str:
     if not np.isfinite(line["limit"]):
         return ""
     sign = "at most" if line["is_upper"] else "at least"
-    sure = "" if line["within"] in (0.0, 1.0) else f", {100 * line['within']:.0f} % sure"
-    kept = "kept" if line["within"] > 0 else "exceeded" if line["is_upper"] else "missed"
-    return f" {sign} {number(line['limit'])}: {kept}{sure}"
+    broken = "exceeded" if line["is_upper"] else "missed"
+    kept = {0.0: broken, 1.0: "kept"}.get(line["within"], f"{100 * line['within']:.0f} % sure to be kept")
+    return f" {sign} {number(line['limit'])}: {kept}"
 
 
 def _value_words(line: dict[Any, Any]) -> str:

@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 OWN_SHARE = 0.5  # of what the kernel leaves of a measurement is the network's own, the rest noise: without repeats nobody knows
 JITTER = 1e-6  # of the mean variance: what makes a covariance invertible
 LEAST_VARIANCE = 1e-10
+AT_ONCE = 8_192  # architectures, so that the arrays between stay small
 BLOCK = 64  # rows of a triangle that is inverted as a whole
 
 
@@ -96,6 +97,9 @@ class Posterior:
         Args:
             asked: (n, num_positions) codes or (n, columns) of `scaled`.
         """
+        if len(asked) > AT_ONCE:
+            parts = [self.moments(part) for part in np.array_split(asked, len(asked) // AT_ONCE + 1)]
+            return np.concatenate([mean for mean, _ in parts]), np.concatenate([spread for _, spread in parts])
         mean, left, at = self._given(asked)
         norms = (at * at).sum(1)
         prior = self.weights[0] + norms * (self.weights[1] + self.weights[2] * norms) + BIAS_VARIANCE
@@ -106,6 +110,14 @@ class Posterior:
         mean, left, at = self._given(asked)
         covariance: Array = compare(at, at, self.weights) - left.T @ left
         return mean, (covariance + covariance.T) / 2
+
+    def apart(self, asked: NDArray[Any]) -> tuple[Array, Array]:
+        """((n,) variances of normal scores, (n,) covariances with the first); `asked` as for `moments`."""
+        _, left, at = self._given(asked)
+        norms = (at * at).sum(1)
+        prior = self.weights[0] + norms * (self.weights[1] + self.weights[2] * norms) + BIAS_VARIANCE
+        shared: Array = compare(at, at[:1], self.weights)[:, 0] - left.T @ left[:, 0]
+        return prior - (left * left).sum(0), shared
 
     def draws(self, asked: NDArray[Any], num: int, rng: np.random.Generator) -> Array:
         """(num, n) joint draws of normal scores; `asked` as for `moments`."""

@@ -60,8 +60,11 @@ def _interval(draws: Array, name: str) -> dict[str, Array]:
 
 
 def step_of(limit: float, spread: float = float("inf")) -> float:
-    """A step of a limit: 1, 2 or 5 of some power of ten, about STEP of it, or of half its metric's spread where that is less."""
-    size = min(max(abs(limit), 1e-300) * STEP, max(spread, 1e-300) / 2)
+    """A step of a limit: 1, 2 or 5 of some power of ten, about STEP of it, but no more than half its metric's spread.
+
+    Nor is it less than a twentieth of the spread, as of a limit near 0.
+    """
+    size = max(min(abs(limit) * STEP, spread / 2), spread / 20 if np.isfinite(spread) else 0.0, 1e-300)
     power = 10.0 ** np.floor(np.log10(size))
     return float(min((1, 2, 5, 10), key=lambda n: abs(np.log(n * power / size))) * power)
 

@@ -26,17 +26,19 @@ BEST_OF_UNIT = 50  # modules of each unit that are tried as a whole
 
 @dataclass(frozen=True, eq=False)
 class Swaps:
-    """Architectures that differ from one in one unit, the largest gain first.
+    """Architectures that differ from one in one unit and what follows from it by rules, the largest gain first.
 
     Args:
         codes: (n, num_positions).
         frame: of each unit (label), was and becomes (layers of the unit as tokens, lists), is_single (one layer or the depth),
             predicted, gain (above 0 is better, in the target's units) with low to high (90 % interval), within (probability of
-            keeping to all budgets), supported, and of each metric NAME its change.
+            keeping to all budgets), supported.
+        changes: of each metric, in its unit.
     """
 
     codes: Codes
     frame: pd.DataFrame
+    changes: pd.DataFrame
 
 
 def find_swaps(
@@ -69,19 +71,19 @@ def find_swaps(
     near = space.neighbours(codes)
     whole = _whole_units(space, modules, predictor.minimize, codes, most)
     found, is_single = np.concatenate([near, whole]), np.arange(len(near) + len(whole)) < len(near)
-    networks = space.hash_networks(found)
-    first = np.sort(np.unique(networks, return_index=True)[1])
-    unit = _changed_unit(space.spec, found, codes)
-    kept = [row for row in first if unit[row] >= 0 and unit[row] not in locked]
-    kept = [row for row in kept if networks[row] != space.hash_networks(codes[None])[0]]
-    found, is_single, unit = found[kept], is_single[kept], unit[kept]
-    frame = _facts(predictor, straight, budgets, metrics, found, codes)
+    networks, own = space.hash_networks(found), space.hash_networks(codes[None])[0]
+    changed = _changed_units(space.spec, found, codes)
+    free = (networks != own) & changed.any(1) & ~changed[:, list(locked)].any(1)
+    kept = [row for row in np.sort(np.unique(networks, return_index=True)[1]) if free[row]]
+    found, is_single = found[kept], is_single[kept]
+    unit = [_swapped(space, row) for row in changed[kept]]
+    frame, changes = _facts(predictor, straight, budgets, metrics, found, codes)
     frame.insert(0, "unit", [space.spec.units[index].label for index in unit])
-    frame.insert(1, "was", [_layers(space.spec, int(index), codes) for index in unit])
-    frame.insert(2, "becomes", [_layers(space.spec, int(index), row) for index, row in zip(unit, found, strict=True)])
+    frame.insert(1, "was", [_layers(space.spec, index, codes) for index in unit])
+    frame.insert(2, "becomes", [_layers(space.spec, index, row) for index, row in zip(unit, found, strict=True)])
     frame.insert(3, "is_single", is_single)
     order = np.argsort(-frame["gain"].to_numpy(float), kind="stable")
-    return Swaps(found[order], frame.iloc[order].reset_index(drop=True))
+    return Swaps(found[order], frame.iloc[order].reset_index(drop=True), changes.iloc[order].reset_index(drop=True))
 
 
 def _whole_units(space: Space, modules: pd.DataFrame, minimize: bool, codes: Codes, most: int) -> Codes:
@@ -97,10 +99,15 @@ def _whole_units(space: Space, modules: pd.DataFrame, minimize: bool, codes: Cod
     return found
 
 
-def _changed_unit(spec: SpaceSpec, found: Codes, codes: Codes) -> NDArray[np.intp]:
-    """(n,) index of the first unit that differs; -1 where none does."""
-    changed = np.stack([(found[:, list(unit.positions)] != codes[list(unit.positions)]).any(1) for unit in spec.units], 1)
-    return np.where(changed.any(1), changed.argmax(1), -1)
+def _changed_units(spec: SpaceSpec, found: Codes, codes: Codes) -> NDArray[np.bool_]:
+    """(n, num_units) which units differ."""
+    return np.stack([(found[:, list(unit.positions)] != codes[list(unit.positions)]).any(1) for unit in spec.units], 1)
+
+
+def _swapped(space: Space, changed: NDArray[np.bool_]) -> int:
+    """The unit that was swapped, of the (num_units,) that differ: those whose conditions follow others are its consequences."""
+    units = np.flatnonzero(changed).tolist()
+    return int(next((one for one in units if one not in space.rules.conditions), units[0]))
 
 
 def _layers(spec: SpaceSpec, index: int, row: Codes) -> list[str]:
@@ -110,22 +117,19 @@ def _layers(spec: SpaceSpec, index: int, row: Codes) -> list[str]:
 
 def _facts(
     predictor: Predictor, straight: Posterior, budgets: Budgets, metrics: Sequence[str], found: Codes, codes: Codes
-) -> pd.DataFrame:
-    """Predictions, gains and changes of architectures against one, as `Swaps.frame` has them."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions and gains, and changes of metrics, of architectures against one, as `Swaps` has them."""
     both, direction = np.concatenate([codes[None], found]), -1 if predictor.minimize else 1
     predicted = predictor.predict(both)["predicted"].to_numpy(float)
     gain = direction * (predicted[1:] - predicted[0])
     half = TWO_SIDED_90 * _gain_spread(straight, found, codes)
     frame = pd.DataFrame({"predicted": predicted[1:], "gain": gain, "low": gain - half, "high": gain + half})
+    models = {name: budgets.metrics.model(name) for name in metrics}
+    expected = {name: model.expected(both) for name, model in models.items()}
+    changes = pd.DataFrame({name: own[1:] - own[0] for name, own in expected.items()}, index=frame.index)
     frame["within"] = budgets.within(found)
-    supported = np.ones(len(found), bool)
-    for name in metrics:
-        model = budgets.metrics.model(name)
-        expected = model.expected(both)
-        frame[name] = expected[1:] - expected[0]
-        supported &= model.supports(found)
-    frame["supported"] = supported
-    return frame
+    frame["supported"] = np.all([np.ones(len(found), bool), *(model.supports(found) for model in models.values())], axis=0)
+    return frame, changes
 
 
 def _gain_spread(straight: Posterior, found: Codes, codes: Codes) -> Array:
@@ -133,9 +137,9 @@ def _gain_spread(straight: Posterior, found: Codes, codes: Codes) -> Array:
 
     Each network has a part of its own, which no other tells (`posterior.OWN_SHARE`).
     """
-    covariance = straight.joint(np.concatenate([codes[None], found]))[1]
-    variance = np.diag(covariance) + OWN_SHARE * straight.noise
-    spread = np.sqrt(np.maximum(variance + variance[0] - 2 * covariance[0], 0))[1:]
+    variance, shared = straight.apart(np.concatenate([codes[None], found]))
+    variance = variance + OWN_SHARE * straight.noise
+    spread = np.sqrt(np.maximum(variance + variance[0] - 2 * shared, 0))[1:]
     scaling = straight.scaling
     slope = abs(float(scaling.values[-1] - scaling.values[0])) / max(float(scaling.scores[-1] - scaling.scores[0]), 1e-300)
     wide: Array = spread * slope

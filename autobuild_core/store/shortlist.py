@@ -3,7 +3,6 @@
 A design says nothing about what it is worth: that follows from the run whenever it is shown.
 """
 
-import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -31,7 +30,6 @@ class ShortDesign:
         arch: in its native encoding.
         verdict: on it.
         note: why, in the reader's own words, may be empty.
-        origin: how it came about, "by hand", "built within latency_ms <= 8".
         created: when, ISO 8601 in UTC.
         id: 16 hex digits, the name of its file.
     """
@@ -40,7 +38,6 @@ class ShortDesign:
     arch: Any
     verdict: Verdict = Verdict.OPEN
     note: str = ""
-    origin: str = ""
     created: str = field(default_factory=now)
     id: str = field(default_factory=fresh_id)
 
@@ -65,7 +62,7 @@ class ShortDesign:
             made = cls(**raw | {"verdict": Verdict(raw["verdict"])})
         except ConfigError as error:
             raise ValueError(str(error)) from error
-        if not all(isinstance(text, str) for text in (made.note, made.origin, made.created, made.id)):
+        if not all(isinstance(text, str) for text in (made.note, made.created, made.id)):
             raise ValueError("fields of other types")
         return made
 
@@ -74,11 +71,6 @@ class Shortlist(Cards[ShortDesign]):
     """The shortlist of one run."""
 
     kind, name, place, most = ShortDesign, "shortlist", "from the shortlist on Builder", 40
-
-    def find(self, arch: Any) -> ShortDesign | None:
-        """The design of an architecture, None where it is not on the list."""
-        wanted = json.dumps(arch)
-        return next((one for one in self.all() if json.dumps(one.arch) == wanted), None)
 
     def free_name(self) -> str:
         """A name that no design has: "Design 3"."""

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -71,7 +70,7 @@ def test_what_nothing_keeps_to_is_said_with_the_nearest_that_one_does(in_state: 
     assert not any("Nothing keeps" in one.value for one in app.warning)
     press(app, "build")
     said = app.info[0].value.replace("\\", "")  # the smallest of all, which was measured
-    assert said == "budget: every network that was found within the budgets was evaluated already."
+    assert said == "Every network that was found within the budgets and locks was evaluated already."
 
 
 @FLAT
@@ -185,8 +184,12 @@ def test_damaged_metrics_are_said_and_the_page_goes_on(in_state: Workspace) -> N
 @pytest.mark.parametrize("in_state", ["finished", "finished flat", "finished cells"], indirect=True)
 def test_gauges_say_how_each_number_is_known(in_state: Workspace) -> None:
     app = open_page("builder")
-    assert not app.exception and np.isfinite(len(app.get("plotly_chart")))
-    assert "This network was" in texts(app)
+    figures = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    said = [note["text"] for figure in figures for note in figure["layout"].get("annotations", ()) if "text" in note]
+    known = in_state.run(in_state.runs()["id"].iloc[0])
+    names = [model["name"] for model in known.read_json("metrics.json")["models"] if model["name"] != known.config.target]
+    assert names and all(any(text.startswith(f"<b>{name}</b>") for text in said) for name in names[:5])
+    assert sum(text.endswith((" measured", " exact", " predicted")) for text in said) >= len(names[:5])
 
 
 @FLAT

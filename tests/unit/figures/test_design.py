@@ -23,7 +23,7 @@ def notes(figure: object) -> list[str]:
 def test_a_gauge_says_how_its_number_is_known_and_whether_its_limit_is_kept() -> None:
     said = notes(gauges_figure(LINES))
     assert said[-1] == "5.00 (4.50 to 5.50) predicted" and said[1] == "3.00 exact"
-    assert said[-2] == "<b>latency_ms</b> at most 4.00: kept, 2 % sure"
+    assert said[-2] == "<b>latency_ms</b> at most 4.00: 2 % sure to be kept"
     assert said[0] == "<b>&lt;b>params&lt;/b></b>"
     gone = LINES.assign(within=[0.0, np.nan])
     assert "at most 4.00: exceeded" in notes(gauges_figure(gone))[-2]

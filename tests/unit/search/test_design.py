@@ -217,6 +217,7 @@ class TestCommand:
             (["--budget", "steps <= 8", "--confidence", "2"], "confidence: got 2.0"),
             (["--budget", "steps <= 8", "--top-k", "0"], "top k: got 0, expected at least 1"),
             (["--lock", "L9=mb3_k3"], "--lock: got 'L9=mb3_k3', expected UNIT=LAYERS with a unit of L1-2, L3-5"),
+            (["--lock", 'L1-2=["mb3_k9"]'], "lock of unit L1-2: got the layer 'mb3_k9', expected one of identity"),
             (["--lock", "L1-2=mb3_k9"], "got the layer 'mb3_k9', expected some of"),
         ],
     )

@@ -86,7 +86,7 @@ def test_a_step_is_a_round_number_of_about_a_tenth(limit: float, step: float) ->
 
 
 def test_a_step_is_no_more_than_half_of_what_the_metric_spreads() -> None:
-    assert step_of(20_003_280.0, 1_900.0) == 1_000.0 and step_of(4.0, 1.1) == step_of(4.0)
+    assert step_of(20_003_280.0, 1_900.0) == 1_000.0 and step_of(4.0, 1.1) == step_of(4.0) and step_of(0.0, 2.0) == 0.1
     limits = limits_around(Bound("flops", 20_003_280.0), 4, 1_900.0)
     assert limits == [20_001_280.0, 20_002_280.0, 20_003_280.0, 20_004_280.0, 20_005_280.0]
     assert limits_around(Bound("acc", 93.0, False), 2) == [103.0, 93.0, 83.0]

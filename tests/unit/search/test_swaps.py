@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autobuild_core.api import Run
+from autobuild_core.api import Run, train
 from autobuild_core.architectures.module_table import top_modules
-from autobuild_core.architectures.records import Codes
+from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.predictor.fitting import fit_straight
 from autobuild_core.predictor.metrics import Metrics
 from autobuild_core.search.budgets import Budgets, read_budgets
 from autobuild_core.search.swaps import Swaps, find_swaps
 from autobuild_core.spaces import space_named
-from tests.learning import macro_data, macro_truth
+from autobuild_core.testing.examples import additive_truth, declared_space
+from tests.learning import macro_truth
 
 MACRO = space_named("nas_bench_macro")
 CODES = np.array(MACRO.parse("02012100"), np.int16)
@@ -56,7 +57,7 @@ def test_gains_and_changes_are_differences_of_predictions_the_largest_gain_first
     assert found.frame["gain"].to_numpy() == pytest.approx(both[1:] - both[0], abs=1e-4)
     assert (np.diff(found.frame["gain"]) <= 0).all() and (found.frame["low"] < found.frame["gain"]).all()
     steps = trained.metrics.model("steps").expected(np.concatenate([CODES[None], found.codes]))
-    assert found.frame["steps"].to_numpy() == pytest.approx(steps[1:] - steps[0], abs=1e-6)
+    assert found.changes["steps"].to_numpy() == pytest.approx(steps[1:] - steps[0], abs=1e-6)
 
 
 def test_intervals_hold_the_true_gains(trained: Run) -> None:
@@ -90,10 +91,25 @@ def test_budgets_say_how_sure_each_keeps_to_them(trained: Run) -> None:
     assert 0 < (own.frame["within"] > 0.9).mean() < 1
 
 
-def test_a_smaller_target_is_a_gain_where_it_is_minimised(trained: Run) -> None:
-    flipped = trained.predictor
-    assert not flipped.minimize
-    table = macro_data(60)
-    straight = fit_straight(table, 100 - table.metrics["acc"].to_numpy(float), True)
-    own = find_swaps(flipped, straight, Budgets(Metrics({})), trained.modules(), CODES)
-    assert isinstance(own.frame, pd.DataFrame) and (own.frame["high"] > own.frame["low"]).all()
+def test_a_smaller_target_is_a_gain_where_it_is_minimised(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = swaps(trained)
+    monkeypatch.setattr(trained.predictor, "minimize", True)
+    after = swaps(trained)
+    one, other = (pd.Series(own.frame["gain"].to_numpy(), MACRO.hash_networks(own.codes)) for own in (before, after))
+    shared = one.index.intersection(other.index)
+    assert len(shared) > 20 and other.loc[shared].to_numpy() == pytest.approx(-one.loc[shared].to_numpy())
+
+
+def test_units_that_rules_connect_follow_and_a_locked_one_is_never_emptied() -> None:
+    space = declared_space()
+    codes = space.sample(120, np.random.default_rng(0))
+    metrics = pd.DataFrame({"acc": additive_truth(space, codes) + 0.1 * np.random.default_rng(1).standard_normal(120)})
+    table = ArchTable(space.spec, codes, space.hash_networks(codes), metrics, np.arange(120), "declared", 120)
+    run = train(table, "acc", num_members=2, num_steps=5)
+    children = list(space.rules.conditions)
+    columns = [position for one in children for position in space.spec.units[one].positions]
+    own = codes[(codes[:, columns] >= 0).all(1)][0]
+    assert run._known is not None
+    asked = run.predictor, run._known.straight, Budgets(run.metrics), run.modules(), own
+    free, held = find_swaps(*asked), find_swaps(*asked, locked=children)
+    assert (free.codes[:, columns] != own[columns]).any() and (held.codes[:, columns] == own[columns]).all() and len(held.codes)

@@ -12,10 +12,9 @@ from autobuild_core.store.shortlist import ShortDesign, Shortlist, Verdict
 ARCH = [["mbconv3_e3_k3"], ["mbconv3_e4_k5", "mbconv3_e4_k5"]]
 
 
-def test_a_design_comes_back_as_it_was_and_is_found_by_its_architecture(tmp_path: Path) -> None:
-    kept = Shortlist(tmp_path / "s").write(ShortDesign("Fast", ARCH, Verdict.CHOSEN, "fits 8 ms\n<b>", "built"))
-    again = Shortlist(tmp_path / "s")
-    assert again.all() == [kept] and again.find([list(unit) for unit in ARCH]) == kept and again.find("0211") is None
+def test_a_design_comes_back_as_it_was(tmp_path: Path) -> None:
+    kept = Shortlist(tmp_path / "s").write(ShortDesign("Fast", ARCH, Verdict.CHOSEN, "fits 8 ms\n<b>"))
+    assert Shortlist(tmp_path / "s").all() == [kept]
 
 
 def test_verdicts_and_notes_change(tmp_path: Path) -> None:
