@@ -193,5 +193,6 @@ def test_a_search_is_started_watched_and_cancelled(page: Page, server: str, watc
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_text("cancelled", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    wait_until_still(page)  # what was drawn while it went on is gone
     page.get_by_role("button", name="Put the best on the screen").click()
     watch.assert_quiet()
