@@ -344,17 +344,13 @@ class Run:
 
     def _nothing_built(self, top_k: int | None, is_bounded: bool) -> str:
         """The reason why nothing was built, and what would help."""
-        left, allow = (
-            assembly.nothing_left(self.predictor.space, self.table().networks),
-            "allow evaluated ones (--allow-evaluated)",
-        )
-        if left.is_exhausted:
-            return f"{left.said}; {allow} to rank those."
-        if is_bounded:
-            return f"Every network that was found within the budgets and locks was evaluated already; {allow} to rank those."
-        if top_k is None:
-            return f"{left.said}; {allow} to rank those."
-        return f"{left.said} among the {top_k} best modules of each unit: keep more of them (--top-k), or {allow} to rank those."
+        left = assembly.nothing_left(self.predictor.space, self.table().networks)
+        said = f"{left.said};"
+        if not left.is_exhausted and is_bounded:
+            said = "Every network that was found within the budgets and locks was evaluated already;"
+        elif not left.is_exhausted and top_k is not None:
+            said = f"{left.said} among the {top_k} best modules of each unit: keep more of them (--top-k), or"
+        return f"{said} allow evaluated ones (--allow-evaluated) to rank those."
 
     def design(
         self,

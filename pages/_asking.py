@@ -12,7 +12,7 @@ from autobuild_core.errors import StudioError
 from autobuild_core.jobs.asking import ask
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search.budgets import Budgets, budget_text
-from pages import _text, _workspace
+from pages import _run, _text, _workspace
 
 
 def asked(
@@ -45,7 +45,7 @@ def asked(
             place.write_text(text, encoding="utf-8")
             given += [option, str(place)]
         folder = str(_workspace.workspace().run(run.id).path)
-        where = [part for name, value in held_at(run).items() for part in ("--context", f"{name}={value}")] if held else []
+        where = [part for name, value in _run.held_at(run).items() for part in ("--context", f"{name}={value}")] if held else []
         try:
             answer = ask([command, folder, *arguments, *where, *given, "--out", str(out)], report)
             return answer, out.read_text(encoding="utf-8")
@@ -59,15 +59,8 @@ def of_budgets(budgets: Budgets | None) -> list[str]:
     """The options of budgets; none where there are none."""
     if budgets is None or not budgets.bounds:
         return []
-    return [part for bound in budgets.bounds for part in ("--budget", budget_text(bound))] + [
-        "--confidence",
-        repr(budgets.confidence),
-    ]
-
-
-def held_at(run: FinishedRun) -> dict[str, Any]:
-    """The context that a run is held at, by the names of the data's contexts; {} at the average."""
-    return next((dict(one.context) for one in run.tasks if one.name == run.task), {})
+    limits = [part for bound in budgets.bounds for part in ("--budget", budget_text(bound))]
+    return [*limits, "--confidence", repr(budgets.confidence)]
 
 
 def lines_of(text: str) -> list[dict[str, Any]]:

@@ -51,8 +51,12 @@ def _read_run(path: str, run_id: str, changed: float, task: str) -> FinishedRun:
 
 def handle(run: FinishedRun) -> Run:
     """The run as a notebook has it, held where the page shows it: it builds, suggests and predicts."""
-    context: Chosen = next((dict(one.context) for one in run.tasks if one.name == run.task), {})
-    return Run(_workspace.workspace().run(run.id).path, context)
+    return Run(_workspace.workspace().run(run.id).path, held_at(run))
+
+
+def held_at(run: FinishedRun) -> Chosen:
+    """The context that a run is held at, by the names of the data's contexts; {} at the average."""
+    return next((dict(one.context) for one in run.tasks if one.name == run.task), {})
 
 
 def extra(run: FinishedRun, name: str) -> pd.DataFrame:

@@ -101,9 +101,7 @@ class Posterior:
             parts = [self.moments(part) for part in np.array_split(asked, len(asked) // AT_ONCE + 1)]
             return np.concatenate([mean for mean, _ in parts]), np.concatenate([spread for _, spread in parts])
         mean, left, at = self._given(asked)
-        norms = (at * at).sum(1)
-        prior = self.weights[0] + norms * (self.weights[1] + self.weights[2] * norms) + BIAS_VARIANCE
-        return mean, np.sqrt(np.maximum(prior - (left * left).sum(0), LEAST_VARIANCE))
+        return mean, np.sqrt(np.maximum(self._variances(left, at), LEAST_VARIANCE))
 
     def joint(self, asked: NDArray[Any]) -> tuple[Array, Array]:
         """((n,) means, (n, n) covariance) of normal scores; `asked` as for `moments`."""
@@ -114,10 +112,15 @@ class Posterior:
     def apart(self, asked: NDArray[Any]) -> tuple[Array, Array]:
         """((n,) variances of normal scores, (n,) covariances with the first); `asked` as for `moments`."""
         _, left, at = self._given(asked)
+        shared: Array = compare(at, at[:1], self.weights)[:, 0] - left.T @ left[:, 0]
+        return self._variances(left, at), shared
+
+    def _variances(self, left: Array, at: Array) -> Array:
+        """(n,) variances of normal scores, of what `_given` returns."""
         norms = (at * at).sum(1)
         prior = self.weights[0] + norms * (self.weights[1] + self.weights[2] * norms) + BIAS_VARIANCE
-        shared: Array = compare(at, at[:1], self.weights)[:, 0] - left.T @ left[:, 0]
-        return prior - (left * left).sum(0), shared
+        variances: Array = prior - (left * left).sum(0)
+        return variances
 
     def draws(self, asked: NDArray[Any], num: int, rng: np.random.Generator) -> Array:
         """(num, n) joint draws of normal scores; `asked` as for `moments`."""

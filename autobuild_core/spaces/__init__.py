@@ -372,14 +372,25 @@ class Space(ABC):
             codes[:, list(unit.positions)] = layers
         return codes
 
-    def _draw_unit(self, index: int, num: int, rng: np.random.Generator) -> Codes:
-        """(num, positions of the unit) layers of a unit, depth uniform, then modules of the depth uniform."""
+    def _draw_unit(self, index: int, num: int, rng: np.random.Generator, by_module: bool = False) -> Codes:
+        """(num, positions of the unit) layers of a unit, depth uniform, then modules of the depth uniform.
+
+        Args:
+            index: of the unit.
+            num: how many.
+            rng: draws them.
+            by_module: all modules are alike likely instead, so that most have the depth that most have.
+        """
         unit, depths = self.spec.units[index], self._drawn_depths(index)
         if index in self.listed:
-            return self.listed[index].draw(num, depths, rng)
-        width = len(unit.positions)
+            own = self.listed[index]
+            return own.rows[rng.integers(len(own.rows), size=num)] if by_module else own.draw(num, depths, rng)
+        width, shares = len(unit.positions), None
+        if by_module:
+            sizes = np.array([self._num_modules(index, depth) for depth in depths], float)
+            shares = sizes / sizes.sum()
         layers = rng.choice(np.array(unit.tokens, np.int16), size=(num, 1 if unit.tied else width))
-        depth = rng.choice(np.array(depths), size=(num, 1))
+        depth = rng.choice(np.array(depths), size=(num, 1), p=shares)
         return np.where(np.arange(width) < depth, np.broadcast_to(layers, (num, width)), np.int16(ABSENT))
 
     def _drawn_depths(self, index: int) -> tuple[int, ...]:
@@ -608,19 +619,8 @@ class Space(ABC):
         out = codes.copy()
         for index, unit in enumerate(self.spec.units):
             rows = np.flatnonzero(chosen[:, index] & self.rules.active(codes, index))
-            out[rows[:, None], list(unit.positions)] = self._draw_modules(index, len(rows), rng)
+            out[rows[:, None], list(unit.positions)] = self._draw_unit(index, len(rows), rng, by_module=True)
         return self._followed(codes, out, chosen, rng)
-
-    def _draw_modules(self, index: int, num: int, rng: np.random.Generator) -> Codes:
-        """(num, positions of the unit) modules of a unit, all alike likely, so that most have the depth that most have."""
-        if index in self.listed:
-            rows = self.listed[index].rows
-            return rows[rng.integers(len(rows), size=num)]
-        unit, depths = self.spec.units[index], np.array(self._drawn_depths(index))
-        width, sizes = len(unit.positions), np.array([self._num_modules(index, depth) for depth in depths], float)
-        layers = rng.choice(np.array(unit.tokens, np.int16), size=(num, 1 if unit.tied else width))
-        depth = rng.choice(depths, size=(num, 1), p=sizes / sizes.sum())
-        return np.where(np.arange(width) < depth, np.broadcast_to(layers, (num, width)), np.int16(ABSENT))
 
     def _followed(self, codes: Codes, changed: Codes, chosen: Mask, rng: np.random.Generator) -> Codes:
         """(n, num_positions) rows with what changed in chosen units and what follows by rules; as before where nothing can."""
