@@ -51,6 +51,11 @@ class Installed(NamedTuple):
     package: str
 
 
+def import_path() -> str:
+    """PYTHONPATH of a process that imports the package from where it stands, and what this one finds behind it."""
+    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
 def own_places() -> tuple[Path, ...]:
     """Folders of a user's own extensions."""
     return tuple(Path(place).resolve() for place in os.environ.get(EXTENSIONS, "").split(os.pathsep) if place)

@@ -22,7 +22,7 @@ from autobuild_core.benchmark.measures import SAMPLED_MODULES, Result, read, wri
 from autobuild_core.benchmark.truth import PRODUCT_K
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs import warm
-from autobuild_core.registry import ROOT
+from autobuild_core.registry import import_path
 from autobuild_core.spaces import space_named
 from autobuild_core.store import tables
 
@@ -38,8 +38,7 @@ def measure(name: str, threads: int, **options: Any) -> Result:
     Raises:
         RunError: it failed; the message is its own.
     """
-    environment = {**os.environ, **warm.thread_limits(threads)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, **warm.thread_limits(threads), "PYTHONPATH": import_path()}
     command = [sys.executable, "-c", CHILD, name, tables.to_json({"threads": threads, **options})]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

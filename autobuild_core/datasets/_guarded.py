@@ -20,7 +20,7 @@ from pathlib import Path
 
 from autobuild_core.architectures.records import ArchTable, SpaceSpec
 from autobuild_core.errors import ConfigError, DataError, MappingError, StudioError
-from autobuild_core.registry import ROOT
+from autobuild_core.registry import import_path
 from autobuild_core.spaces import _declared
 from autobuild_core.spaces._declared import Declared
 from autobuild_core.store.tables import column_role
@@ -74,9 +74,8 @@ def read_guarded(
 
 def _run(command: list[str], name: str, max_bytes: int, max_seconds: float) -> None:
     """Runs the reader; returns when it has written its folder."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths), "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    environment = {**os.environ, **threads, "PYTHONPATH": import_path(), "ARROW_DEFAULT_MEMORY_POOL": "system"}
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

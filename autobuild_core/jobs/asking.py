@@ -17,7 +17,7 @@ from typing import Any
 
 from autobuild_core.errors import ConfigError, RunError
 from autobuild_core.jobs.warm import thread_limits
-from autobuild_core.registry import ROOT
+from autobuild_core.registry import ROOT, import_path
 
 LOOK_SECONDS = 0.1  # between two looks at how far it is
 USER_ERROR = 2  # exit status of what the user can mend
@@ -36,8 +36,7 @@ def ask(arguments: Sequence[str], report: Callable[[float], None] = lambda share
         ConfigError: the command says that the user can mend it; the message is its sentence.
         RunError: it broke off.
     """
-    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, **thread_limits(THREADS), "PYTHONPATH": search}
+    environment = {**os.environ, **thread_limits(THREADS), "PYTHONPATH": import_path()}
     with tempfile.TemporaryDirectory(prefix="autobuild-asking-") as scratch:
         out, log = Path(scratch) / "out", Path(scratch) / "log"
         with out.open("wb") as said, log.open("wb") as heard:

@@ -24,7 +24,7 @@ import psutil
 from autobuild_core.errors import ConfigError, RunError, StudioError
 from autobuild_core.jobs import warm
 from autobuild_core.jobs.kinds import load_kind, noun_of
-from autobuild_core.registry import ROOT
+from autobuild_core.registry import ROOT, import_path
 from autobuild_core.store import queue, schema
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.states import ENDED_STATES, STOPPED_STATES, RunState
@@ -226,8 +226,7 @@ class SubprocessExecutor:
         threads, log_path = min(folder.job.threads, self.threads), folder.path / "log.txt"
         if self.use_warm and (pid := warm.spawn(self.workspace.path, threads, self.arguments(folder), log_path)):
             return pid
-        search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": search, **warm.thread_limits(threads)}
+        environment = {**os.environ, "PYTHONPATH": import_path(), **warm.thread_limits(threads)}
         nothing = subprocess.DEVNULL
         with log_path.open("ab") as log:
             child = subprocess.Popen(

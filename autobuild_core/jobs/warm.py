@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from autobuild_core.registry import EXTENSIONS, PACKAGE, ROOT, installed, own_places
+from autobuild_core.registry import EXTENSIONS, PACKAGE, ROOT, import_path, installed, own_places
 
 ANSWER_SECONDS = 0.3  # every page asks, and waits so long
 SILENT_SECONDS = 60.0  # a supervisor that did not answer in time is left alone: runs start the slow way meanwhile
@@ -122,8 +122,7 @@ def keep_ready(workspace: Path, threads: int) -> bool:
         return False  # it holds its lock: another one would end at once
     if place in _started and now - _started[place][0] < RETRY_SECONDS:
         return False  # it is on its way
-    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": search, **thread_limits(threads)}
+    environment = {**os.environ, "PYTHONPATH": import_path(), **thread_limits(threads)}
     command = [sys.executable, "-m", "autobuild_core.jobs.supervisor", str(workspace.resolve()), "--threads", str(threads)]
     nothing = subprocess.DEVNULL
     with (workspace / "supervisor.log").open("wb") as log:
