@@ -372,25 +372,16 @@ def _world(options: argparse.Namespace, plan: ReplayPlan, should_stop: Callable[
     Raises:
         ConfigError: neither or both are given.
     """
-    from autobuild_core.jobs.kinds.replay.worlds import Looked, Measured
+    from autobuild_core.evaluators._results import ResultsFile
+    from autobuild_core.jobs.kinds.replay.worlds import looked_up, measured_by
 
     if (options.data is None) == (options.evaluator is None):
         raise ConfigError("replay: got neither or both of DATA and --evaluator, expected one of them.")
-    judge = Target(plan.judged, plan.minimize)
     if options.data is not None:
-        return Looked(_read(options), Target(plan.target, plan.minimize), judge)
-    from autobuild_core.evaluators import load_evaluator
-    from autobuild_core.evaluators._results import ResultsFile
-    from autobuild_core.evaluators._searching import Evaluations, SearchPlan
-
-    searched = SearchPlan(
-        options.evaluator, plan.target, plan.minimize, num=plan.evaluations, budget=options.budget_steps, device=options.device
-    )
-    space = api.space_of(options.space) if options.space else getattr(load_evaluator(options.evaluator), "space", None)
-    if space is None:
-        raise ConfigError("replay: got --evaluator without --space, expected the space that it measures.")
-    results = ResultsFile(Path(options.out).with_suffix(".jsonl"))
-    return Measured(Evaluations(space, searched, results, lambda record: None, should_stop), judge)
+        return looked_up(plan, _read(options))
+    searched = plan.measured_by(options.evaluator, options.budget_steps, options.device)
+    space = api.space_of(options.space) if options.space else None
+    return measured_by(plan, searched, space, ResultsFile(Path(options.out).with_suffix(".jsonl")), should_stop)
 
 
 def evolve(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:

@@ -145,11 +145,14 @@ def _all_evaluated(_run: FinishedRun, key: str) -> str | None:
     return left.said if left.is_exhausted else None
 
 
+def all_evaluated(run: FinishedRun) -> str | None:
+    """The sentence that every network of a run's space is among its data; None where some are not."""
+    return _all_evaluated(run, run.key)
+
+
 def exhausted(run: FinishedRun) -> str | None:
     """The sentence that every network of a run's space was evaluated; None where some are left, or candidates are open."""
-    if any(one.state.is_open for one in listed(run)):
-        return None
-    return _all_evaluated(run, run.key)
+    return None if any(one.state.is_open for one in listed(run)) else all_evaluated(run)
 
 
 def candidates(run: FinishedRun) -> None:

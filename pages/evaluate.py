@@ -1,7 +1,7 @@
 """Evaluate: candidates are measured here or elsewhere, set against what was predicted, and learned from."""
 
 from autobuild_core.scoring.finished_run import FinishedRun
-from pages import _entering, _evaluations, _listed, _measuring, _outcome, _retraining, _states, _trust, _widgets
+from pages import _entering, _evaluations, _listed, _measuring, _outcome, _replays, _retraining, _states, _trust, _widgets
 
 HOW_TO_READ = (
     "candidates wait here with what was predicted of them, written down before they are measured and never changed. Every batch "
@@ -22,6 +22,7 @@ def render(run: FinishedRun) -> None:
     _evaluations.evaluations(run)
     _outcome.outcome(run)
     _retraining.retraining(run)
+    _replays.section(run)
 
 
 _entering.enter("evaluate")

@@ -32,7 +32,7 @@ LAST_SEEN = {
     "importance": "Better in its place",
     "hops": "What a feature is worth",
     "builder": "Evaluate these next",
-    "evaluate": "cannot measure this space",
+    "evaluate": "New replay",
     "search_space": "Which mutations survived",
     "review": "Go to Importance",
 }
@@ -193,6 +193,14 @@ class Watch:
 def wait_until_still(page: Page) -> None:
     """A page is drawn and its figures too, which come after their data."""
     page.wait_for_function(STILL, arg=QUIET_MS)
+
+
+def fill_number(page: Page, label: str, value: int) -> None:
+    """A number input, taken over as a user's Enter does."""
+    box = page.get_by_role("spinbutton", name=label)
+    box.fill(str(value))
+    box.press("Enter")
+    wait_until_still(page)
 
 
 def opened(page: Page, address: str, text: str) -> None:

@@ -11,7 +11,7 @@ from autobuild_core.datasets import read_table
 from autobuild_core.store.workspace import Workspace
 from pages._workspace import SAMPLE_FILE
 from tests.app.workspaces import train
-from tests.browser.conftest import LAST_SEEN, Watch, opened, wait_until_still
+from tests.browser.conftest import LAST_SEEN, Watch, fill_number, opened, wait_until_still
 
 pytestmark = pytest.mark.browser
 MEASURED_MS = TRAINED_MS = 300_000
@@ -25,14 +25,6 @@ def run(server_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -
     choices = [name for name in frame.columns if name.startswith("stage")]
     frame[[*choices, "test_loss"]].sample(80, random_state=0).to_csv(path, index=False)
     return train(server_workspace, server_workspace.add_dataset(read_table(path), "Stages"), "test_loss", True)
-
-
-def fill_number(page: Page, label: str, value: int) -> None:
-    """A number input, taken over as a user's Enter does."""
-    box = page.get_by_role("spinbutton", name=label)
-    box.fill(str(value))
-    box.press("Enter")
-    wait_until_still(page)
 
 
 def test_a_batch_is_measured_and_learned_from(

@@ -8,20 +8,41 @@ import pandas as pd
 
 from autobuild_core.autospace.plan import made
 from autobuild_core.errors import counted
+from autobuild_core.evaluators import load_evaluator
+from autobuild_core.evaluators._results import ResultsFile
 from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
+from autobuild_core.jobs.kinds.evaluate import RESULTS
 from autobuild_core.jobs.kinds.replay.outcome import outcome_table
 from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
 from autobuild_core.store.run_folder import RunFolder
-from autobuild_core.targets.equation import Target
 
 CURVES = "curves.csv"
 
 
 @dataclass(frozen=True)
 class ReplaySettings(PlannedSettings[ReplayPlan]):
-    """The settings of a replay: fields of `ReplayPlan`."""
+    """The settings of a replay: fields of `ReplayPlan`, and where the truth is.
+
+    Args:
+        evaluator: measures networks of its own space when they are asked for; "" = the table in the run's folder holds them all.
+        data_name, data_hash, data_version: of the data set whose space is searched; "" where it is none's.
+
+    Raises:
+        ConfigError: a setting does not do.
+        TargetError: the target is no equation over the evaluator's metrics.
+    """
+
+    evaluator: str = ""
+    data_name: str = ""
+    data_hash: str = ""
+    data_version: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.evaluator:
+            self.made.measured_by(self.evaluator)
 
     @staticmethod
     def read(plan: Mapping[str, Any]) -> ReplayPlan:
@@ -29,7 +50,7 @@ class ReplaySettings(PlannedSettings[ReplayPlan]):
 
 
 class Replay(JobKind[ReplaySettings]):
-    """A replay of a data set that holds every network of its space; curves.csv has every curve."""
+    """A replay where every network of a space is known, or an evaluator tells it; curves.csv has every curve."""
 
     title = "Replay"
     noun = "replay"
@@ -39,9 +60,11 @@ class Replay(JobKind[ReplaySettings]):
     def run(self, folder: RunFolder, settings: ReplaySettings, report: Report, should_stop: Callable[[], bool]) -> None:
         from autobuild_core.jobs.kinds.replay import replaying, worlds
 
-        plan = settings.made
-        world = worlds.Looked(folder.table(), Target(plan.target, plan.minimize), Target(plan.judged, plan.minimize))
-        replaying.Replay(plan, world, folder.path / CURVES).run(report, should_stop)
+        plan, world = settings.made, None
+        if settings.evaluator:
+            results = ResultsFile(folder.path / RESULTS)
+            world = worlds.measured_by(plan, plan.measured_by(settings.evaluator), None, results, should_stop)
+        replaying.Replay(plan, world or worlds.looked_up(plan, folder.table()), folder.path / CURVES).run(report, should_stop)
 
     def progress(self, record: Mapping[str, Any]) -> JobProgress:
         if not record:
@@ -52,11 +75,20 @@ class Replay(JobKind[ReplaySettings]):
     def row(self, folder: RunFolder, settings: ReplaySettings) -> RunRow:
         plan, said = settings.made, ""
         if not (table := self.result(folder)).empty:
-            best = table.loc[table["area"].idxmin()]
-            said = f"{counted(int(table['seeds'].sum()), 'curve')}, least regret: {best['mode']}"
-        return RunRow(plan.words, said, seed=plan.first_seed)
+            said = counted(int(table["seeds"].sum()), "curve")
+            ranked = table.dropna(subset="area").sort_values("area", kind="stable")
+            said += "" if ranked.empty else f", least regret: {ranked['mode'].iloc[0]}"
+        by = f"; {load_evaluator(settings.evaluator).title}" if settings.evaluator else ""
+        data = settings.data_name, settings.data_hash, settings.data_version
+        return RunRow(f"{plan.words}{by}", said, *data, seed=plan.first_seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
         """The outcome (`outcome.outcome_table`)."""
+        curves = self.curves(folder)
+        return curves if curves.empty else outcome_table(curves, self.settings_of(folder).made)
+
+    @staticmethod
+    def curves(folder: RunFolder) -> pd.DataFrame:
+        """The curves so far (`replaying.COLUMNS`), a line a number of evaluations; without lines before the first."""
         path = folder.path / CURVES
-        return outcome_table(pd.read_csv(path), self.settings_of(folder).made) if path.exists() else pd.DataFrame()
+        return pd.read_csv(path, dtype={"arch": str}) if path.exists() else pd.DataFrame()

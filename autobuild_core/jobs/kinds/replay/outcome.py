@@ -9,6 +9,7 @@ from autobuild_core.jobs.kinds.replay.plan import MODES, ReplayPlan
 from autobuild_core.scoring.intervals import Mean, number, wilson
 
 ROUNDING = 1e-9
+SPREAD = 0.1, 0.9  # quantiles over seeds
 
 
 def outcome_table(curves: pd.DataFrame, plan: ReplayPlan) -> pd.DataFrame:
@@ -42,6 +43,33 @@ def outcome_table(curves: pd.DataFrame, plan: ReplayPlan) -> pd.DataFrame:
             if "again" in final:
                 line |= _again_apart(curves[last], mode, plan.minimize)
         lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def course_table(curves: pd.DataFrame) -> pd.DataFrame:
+    """The way of every mode: a line a mode and number of evaluations, modes in the order of MODES.
+
+    Args:
+        curves: of `replaying.Replay.run`, or those of them that are there.
+
+    Returns:
+        mode, evaluations, seeds, seconds (of the mode itself so far, mean over seeds), regret (mean) with the quantiles SPREAD
+        over seeds as low and high; and apart (the default's regret less the mode's, mean over the seeds that both have) with its
+        90 % interval apart_low to apart_high, NaN of the default and where it is not replayed. Regrets are in the judge's unit.
+    """
+    by_seed = curves.pivot(index=["evaluations", "seed"], columns="mode", values="regret")
+    lines = []
+    for mode in [mode for mode in MODES if mode in by_seed]:
+        for num, own in curves[curves["mode"] == mode].groupby("evaluations"):
+            line: dict[str, Any] = {"mode": mode, "evaluations": int(num), "seeds": len(own), "seconds": own["seconds"].mean()}
+            line |= {"regret": own["regret"].mean()}
+            line |= dict(zip(("low", "high"), own["regret"].quantile(list(SPREAD)), strict=True))
+            apart = np.full(3, np.nan)
+            if mode != "default" and "default" in by_seed:
+                both = by_seed.loc[num]
+                found = Mean.of((both["default"] - both[mode]).dropna().tolist())
+                apart = np.array([found.mean, found.low, found.high])
+            lines.append(line | dict(zip(("apart", "apart_low", "apart_high"), apart.tolist(), strict=True)))
     return pd.DataFrame(lines)
 
 

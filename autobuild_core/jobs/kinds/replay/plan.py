@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from autobuild_core.errors import ConfigError, listed
+from autobuild_core.evaluators._searching import SearchPlan
 
 # What is compared, by name: what it does with what is known, in words.
 MODES = {
-    "default": "Bayesian optimisation, as `search` offers it",
+    "default": "Bayesian optimisation, as a search offers it",
     "gp": "the best means of the same Gaussian process",
     "gnn": "the best predictions of the graph network alone",
     "norms": "AutoBuild as published: modules by their norms, the product of the best of each unit",
@@ -73,6 +74,20 @@ class ReplayPlan:
     def judged(self) -> str:
         """The equation by which picks are judged."""
         return self.judge or self.target
+
+    def measured_by(self, evaluator: str, budget: int | None = None, device: str = "cpu") -> SearchPlan:
+        """The evaluations of a replay whose networks are measured when they are asked for.
+
+        Args:
+            evaluator: by name.
+            budget: of every evaluation; None = the evaluator's own.
+            device: "cpu" or "cuda".
+
+        Raises:
+            ConfigError: the evaluator is unknown, or the budget none of its.
+            TargetError: the target is no equation over its metrics.
+        """
+        return SearchPlan(evaluator, self.target, self.minimize, num=self.evaluations, budget=budget, device=device)
 
     @property
     def words(self) -> str:

@@ -1,6 +1,7 @@
 """Worlds, in which every architecture can be looked up or measured: what a loop observes of a network, and what is true."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,10 @@ from numpy.typing import NDArray
 
 from autobuild_core.architectures.records import ArchTable, Codes
 from autobuild_core.errors import ConfigError
-from autobuild_core.evaluators._searching import Evaluations
+from autobuild_core.evaluators import load_evaluator
+from autobuild_core.evaluators._results import ResultsFile
+from autobuild_core.evaluators._searching import Evaluations, SearchPlan
+from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.targets.equation import Target
 
@@ -112,3 +116,42 @@ class Measured(World):
 
     def every(self) -> Array | None:
         return None
+
+
+def looked_up(plan: ReplayPlan, table: ArchTable) -> Looked:
+    """The world of a replay in which every network is known.
+
+    Args:
+        plan: says what is observed and what judges.
+        table: evaluated architectures.
+
+    Raises:
+        ConfigError: the space is too large, or a network of it is not in the table.
+        TargetError: an equation is not one over the metrics.
+    """
+    return Looked(table, Target(plan.target, plan.minimize), Target(plan.judged, plan.minimize))
+
+
+def measured_by(
+    plan: ReplayPlan,
+    searched: SearchPlan,
+    space: Space | None,
+    results: ResultsFile,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Measured:
+    """The world of a replay whose networks an evaluator measures.
+
+    Args:
+        plan: says what is observed and what judges.
+        searched: the evaluator with its budget and device (`ReplayPlan.measured_by`).
+        space: that it measures; None = its own.
+        results: keep what was measured.
+        should_stop: asked before every evaluation.
+
+    Raises:
+        ConfigError: no space is given and the evaluator has none, or it does not measure the space.
+    """
+    own: Space | None = space or getattr(load_evaluator(searched.evaluator), "space", None)
+    if own is None:
+        raise ConfigError(f"{searched.evaluator}: got no space, expected the space that it measures.")
+    return Measured(Evaluations(own, searched, results, lambda record: None, should_stop), Target(plan.judged, plan.minimize))

@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.cli import main
-from autobuild_core.errors import Cancelled, ConfigError
+from autobuild_core.errors import Cancelled, ConfigError, TargetError
 from autobuild_core.jobs.kinds import load_kind
+from autobuild_core.jobs.kinds.evaluate import RESULTS
 from autobuild_core.jobs.kinds.replay import CURVES, ReplaySettings
+from autobuild_core.jobs.kinds.replay import Replay as ReplayJob
 from autobuild_core.jobs.kinds.replay.modes import make_searcher
-from autobuild_core.jobs.kinds.replay.outcome import in_words, outcome_table, summary
+from autobuild_core.jobs.kinds.replay.outcome import course_table, in_words, outcome_table, summary
 from autobuild_core.jobs.kinds.replay.plan import MODES, ReplayPlan
 from autobuild_core.jobs.kinds.replay.replaying import COLUMNS, Replay
 from autobuild_core.jobs.kinds.replay.worlds import Looked
@@ -26,6 +29,7 @@ from autobuild_core.targets.equation import Target
 from tests.learning import macro_truth, table_of
 
 SPACE = space_named("nas_bench_macro")
+SAMPLE = Path(__file__).resolve().parents[4] / "sample_data" / "run"
 QUICK = ("default", "gp", "ridge", "random", "local", "evolution")
 
 
@@ -207,36 +211,63 @@ class TestLooked:
         assert set(world.observe(table.codes)) == {6.0} and set(world.judge(table.codes)) == {4.0}
 
 
+MADE = plan(evaluations=40, initial=20, batch=10, modes=("default", "random"), within=0.5)
+
+
+def two_curves() -> pd.DataFrame:
+    """Regrets of two modes and two seeds."""
+    rows = [
+        {
+            "mode": mode,
+            "seed": seed,
+            "evaluations": n,
+            "seconds": 1.0,
+            "best": 90 - regret,
+            "regret": regret,
+            "network_rank": 3.0,
+        }
+        for mode, seed, regrets in [
+            ("default", 0, (4.0, 2.0, 0.0)),
+            ("default", 1, (4.0, 1.0, 1.0)),
+            ("random", 0, (4.0, 4.0, 4.0)),
+            ("random", 1, (4.0, 3.0, 0.4)),
+        ]
+        for n, regret in zip((20, 30, 40), regrets, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
 class TestOutcome:
     def test_it_is_what_the_curves_say(self) -> None:
-        made = plan(evaluations=40, initial=20, batch=10, modes=("default", "random"), within=0.5)
-        rows = [
-            {
-                "mode": mode,
-                "seed": seed,
-                "evaluations": n,
-                "seconds": 1.0,
-                "best": 90 - regret,
-                "regret": regret,
-                "network_rank": 3.0,
-            }
-            for mode, seed, regrets in [
-                ("default", 0, (4.0, 2.0, 0.0)),
-                ("default", 1, (4.0, 1.0, 1.0)),
-                ("random", 0, (4.0, 4.0, 4.0)),
-                ("random", 1, (4.0, 3.0, 0.4)),
-            ]
-            for n, regret in zip((20, 30, 40), regrets, strict=True)
-        ]
-        table = outcome_table(pd.DataFrame(rows), made).set_index("mode")
+        rows, made = two_curves(), MADE
+        table = outcome_table(rows, made).set_index("mode")
         assert table.loc["default", "area"] == pytest.approx((2.0 + 1.75) / 2)
         assert table.loc["random", "area"] == pytest.approx((4.0 + 2.6) / 2)
         assert table.loc["random", "apart"] == pytest.approx((2.0 - 4.0 + 1.75 - 2.6) / 2)
         assert table["success"].tolist() == [0.5, 0.5] and table["success_low"].iloc[0] < 0.5 < table["success_high"].iloc[0]
-        assert summary(pd.DataFrame(rows), made)["modes"]["default"]["apart"] is None
+        assert summary(rows, made)["modes"]["default"]["apart"] is None
         words = in_words(table.reset_index())
         assert words[0]["default less it"] == "" and words[1]["default less it"].startswith("-1.4 [")
         assert words[1]["mean regret"] == "3.3 ± 0.99" and words[0]["success"] == "0.5 [0.12, 0.88]"
+
+    def test_the_way_has_means_spreads_and_paired_differences(self) -> None:
+        course = course_table(two_curves()).set_index(["mode", "evaluations"])
+        assert course.index.tolist() == [(mode, n) for mode in ("default", "random") for n in (20, 30, 40)]
+        assert course.loc[("default", 30), ["regret", "seeds", "seconds"]].tolist() == [1.5, 2, 1.0]
+        assert course.loc[("default", 30), ["low", "high"]].tolist() == pytest.approx([1.1, 1.9])
+        apart = course.loc[("random", 30)]
+        assert apart["apart"] == -2.0 and apart["apart_low"] == apart["apart_high"] == -2.0  # both seeds differ by as much
+        assert course.loc[("random", 40), "apart_low"] < -1.7 < course.loc[("random", 40), "apart_high"]
+        assert course.loc["default", "apart"].isna().all()
+
+    def test_the_way_of_a_replay_that_goes_on(self) -> None:
+        """The last seed has one mode only: means are of what is there, differences of what both have."""
+        curves = two_curves()
+        course = course_table(curves[~((curves["mode"] == "random") & (curves["seed"] == 1))]).set_index(["mode", "evaluations"])
+        assert course.loc[("default", 40), "seeds"] == 2 and course.loc[("random", 40), "seeds"] == 1
+        assert course.loc[("random", 40), "apart"] == -4.0 and np.isnan(course.loc[("random", 40), "apart_low"])
+        alone = course_table(curves[curves["mode"] == "random"])
+        assert alone["apart"].isna().all() and len(alone) == 3
 
 
 class TestJob:
@@ -249,6 +280,27 @@ class TestJob:
         assert (folder.path / CURVES).exists() and len(kind.result(folder)) == 6
         assert kind.row(folder, settings).result.startswith("6 curves, least regret: ")
         assert kind.progress(records[1]).words == "Replaying, 1 of 6 curves: gp, seed 0"
+
+    def test_predictions_of_a_run_can_be_the_truth_and_are_asked_for_once(self, tmp_path: Path) -> None:
+        kind, oracle = load_kind("replay"), f"predictor:{SAMPLE}"
+        asked = {"target": "predicted", "minimize": True, "evaluations": 9, "initial": 5, "batch": 2, "seeds": 2}
+        settings = ReplaySettings(name="a replay", plan=asked | {"modes": ("random", "local")}, evaluator=oracle)
+        folder = RunFolder(tmp_path / "run").create(settings, None, "replay")
+        assert kind.row(folder, settings).aim.endswith("batches of 2; Prediction of a run")
+        kind.run(folder, settings, lambda record: None, lambda: False)
+        lines = [json.loads(line) for line in (folder.path / RESULTS).read_text().splitlines()]
+        networks = {native_text(line["arch"]) for line in lines}
+        assert len(lines) == len(networks) <= 4 * 9
+        curves = ReplayJob.curves(folder)
+        assert set(curves["arch"]) <= networks and curves["network_rank"].isna().all() and curves["regret"].min() == 0
+
+    def test_an_evaluator_without_a_space_of_its_own_is_refused(self, tmp_path: Path) -> None:
+        settings = ReplaySettings(name="a replay", plan={"target": "madds_m"}, evaluator="cost")
+        folder = RunFolder(tmp_path / "run").create(settings, None, "replay")
+        with pytest.raises(ConfigError, match="cost: got no space, expected the space that it measures"):
+            load_kind("replay").run(folder, settings, lambda record: None, lambda: False)
+        with pytest.raises(TargetError, match="accuracy"):
+            ReplaySettings(name="a replay", plan={"target": "accuracy"}, evaluator="cost")
 
 
 class TestCommand:
