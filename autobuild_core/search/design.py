@@ -88,7 +88,8 @@ class Design:
         codes: (n, num_positions).
         frame: of each predicted, low, high (90 % interval), within (probability that its measurements keep to all budgets),
             improvement (expected over the best target measured within the budgets, in its units; NaN where there is none), and
-            of each metric with a budget its expectation and NAME_low to NAME_high (90 % interval of a measurement).
+            of each metric with a budget its expectation and NAME_low to NAME_high (90 % interval of a measurement); a NAME that
+            is taken here is "NAME (metric)".
         is_exact: all architectures were looked at, so no prediction within the budgets is better than the first.
         assembled: exact assembly of the modules' effects, where there are budgets and the space is too large to look at all.
         binding: budgets that keep better ones out, known where all were looked at.
@@ -271,14 +272,22 @@ def _facts(objective: Objective, budgets: Budgets, codes: Codes, built: Built | 
     """Facts about each architecture, as `Design.frame` has them."""
     metrics = list(dict.fromkeys(bound.metric for bound in budgets.bounds))
     if not len(codes):
-        names = ["predicted", "low", "high", "within", "improvement"]
-        return pd.DataFrame(columns=names + [f"{name}{end}" for name in metrics for end in ("", "_low", "_high")], dtype=float)
-    frame = (objective.predictor.predict(codes) if built is None else built.frame)[["predicted", "low", "high"]].copy()
-    frame["within"] = budgets.within(codes)
-    frame["improvement"] = expected_improvement(frame, objective.best(budgets.bounds), objective.predictor.minimize)
+        frame = pd.DataFrame(columns=["predicted", "low", "high", "within", "improvement"], dtype=float)
+    else:
+        frame = (objective.predictor.predict(codes) if built is None else built.frame)[["predicted", "low", "high"]].copy()
+        frame["within"] = budgets.within(codes)
+        frame["improvement"] = expected_improvement(frame, objective.best(budgets.bounds), objective.predictor.minimize)
     for name in metrics:
-        frame[name], frame[f"{name}_low"], frame[f"{name}_high"] = budgets.metrics.model(name).interval(codes)
+        columns = _columns_of(name, frame)
+        for column, values in zip(columns, budgets.metrics.model(name).interval(codes), strict=True):
+            frame[column] = values
     return frame
+
+
+def _columns_of(metric: str, frame: pd.DataFrame) -> tuple[str, str, str]:
+    """Three columns of a metric beside those of a frame, told apart where the data call a metric as one of these."""
+    columns = metric, f"{metric}_low", f"{metric}_high"
+    return columns if frame.columns.intersection(columns).empty else _columns_of(f"{metric} (metric)", frame)
 
 
 def expected_improvement(frame: pd.DataFrame, best: float, minimize: bool) -> Array:

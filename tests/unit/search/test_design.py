@@ -1,5 +1,6 @@
 """Design: exactly the best within budgets where all can be looked at, the best found elsewhere, and what stands in the way."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,17 @@ class TestAll:
         assert (found.frame["latency_low"] < found.frame["latency"]).all() and (
             found.frame["latency"] < found.frame["latency_high"]
         ).all()
+
+    def test_a_metric_may_be_called_as_what_is_said_of_the_target(self, small: Objective) -> None:
+        """Data from another predictor have a `low` of their own."""
+        rows = replace(small.table, metrics=small.table.metrics.assign(low=small.table.metrics["flops"]))
+        named = replace(small, table=rows, metrics=fit_metrics(rows, ["low", "flops"]))
+        limit = float(np.median(rows.metrics["flops"]))
+        found = design(named, [Bound("low", limit)], num=4)
+        plain = design(replace(small, metrics=fit_metrics(rows, ["flops"])), [Bound("flops", limit)], num=4)
+        assert found.frame["low"].tolist() == plain.frame["low"].tolist()
+        assert found.frame["low (metric)"].tolist() == plain.frame["flops"].tolist()
+        assert "low (metric)_low" in design(named, [Bound("low", -5.0)]).frame
 
     def test_a_budget_that_binds_is_named_with_what_it_costs(self, small: Objective) -> None:
         codes = every(small)
