@@ -63,7 +63,7 @@ from autobuild_core.targets.vocabulary import lower_is_better
 from autobuild_core.trust.findings import TrustReport
 
 WINDOW_LIMIT = 500_000
-CURVE = ["metric", "limit", "next", "price", "low", "high", "best", "best_low", "best_high"]  # of `Run.price_curves`
+CURVE = ["budget", "metric", "limit", "next", "price", "low", "high", "best", "best_low", "best_high"]  # of `Run.price_curves`
 
 
 def _silent(record: Progress) -> None:
@@ -462,7 +462,8 @@ class Run:
             report: hears {"phase", "share"}.
 
         Returns:
-            A line a step: metric, limit, next, price, low, high (of the step), best, best_low, best_high (within `limit`).
+            A line a step: budget (as it is given), metric, limit, next, price, low, high (of the step), best, best_low,
+            best_high (within `limit`).
 
         Raises:
             ConfigError: a budget cannot be read, or num is not positive.
@@ -473,7 +474,8 @@ class Run:
         ):
             report({"phase": "pricing", "share": (number + 1) / len(budgets)})
             best = priced.curve().drop(columns="limit").add_prefix("best_").rename(columns={"best_best": "best"})
-            found.append(best.join(priced.steps()).assign(metric=priced.bound.metric, limit=priced.limits)[CURVE])
+            of = {"budget": budgets[number], "metric": priced.bound.metric, "limit": priced.limits}
+            found.append(best.join(priced.steps()).assign(**of)[CURVE])
         return pd.concat(found[1:] or found, ignore_index=True)
 
     def _priced(

@@ -283,7 +283,7 @@ def front(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 
 def prices(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Says what more of each budget would buy: the best architecture against the limit, with the price of every step."""
+    """Says what one step of each budget would buy: the best architecture against the limit, with the price of every step."""
     run = api.Run(options.run)
     found = run.price_curves(options.budget, options.steps, options.confidence, progress)
     _write(options.out, tables.to_csv(found))

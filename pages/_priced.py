@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from autobuild_core.figures import design
+from autobuild_core.predictor.metrics import Bound
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.search.budgets import Budgets, budget_text
+from autobuild_core.search.budgets import Budgets, budget_text, budget_words, read_budget
 from pages import _asking, _text, _widgets
 
 ABOUT = (
@@ -55,7 +56,7 @@ def section(run: FinishedRun, budgets: Budgets) -> None:
     if found.refused:
         st.info(_text.plain(found.refused, 900))
         return
-    _show(run, budgets, found.curves)
+    _show(run, found.curves)
 
 
 def _work_out(run: FinishedRun, budgets: Budgets, words: str) -> Priced:
@@ -66,25 +67,25 @@ def _work_out(run: FinishedRun, budgets: Budgets, words: str) -> Priced:
     return Priced(run.key, words, pd.read_csv(io.StringIO(got[1])), "")
 
 
-def _show(run: FinishedRun, budgets: Budgets, curves: pd.DataFrame) -> None:
+def _show(run: FinishedRun, curves: pd.DataFrame) -> None:
     """A sentence and a curve a budget."""
-    for place, (metric, curve) in enumerate(curves.groupby("metric", sort=False)):
-        limits = [bound.limit for bound in budgets.bounds if bound.metric == metric]
-        limit = limits[0] if limits else float(curve["limit"].iloc[len(curve) // 2])
-        st.markdown(_sentence(run, str(metric), curve, limit))
-        figure = design.price_figure(curve, limit, (run.label.axis, str(metric)))
+    for place, (budget, curve) in enumerate(curves.groupby("budget", sort=False)):
+        bound = read_budget(str(budget))
+        st.markdown(_sentence(run, bound, curve))
+        figure = design.price_figure(curve, bound.limit, (run.label.axis, bound.metric))
         _widgets.show(
-            figure, curve, f"prices_{place}", f"The best architecture against the limit of {metric}", key=f"prices_{place}"
+            figure, curve, f"prices_{place}", f"The best architecture against the limit of {bound.metric}", key=f"prices_{place}"
         )
 
 
-def _sentence(run: FinishedRun, metric: str, curve: pd.DataFrame, limit: float) -> str:
+def _sentence(run: FinishedRun, bound: Bound, curve: pd.DataFrame) -> str:
     """The price of the step beyond the budget, in words."""
-    name = _text.plain(metric)
-    line = curve.iloc[(curve["limit"] - limit).abs().argmin()]
+    name = _text.plain(bound.metric)
+    line = curve.iloc[(curve["limit"] - bound.limit).abs().argmin()]
     if pd.isna(line["price"]):
-        return f"Nothing keeps to {name} {_text.plain(f'{limit:.4g}')}, or the step beyond it: there is no price."
+        return f"Nothing keeps to {_text.plain(budget_words(bound))}, or the step beyond it: there is no price."
     step = _text.plain(f"{abs(line['next'] - line['limit']):.4g}")
     ends = (_text.plain(run.amount(float(line[end]))) for end in ("price", "low", "high"))
     price, low, high = ends
-    return f"{step} more of **{name}** buys **{price}** ({low} to {high}), predicted."
+    more = "more" if bound.is_upper else "less"
+    return f"{step} {more} of **{name}** buys **{price}** ({low} to {high}), predicted."

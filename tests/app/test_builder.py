@@ -131,6 +131,9 @@ def test_prices_of_each_budget(in_state: Workspace) -> None:
     app = tool(open_page("builder", budgets="acc_pct <= 62"), "What budgets buy")
     press(app, "do_prices")
     assert " more of **acc" in texts(app) and "buys **" in texts(app)
+    app = tool(open_page("builder", budgets="acc_pct <= 62; acc_pct >= 55"), "What budgets buy")
+    press(app, "do_prices")
+    assert " more of **acc" in texts(app) and " less of **acc" in texts(app)  # two limits of one metric, a price each
 
 
 @FLAT
