@@ -189,7 +189,7 @@ def test_a_search_is_started_watched_and_cancelled(page: Page, server: str, watc
     expect(said).to_be_visible()
     first = said.inner_text()
     expect(said).not_to_have_text(first)  # it goes on by itself
-    expect(page.locator("[class*=st-key-plot_search_] .js-plotly-plot")).to_be_visible()
+    expect(page.locator("[class*=st-key-plot_search_] .js-plotly-plot").first).to_be_visible()
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_text("cancelled", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
