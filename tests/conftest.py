@@ -42,7 +42,12 @@ LONGEST_FIRST = (
     "unit/predictor/",
     "unit/review/",
     "unit/jobs/",
+    "contracts/test_searchers",
     "contracts/",
+    "unit/loop/",
+    "unit/search/",
+    "unit/evaluators/",
+    "unit/test_cli",
 )
 _left_out: list[str] = []
 _left_behind: list[str] = []
