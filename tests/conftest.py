@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from autobuild_core.architectures.records import ArchTable, Rejection
+from autobuild_core.memory import keep_freed_memory
 from autobuild_core.spaces import space_named
 from autobuild_core.store.workspace import Workspace
 from tests import forge, kept, leftovers
@@ -42,11 +43,17 @@ LONGEST_FIRST = (
     "unit/predictor/",
     "unit/review/",
     "unit/jobs/",
+    "contracts/test_searchers",
     "contracts/",
+    "unit/loop/",
+    "unit/search/",
+    "unit/evaluators/",
+    "unit/test_cli",
 )
 _left_out: list[str] = []
 _left_behind: list[str] = []
 leftovers.mark()
+keep_freed_memory()  # as the command and the workers do: without it a third of what large arrays cost is page faults
 # No example fails for want of time: what else runs on the machine decides that.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -1,6 +1,7 @@
 """Modules: which architectures contain them, which can, and one number for each."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +51,16 @@ def module_keys(codes: Codes, columns: list[int]) -> NDArray[np.int64]:
 
     Random odd multipliers, modulo 2^64: any number of positions, and no collision to be met in practice.
     """
-    multipliers = np.random.default_rng(0).integers(2**62, size=len(columns)) * 2 + 1
-    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ multipliers
+    keys: NDArray[np.int64] = (codes[:, columns].astype(np.int64) + 1) @ _multipliers(len(columns))
     return keys
+
+
+@cache
+def _multipliers(num: int) -> NDArray[np.int64]:
+    """(num,) random odd numbers, always the same."""
+    multipliers: NDArray[np.int64] = np.random.default_rng(0).integers(2**62, size=num) * 2 + 1
+    multipliers.flags.writeable = False
+    return multipliers
 
 
 def key_columns(group: ModuleGroup, spec: SpaceSpec) -> list[int]:

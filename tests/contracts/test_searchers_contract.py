@@ -16,7 +16,7 @@ import pytest
 from autobuild_core import registry
 from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import ConfigError
-from autobuild_core.search import searchers
+from autobuild_core.search import improvement, searchers
 from autobuild_core.search.searchers import History, Searcher, searcher_class, searcher_names
 from autobuild_core.testing.examples import declared_space
 from autobuild_core.testing.searchers import SearcherSuite
@@ -43,6 +43,14 @@ class Walk(Searcher):
 
 
 class TestSearchers(SearcherSuite):
+    """All that there are, those that look at many networks before each proposal at fewer: what is checked depends on none."""
+
+    @pytest.fixture(autouse=True)
+    def _few_are_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for size, few in {"POOL": 40, "ROUNDS": 4, "STRANGERS": 100}.items():
+            assert getattr(improvement, size) > few
+            monkeypatch.setattr(improvement, size, few)
+
     @pytest.fixture(params=registry.names(searchers.FOLDER))
     def name(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autobuild_core.api import Run
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.benchmark import budget_outcome, measured_budgets
 from autobuild_core.benchmark.budget_outcome import Measured
@@ -23,8 +24,9 @@ from autobuild_core.evaluators import Measured as Result
 from autobuild_core.jobs.kinds.train import pipeline
 from autobuild_core.predictor import fitting
 from autobuild_core.spaces import space_named
-from autobuild_core.store.tables import save_table
+from autobuild_core.store.tables import content_hash, save_table
 from autobuild_core.targets.equation import Target
+from tests import kept
 from tests.learning import macro_truth, table_of
 
 SPACE = space_named("nas_bench_macro")
@@ -47,6 +49,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings without what comes after the scores."""
     monkeypatch.setattr(pipeline, "write_report", lambda *_: {})
     monkeypatch.setattr(pipeline, "write_map", lambda *_: None)
+
+
+@pytest.fixture
+def _trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training on a table is that of another test on the same: what differs is measured after it."""
+    train = measured_budgets.train
+
+    def once(rows: ArchTable, target: str, folder: Path, minimize: bool, seed: int, **settings: Any) -> Run:
+        about = "budgets", content_hash(rows), target, minimize, seed, settings["num_members"], settings["num_steps"]
+        return Run(kept.once(about, lambda place: train(rows, target, place, minimize, seed, **settings)))
+
+    monkeypatch.setattr(measured_budgets, "train", once)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +97,7 @@ def asked(folder: Path) -> list[str]:
     return (folder / "asked.txt").read_text().split()
 
 
+@pytest.mark.usefixtures("_trained_once")
 def test_shares_are_as_the_noise_makes_them(table: ArchTable, tmp_path: Path, mine: Callable[..., str]) -> None:
     found = work(table, tmp_path / "out", mine(), ["cost_ms=ms"]).measured(0)
     sure, even, sure_low, _ = found.cases()
@@ -107,6 +122,7 @@ def test_a_confidence_that_is_none_is_found(
     assert sure["share"] < 0.85 and sure["share expected"] > 0.9
 
 
+@pytest.mark.usefixtures("_trained_once")
 def test_a_machine_that_is_noisier_than_the_data_is_found(table: ArchTable, tmp_path: Path, mine: Callable[..., str]) -> None:
     found = work(table, tmp_path / "out", mine(noise=0.2), ["cost_ms=ms"]).measured(0)
     assert found.cases()[0]["share"] < 0.85
@@ -114,6 +130,7 @@ def test_a_machine_that_is_noisier_than_the_data_is_found(table: ArchTable, tmp_
     assert low < -5 and high > 5 and found.metrics()[0]["rows: rank correlation"] < 0.9
 
 
+@pytest.mark.usefixtures("_trained_once")
 def test_what_is_exact_is_counted_and_all_is_kept(table: ArchTable, tmp_path: Path, mine: Callable[..., str]) -> None:
     found = work(table, tmp_path / "out", mine()).measured(0)
     size = next(line for line in found.metrics() if line["metric"] == "size")
@@ -131,6 +148,7 @@ def test_what_is_exact_is_counted_and_all_is_kept(table: ArchTable, tmp_path: Pa
     assert "### Budgets, measured" in text and "| 0 | 0.25 | 0.9 | size |" in text and "the clock was wrong" in text
 
 
+@pytest.mark.usefixtures("_trained_once")
 def test_a_stopped_run_goes_on_in_one_mixed_order(table: ArchTable, tmp_path: Path, mine: Callable[..., str]) -> None:
     own, asks = mine(), 0
 
@@ -154,6 +172,7 @@ def test_a_stopped_run_goes_on_in_one_mixed_order(table: ArchTable, tmp_path: Pa
         work(table, tmp_path / "out", own, ["cost_ms=ms"])
 
 
+@pytest.mark.usefixtures("_trained_once")
 def test_what_is_timed_is_timed_in_rounds_over_all(table: ArchTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[list[Any]] = []
 
@@ -239,6 +258,7 @@ def test_what_does_not_do_is_said(
     assert main(told) == 2 and "got --measured without --design" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_trained_once")
 def test_the_command_prints_the_tables(
     table: ArchTable, tmp_path: Path, mine: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from autobuild_core.errors import TargetError
+from autobuild_core.jobs import supervisor
 from autobuild_core.jobs.executor import SubprocessExecutor
 from autobuild_core.jobs.supervisor import Supervisor
 from autobuild_core.jobs.worker import Worker
 from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.workspace import Workspace
+
+LOOK_SECONDS = 0.2  # between two looks of the supervisor at its workspace: a test waits for the next
 
 
 class FakeExecutor(SubprocessExecutor):
@@ -58,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--supervise", type=float, help="idle seconds")
     options = parser.parse_args(arguments)
     if options.supervise:
+        supervisor.LOOK_SECONDS = LOOK_SECONDS
         return Supervisor(options.run_folder, options.threads, main, [], options.supervise).run()
     space = Workspace(options.workspace)
     executor = FakeExecutor(space, options.max_running, options.threads, options.warm)

@@ -44,34 +44,34 @@ def test_a_batch_is_predicted_distinct_and_new(run: Run, log: CandidateLog) -> N
         assert one.prediction.low is not None and one.prediction.low < one.prediction.predicted < one.prediction.high
 
 
-def test_nothing_is_handed_out_twice_and_controls_differ(run: Run, log: CandidateLog) -> None:
-    batches = [hand_out(run, log, 6), hand_out(run, log, 6)]
+def test_nothing_is_handed_out_twice_and_controls_differ(trained: Run, log: CandidateLog) -> None:
+    batches = [hand_out(trained, log, 6), hand_out(trained, log, 6)]
     assert [one.number for one in batches] == [1, 2]
     assert len({one.network for batch in batches for one in batch.candidates}) == 12
     first = batches[0].candidates[0]
-    log.tell([(first.id, Result("finished", {"test_loss": 0.35}))])
-    assert first.network not in {one.network for one in hand_out(run, log, 6).candidates}
+    log.tell([(first.id, Result("finished", {"acc": 90.0}))])
+    assert first.network not in {one.network for one in hand_out(trained, log, 6).candidates}
 
 
-def test_those_that_wait_come_first_and_still_beside_controls(run: Run, log: CandidateLog) -> None:
-    typed = candidates_of(run, run.predictor.space.sample(6, np.random.default_rng(5)), Origin.TYPED)
+def test_those_that_wait_come_first_and_still_beside_controls(trained: Run, log: CandidateLog) -> None:
+    typed = candidates_of(trained, trained.predictor.space.sample(6, np.random.default_rng(5)), Origin.TYPED)
     ids = [one.id for one in log.propose(typed)]
-    batch = hand_out(run, log, 5)
+    batch = hand_out(trained, log, 5)
     assert [one.id for one in batch.candidates[:4]] == ids[:4] and batch.candidates[4].origin is Origin.CONTROL
-    following = hand_out(run, log, 5)
+    following = hand_out(trained, log, 5)
     assert [one.id for one in following.candidates[:2]] == ids[4:]
     assert [one.origin for one in following.candidates[2:]] == [Origin.BUILT, Origin.NEXT, Origin.CONTROL]
 
 
-def test_none_is_no_batch(run: Run, log: CandidateLog) -> None:
+def test_none_is_no_batch(trained: Run, log: CandidateLog) -> None:
     with pytest.raises(ConfigError, match="ask: got 0, expected at least 1"):
-        hand_out(run, log, 0)
+        hand_out(trained, log, 0)
     assert log.all() == []
 
 
-def test_what_a_reader_withdrew_is_not_proposed_unasked(run: Run, log: CandidateLog) -> None:
-    first = log.propose(proposed(run, log, 2, Origin.BUILT))
+def test_what_a_reader_withdrew_is_not_proposed_unasked(trained: Run, log: CandidateLog) -> None:
+    first = log.propose(proposed(trained, log, 2, Origin.BUILT))
     log.withdraw([one.id for one in first])
     networks = {one.network for one in first}
-    assert not networks & {one.network for one in proposed(run, log, 2, Origin.BUILT)}
-    assert not networks & {one.network for one in hand_out(run, log, 4).candidates}
+    assert not networks & {one.network for one in proposed(trained, log, 2, Origin.BUILT)}
+    assert not networks & {one.network for one in hand_out(trained, log, 4).candidates}

@@ -86,9 +86,14 @@ def evaluator(tmp_path: Path) -> str:
     return planted(tmp_path)
 
 
+def plan_of(evaluator: str) -> RoundsPlan:
+    """Three rounds."""
+    return RoundsPlan(evaluator, "acc", evaluations=16, batch=6, seed=3)
+
+
 @pytest.fixture
 def plan(evaluator: str) -> RoundsPlan:
-    return RoundsPlan(evaluator, "acc", evaluations=16, batch=6, seed=3)
+    return plan_of(evaluator)
 
 
 @pytest.fixture
@@ -267,16 +272,21 @@ class Here(Evaluator):
         return Measured(runpy.run_path(self.source)["evaluate"](arch, at.budget, at.seed))
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The content of rounds as those of TestGoesOn, which nothing breaks."""
+    place = tmp_path_factory.mktemp("unbroken")
+    whole = LoopFolder(place / "whole")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rounds, "load_evaluator", Here)
+        run_rounds(whole, plan_of(planted(place, fails=5)), first_data())
+    return content(whole)
+
+
 class TestGoesOn:
     @pytest.fixture(autouse=True)
     def _here(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rounds, "load_evaluator", Here)
-
-    @pytest.fixture
-    def unbroken(self, tmp_path: Path, plan: RoundsPlan, data: ArchTable) -> dict[str, Any]:
-        whole = LoopFolder(tmp_path / "whole")
-        run_rounds(whole, plan, data)
-        return content(whole)
 
     @pytest.fixture
     def evaluator(self, tmp_path: Path) -> str:

@@ -24,6 +24,7 @@ from autobuild_core.review.record import plain, record
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.spaces import space_named
 from autobuild_core.store.pins import Claim, Pin
+from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.scaling import NormalScores
 from tests.learning import macro_data, macro_truth
 
@@ -173,6 +174,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(table, "acc", out, num_members=3, num_steps=60, max_length=1, threads=1)
 
 
+@pytest.fixture(scope="module")
+def again(run: Run, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The same training once more."""
+    return verifying.train_again(run.table(), run.config, tmp_path_factory.mktemp("again") / "run", lambda record: None)
+
+
 class TestRun:
     def test_it_says_where_it_holds_and_is_saved_with_that(self, run: Run) -> None:
         again = Predictor.load(run.folder.path)
@@ -259,16 +266,15 @@ class TestRun:
             assert sentence in said if sentence else said == ""
             assert pd.read_csv(out)["predicted"].nunique() == 2  # one value an architecture, whatever its row says
 
-    def test_a_report_of_it_is_worked_out_again_to_the_last_digit(self, run: Run, tmp_path: Path) -> None:
+    def test_a_report_of_it_is_worked_out_again_to_the_last_digit(self, run: Run, again: RunFolder) -> None:
         said = report.make_bundle(run.folder)
         assert said["data"]["contexts"] == {"d": "task", "lr": "setting"}
-        again = verifying.train_again(run.table(), run.config, tmp_path / "again", lambda record: None)
         checks = verifying.compare(said["results"], plain(report.results(again, FinishedRun.load(again), [])))
         assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]
 
     @pytest.mark.parametrize(("context", "scale"), [({"d": "small"}, 1), ({"d": "big", "lr": 0.1}, 10)])
     def test_claims_reports_and_interactions_hold_at_it(
-        self, run: Run, context: dict[str, Any], scale: float, tmp_path: Path
+        self, run: Run, again: RunFolder, context: dict[str, Any], scale: float
     ) -> None:
         here, average = run.at(**context), run.finished()
         facts = here.finished()
@@ -285,7 +291,6 @@ class TestRun:
         assert f"<dd>{here.predictor.held.words}</dd>" in page(said) and "average over contexts, which the training" in page(said)
         ranks = said["results"]["tables"]["ranking"]["value"]
         assert set(ranks) <= set(facts.modules["score"]) and not set(ranks) & set(average.modules["score"])
-        again = verifying.train_again(run.table(), run.config, tmp_path / "again", lambda record: None)
         results = report.results(again, Run(again.path, said["context"]["chosen"]).finished(), [Pin(claim)])
         checks = verifying.compare(said["results"], plain(results))
         assert sum(check.numbers for check in checks) > 500 and not [check.wrong for check in checks if check.wrong]

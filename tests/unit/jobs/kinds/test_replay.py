@@ -1,6 +1,7 @@
 """Replays: all modes begin alike, nobody sees the judge, what was known goes on, and the table says what the curves do."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from autobuild_core.jobs.kinds.replay.outcome import course_table, in_words, out
 from autobuild_core.jobs.kinds.replay.plan import MODES, ReplayPlan
 from autobuild_core.jobs.kinds.replay.replaying import COLUMNS, Replay
 from autobuild_core.jobs.kinds.replay.worlds import Looked
+from autobuild_core.jobs.kinds.train import pipeline
+from autobuild_core.predictor import published
 from autobuild_core.search.searchers import History
 from autobuild_core.spaces import load_space, space_named
 from autobuild_core.spaces._listed import reduced_spec
@@ -141,7 +144,10 @@ class TestReplay:
         assert len(picked) == len(curves) and picked["acc"].notna().all()
 
     @pytest.mark.parametrize("mode", list(MODES))
-    def test_every_mode_proposes_new_networks(self, table: ArchTable, mode: str) -> None:
+    def test_every_mode_proposes_new_networks(self, table: ArchTable, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        learn_problem, few = pipeline.learn_problem, {"members": 2, "steps": 20}  # how well is the next test's
+        monkeypatch.setattr(pipeline, "learn_problem", lambda of, by, given, *how: learn_problem(of, by, given | few, *how))
+        monkeypatch.setattr(published, "train", partial(published.train, epochs=10))
         world = looked(table, plan())
         history = History()
         codes = make_searcher("random", world.space, 0, 15).propose(history, 15)
