@@ -44,11 +44,13 @@ class TwoTargets:
     Args:
         worlds: of each target.
         targets: with their directions.
+        judges: equations by which they are judged.
         corner: (2,) reference of the hypervolume, in the targets' units.
     """
 
     worlds: tuple[Looked, Looked]
     targets: tuple[Target, Target]
+    judges: tuple[Target, Target]
     corner: Array
 
     @classmethod
@@ -65,8 +67,8 @@ class TwoTargets:
             TargetError: an equation is not one over the metrics.
         """
         first, second = targets
-        worlds = Looked(table, first, Target(judge or first.expression, first.minimize)), Looked(table, second, second)
-        found = cls(worlds, targets, np.zeros(2))
+        judges = Target(judge or first.expression, first.minimize), second
+        found = cls((Looked(table, first, judges[0]), Looked(table, second, second)), targets, judges, np.zeros(2))
         return replace(found, corner=found.turn * np.nanquantile(found.every, 1 - PRACTICAL, axis=0))
 
     @property
@@ -206,10 +208,10 @@ def markdown(lines: Sequence[Result], found: TwoTargets) -> str:
         found: the targets.
     """
     frame = pd.DataFrame(lines)
-    names = [target.expression for target in found.targets]
-    corner = ", ".join(f"{name} {value:.6g}" for name, value in zip(names, found.corner, strict=True))
+    names = " and ".join(target.expression for target in found.targets)
+    corner = ", ".join(f"{one.expression} {value:.6g}" for one, value in zip(found.judges, found.corner, strict=True))
     notes = f"Shares of the true front's hypervolume, {found.volume:.6g}, against {corner}; {frame['seed'].nunique()} seeds."
-    parts = [show.table(f"The front of {' and '.join(names)}", _as_published(frame), notes)]
+    parts = [show.table(f"The front of {names}", _as_published(frame), notes)]
     parts.append(show.table("The same, what a space is learned from counted for all", _all_counted(frame), notes))
     return "\n".join(parts)
 
@@ -221,7 +223,7 @@ def _as_published(frame: pd.DataFrame) -> list[Result]:
         line: Result = {"arm": arm} | {name: _whole(value) for name, value in zip(CASE, case, strict=True)}
         line["networks"] = f"{own['networks'].mean():.0f}"
         line |= {f"after {step}": _spread(part["share"]) for step, part in own.groupby("evaluations")}
-        line["all of it"] = f"{own['all of it'].mean():.4f}"
+        line["all of it"] = f"{own['all of it'].mean():.3f}"
         lines.append(line | (_differences(frame, own, EVALUATIONS) if arm == AUTOBUILD else {}))
     return lines
 
@@ -243,13 +245,18 @@ def _differences(frame: pd.DataFrame, own: pd.DataFrame, evaluations: int) -> di
     """The share of a reduced space's arm less that of each other arm, seed by seed, after a number of evaluations."""
     at = frame[frame["evaluations"] == evaluations]
     share = own[own["evaluations"] == evaluations].set_index("seed")["share"]
-    others = {other: at[at["arm"] == other].set_index("seed")["share"] for other in OTHERS}
-    return {f"less {other}": Mean.of((share - theirs).tolist()).words for other, theirs in others.items()}
+    apart = {arm: Mean.of((share - at[at["arm"] == arm].set_index("seed")["share"]).tolist()) for arm in OTHERS}
+    return {f"less {arm}": _interval(one) for arm, one in apart.items()}
+
+
+def _interval(one: Mean) -> str:
+    """A difference with its 90 % interval, where there is one."""
+    return f"{one.mean:+.3f}" + (f" [{one.low:+.3f}, {one.high:+.3f}]" if np.isfinite(one.half) else "")
 
 
 def _spread(shares: "pd.Series[float]") -> str:
-    """Mean ± standard deviation over the seeds."""
-    return f"{shares.mean():.4f} ± {shares.std():.4f}"
+    """Mean ± standard deviation over the seeds; the mean alone of one."""
+    return f"{shares.mean():.3f}" + (f" ± {shares.std():.3f}" if len(shares) > 1 else "")
 
 
 def _whole(value: float) -> str:

@@ -96,10 +96,11 @@ def test_differences_are_paired_by_seed() -> None:
     ]
     published, counted = arms._as_published(pd.DataFrame(lines)), arms._all_counted(pd.DataFrame(lines))
     assert [line["arm"] for line in published] == ["random", "Layer-Full", "Stage-Full", arms.AUTOBUILD]
-    assert published[0]["after 250"] == "0.2000 ± 0.1000" and "after 310" not in published[0]
+    assert published[0]["after 250"] == "0.200 ± 0.100" and "after 310" not in published[0]
+    apart = ["+0.200 [+0.200, +0.200]", "-0.100 [-0.100, -0.100]", "+0.100 [+0.100, +0.100]"]
     for line in (published[3], counted[0]):
-        assert [line[f"less {other}"] for other in arms.OTHERS] == ["0.2 [0.2, 0.2]", "-0.1 [-0.1, -0.1]", "0.1 [0.1, 0.1]"]
-    assert (counted[0]["evaluations"], counted[0][arms.AUTOBUILD]) == (310, "0.4000 ± 0.1000")
+        assert [line[f"less {other}"] for other in arms.OTHERS] == apart
+    assert (counted[0]["evaluations"], counted[0][arms.AUTOBUILD]) == (310, "0.400 ± 0.100")
 
 
 def test_the_command_prints_the_tables(whole: ArchTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +109,12 @@ def test_the_command_prints_the_tables(whole: ArchTable, tmp_path: Path, capsys:
     command = ["benchmark", str(tmp_path / "table"), "--target", "seen", "--judge", "true", "--arms", "cost", "--reduced", "2"]
     assert main([*command, "--sizes", "60", "--members", "2", "--steps", "5", "--out", str(out)]) == 0
     said = capsys.readouterr().err
-    assert "### The front of seen and cost" in said and "counted for all" in said and "| Stage-AutoBuild | 60 | 2 |" in said
+    assert (
+        "### The front of seen and cost" in said
+        and "against true " in said
+        and "counted for all" in said
+        and "| Stage-AutoBuild | 60 | 2 |" in said
+    )
     assert len(pd.read_csv(out)) == 4 * 6
 
 
