@@ -600,8 +600,8 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         return _paper(options, progress)
     if options.autospace is not None:
         return _autospace(options, progress)
-    if options.data is None and options.scale is None and not options.columns:
-        raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale or --columns.")
+    if options.data is None and options.scale is None and not (options.columns or options.swaps):
+        raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale, --columns or --swaps.")
     if options.data is not None and not options.target:
         raise ConfigError("benchmark: got no --target, expected an equation over the file's metrics.")
     scale = bench.DEFAULT_SCALE if options.scale == [] else options.scale or ()
@@ -618,6 +618,7 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         ),
         **limits,
         columns=options.columns,
+        swaps=options.swaps,
         report=progress,
     )
     text = bench.markdown(found, options.threads)
@@ -1045,7 +1046,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(verify, "report", "data")
     command.add_argument("--tolerance", type=float, default=0.0, help="share of a column's spread; for reports of other machines")
     command = add(benchmark)
-    data = "evaluated architectures; not needed for --scale or --columns alone; of --paper the folder of the sample data"
+    data = "evaluated architectures; not needed for --scale, --columns or --swaps alone; of --paper the folder of the sample data"
     command.add_argument("data", nargs="?", help=data)
     command.add_argument("--target", default="", help="equation over the file's metrics")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
@@ -1054,6 +1055,8 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
     command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
     command.add_argument("--columns", type=int, nargs="+", default=[], help="columns of a synthetic flat table of 200 rows")
+    about_swaps = "finished runs of which every swap of an architecture is tried, as Builder does"
+    command.add_argument("--swaps", nargs="+", default=[], metavar="RUN", help=about_swaps)
     names = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes", "seeds")
     command.add_argument(
         "--truths", nargs="*", choices=names, help="made truths about contexts and stopped trials; all unless named"
