@@ -581,14 +581,18 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         raise ConfigError("benchmark: got --measured without --design, expected metrics whose budgets are judged.")
     if options.design is not None:
         return _designing(options, progress)
+    if options.judge and options.arms is None:
+        raise ConfigError("benchmark: got --judge without --arms, expected a metric that makes a front with the target.")
+    if options.arms is not None:
+        return _arms(options, progress)
     if options.reduced is not None:
         return _reducing(options, progress)
     if options.paper is not None:
         return _paper(options, progress)
     if options.autospace is not None:
         return _autospace(options, progress)
-    if options.data is None and options.scale is None and not options.columns:
-        raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale or --columns.")
+    if options.data is None and options.scale is None and not (options.columns or options.swaps):
+        raise ConfigError("benchmark: got no data, expected a file of evaluated architectures, --scale, --columns or --swaps.")
     if options.data is not None and not options.target:
         raise ConfigError("benchmark: got no --target, expected an equation over the file's metrics.")
     scale = bench.DEFAULT_SCALE if options.scale == [] else options.scale or ()
@@ -605,6 +609,7 @@ def benchmark(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
         ),
         **limits,
         columns=options.columns,
+        swaps=options.swaps,
         report=progress,
     )
     text = bench.markdown(found, options.threads)
@@ -670,6 +675,26 @@ def _reducing(options: argparse.Namespace, progress: Progress) -> dict[str, Any]
     found = reducing.measure(table, target, options.reduced, sizes, options.seeds, progress, **settings)
     _write_tables(options, reducing.markdown(found))
     return {"reduced": found}
+
+
+def _arms(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """The three arms of AutoBuild's Pareto evolution, judged by a file that holds every network of a space."""
+    import pandas as pd
+
+    from autobuild_core.benchmark import arms
+    from autobuild_core.targets.vocabulary import lower_is_better
+
+    if options.data is None or not options.target:
+        raise ConfigError("benchmark: got --arms without data and --target, expected a file with every network of a space.")
+    targets = Target(options.target, options.minimize), Target(options.arms, lower_is_better(options.arms))
+    fronts = arms.TwoTargets.of(api.read(options.data, space=options.space), targets, options.judge)
+    settings = {"num_members": options.members, "num_steps": options.steps, "threads": options.threads}
+    cases = options.reduced or arms.TOP_KS, options.sizes or arms.SIZES, options.seeds
+    found = arms.measure(fronts, *cases, progress, **settings)
+    _write_tables(options, arms.markdown(found, fronts))
+    if options.out:
+        _write(options.out, tables.to_csv(pd.DataFrame(found)))
+    return {"arms": found}
 
 
 def _measured_budgets(options: argparse.Namespace, table: ArchTable, target: Target, progress: Progress) -> dict[str, Any]:
@@ -1012,7 +1037,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(verify, "report", "data")
     command.add_argument("--tolerance", type=float, default=0.0, help="share of a column's spread; for reports of other machines")
     command = add(benchmark)
-    data = "evaluated architectures; not needed for --scale or --columns alone; of --paper the folder of the sample data"
+    data = "evaluated architectures; not needed for --scale, --columns or --swaps alone; of --paper the folder of the sample data"
     command.add_argument("data", nargs="?", help=data)
     command.add_argument("--target", default="", help="equation over the file's metrics")
     command.add_argument("--minimize", action="store_true", help="smaller targets are better")
@@ -1021,6 +1046,8 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--published", action="store_true", help="also the published recipe, in the same run")
     command.add_argument("--scale", type=int, nargs="*", help="synthetic architectures; 1,000 to 100,000 unless numbers follow")
     command.add_argument("--columns", type=int, nargs="+", default=[], help="columns of a synthetic flat table of 200 rows")
+    about_swaps = "finished runs of which every swap of an architecture is tried, as Builder does"
+    command.add_argument("--swaps", nargs="+", default=[], metavar="RUN", help=about_swaps)
     names = ("confounder", "mediator", "stopped trials", "no overlap", "sign changes", "seeds")
     command.add_argument(
         "--truths", nargs="*", choices=names, help="made truths about contexts and stopped trials; all unless named"
@@ -1037,12 +1064,17 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--reduced", nargs="+", type=int, metavar="K", help="reduced spaces of K modules a unit, where all is known"
     )
+    about_arms = (
+        "the arms of AutoBuild's Pareto evolution of the target and this metric, where all is known; --reduced: of K modules"
+    )
+    command.add_argument("--arms", metavar="METRIC", help=about_arms)
+    command.add_argument("--judge", default="", help="of --arms: equation by which a front is judged; the target unless given")
     command.add_argument(
         "--measured",
         metavar="EVALUATOR",
         help="judges the budgets of --design by measuring what is built; METRIC=NAME where it calls one otherwise",
     )
-    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete, --design and --reduced")
+    command.add_argument("--space", metavar="FILE", help="space.json of the data, for --complete, --design, --reduced, --arms")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--members", type=int, help="size of the ensemble; by the data's size unless given")
     command.add_argument("--steps", type=int, help="gradient steps; by the data's size unless given")

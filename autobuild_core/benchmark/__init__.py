@@ -61,9 +61,10 @@ def run(
     steps: int | None = None,
     epochs: int | None = None,
     columns: Sequence[int] = (),
+    swaps: Sequence[str] = (),
     report: Callable[[Result], None] = lambda record: None,
 ) -> dict[str, list[Result]]:
-    """All measurements, as records by table: "speed", "quality", "scale", "modules", "columns", "start".
+    """All measurements, as records by table: "speed", "quality", "scale", "modules", "columns", "swaps", "start".
 
     Args:
         data: file of evaluated architectures; None = only the synthetic scale.
@@ -78,13 +79,15 @@ def run(
         steps: of the training, None = by the data's size.
         epochs: of the published recipe, None = its own 200.
         columns: numbers of loose columns of a synthetic flat table.
+        swaps: folders of finished runs, of which every swap of an architecture is tried.
         report: hears {"phase", "share"}.
 
     Raises:
         StudioError: the data or settings do not do.
     """
     common: Result = {"minimize": minimize, "members": members, "steps": steps, "epochs": epochs}
-    found: dict[str, list[Result]] = {name: [] for name in ("speed", "quality", "scale", "modules", "columns", "start")}
+    names = ("speed", "quality", "scale", "modules", "columns", "swaps", "start")
+    found: dict[str, list[Result]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(prefix="autobuild-benchmark-") as scratch:
         folder = Path(scratch)
         if data is not None:
@@ -108,6 +111,9 @@ def run(
         for number, num in enumerate(columns):
             report({"phase": f"{num} columns", "share": number / len(columns)})
             found["columns"].append(_columns(folder / "run", num, common, threads))
+        for number, path in enumerate(swaps):
+            report({"phase": f"swaps of {path}", "share": number / len(swaps)})
+            found["swaps"].append({"run": path} | measure("swaps", threads, run=str(Path(path).resolve())))
         report({"phase": "start of a run", "share": 1.0})
         found["start"].append(measure("start", threads))
     return found
@@ -208,6 +214,9 @@ def markdown(found: dict[str, list[Result]], threads: int) -> str:
         note = "Loose columns of 2 to 8 values; train_s learns, run_s is a whole training with scores and trust report, "
         note += "run_cpu_s the processor time of it, all threads together."
         parts.append(show.table("Against the number of columns", found["columns"], note))
+    if found["swaps"]:
+        note = "Every change of one layer or depth and the 50 best modules of each unit in its place; budgets at the medians."
+        parts.append(show.table("Every swap of an architecture", found["swaps"], note))
     if found["start"]:
         rows = [{k: v for k, v in row.items() if k != "peak_mib"} for row in found["start"]]
         parts.append(show.table("From submitting a run to its worker's first word and first training step", rows))
@@ -240,7 +249,7 @@ def chart(found: dict[str, list[Result]]) -> str:
 def records(found: dict[str, list[Result]]) -> pd.DataFrame:
     """Every number on a line of its own: table, case, measure, value."""
     lines = []
-    keys = ("networks", "step", "seed", "architectures", "space", "columns", "rows")
+    keys = ("networks", "step", "seed", "architectures", "run", "space", "columns", "rows")
     for name, rows in found.items():
         for row in rows:
             case = " ".join(f"{key}={row[key]}" for key in keys if key in row)

@@ -31,6 +31,7 @@ from autobuild_core.targets.equation import Target
 MOST_JUDGED = 5000  # networks that predictions are judged on
 SAMPLED_MODULES = 600  # that the published recipe scores; the rest is extrapolated
 NOISE = 0.05  # of the synthetic labels
+SWAPPED, SWAP_COSTS = 20, 3  # architectures whose swaps are timed after the first; metrics with a budget, whose changes are told
 Array = NDArray[np.float64]
 Result = dict[str, Any]
 
@@ -160,6 +161,37 @@ def measure_build(options: Result) -> Result:
     with clock(result, "build_s"):
         run.build(10)
     return result
+
+
+def measure_swaps(options: Result) -> Result:
+    """Every swap of random architectures of the finished `run`, as Builder's table has them, with budgets at its medians.
+
+    The first has what is worked out once a run; the medians and the longest are of SWAPPED others. "cpu" is processor time, which
+    a busy machine does not stretch.
+    """
+    from autobuild_core.predictor.metrics import Bound
+    from autobuild_core.scoring.finished_run import FinishedRun
+    from autobuild_core.search.budgets import Budgets
+    from autobuild_core.search.swaps import find_swaps
+    from autobuild_core.targets.vocabulary import by_cost
+
+    run = FinishedRun.load(RunFolder(options["run"]))
+    if (known := run.known) is None:
+        raise RunError(f"{options['run']}: got a run without models of its metrics, expected them; train it anew.")
+    own = [name for name in known.metrics.models if name != known.target]
+    metrics = [*by_cost(own), *(name for name in own if name not in by_cost(own))][:SWAP_COSTS]
+    budgets = Budgets(known.metrics, tuple(Bound(name, float(run.table.metrics[name].median())) for name in metrics))
+    tried = list[Result]()
+    for codes in run.predictor.space.sample(1 + SWAPPED, np.random.default_rng(0)):
+        begun, one = time.process_time(), Result()
+        with clock(one, "s"):
+            one["swaps"] = len(find_swaps(run.predictor, known.straight, budgets, run.modules, codes, metrics).codes)
+        tried.append(one | {"cpu_s": time.process_time() - begun})
+    others = pd.DataFrame(tried[1:])
+    about = {"space": run.predictor.spec.title, "learned_from": run.quality["num_networks"]}
+    about |= {"members": run.quality["ensemble_size"], "budgets": len(metrics), "swaps": round(others["swaps"].median())}
+    times = {"first_s": tried[0]["s"], "median_s": others["s"].median(), "longest_s": others["s"].max()}
+    return about | times | {"first_cpu_s": tried[0]["cpu_s"], "median_cpu_s": others["cpu_s"].median()}
 
 
 def measure_quality(options: Result) -> Result:

@@ -87,7 +87,7 @@ class Target:
                 close = difflib.get_close_matches(node.id, metrics, 1, 0.5)
                 guess = f"; did you mean {close[0]}?" if close else "."
                 known = ", ".join(metrics[:12]) + (", ..." if len(metrics) > 12 else "") or "none"
-                raise TargetError(f"got '{node.id}', expected a metric of the file ({known}){guess}", self._position(node))
+                raise TargetError(f"got '{node.id}', expected one of the metrics ({known}){guess}", self._position(node))
         for part in ast.walk(self._tree):
             if isinstance(part, ast.BinOp | ast.UnaryOp | ast.Call) and not _metric_nodes(part):
                 _Evaluator(self.expression, {}, pd.RangeIndex(1)).run(part)

@@ -643,6 +643,12 @@ class TestEvolve:
         assert ask(capsys, *search, "--out", found)[1]["num"] == 12
         lines = [json.loads(line) for line in found.read_text().splitlines()]
         assert all(line["madds_m"] == pytest.approx(0.2, rel=0.02) for line in lines)
+        front = ("--second", "params_m", "--searcher", "pareto_evolution", "--set", "initial=8", "--set", "generation=4")
+        answer = ask(capsys, *search[:5], *front, "--num", 16, "--out", tmp_path / "front.jsonl")[1]
+        assert (answer["num"], answer["target"], answer["second"]) == (16, "madds_m", "params_m")
+        pairs = [(one["value"], one["second"]) for one in answer["front"]]
+        assert sorted(pairs) == pairs and [two for _, two in pairs] == sorted({two for _, two in pairs}, reverse=True)
+        assert ask(capsys, "inspect", tmp_path / "front.jsonl", "--space", out / "learned.json")[1]["num_accepted"] == 16
         for space in (("--space", out / "learned.json"), ()):
             about = ask(capsys, "inspect", found, *space)[1]
             assert (about["space"], about["num_accepted"]) == ("autospace", 12) and len(about["units"]) == 5

@@ -4,20 +4,25 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from autobuild_core import benchmark
+from autobuild_core.api import Run
 from autobuild_core.architectures.modules import ModuleGroup
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.benchmark import measures, report
 from autobuild_core.benchmark.truth import Truth
 from autobuild_core.cli import main
 from autobuild_core.datasets import read_table
+from autobuild_core.search.swaps import find_swaps
 from autobuild_core.spaces import load_space, space_named
 from tests.learning import macro_data, macro_json, macro_truth
 
@@ -150,6 +155,45 @@ def test_columns_in_tables_and_csv(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Against the number of columns" in benchmark.markdown(found, 2)
     frame = benchmark.records(found)
     assert frame.loc[frame["measure"] == "peak_mib", "case"].tolist()[:2] == ["columns=5 rows=200", "columns=60 rows=200"]
+
+
+def test_swaps_of_a_run_are_counted_and_the_first_is_told_apart(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[np.ndarray, list[str]]] = []
+    taken = iter([7.0, 1.0, 2.0, 9.0])
+
+    @contextmanager
+    def clock(result: dict[str, Any], name: str) -> Iterator[None]:
+        yield
+        result[name] = next(taken)
+
+    def find(*given: Any) -> Any:
+        asked.append((given[4], given[5]))
+        assert [(bound.metric, bound.limit) for bound in given[2].bounds] == [
+            (name, trained.table().metrics[name].median()) for name in given[5]
+        ]
+        return find_swaps(*given)
+
+    monkeypatch.setattr("autobuild_core.search.swaps.find_swaps", find)
+    monkeypatch.setattr(measures, "SWAPPED", 3)
+    monkeypatch.setattr(measures, "clock", clock)
+    found = measures.measure_swaps({"run": str(trained.folder.path)})
+    assert len(asked) == 4 and len(np.unique([codes for codes, _ in asked], axis=0)) == 4
+    assert all(metrics == ["err", "steps"] for _, metrics in asked) and found["budgets"] == 2
+    assert (found["first_s"], found["median_s"], found["longest_s"]) == (7.0, 2.0, 9.0)
+    assert found["swaps"] > 16 and found["median_cpu_s"] > 0 and found["space"] == MACRO.title
+
+
+def test_swaps_in_tables_and_csv(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def measure(name: str, threads: int, **options: object) -> dict[str, object]:
+        return {"warm begins_s": 0.02} if name == "start" else {"swaps": 104, "median_s": 0.06, "space": "a chain"}
+
+    monkeypatch.setattr(benchmark, "measure", measure)
+    assert main(["benchmark", "--swaps", "one", "other"]) == 0
+    said = capsys.readouterr()
+    assert [row["run"] for row in json.loads(said.out)["swaps"]] == ["one", "other"]
+    assert "### Every swap of an architecture" in said.err and "| other | 104 | 0.06 | a chain |" in said.err
+    frame = benchmark.records(json.loads(said.out))
+    assert frame.loc[frame["measure"] == "median_s", "case"].tolist() == ["run=one space=a chain", "run=other space=a chain"]
 
 
 def test_the_columns_of_the_benchmark_are_loose_and_valid() -> None:

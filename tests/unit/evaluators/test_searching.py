@@ -151,7 +151,7 @@ class TestValues:
         assert 0 < found.summary()["failed"] < 30
 
     def test_a_metric_that_none_of_the_first_networks_has_is_said(self, mine: Callable[[str], str], tmp_path: Path) -> None:
-        with pytest.raises(TargetError, match=r"got 'accc', expected a metric of the file \(acc, size\); did you mean acc"):
+        with pytest.raises(TargetError, match=r"got 'accc', expected one of the metrics \(acc, size\); did you mean acc"):
             run(SearchPlan(mine(""), "accc", num=9), tmp_path / "o.jsonl")
         assert len((tmp_path / "asked.txt").read_text().splitlines()) == PATIENCE
 

@@ -117,7 +117,7 @@ class TestRefusedInWriting:
         error = refused("log(latency_ms) * mean_ac")
         assert error.position == 18
         known = "mean_acc, latency_ms, delta, acc, std"
-        assert str(error) == f"got 'mean_ac', expected a metric of the file ({known}); did you mean mean_acc?"
+        assert str(error) == f"got 'mean_ac', expected one of the metrics ({known}); did you mean mean_acc?"
 
     def test_an_equation_needs_a_metric(self) -> None:
         assert "uses no metric" in str(refused("1 + 2"))

@@ -65,11 +65,14 @@ class Looked(World):
         found = len(np.unique(rows.networks))
         if every is None or found < len(networks):
             of = "a space too large to hold" if every is None else f"{found:,} of the {len(networks):,} networks of its space"
-            raise ConfigError(f"replay: got a file with {of}, expected every network, or --evaluator to measure what it lacks.")
+            raise ConfigError(
+                f"data: got a file with {of}, expected every network; `replay --evaluator` measures those it lacks."
+            )
         seeds = [name for name, kind in rows.context_kinds.items() if kind == "seed"]
         order = np.lexsort([rows.contexts[name] for name in seeds]) if seeds else np.arange(len(rows))
         first = order[np.unique(rows.networks[order], return_index=True)[1]]
         self._networks = rows.networks[first]
+        self._rows = rows.take(first)
         self._observed = target.values(rows.metrics.iloc[first])
         means = rows.metrics.groupby(rows.networks).mean()
         self._judged = judge.values(means.loc[self._networks])
@@ -78,6 +81,10 @@ class Looked(World):
 
     def _places(self, codes: Codes) -> NDArray[np.intp]:
         return np.searchsorted(self._networks, self.space.hash_networks(codes))
+
+    def rows(self, codes: Codes) -> ArchTable:
+        """The rows of the table that are observed of (n, num_positions) networks."""
+        return self._rows.take(self._places(codes))
 
     def observe(self, codes: Codes) -> Array:
         return self._observed[self._places(codes)]
