@@ -42,10 +42,9 @@ from pages import (
 
 KIND = _evaluations.ROUNDS
 ABOUT = (
-    "A loop measures a batch here, learns from it in a fraction of a second and chooses the next by what may "
-    "improve on the best, until its evaluations are spent. Predictions are written down before anything is "
-    "measured; what was measured joins the data when the loop ends. There are no random controls in it: a batch "
-    "above has them."
+    "A loop measures a batch here, learns from it and chooses the next by what may improve on the best, until its "
+    "evaluations are spent. Predictions are written down before anything is measured; what was measured joins the "
+    "data when the loop ends. There are no random controls in it: a batch above has them."
 )
 NO_EVALUATOR = (
     "No evaluator here measures {} of this space, which the target needs. Write one of your own: a Python file "
@@ -61,7 +60,7 @@ AFTER = {
 }
 FORMATS = {
     **dict.fromkeys(("best so far", "mean predicted", "mean measured", "expected improvement"), "%.4g"),
-    **{"inside 90 %": "percent", "rank correlation": "%.2f", "s to learn": "%.2f", "s to measure": "%.1f"},
+    **{"inside 90 %": "%.0f %%", "rank correlation": "%.2f", "s to learn": "%.2f", "s to measure": "%.1f"},
 }
 
 
@@ -95,18 +94,18 @@ def _new(run: FinishedRun) -> None:
     if not titles:
         st.info(NO_EVALUATOR.format(_text.plain(listed(run.config.goal.names), 200)))
         return
-    name = st.text_input("Name", "Loop", max_chars=120, key="rounds_name")
-    by = st.selectbox("Evaluator", list(titles), format_func=titles.__getitem__, key="rounds_evaluator")
-    # No bounds here: a field with bounds keeps its last good value, and the button starts with that; the plan refuses.
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
+    name = left.text_input("Name", "Loop", max_chars=120, key="rounds_name")
+    by = middle.selectbox("Evaluator", list(titles), format_func=titles.__getitem__, key="rounds_evaluator")
     plan: dict[str, Any] = {"evaluator": by, "target": run.config.target, "minimize": run.config.minimize}
+    if load_evaluator(by).by_device:
+        plan["device"] = right.selectbox("Device", DEVICES, key="rounds_device")
+    # No bounds here: a field with bounds keeps its last good value, and the button starts with that; the plan refuses.
+    left, middle, right = st.columns(3)
     plan["evaluations"] = int(left.number_input("Networks to evaluate", value=RoundsPlan.evaluations, step=10, key="rounds_num"))
-    plan["batch"] = int(right.number_input("Networks a round", value=RoundsPlan.batch, step=1, key="rounds_batch"))
-    plan["seed"] = int(left.number_input("Seed of the search", value=0, step=1, key="rounds_seed"))
-    help = _measuring.SECONDS_HELP
-    limit = right.number_input("Seconds that one may take", value=None, step=1, key="rounds_seconds", help=help)
-    plan["seconds"] = None if limit is None else float(limit)
-    plan |= _of_evaluator(by)
+    plan["batch"] = int(middle.number_input("Networks a round", value=RoundsPlan.batch, step=1, key="rounds_batch"))
+    plan["seed"] = int(right.number_input("Seed of the search", value=0, step=1, key="rounds_seed"))
+    plan |= _of_each(by)
     budgets = _budgets_of_builder(run)
     kept = "" if budgets is None else " and ".join(budget_words(bound) for bound in budgets.bounds)
     words = NO_BUDGETS if budgets is None else f"Within the budgets of Builder, with {100 * budgets.confidence:g} %: {kept}."
@@ -121,20 +120,17 @@ def _new(run: FinishedRun) -> None:
             _widgets.guarded(lambda: _start(run, name, plan, budgets))
 
 
-def _of_evaluator(by: str) -> dict[str, Any]:
-    """What an evaluator is asked for beside networks: budget, seeds, device, as far as it knows them."""
-    evaluator, (left, right) = load_evaluator(by), st.columns(2)
-    plan: dict[str, Any] = {"budget": None, "seeds": 1, "device": DEVICES[0]}
+def _of_each(by: str) -> dict[str, Any]:
+    """The settings of every evaluation, as far as an evaluator knows them: budget, seeds, seconds."""
+    evaluator, (left, middle, right) = load_evaluator(by), st.columns(3)
+    budget, seeds, help = None, 1, evaluator.about or None
     if evaluator.budget:
-        help = evaluator.about or None
-        plan["budget"] = int(
-            left.number_input("Budget of each", value=evaluator.budget, step=1, key=f"rounds_budget_{by}", help=help)
-        )
+        budget = int(left.number_input("Budget of each", value=evaluator.budget, step=1, key=f"rounds_budget_{by}", help=help))
     if evaluator.by_seed:
-        plan["seeds"] = int(right.number_input("Seeds of each", value=1, step=1, key="rounds_seeds"))
-    if evaluator.by_device:
-        plan["device"] = left.selectbox("Device", DEVICES, key="rounds_device")
-    return plan
+        seeds = int(middle.number_input("Seeds of each", value=1, step=1, key="rounds_seeds"))
+    label, help = "Seconds that one may take", _measuring.SECONDS_HELP
+    limit = right.number_input(label, value=None, step=1, key="rounds_seconds", help=help)
+    return {"budget": budget, "seeds": seeds, "seconds": None if limit is None else float(limit)}
 
 
 def _budgets_of_builder(run: FinishedRun) -> Budgets | None:

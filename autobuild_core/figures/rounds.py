@@ -25,12 +25,14 @@ SHOWN = {
 
 
 def rounds_table(rounds: pd.DataFrame) -> pd.DataFrame:
-    """The rounds for a reader, a line each.
+    """The rounds for a reader, a line each; the share of measurements inside their intervals in percent.
 
     Args:
         rounds: of `loop.rounds_folder.RoundsFolder.table`.
     """
-    return rounds.reindex(columns=list(SHOWN)).rename(columns=SHOWN)
+    shown = rounds.reindex(columns=list(SHOWN))
+    shown["inside"] = 100 * shown["inside"].astype(float)
+    return shown.rename(columns=SHOWN)
 
 
 def rounds_figure(networks: pd.DataFrame, rounds: pd.DataFrame, target: str, best_before: float | None = None) -> go.Figure:
@@ -44,7 +46,7 @@ def rounds_figure(networks: pd.DataFrame, rounds: pd.DataFrame, target: str, bes
         target: what the values are called, with their unit.
         best_before: the best of the data that the loop began with; None = there is none.
     """
-    figure = blank_figure(320, showlegend=True)
+    figure = blank_figure(340, showlegend=True, margin={"t": 52}, legend={"y": 1.1})
     number = pd.Series(range(1, len(networks) + 1), networks.index)
     _predicted(figure, networks, number)
     _failed(figure, networks, number)
@@ -61,9 +63,11 @@ def rounds_figure(networks: pd.DataFrame, rounds: pd.DataFrame, target: str, bes
         line={"color": ACCENT, "width": 2, "shape": "hv"}, hovertemplate="after %{x} networks: %{y:.4g}<extra></extra>",
     )  # fmt: skip
     if best_before is not None:
-        figure.add_hline(y=best_before, line={"color": SECOND, "dash": "dash", "width": 2})
-        note = {"x": 1, "xref": "paper", "xanchor": "right", "y": best_before, "yanchor": "bottom", "showarrow": False}
-        figure.add_annotation(text=f"best before the loop {best_before:.4g}", **note)
+        line = {"color": SECOND, "dash": "dash", "width": 2}
+        figure.add_scatter(
+            x=[0, len(networks)], y=[best_before, best_before], mode="lines", line=line, hoverinfo="skip",
+            name=f"best before the loop, {best_before:.4g}",
+        )  # fmt: skip
     _divide(figure, networks)
     figure.update_xaxes(title="networks in the order of the rounds", rangemode="tozero")
     return figure.update_yaxes(title=literal(target))
@@ -94,14 +98,14 @@ def _failed(figure: go.Figure, networks: pd.DataFrame, number: "pd.Series[int]")
 
 
 def _divide(figure: go.Figure, networks: pd.DataFrame) -> None:
-    """A line between two rounds, and the numbers of rounds below their networks."""
+    """A line between two rounds, and the numbers of rounds above their networks."""
     sizes = networks.groupby("round", sort=True).size()
     every, last = math.ceil(len(sizes) / MOST_NAMED) if len(sizes) else 1, 0
     for place, (number, size) in enumerate(sizes.items()):
         if last:
             figure.add_vline(x=last + 0.5, line={"color": QUIET, "dash": "dot", "width": 1}, opacity=0.6)
         if place % every == 0:
-            note = {"yref": "paper", "y": 0, "yanchor": "bottom", "showarrow": False}
+            note = {"yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}
             figure.add_annotation(x=last + (size + 1) / 2, text=f"round {number}", **note)
         last += int(size)
 
