@@ -57,6 +57,7 @@ HOW_TO_READ = (
     "A dot is what was measured of a network, the bar what was predicted of it before; the line of the best steps where "
     "a round ends. Networks that are chosen for what they promise are inside their intervals less often than 90 %."
 )
+WITHIN = " The best is that of the networks whose measurements keep to the budgets."
 DAMAGED = "Start another one; this one can be deleted on Train."
 AFTER = {
     RunState.FAILED: "Resume goes on with the round that was under way; other settings are another loop.",
@@ -190,7 +191,7 @@ def _results(run: FinishedRun, shown: "pd.Series[str]") -> None:
     told = networks.assign(arch=[native_text(arch) for arch in networks["arch"]])
     words = "What was predicted and measured of each network, in the order of the rounds, and the best so far"
     _widgets.show(figure, told, "rounds_networks", words, key=f"plot_rounds_{folder.path.name}")
-    st.caption(HOW_TO_READ)
+    st.caption(HOW_TO_READ + (WITHIN if settings.made.budgets else ""))
     _networks(run, networks[networks["round"] == _chosen(folder, rounds, networks)], folder.path.name)
 
 
