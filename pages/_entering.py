@@ -23,7 +23,7 @@ def enter(name: str) -> None:
         _streamlit.forget_fragments()
         st.session_state["visit"] = {"from": st.session_state.get("page_shown")}
         st.session_state["page_shown"] = name
-    st.html(_theme.STYLE)
+    st.html(_theme.style())
     _workspace.move_the_queue_on()
     _memory.restore(same_page)
     if "heard" in _memory.visit():  # Streamlit drops the callback of a choice where the next click comes before it is done

@@ -1,4 +1,4 @@
-"""Evaluate: the evaluations of this server, live, and how their results reach the list and the data."""
+"""Evaluate: the evaluations of this server, live, and how results of all that measures reach the list and the data."""
 
 import numpy as np
 import pandas as pd
@@ -14,18 +14,18 @@ from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.states import ACTIVE_STATES, RunState
 from pages import _listed, _run_actions, _states, _text, _widgets, _words, _workspace
 
-KIND = "evaluate"
+KIND, ROUNDS = "evaluate", "rounds"
 MOST_STRIPS, STRIP_PIXELS = 40, 560
 
 
-def evaluations_of(run: FinishedRun) -> pd.DataFrame:
-    """The evaluations of candidates of the run's data, newest first."""
+def jobs_of(run: FinishedRun, *wanted: str) -> pd.DataFrame:
+    """The jobs of some kinds that measure for the run's data, newest first."""
     runs, versions = _workspace.runs(), _listed.versions_of(run)
-    return runs[(runs["kind"] == KIND) & runs["data_hash"].isin(versions["hash"]) & runs["data_name"].isin(versions["name"])]
+    return runs[runs["kind"].isin(wanted) & runs["data_hash"].isin(versions["hash"]) & runs["data_name"].isin(versions["name"])]
 
 
 def take_in(run: FinishedRun) -> None:
-    """Takes the results of evaluations that ended into the list and the data, once.
+    """Takes the results of evaluations and loops in rounds that ended into the list and the data, once.
 
     What cannot be read, or is known already, is said once. Where the disk is full, or somebody else makes a version this moment,
     the next visit tries again.
@@ -34,7 +34,7 @@ def take_in(run: FinishedRun) -> None:
     if log is None:
         return
     heard = log.heard()
-    for one in evaluations_of(run).iloc[::-1].to_dict("records"):
+    for one in jobs_of(run, KIND, ROUNDS).iloc[::-1].to_dict("records"):
         run_id, name = str(one["id"]), _text.strong(one["name"])
         if one["state"] in ACTIVE_STATES or one["state"] == RunState.DAMAGED:
             continue
@@ -58,7 +58,7 @@ def take_in(run: FinishedRun) -> None:
 
 def evaluations(run: FinishedRun) -> None:
     """The section: the chosen evaluation, live; nothing before the first."""
-    frame = evaluations_of(run)
+    frame = jobs_of(run, KIND)
     if frame.empty:
         return
     ids = [str(one) for one in frame["id"]]

@@ -13,12 +13,11 @@ from autobuild_core.datasets._guarded import read_guarded
 from autobuild_core.errors import ConfigError, StudioError, counted, listed
 from autobuild_core.evaluators import DEVICES, load_evaluator
 from autobuild_core.jobs import kinds
-from autobuild_core.jobs.kinds.evaluate import seconds_each
 from autobuild_core.loop import proposing, shared, templating
 from autobuild_core.loop.batches import Handed
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.store.candidates import Candidate, CandidateState, Origin
-from pages import _listed, _measurable, _reading, _run, _text, _widgets, _words, _workspace
+from pages import _listed, _measurable, _reading, _run, _text, _widgets, _workspace
 
 HERE, ELSEWHERE = "Here", "Elsewhere"
 JSON_LINES, OWN = "JSON lines", "A template of yours"
@@ -97,15 +96,7 @@ def _cost_words(run: FinishedRun, name: str, num: int, seeds: int, budget: int) 
     rest = num - controls - min(waiting, num - controls)
     parts += f", {rest} chosen by the run" if rest else ""
     parts += f", {counted(controls, 'random control')}" if controls else ""
-    each = seconds_each(_workspace.workspace(), name, budget)
-    if each is None:
-        return f"{parts}. How long one evaluation takes is known after the first."
-    least, most = (_words.duration(max(one * num * seeds, 1.0)) for one in (each.middling, each.largest))
-    total, evaluations = least if least == most else f"{least} to {most}", f"{num * seeds} evaluations of {each.middling:.3g} s"
-    if each.middling < each.largest:
-        evaluations += f" for a middling network to {each.largest:.3g} s for the largest of the samples"
-    source = f"as on the {counted(each.num_known, 'evaluation')} measured here" if each.num_known else "on an idle core"
-    return f"{parts}. About {total}: {evaluations}, {source}."
+    return f"{parts}. {_measurable.time_words(name, num * seeds, budget)}"
 
 
 def _warn_of_target(run: FinishedRun, name: str) -> None:

@@ -11,9 +11,8 @@ from autobuild_core.jobs.kinds.replay import Replay, ReplaySettings
 from autobuild_core.jobs.kinds.replay.outcome import course_table, in_words, outcome_table
 from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES, ReplayPlan
 from autobuild_core.scoring.finished_run import FinishedRun
-from autobuild_core.store.states import ACTIVE_STATES, RunState
 from autobuild_core.targets.equation import Target
-from pages import _listed, _run_actions, _states, _text, _widgets, _words, _workspace
+from pages import _listed, _run_actions, _text, _widgets, _words, _workspace
 
 KIND = "replay"
 ABOUT = (
@@ -54,18 +53,7 @@ def section(run: FinishedRun) -> None:
         st.caption(ABOUT)
         return
     shown = frame[frame["id"] == chosen].iloc[0]
-    _run_actions.state_line(shown, f", {_text.plain(shown['aim'], 200)}", "replay")
-    if shown["state"] == RunState.DAMAGED:
-        return
-    is_live = shown["state"] in ACTIVE_STATES
-
-    @st.fragment(run_every=1.0 if is_live else None)
-    def watch() -> None:
-        if is_live:
-            _states.follow(str(chosen), str(shown["state"]))
-        _widgets.guarded(lambda: _curves(run, str(chosen)))
-
-    watch()
+    _run_actions.watched(shown, f", {_text.plain(shown['aim'], 200)}", "replay", lambda: _curves(run, str(chosen)))
 
 
 def replays_of(run: FinishedRun) -> pd.DataFrame:

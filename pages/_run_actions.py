@@ -1,5 +1,6 @@
 """Train: what can be done with a run: cancel, resume, repeat, rename, delete."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -55,6 +56,27 @@ def state_line(run: "pd.Series[str]", about: str, noun: str) -> None:
             _widgets.guarded(lambda: resume(run_id))
     if state in (RunState.FAILED, RunState.LOST, RunState.DAMAGED):
         _states.ended_badly(run)
+
+
+def watched(run: "pd.Series[str]", about: str, noun: str, draw: Callable[[], None]) -> None:
+    """A job with its state line and what it found so far, drawn again every second while it goes on.
+
+    Args:
+        run, about, noun: as `state_line` has them.
+        draw: what it found; nothing of one whose folder cannot be read.
+    """
+    state_line(run, about, noun)
+    if run["state"] == RunState.DAMAGED:
+        return
+    is_live = run["state"] in ACTIVE_STATES
+
+    @st.fragment(run_every=1.0 if is_live else None)
+    def watch() -> None:
+        if is_live:
+            _states.follow(str(run["id"]), str(run["state"]))
+        _widgets.guarded(draw)
+
+    watch()
 
 
 def repetition(run: "pd.Series[str]") -> None:

@@ -17,8 +17,7 @@ from autobuild_core.loop.proposing import codes_of
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search.reduction import Keep, Ranking, reduce_space
 from autobuild_core.search.searchers import searcher_class, searcher_names
-from autobuild_core.store.states import ACTIVE_STATES, RunState
-from pages import _measurable, _run_actions, _slots, _states, _text, _widgets, _words, _workspace
+from pages import _measurable, _run_actions, _slots, _text, _widgets, _words, _workspace
 
 KIND = "search"
 PREDICTIONS = "The run's own predictions"
@@ -48,18 +47,7 @@ def section(run: FinishedRun) -> None:
         st.caption(ABOUT)
         return
     shown = frame[frame["id"] == chosen].iloc[0]
-    _run_actions.state_line(shown, f", {_text.plain(shown['aim'], 200)}", "search")
-    if shown["state"] == RunState.DAMAGED:
-        return
-    is_live = shown["state"] in ACTIVE_STATES
-
-    @st.fragment(run_every=1.0 if is_live else None)
-    def watch() -> None:
-        if is_live:
-            _states.follow(str(chosen), str(shown["state"]))
-        _widgets.guarded(lambda: _results(run, str(chosen)))
-
-    watch()
+    _run_actions.watched(shown, f", {_text.plain(shown['aim'], 200)}", "search", lambda: _results(run, str(chosen)))
 
 
 def searches_of(run: FinishedRun) -> pd.DataFrame:

@@ -13,8 +13,14 @@ section[data-testid=stSidebar]:not([aria-expanded=false]) {width: 190px !importa
   color: light-dark(#ffffff, #0d1016) !important}
 .modebar:focus-within {opacity: 1 !important}
 [data-testid=stNumberInput] [data-testid=InputInstructions] {display: none}
+[data-testid=stPopoverBody] {color-scheme: THEME}
 </style>"""
 QUIET_INK = {"light": "#5a606e", "dark": "#b4b9c6"}  # words that stand back, still at a contrast of 6 to the page
+
+
+def style() -> str:
+    """The style of all pages as HTML; a popover lies outside of the app, whose theme it would not know."""
+    return STYLE.replace("THEME", theme())
 
 
 def theme() -> str:

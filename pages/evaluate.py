@@ -1,7 +1,19 @@
 """Evaluate: candidates are measured here or elsewhere, set against what was predicted, and learned from."""
 
 from autobuild_core.scoring.finished_run import FinishedRun
-from pages import _entering, _evaluations, _listed, _measuring, _outcome, _replays, _retraining, _states, _trust, _widgets
+from pages import (
+    _entering,
+    _evaluations,
+    _listed,
+    _measuring,
+    _outcome,
+    _replays,
+    _retraining,
+    _rounds,
+    _states,
+    _trust,
+    _widgets,
+)
 
 HOW_TO_READ = (
     "candidates wait here with what was predicted of them, written down before they are measured and never changed. Every batch "
@@ -21,6 +33,7 @@ def render(run: FinishedRun) -> None:
         _measuring.measure(run)
     _evaluations.evaluations(run)
     _outcome.outcome(run)
+    _rounds.section(run)
     _retraining.retraining(run)
     _replays.section(run)
 

@@ -27,9 +27,10 @@ def make_row(learner: Learner, batch: Batch, number: int, lines: Sequence[Line],
     Returns:
         round, batch (its number in the list of candidates); num_proposed, num_failed (without a target), num_evaluated (new
         networks so far, failed ones too); best (target within the budgets so far, the first data included) and its arch; best_new
-        (the same among new networks); mean_predicted and mean_measured of the batch, over networks that have both; inside, the
-        share of these in their 90 % intervals; srcc, their rank correlation; expected_improvement as it was when the batch was
-        proposed; seconds_fit, and seconds_evaluated, the sum over evaluations; data_version. None where there is nothing to say.
+        (the same among new networks); best_before and expected_improvement as they were when the batch was proposed;
+        mean_predicted and mean_measured of the batch, over networks that have both; inside, the share of these in their
+        90 % intervals; srcc, their rank correlation; seconds_fit, and seconds_evaluated, the sum over evaluations;
+        data_version. None where there is nothing to say.
     """
     values = _values(learner, batch)
     about = {"round": batch.round, "batch": number, "num_proposed": len(values), "num_failed": int(np.isnan(values).sum())}
@@ -38,6 +39,7 @@ def make_row(learner: Learner, batch: Batch, number: int, lines: Sequence[Line],
         **about,
         "num_evaluated": len(new),
         **best_so_far(learner, new),
+        "best_before": batch.best_before,
         **_compared(batch, values),
         "expected_improvement": batch.expected_improvement,
         **spent,

@@ -8,6 +8,7 @@ that are told twice join once, and the row of the round ends it.
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,7 @@ class _Rounds:
             raise Cancelled
         batch = self._learned().propose(len(self.files.rows()) + 1, self.plan.evaluations - self.num_spent)
         if batch is not None:
+            batch = replace(batch, best_before=self.best)
             self.files.write_pending(batch)
         return batch
 

@@ -37,6 +37,7 @@ class Batch:
         predicted, low, high: of each the expected target of a measurement and its 90 % interval; () where too little is known.
         expected_improvement: by which their best is expected to exceed what is believed to be the best so far, in target units.
         seconds_fit: that learning and proposing took.
+        best_before: the best target that was known when they were proposed; None where there was none.
     """
 
     round: int
@@ -48,6 +49,7 @@ class Batch:
     high: tuple[float, ...] = ()
     expected_improvement: float | None = None
     seconds_fit: float = 0.0
+    best_before: float | None = None
 
     @classmethod
     def read(cls, raw: dict[str, Any]) -> Self:
@@ -150,6 +152,12 @@ class RoundsFolder:
             return None
         found = self._read(PENDING, lambda text: Batch.read(json.loads(text)))
         return found if found.round > len(self.rows()) else None
+
+    def best_before(self) -> float | None:
+        """The best target of the data that the rounds began with; None where there was none, or nothing says it."""
+        if rows := self.rows():
+            return rows[0].get("best_before")
+        return None if (pending := self.pending()) is None else pending.best_before
 
     def write_pending(self, batch: Batch) -> None:
         """Writes the round that begins."""

@@ -174,10 +174,12 @@ def seconds_each(workspace: Workspace, name: str, budget: int) -> Seconds | None
     """
     evaluator, runs, seconds = load_evaluator(name), workspace.runs(), []
     own = evaluator.budget
-    for run_id in runs.loc[(runs["kind"] == "evaluate") & runs["aim"].str.startswith(f"{name} of "), "id"].head(RECENT):
+    measured = (runs["kind"] == "evaluate") & runs["aim"].str.startswith(f"{name} of ")
+    measured |= (runs["kind"] == "rounds") & runs["aim"].str.contains(f" by {name},", regex=False)
+    for run_id in runs.loc[measured, "id"].head(RECENT):
         with suppress(StudioError):
             lines = Evaluate().lines(workspace.run(str(run_id)))
-            fine = [line for line in lines if line["state"] == FINISHED]
+            fine = [line for line in lines if line["state"] == FINISHED and line["evaluator"] == name]
             seconds += [line["seconds"] * _cost(budget, own) / _cost(line["budget"], own) for line in fine]
     if seconds:
         median = float(np.median(seconds))
