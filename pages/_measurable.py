@@ -62,6 +62,16 @@ def time_words(name: str, num: int, budget: int) -> str:
     return f"About {total}: {evaluations}, {source}."
 
 
+def warn_of_budget(name: str, budget: int | None) -> None:
+    """A warning where evaluations will not have the budget that an evaluator spends unasked."""
+    own = load_evaluator(name).budget
+    if own and budget is not None and budget != own:
+        st.warning(
+            f"A budget of {budget:,} is not the {own:,} that this evaluator spends unasked: measurements of two budgets are "
+            "not of one kind. Keep to that of the measurements that were learned from."
+        )
+
+
 @st.cache_data(max_entries=16, show_spinner="Asking the evaluators")
 def _measurable(_spec: SpaceSpec, key: str, names: tuple[str, ...]) -> Measurable:
     """The evaluators that measure a space.

@@ -75,11 +75,7 @@ def _here(run: FinishedRun) -> None:
         pressed = st.button("Start measuring", type="primary", key="start_measuring")
     st.caption(_cost_words(run, name, num, seeds, budget))
     _warn_of_target(run, name)
-    if evaluator.budget and budget != evaluator.budget:
-        st.warning(
-            f"A budget of {budget:,} is not the {evaluator.budget:,} that this evaluator spends unasked: measurements of two "
-            "budgets are not of one kind. Keep to that of the measurements that were learned from."
-        )
+    _measurable.warn_of_budget(name, budget)
     _why_not(found)
     if pressed:
         _widgets.guarded(

@@ -119,6 +119,7 @@ def _new(run: FinishedRun) -> None:
         st.caption(AVERAGE)
     num = max(plan["evaluations"], 0) * max(plan["seeds"], 0)
     st.caption(_measurable.time_words(by, num, plan["budget"] or load_evaluator(by).budget))
+    _measurable.warn_of_budget(by, plan["budget"])
     refusal = st.container()
     if st.button("Start the loop", type="primary", key="start_rounds"):
         with refusal:

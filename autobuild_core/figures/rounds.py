@@ -27,12 +27,14 @@ SHOWN = {
 def rounds_table(rounds: pd.DataFrame) -> pd.DataFrame:
     """The rounds for a reader, a line each; the share of measurements inside their intervals in percent.
 
+    What no round says is left out, such as the rank correlation of two networks.
+
     Args:
         rounds: of `loop.rounds_folder.RoundsFolder.table`.
     """
     shown = rounds.reindex(columns=list(SHOWN))
     shown["inside"] = 100 * shown["inside"].astype(float)
-    return shown.rename(columns=SHOWN)
+    return shown.dropna(axis=1, how="all").rename(columns=SHOWN)
 
 
 def rounds_figure(networks: pd.DataFrame, rounds: pd.DataFrame, target: str, best_before: float | None = None) -> go.Figure:

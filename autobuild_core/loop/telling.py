@@ -75,10 +75,10 @@ class Told:
     @property
     def sentence(self) -> str:
         """The outcome in a sentence, for a reader."""
-        parts = [f"{counted(self.num_told, 'result')} of candidates"]
+        parts = [f"{counted(self.num_told, 'result')} of candidates"] if self.num_told or not self.num_foreign else []
         parts += [f"{counted(self.num_added, 'row')} joined the data"] if self.num_added else []
         parts += [f"{counted(self.num_completed, 'row')} of before gained metrics"] if self.num_completed else []
-        parts += [f"{counted(self.num_foreign, 'row')} of networks that nobody asked for"] if self.num_foreign else []
+        parts += [f"{counted(self.num_foreign, 'row')} of networks that are not on the list"] if self.num_foreign else []
         parts += [f"{counted(len(self.rejected), 'row')} not taken"] if self.rejected else []
         return f"{', '.join(parts)}."
 

@@ -148,6 +148,10 @@ class TestStarting:
         assert [read(error.value) for error in app.error] == [said] and jobs(workspace).empty
         assert app.number_input(key=f"rounds_{field}").value == value
 
+    def test_another_budget_than_the_evaluators_own_is_warned_of(self, workspace: Workspace) -> None:
+        app = fill(open_page("evaluate"), budget_mine=7)
+        assert any(read(one.value).startswith("A budget of 7 is not the 1 that") for one in app.warning)
+
     def test_without_an_evaluator_of_the_target_it_says_what_to_do(
         self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from autobuild_core import api
 from autobuild_core.architectures.records import ArchTable
 from autobuild_core.errors import DataError
-from autobuild_core.loop.telling import Joined, join
+from autobuild_core.loop.telling import Joined, Told, join
 from autobuild_core.spaces import load_space
 from autobuild_core.store.candidates import Candidate, CandidateLog, Origin, Prediction
 
@@ -112,6 +112,18 @@ class TestMacro:
     def test_a_file_without_a_result_is_said(self, tmp_path: Path, table: ArchTable, log: CandidateLog, ids: list[str]) -> None:
         with pytest.raises(DataError, match=r"x\.jsonl: got no result, expected measurements of candidates; row 0: state: got"):
             told(tmp_path / "x.jsonl", lines({"id": ids[0], "state": "queued"}), table, log)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (Told(2, 3, 0, 1, ()), "2 results of candidates, 3 rows joined the data, 1 row of networks that are not on the list."),
+        (Told(0, 6, 0, 6, ()), "6 rows joined the data, 6 rows of networks that are not on the list."),
+        (Told(0, 0, 1, 0, ()), "0 results of candidates, 1 row of before gained metrics."),
+    ],
+)
+def test_the_sentence(told: Told, said: str) -> None:
+    assert told.sentence == said
 
 
 class TestFlat:
