@@ -305,8 +305,8 @@ class Run:
             allow_evaluated: evaluated networks may be among them.
             report: hears {"phase", "share"}.
             budgets: limits of metrics of the data, "latency_ms <= 8". What is built keeps to all of them, and has `within`, the
-                probability of that, `improvement` over the best measured within them, and each metric with its interval
-                (`search.design.Design`).
+                probability of that, `improvement` over the best measured within them, and each metric with its interval,
+                as "NAME (metric)" where its name is one of these (`search.design.Design`).
             confidence: probability with which measurements are to keep to all budgets at once.
             locks: {unit: layers, as tokens} that every architecture has.
             start: architectures, in native encodings, whose neighbourhoods are searched too.

@@ -379,7 +379,7 @@ def _world(options: argparse.Namespace, plan: ReplayPlan, should_stop: Callable[
         raise ConfigError("replay: got neither or both of DATA and --evaluator, expected one of them.")
     if options.data is not None:
         return looked_up(plan, _read(options))
-    searched = plan.measured_by(options.evaluator, options.budget_steps, options.device)
+    searched = plan.search_plan(options.evaluator, options.budget_steps, options.device)
     space = api.space_of(options.space) if options.space else None
     return measured_by(plan, searched, space, ResultsFile(Path(options.out).with_suffix(".jsonl")), should_stop)
 

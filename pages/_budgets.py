@@ -37,10 +37,15 @@ def known(run: FinishedRun) -> RunMetrics | None:
     return found
 
 
+def written() -> list[str]:
+    """The budgets of the link, whatever the run knows of their metrics."""
+    return [text for text in map(str.strip, (_memory.recall("budgets") or "").split(";")) if text]
+
+
 def chosen(run: FinishedRun, metrics: Metrics) -> Budgets:
     """The budgets of the link; one that the run cannot judge is said and left out."""
     bounds = []
-    for text in filter(None, map(str.strip, (_memory.recall("budgets") or "").split(";"))):
+    for text in written():
         try:
             bound = read_budget(text)
             metrics.model(bound.metric)

@@ -18,12 +18,6 @@ KIND, ROUNDS = "evaluate", "rounds"
 MOST_STRIPS, STRIP_PIXELS = 40, 560
 
 
-def jobs_of(run: FinishedRun, *wanted: str) -> pd.DataFrame:
-    """The jobs of some kinds that measure for the run's data, newest first."""
-    runs, versions = _workspace.runs(), _listed.versions_of(run)
-    return runs[runs["kind"].isin(wanted) & runs["data_hash"].isin(versions["hash"]) & runs["data_name"].isin(versions["name"])]
-
-
 def take_in(run: FinishedRun) -> None:
     """Takes the results of evaluations and loops in rounds that ended into the list and the data, once.
 
@@ -34,7 +28,7 @@ def take_in(run: FinishedRun) -> None:
     if log is None:
         return
     heard = log.heard()
-    for one in jobs_of(run, KIND, ROUNDS).iloc[::-1].to_dict("records"):
+    for one in _listed.jobs_of(run, KIND, ROUNDS).iloc[::-1].to_dict("records"):
         run_id, name = str(one["id"]), _text.strong(one["name"])
         if one["state"] in ACTIVE_STATES or one["state"] == RunState.DAMAGED:
             continue
@@ -46,7 +40,7 @@ def take_in(run: FinishedRun) -> None:
                 continue
             told, _ = shared.tell(
                 *(_workspace.workspace(), str(_listed.data_of(run)), path, api.read_more),
-                *(f"{one['name']} ({one['aim']})", run.id, run_id),
+                *(f"{one['name']} ({one['aim']})", "" if one["kind"] == ROUNDS else run.id, run_id),
             )
             st.toast(f"{name}: {_text.plain(told.sentence, 300)}")
         except DataError as error:
@@ -58,7 +52,7 @@ def take_in(run: FinishedRun) -> None:
 
 def evaluations(run: FinishedRun) -> None:
     """The section: the chosen evaluation, live; nothing before the first."""
-    frame = jobs_of(run, KIND)
+    frame = _listed.jobs_of(run, KIND)
     if frame.empty:
         return
     ids = [str(one) for one in frame["id"]]

@@ -57,6 +57,13 @@ def versions_of(run: FinishedRun) -> pd.DataFrame:
     return sets[sets["family"].isin(sets.loc[sets["id"] == known, "family"])]
 
 
+def jobs_of(run: FinishedRun, *wanted: str) -> pd.DataFrame:
+    """The jobs of some kinds on the run's data, in any version of them, newest first."""
+    runs, versions = _workspace.runs(), versions_of(run)
+    is_hash = runs["data_hash"].isin([*versions["hash"], run.config.data_hash])
+    return runs[runs["kind"].isin(wanted) & is_hash & runs["data_name"].isin([*versions["name"], run.config.data_name])]
+
+
 def log_of(run: FinishedRun) -> CandidateLog | None:
     """The list of the run's data; None where nothing can be on it yet."""
     known = data_of(run)

@@ -43,6 +43,11 @@ def of_target(run: FinishedRun) -> dict[str, str]:
     return {name: titles[name] for name in (*sure, *(name for name in titles if not load_evaluator(name).metrics))}
 
 
+def predictions_of(run: FinishedRun) -> str:
+    """The evaluator that asks a run for its predictions."""
+    return f"predictor:{_workspace.workspace().run(run.id).path}"
+
+
 def time_words(name: str, num: int, budget: int) -> str:
     """The seconds that evaluations will take, in a sentence, before they are started.
 

@@ -7,12 +7,14 @@ import streamlit as st
 
 from autobuild_core.figures import replaying
 from autobuild_core.jobs import kinds
-from autobuild_core.jobs.kinds.replay import Replay, ReplaySettings
+from autobuild_core.jobs.kinds.replay import CURVES, ReplaySettings
+from autobuild_core.jobs.kinds.replay.curves import read_curves
 from autobuild_core.jobs.kinds.replay.outcome import course_table, in_words, outcome_table
-from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES, ReplayPlan
+from autobuild_core.jobs.kinds.replay.plan import DEFAULT_MODES, MODES
 from autobuild_core.scoring.finished_run import FinishedRun
+from autobuild_core.targets.aim import Aim
 from autobuild_core.targets.equation import Target
-from pages import _listed, _run_actions, _text, _widgets, _words, _workspace
+from pages import _listed, _measurable, _run_actions, _text, _widgets, _workspace
 
 KIND = "replay"
 ABOUT = (
@@ -26,6 +28,7 @@ BY_PREDICTIONS = (
 )
 INCOMPLETE = "The data do not hold every network of the space, so a replay can only ask the run for its predictions."
 COMMAND = "Other evaluators, and final picks measured once more with unseen seeds, by the command `replay`: docs/replay.md."
+AVERAGE = "A replay is of averages over the contexts of the data, not of the chosen task."
 JUDGE_HELP = "An equation over the metrics that the loop does not observe, as the mean of other repeats. Empty: the target."
 WITHIN_HELP = "A final pick that is worse than the best by no more than this, in the target's unit, is a success."
 REGRET, APART = "Regret", "Default less each mode"
@@ -39,27 +42,10 @@ READ = {
 def section(run: FinishedRun) -> None:
     """The replays of this run's space, and what starts another."""
     st.subheader("Would this have worked?", anchor=False)
-    frame = replays_of(run)
-    labels = _words.distinct({str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")})
-    chosen = None
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if labels:
-            chosen = st.selectbox(
-                "Replay", list(labels), format_func=labels.__getitem__, key=f"replay_of_{len(labels)}", width=420
-            )
-        with st.popover("New replay", icon=":material/add:", key=f"new_replay_{len(labels)}"):
-            _new(run)
-    if chosen is None:
-        st.caption(ABOUT)
-        return
-    shown = frame[frame["id"] == chosen].iloc[0]
-    _run_actions.watched(shown, f", {_text.plain(shown['aim'], 200)}", "replay", lambda: _curves(run, str(chosen)))
-
-
-def replays_of(run: FinishedRun) -> pd.DataFrame:
-    """The replays of the space of a run's data, newest first."""
-    runs = _workspace.runs()
-    return runs[(runs["kind"] == KIND) & (runs["data_hash"] == run.config.data_hash)]
+    shown = _run_actions.choose(_listed.jobs_of(run, KIND), "Replay", KIND, ABOUT, lambda: _new(run))
+    if shown is not None:
+        about = f", {_text.plain(shown['aim'], 200)}"
+        _run_actions.watched(shown, about, KIND, lambda: _curves(run, str(shown["id"])))
 
 
 def _new(run: FinishedRun) -> None:
@@ -69,6 +55,8 @@ def _new(run: FinishedRun) -> None:
     truths = [MEASURED, PREDICTED] if every else [PREDICTED]
     truth = st.segmented_control("The truth is", truths, default=truths[0], required=True, key=f"replay_truth_{len(truths)}")
     st.caption(f"{every}." if truth == MEASURED else BY_PREDICTIONS if every else f"{INCOMPLETE} {BY_PREDICTIONS}")
+    if run.task:
+        st.caption(AVERAGE)
     modes = st.multiselect("Modes", list(MODES), list(DEFAULT_MODES), key="replay_modes")
     st.caption(_text.plain("; ".join(f"{mode}: {MODES[mode]}" for mode in modes) + ".", 900) if modes else "None is chosen.")
     left, middle, right = st.columns(3)
@@ -101,7 +89,7 @@ def _start(run: FinishedRun, name: str, by_predictions: bool, plan: dict[str, An
     own: dict[str, Any] = {"name": " ".join(name.split()) or "Replay"}
     own |= {"data_name": run.config.data_name, "data_hash": run.config.data_hash, "data_version": run.config.data_version}
     if by_predictions:
-        own |= {"evaluator": f"predictor:{store.run(run.id).path}", "plan": plan | {"target": "predicted"}}
+        own |= {"evaluator": _measurable.predictions_of(run), "plan": plan | {"target": "predicted"}}
     else:
         own["plan"] = plan | {"target": run.config.target}
         Target(plan["judge"] or run.config.target, run.config.minimize).check(list(run.table.metrics))
@@ -114,13 +102,13 @@ def _curves(run: FinishedRun, run_id: str) -> None:
     """The curves so far, and what they say of each mode."""
     folder = _workspace.workspace().run(run_id)
     settings: ReplaySettings = kinds.load_kind(KIND).settings_of(folder)
-    curves = Replay.curves(folder)
+    curves = read_curves(folder.path / CURVES)
     if curves.empty:
         st.caption("No curve is there yet: each appears as soon as it is whole.")
         return
     if settings.evaluator:
         st.caption(BY_PREDICTIONS)
-    course, plan = course_table(curves), settings.made
+    course = course_table(curves)
     shown, over = REGRET, "evaluations"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if course["apart"].notna().any():
@@ -130,21 +118,30 @@ def _curves(run: FinishedRun, run_id: str) -> None:
                 "Against", list(OVER), default=over, format_func=OVER.__getitem__, required=True, key="replay_over"
             )
     st.caption(READ[shown])
-    figure = replaying.course_figure(course, over, run.unit, shown == APART)
+    figure = replaying.course_figure(course, over, _unit(run, settings), shown == APART)
     alt = f"{shown} of every mode against {OVER[over].lower()}, with its spread over the seeds"
     _widgets.show(figure, course, "replay", alt, key=f"plot_replay_{run_id}")
-    _outcome(curves, plan)
+    _outcome(curves, settings)
 
 
-def _outcome(curves: pd.DataFrame, plan: ReplayPlan) -> None:
+def _unit(run: FinishedRun, settings: ReplaySettings) -> str:
+    """The unit of a replay's regrets: of what it is judged by, which need not be the target of the run."""
+    plan = settings.made
+    own = "predicted" if settings.evaluator == _measurable.predictions_of(run) else run.config.target
+    return run.unit if plan.judged == own else Aim(plan.judged, plan.minimize).label.unit
+
+
+def _outcome(curves: pd.DataFrame, settings: ReplaySettings) -> None:
     """The outcome of every mode in a table."""
-    lines = in_words(outcome_table(curves, plan))
-    table = replaying.outcome_shown(lines, MODES).map(lambda cell: _text.plain(cell, 200))
-    st.table(table.set_index("mode"), border="horizontal")
-    best = "the best network" if not plan.within else f"within {plan.within:g} of the best"
+    plan = settings.made
+    numbers = outcome_table(curves, plan)
+    table = replaying.outcome_shown(in_words(numbers), MODES)
+    st.table(table.map(lambda cell: _text.plain(cell, 200)).set_index("mode"), border="horizontal")
+    best = "the best network that any mode found" if settings.evaluator else "the best network"
+    said = f"within {plan.within:g} of it" if plan.within else "it"
     st.caption(
-        "Mean over the seeds ± standard deviation. Mean regret: on the way from the random networks to the last evaluation. "
-        "Default less it: paired, with its 90 % interval. Success: the share of final picks that are "
-        f"{best}, with its 90 % interval."
+        f"Mean over the seeds ± standard deviation. Regret: how much worse than {best}; its mean is on the way from the random "
+        "networks to the last evaluation. Default less it: paired, with its 90 % interval. Success: the share of final picks "
+        f"that are {said}, with its 90 % interval."
     )
-    _widgets.csv_button(table, "replay_outcome")
+    _widgets.csv_button(numbers, "replay_outcome")

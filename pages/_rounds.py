@@ -1,5 +1,6 @@
 """Evaluate: loops in rounds on the run's data: started, watched round by round, cancelled, gone on with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,11 @@ from pages import (
     _listed,
     _measurable,
     _measuring,
-    _memory,
     _navigation,
     _run_actions,
     _slots,
     _text,
     _widgets,
-    _words,
     _workspace,
 )
 
@@ -71,23 +70,13 @@ FORMATS = {
 
 def section(run: FinishedRun) -> None:
     """The loops of this run's data, and what starts another; nothing without a loop where no network is left."""
-    frame, is_done = _evaluations.jobs_of(run, KIND), _listed.exhausted(run) is not None
+    frame, is_done = _listed.jobs_of(run, KIND), _listed.exhausted(run) is not None
     if frame.empty and is_done:
         return
     st.subheader("Loop in rounds", anchor=False)
-    labels = _words.distinct({str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")})
-    chosen = None
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if labels:
-            chosen = st.selectbox("Loop", list(labels), format_func=labels.__getitem__, key=f"rounds_of_{len(labels)}", width=420)
-        if not is_done:
-            with st.popover("New loop", icon=":material/add:", key=f"new_rounds_{len(labels)}"):
-                _new(run)
-    if chosen is None:
-        st.caption(ABOUT)
-        return
-    shown = frame[frame["id"] == chosen].iloc[0]
-    _run_actions.watched(shown, f", {_text.plain(shown['aim'], 200)}", "rounds", lambda: _results(run, shown))
+    shown = _run_actions.choose(frame, "Loop", KIND, ABOUT, None if is_done else lambda: _new(run))
+    if shown is not None:
+        _run_actions.watched(shown, f", {_text.plain(shown['aim'], 200)}", KIND, lambda: _results(run, shown))
 
 
 # Another loop
@@ -111,7 +100,7 @@ def _new(run: FinishedRun) -> None:
     plan["batch"] = int(middle.number_input("Networks a round", value=RoundsPlan.batch, step=1, key="rounds_batch"))
     plan["seed"] = int(right.number_input("Seed of the search", value=0, step=1, key="rounds_seed"))
     plan |= _of_each(by)
-    budgets = _budgets_of_builder(run)
+    wanted, budgets = _budgets.written(), _budgets_of_builder(run)
     kept = "" if budgets is None else " and ".join(budget_words(bound) for bound in budgets.bounds)
     words = NO_BUDGETS if budgets is None else f"Within the budgets of Builder, with {100 * budgets.confidence:g} %: {kept}."
     st.caption(_text.plain(words, 400))
@@ -123,7 +112,7 @@ def _new(run: FinishedRun) -> None:
     refusal = st.container()
     if st.button("Start the loop", type="primary", key="start_rounds"):
         with refusal:
-            _widgets.guarded(lambda: _start(run, name, plan, budgets))
+            _widgets.guarded(lambda: _start(run, name, plan, budgets, wanted))
 
 
 def _of_each(by: str) -> dict[str, Any]:
@@ -141,17 +130,26 @@ def _of_each(by: str) -> dict[str, Any]:
 
 def _budgets_of_builder(run: FinishedRun) -> Budgets | None:
     """The budgets that were set on Builder; None where there are none."""
-    known = _budgets.known(run) if _memory.recall("budgets") else None
+    known = _budgets.known(run) if _budgets.written() else None
     budgets = None if known is None else _budgets.chosen(run, known.metrics)
     return budgets if budgets is not None and budgets.bounds else None
 
 
-def _start(run: FinishedRun, name: str, plan: dict[str, Any], budgets: Budgets | None) -> None:
+def _start(run: FinishedRun, name: str, plan: dict[str, Any], budgets: Budgets | None, wanted: Sequence[str] = ()) -> None:
     """Starts a loop on the newest version of the run's data.
 
+    Args:
+        run: on whose data.
+        name: of the loop.
+        plan: its settings.
+        budgets: to keep to; None = none.
+        wanted: the budgets as they were written on Builder.
+
     Raises:
-        StudioError: a setting does not do, or no architecture keeps to the budgets.
+        StudioError: a setting does not do, a budget cannot be judged, or no architecture keeps to all.
     """
+    if len(wanted) > (0 if budgets is None else len(budgets.bounds)):
+        raise ConfigError(f"budgets: got {listed(wanted)}, of which this run cannot judge all; remove them on Builder.")
     if budgets is not None:
         plan |= {"budgets": [budget_text(bound) for bound in budgets.bounds], "confidence": budgets.confidence}
     RoundsPlan.read(plan)
@@ -203,8 +201,9 @@ def _read(folder: RunFolder, plan: RoundsPlan) -> tuple[pd.DataFrame, pd.DataFra
         StudioError: a file of it is damaged.
     """
     files, lines = rounds_of(folder), ResultsFile(folder.path / RESULTS).read()
-    networks = networks_table(loop_of(folder), lines, plan.aim.target)
-    return files.table(), networks, files.best_before(), files.ended
+    rows, num_seeds = files.rows(), plan.seeds if load_evaluator(plan.evaluator).by_seed else 1
+    networks = networks_table(loop_of(folder), rows, lines, plan.aim.target, num_seeds)
+    return pd.DataFrame(rows), networks, files.best_before(), files.ended
 
 
 def _chosen(folder: RunFolder, rounds: pd.DataFrame, networks: pd.DataFrame) -> int:

@@ -58,6 +58,33 @@ def state_line(run: "pd.Series[str]", about: str, noun: str) -> None:
         _states.ended_badly(run)
 
 
+def choose(frame: pd.DataFrame, title: str, noun: str, about: str, new: Callable[[], None] | None) -> "pd.Series[Any] | None":
+    """The job that is shown, and beside the list what starts another one.
+
+    Args:
+        frame: jobs of one kind, newest first.
+        title: one of them is called so.
+        noun: in the keys.
+        about: said before there is one.
+        new: draws the settings of another one; None = none can be started.
+
+    Returns:
+        The line of the job; None before there is one.
+    """
+    labels = _words.distinct({str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")})
+    chosen = None
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        if labels:
+            chosen = st.selectbox(title, list(labels), format_func=labels.__getitem__, key=f"{noun}_of_{len(labels)}", width=420)
+        if new is not None:
+            with st.popover(f"New {title.lower()}", icon=":material/add:", key=f"new_{noun}_{len(labels)}"):
+                new()
+    if chosen is None:
+        st.caption(about)
+        return None
+    return frame[frame["id"] == chosen].iloc[0]
+
+
 def watched(run: "pd.Series[str]", about: str, noun: str, draw: Callable[[], None]) -> None:
     """A job with its state line and what it found so far, drawn again every second while it goes on.
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from autobuild_core.errors import StudioError, counted
@@ -17,7 +16,7 @@ from autobuild_core.loop.proposing import codes_of
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search.reduction import Keep, Ranking, reduce_space
 from autobuild_core.search.searchers import searcher_class, searcher_names
-from pages import _measurable, _run_actions, _slots, _text, _widgets, _words, _workspace
+from pages import _listed, _measurable, _run_actions, _slots, _text, _widgets, _workspace
 
 KIND = "search"
 PREDICTIONS = "The run's own predictions"
@@ -33,27 +32,10 @@ FRONTS = ("pareto_evolution", "pareto_evolution_layers", "random")  # searchers 
 
 def section(run: FinishedRun) -> None:
     """The searches of this run's space, and what starts another."""
-    frame = searches_of(run)
-    labels = _words.distinct({str(one["id"]): f"{one['name']}, {one['aim']}" for one in frame.to_dict("records")})
-    chosen = None
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if labels:
-            chosen = st.selectbox(
-                "Search", list(labels), format_func=labels.__getitem__, key=f"search_of_{len(labels)}", width=420
-            )
-        with st.popover("New search", icon=":material/add:", key=f"new_search_{len(labels)}"):
-            _new(run)
-    if chosen is None:
-        st.caption(ABOUT)
-        return
-    shown = frame[frame["id"] == chosen].iloc[0]
-    _run_actions.watched(shown, f", {_text.plain(shown['aim'], 200)}", "search", lambda: _results(run, str(chosen)))
-
-
-def searches_of(run: FinishedRun) -> pd.DataFrame:
-    """The searches of the space of a run's data, newest first."""
-    runs = _workspace.runs()
-    return runs[(runs["kind"] == KIND) & (runs["data_hash"] == run.config.data_hash)]
+    shown = _run_actions.choose(_listed.jobs_of(run, KIND), "Search", KIND, ABOUT, lambda: _new(run))
+    if shown is not None:
+        about = f", {_text.plain(shown['aim'], 200)}"
+        _run_actions.watched(shown, about, KIND, lambda: _results(run, str(shown["id"])))
 
 
 def _new(run: FinishedRun) -> None:
@@ -62,7 +44,7 @@ def _new(run: FinishedRun) -> None:
     found = _measurable.measurable(run)
     by = [PREDICTIONS, *found.titles]
     evaluator = st.selectbox("Judged by", by, format_func=lambda one: found.titles.get(one, one), key="search_by")
-    own = _predictions_of(run) if evaluator == PREDICTIONS else evaluator
+    own = _measurable.predictions_of(run) if evaluator == PREDICTIONS else evaluator
     metrics = [one for one in load_evaluator(own).metrics if one not in ("low", "high")]
     left, right = st.columns(2)
     target, minimize = _target(run, own, metrics, left, FIRST)
@@ -84,11 +66,6 @@ def _new(run: FinishedRun) -> None:
         settings |= {"minimize": minimize, "second": second, "minimize_second": minimize_second}
         with refusal:
             _widgets.guarded(lambda: _start(run, name, settings, None if top_k is None else int(top_k)))
-
-
-def _predictions_of(run: FinishedRun) -> str:
-    """The evaluator that asks a run for its predictions."""
-    return f"predictor:{_workspace.workspace().run(run.id).path}"
 
 
 def _target(run: FinishedRun, evaluator: str, metrics: list[str], place: Any, label: str) -> tuple[str, bool]:
@@ -131,7 +108,7 @@ def _results(run: FinishedRun, run_id: str) -> None:
         st.caption("Nothing is evaluated yet.")
         return
     table = found.table()
-    by_itself = settings.evaluator == _predictions_of(run) and found.aim.expression == "predicted"
+    by_itself = settings.evaluator == _measurable.predictions_of(run) and found.aim.expression == "predicted"
     is_target = (by_itself or found.aim.expression == run.config.target) and found.aim.minimize == run.config.minimize
     best = run.measured(int(run.ranked_rows()[0])) if is_target else None
     title = run.label.axis if is_target else found.aim.label.title

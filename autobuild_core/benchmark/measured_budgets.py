@@ -178,5 +178,5 @@ class MeasuredBudgets:
         budgets = [f"{name} <= {limit!r}" for name, limit in limits.items()]
         frame = run.build(BUILT, budgets=budgets, confidence=confidence)
         about = {"quantile": quantile, "confidence": confidence, "limits": limits, "archs": frame["arch"].tolist()}
-        predicted = {name: frame[name].tolist() for name in limits}
+        predicted = {name: frame[f"{name} (metric)" if f"{name} (metric)" in frame else name].tolist() for name in limits}
         return about | {"within": frame["within"].tolist(), "predicted": predicted}

@@ -146,12 +146,16 @@ class RoundsFolder:
         """Networks that rounds have asked for, those of the one that is under way apart."""
         return sum(int(row["num_proposed"]) for row in self.rows())
 
-    def pending(self) -> Batch | None:
-        """The round that is under way; None between two."""
+    def pending(self, num_over: int | None = None) -> Batch | None:
+        """The round that is under way; None between two.
+
+        Args:
+            num_over: rounds that are over; None = those that are now.
+        """
         if not (self.path / PENDING).exists():
             return None
         found = self._read(PENDING, lambda text: Batch.read(json.loads(text)))
-        return found if found.round > len(self.rows()) else None
+        return found if found.round > (len(self.rows()) if num_over is None else num_over) else None
 
     def best_before(self) -> float | None:
         """The best target of the data that the rounds began with; None where there was none, or nothing says it."""

@@ -140,6 +140,8 @@ def take_in(
         return Told(len(told), 0, 0, joined.num_foreign, tuple(joined.rejected))
     keep(added.table)
     told = log.tell(joined.results, *heard)
+    if joined.results and not told:
+        log.tell([], *heard)  # rows joined, though every candidate among them was told before: a loop that went on
     rejected = (*joined.rejected, *added.rejected)
     return Told(len(told), added.num_added, added.num_completed, joined.num_foreign, rejected)
 

@@ -1,5 +1,6 @@
 """Evaluate's replays: what can be asked, what is started, and what each state of a replay shows."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,8 @@ def test_a_finished_one_shows_curves_differences_and_the_outcome(workspace: Work
     app = open_page("evaluate")
     assert not app.exception
     table = outcome_of(app)
-    assert table.index.tolist() == ["default", "ridge", "random"] and "within 2 of the best" in texts(app)
+    assert table.index.tolist() == ["default", "ridge", "random"] and "within 2 of it" in texts(app)
+    assert "how much worse than the best network;" in texts(app)
     assert table.loc["random", "default less it"].endswith("]") and table.loc["default", "default less it"] == ""
     app.segmented_control(key="replay_over").set_value("seconds").run()
     app.segmented_control(key="replay_shown").set_value("Default less each mode").run()
@@ -153,6 +155,27 @@ def test_what_is_there_is_shown_and_it_can_be_stopped_or_gone_on_with(state: str
     assert not app.exception and error in texts(app)
     assert ("Cancel" if state == "running" else "Resume") in [button.label for button in app.button]
     assert 0 < known < 3 * 3 * 2 and np.isin(outcome_of(app).index, ["default", "ridge", "random"]).all()
+
+
+def test_regrets_have_the_unit_of_what_judged_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that aims at a latency shows a replay of the same data that aimed at the accuracy."""
+    made = Workspace(tmp_path / "work")
+    text = "".join(f"{a},{b},{60 + 3 * a + 2 * b},{a + b}\n" for a in (1, 2, 3, 4, 5) for b in (1, 2, 3, 4, 5))
+    (made.path / "grid.csv").write_text("depth,width,acc_pct,latency_ms\n" + text)
+    train(made, made.add_dataset(read_table(made.path / "grid.csv"), "Grid"), "latency_ms", True)
+    enter(made.path, monkeypatch)
+    replayed(made, "finished", target="acc_pct")
+    app = open_page("evaluate")
+    titles = [json.loads(chart.proto.spec)["layout"]["yaxis"]["title"]["text"] for chart in app.get("plotly_chart")]
+    assert not app.exception and "regret (points)" in titles
+
+
+@pytest.mark.parametrize("text", ["", "\x00\x01", "mode,seed\nrandom,0\n", "mode,seed,evaluations\nrandom,0,5"])
+def test_damaged_curves_are_said(text: str, workspace: Workspace) -> None:
+    run = replayed(workspace, "finished")
+    (workspace.run(run).path / CURVES).write_text(text)
+    app = open_page("evaluate")
+    assert not app.exception and "got a file that holds no replay" in app.error[0].value
 
 
 def test_before_the_first_curve_and_of_a_damaged_one_it_says_so(workspace: Workspace) -> None:

@@ -119,7 +119,8 @@ class JobKind(ABC, Generic[S]):
         try:
             return self.settings(folder.job.settings)
         except ConfigError as error:
-            raise RunError(f"{folder.path / 'config.json'}: got damaged settings ({error}); delete the run.") from error
+            place = folder.path / "config.json"
+            raise RunError(f"{place}: got settings that cannot be used ({error}): mend that, or delete the run.") from error
 
 
 @cache

@@ -80,6 +80,22 @@ def test_one_that_was_cut_short_between_data_and_list_is_told_later(store: tuple
     assert (told.num_told, told.num_added) == (1, 0) and newest == workspace.newest_version(dataset)
 
 
+def test_rows_are_heard_though_the_candidates_among_them_were_told_before(store: tuple[Workspace, str], tmp_path: Path) -> None:
+    """A loop that was cancelled and went on: the first of its networks is on the list, the next is not."""
+    workspace, dataset = store
+    first, second = fresh(workspace, dataset, 2)
+    from autobuild_core.spaces import load_space
+
+    space, log = load_space(workspace.dataset(dataset).spec), workspace.candidates(dataset)
+    network = str(int(space.hash_networks(np.array([space.parse(first)], np.int16))[0]))
+    log.propose([Candidate("", first, network, Origin.TYPED, Prediction(), 0.0)])
+    lines = [{"arch": arch, "acc_pct": 61.0, "latency_ms": 4.0} for arch in (first, second)]
+    shared.tell(workspace, dataset, results(tmp_path / "r.jsonl", lines[0]), api.read_more, "My loop", "", "run")
+    assert log.heard() == {"run": 1}
+    told, _ = shared.tell(workspace, dataset, results(tmp_path / "r.jsonl", *lines), api.read_more, "My loop", "", "run")
+    assert (told.num_told, told.num_added) == (0, 1) and log.heard() == {"run": 2}
+
+
 def test_the_list_goes_with_its_data(store: tuple[Workspace, str]) -> None:
     workspace, dataset = store
     log = workspace.candidates(dataset)

@@ -12,6 +12,7 @@ from autobuild_core.evaluators import load_evaluator
 from autobuild_core.evaluators._results import ResultsFile
 from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
 from autobuild_core.jobs.kinds.evaluate import RESULTS
+from autobuild_core.jobs.kinds.replay.curves import read_curves
 from autobuild_core.jobs.kinds.replay.outcome import outcome_table
 from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
 from autobuild_core.store.entries import RunRow
@@ -42,7 +43,7 @@ class ReplaySettings(PlannedSettings[ReplayPlan]):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.evaluator:
-            self.made.measured_by(self.evaluator)
+            self.made.search_plan(self.evaluator)
 
     @staticmethod
     def read(plan: Mapping[str, Any]) -> ReplayPlan:
@@ -63,7 +64,7 @@ class Replay(JobKind[ReplaySettings]):
         plan, world = settings.made, None
         if settings.evaluator:
             results = ResultsFile(folder.path / RESULTS)
-            world = worlds.measured_by(plan, plan.measured_by(settings.evaluator), None, results, should_stop)
+            world = worlds.measured_by(plan, plan.search_plan(settings.evaluator), None, results, should_stop)
         replaying.Replay(plan, world or worlds.looked_up(plan, folder.table()), folder.path / CURVES).run(report, should_stop)
 
     def progress(self, record: Mapping[str, Any]) -> JobProgress:
@@ -83,12 +84,6 @@ class Replay(JobKind[ReplaySettings]):
         return RunRow(f"{plan.words}{by}", said, *data, seed=plan.first_seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
-        """The outcome (`outcome.outcome_table`)."""
-        curves = self.curves(folder)
+        """The outcome (`outcome.outcome_table`); empty before the first curve."""
+        curves = read_curves(folder.path / CURVES)
         return curves if curves.empty else outcome_table(curves, self.settings_of(folder).made)
-
-    @staticmethod
-    def curves(folder: RunFolder) -> pd.DataFrame:
-        """The curves so far (`replaying.COLUMNS`), a line a number of evaluations; without lines before the first."""
-        path = folder.path / CURVES
-        return pd.read_csv(path, dtype={"arch": str}) if path.exists() else pd.DataFrame()

@@ -94,15 +94,19 @@ def in_words(table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _spread(line: dict[Any, Any], name: str) -> str:
-    """A mean with its standard deviation; "" where there is none."""
-    return f"{number(line[name])} ± {line[f'{name}_sd']:.2g}" if np.isfinite(line[name]) else ""
+    """A mean with its standard deviation, which one seed has none of; "" where there is no mean."""
+    if not np.isfinite(line[name]):
+        return ""
+    spread = line[f"{name}_sd"]
+    return f"{number(line[name])}{f' ± {spread:.2g}' if np.isfinite(spread) else ''}"
 
 
 def _interval(line: dict[Any, Any], name: str, ends: str) -> str:
-    """A mean with its 90 % interval; "" where there is none."""
+    """A mean with its 90 % interval, which one seed has none of; "" where there is no mean."""
     if not np.isfinite(line.get(name, np.nan)):
         return ""
-    return f"{line[name]:.2g} [{line[f'{ends}_low']:.2g}, {line[f'{ends}_high']:.2g}]"
+    low, high = line[f"{ends}_low"], line[f"{ends}_high"]
+    return f"{line[name]:.2g}{f' [{low:.2g}, {high:.2g}]' if np.isfinite(low) else ''}"
 
 
 def _areas(curves: pd.DataFrame) -> pd.Series:

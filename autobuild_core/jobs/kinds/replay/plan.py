@@ -75,7 +75,7 @@ class ReplayPlan:
         """The equation by which picks are judged."""
         return self.judge or self.target
 
-    def measured_by(self, evaluator: str, budget: int | None = None, device: str = "cpu") -> SearchPlan:
+    def search_plan(self, evaluator: str, budget: int | None = None, device: str = "cpu") -> SearchPlan:
         """The evaluations of a replay whose networks are measured when they are asked for.
 
         Args:

@@ -11,6 +11,7 @@ import pandas as pd
 from autobuild_core.architectures.names import native_text
 from autobuild_core.architectures.records import Codes
 from autobuild_core.errors import Cancelled, ConfigError
+from autobuild_core.jobs.kinds.replay.curves import COLUMNS, read_curves
 from autobuild_core.jobs.kinds.replay.modes import ONE_BY_ONE, make_searcher
 from autobuild_core.jobs.kinds.replay.plan import ReplayPlan
 from autobuild_core.jobs.kinds.replay.worlds import World
@@ -18,8 +19,6 @@ from autobuild_core.search.searchers import History, Searcher, searcher_class
 from autobuild_core.search.searching import search
 from autobuild_core.store import tables
 
-COLUMNS = ("mode", "seed", "evaluations", "seconds", "best", "regret", "network_rank", "arch", "plan")
-NUMBERS = ("seconds", "best", "regret", "network_rank")
 Row = dict[str, Any]
 
 
@@ -126,14 +125,7 @@ class Replay:
         Raises:
             ConfigError: it is another replay's, or none.
         """
-        if not self.out.exists():
-            return []
-        try:
-            texts = {"mode": str, "arch": str, "plan": str}
-            frame = pd.read_csv(self.out, dtype=texts, keep_default_na=False, na_values=dict.fromkeys(NUMBERS, ""))
-            rows: list[Row] = frame[list(COLUMNS)].to_dict("records")
-        except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(f"{self.out}: got a file that holds no replay ({error}), expected one or none.") from None
+        rows: list[Row] = read_curves(self.out).to_dict("records")
         for row in rows:
             if row["plan"] != self.words:
                 raise ConfigError(f"{self.out}: got '{row['plan']}', expected '{self.words}' as asked; name another file.")

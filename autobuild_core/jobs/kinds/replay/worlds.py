@@ -45,7 +45,8 @@ class World(ABC):
 class Looked(World):
     """A table that holds every network of a space.
 
-    Where it has several seeds of a network a loop observes the first, and the mean of all is the judge.
+    Where it has several seeds of a network a loop observes the first, and the mean of all is the judge. Where it has several
+    contexts besides, such as tasks, both are means over these.
 
     Args:
         table: evaluated architectures.
@@ -70,12 +71,10 @@ class Looked(World):
             )
         seeds = [name for name, kind in rows.context_kinds.items() if kind == "seed"]
         order = np.lexsort([rows.contexts[name] for name in seeds]) if seeds else np.arange(len(rows))
-        first = order[np.unique(rows.networks[order], return_index=True)[1]]
-        self._networks = rows.networks[first]
-        self._rows = rows.take(first)
-        self._observed = target.values(rows.metrics.iloc[first])
-        means = rows.metrics.groupby(rows.networks).mean()
-        self._judged = judge.values(means.loc[self._networks])
+        self._rows = rows.take(order[np.unique(rows.networks[order], return_index=True)[1]])
+        self._networks = self._rows.networks
+        self._observed = target.values(_first_of_each_context(rows, order).loc[self._networks])
+        self._judged = judge.values(rows.metrics.groupby(rows.networks).mean().loc[self._networks])
         if not np.isfinite(self._judged).any():
             raise ConfigError("replay: got no network with a target to be judged by, expected some.")
 
@@ -94,6 +93,19 @@ class Looked(World):
 
     def every(self) -> Array | None:
         return self._judged
+
+
+def _first_of_each_context(rows: ArchTable, order: NDArray[np.intp]) -> pd.DataFrame:
+    """The metrics of each network, by its hash: the mean over contexts of what its first row in each of them says.
+
+    Args:
+        rows: evaluated architectures.
+        order: of the rows.
+    """
+    others = [name for name, kind in rows.context_kinds.items() if kind != "seed"]
+    keys = pd.DataFrame({"network": rows.networks}).join(rows.contexts[others].reset_index(drop=True)).iloc[order]
+    first = order[~keys.duplicated().to_numpy()]
+    return rows.metrics.iloc[first].groupby(rows.networks[first]).mean()
 
 
 class Measured(World):
@@ -150,7 +162,7 @@ def measured_by(
 
     Args:
         plan: says what is observed and what judges.
-        searched: the evaluator with its budget and device (`ReplayPlan.measured_by`).
+        searched: the evaluator with its budget and device (`ReplayPlan.search_plan`).
         space: that it measures; None = its own.
         results: keep what was measured.
         should_stop: asked before every evaluation.
@@ -160,5 +172,5 @@ def measured_by(
     """
     own: Space | None = space or getattr(load_evaluator(searched.evaluator), "space", None)
     if own is None:
-        raise ConfigError(f"{searched.evaluator}: got no space, expected the space that it measures.")
+        raise ConfigError(f"{searched.evaluator}: got no --space, expected the space that it measures.")
     return Measured(Evaluations(own, searched, results, lambda record: None, should_stop), Target(plan.judged, plan.minimize))

@@ -16,11 +16,11 @@ from autobuild_core.errors import Cancelled, ConfigError, TargetError
 from autobuild_core.jobs.kinds import load_kind
 from autobuild_core.jobs.kinds.evaluate import RESULTS
 from autobuild_core.jobs.kinds.replay import CURVES, ReplaySettings
-from autobuild_core.jobs.kinds.replay import Replay as ReplayJob
+from autobuild_core.jobs.kinds.replay.curves import COLUMNS, read_curves
 from autobuild_core.jobs.kinds.replay.modes import make_searcher
 from autobuild_core.jobs.kinds.replay.outcome import course_table, in_words, outcome_table, summary
 from autobuild_core.jobs.kinds.replay.plan import MODES, ReplayPlan
-from autobuild_core.jobs.kinds.replay.replaying import COLUMNS, Replay
+from autobuild_core.jobs.kinds.replay.replaying import Replay
 from autobuild_core.jobs.kinds.replay.worlds import Looked
 from autobuild_core.jobs.kinds.train import pipeline
 from autobuild_core.predictor import published
@@ -216,6 +216,17 @@ class TestLooked:
         world = looked(doubled, plan())
         assert set(world.observe(table.codes)) == {6.0} and set(world.judge(table.codes)) == {4.0}
 
+    def test_of_several_tasks_both_are_means(self, table: ArchTable) -> None:
+        """Whichever task a network's first row is of: none may stand for all."""
+        both = pd.concat([table.metrics.assign(acc=2.0), table.metrics.assign(acc=6.0)], ignore_index=True)
+        tasks = pd.DataFrame({"task": np.repeat(["a", "b"], len(table))})
+        rows = {"codes": np.tile(table.codes, (2, 1)), "networks": np.tile(table.networks, 2), "metrics": both}
+        rows |= {"source_rows": np.arange(2 * len(table)), "contexts": tasks, "context_kinds": {"task": "task"}}
+        whole = ArchTable(**{**vars(table), **rows, "censored": np.zeros(0), "repeats": np.zeros(0, np.int64)})
+        mixed = whole.take(np.random.default_rng(0).permutation(len(whole)))
+        world = looked(mixed, plan())
+        assert set(world.observe(table.codes)) == set(world.judge(table.codes)) == {4.0}
+
 
 MADE = plan(evaluations=40, initial=20, batch=10, modes=("default", "random"), within=0.5)
 
@@ -266,6 +277,11 @@ class TestOutcome:
         assert course.loc[("random", 40), "apart_low"] < -1.7 < course.loc[("random", 40), "apart_high"]
         assert course.loc["default", "apart"].isna().all()
 
+    def test_of_one_seed_there_is_no_spread_and_no_interval(self) -> None:
+        curves = two_curves()
+        words = in_words(outcome_table(curves[curves["seed"] == 0], MADE))
+        assert [line["mean regret"] for line in words] == ["2", "4"] and words[1]["default less it"] == "-2"
+
     def test_the_way_of_a_replay_that_goes_on(self) -> None:
         """The last seed has one mode only: means are of what is there, differences of what both have."""
         curves = two_curves()
@@ -297,13 +313,13 @@ class TestJob:
         lines = [json.loads(line) for line in (folder.path / RESULTS).read_text().splitlines()]
         networks = {native_text(line["arch"]) for line in lines}
         assert len(lines) == len(networks) <= 4 * 9
-        curves = ReplayJob.curves(folder)
+        curves = read_curves(folder.path / CURVES)
         assert set(curves["arch"]) <= networks and curves["network_rank"].isna().all() and curves["regret"].min() == 0
 
     def test_an_evaluator_without_a_space_of_its_own_is_refused(self, tmp_path: Path) -> None:
         settings = ReplaySettings(name="a replay", plan={"target": "madds_m"}, evaluator="cost")
         folder = RunFolder(tmp_path / "run").create(settings, None, "replay")
-        with pytest.raises(ConfigError, match="cost: got no space, expected the space that it measures"):
+        with pytest.raises(ConfigError, match="cost: got no --space, expected the space that it measures"):
             load_kind("replay").run(folder, settings, lambda record: None, lambda: False)
         with pytest.raises(TargetError, match="accuracy"):
             ReplaySettings(name="a replay", plan={"target": "accuracy"}, evaluator="cost")
