@@ -26,6 +26,7 @@ ABOUT = (
     "where it can be enumerated, else from exact assembly, the best modules, the architecture on the screen and the best that "
     "were measured."
 )
+ROUNDING_ERROR = 1e-9  # of a sum of effects
 KEEP_HELP = "Off: the whole space is searched. On: only combinations of the best modules of each unit, the reduced space."
 MOST, MOST_KEPT = 200, 200
 
@@ -200,7 +201,8 @@ def _stands_in_the_way(run: FinishedRun, found: Found) -> list[str]:
         for one in found.answer["binding"]
     ]
     if (own := found.answer["assembled"]) is not None and own["best"] is not None:
-        proven = "proven to be the best sum" if own["is_proven"] else f"at most {own['gap']:.3g} below the best sum"
+        is_best = own["is_proven"] or own["gap"] < ROUNDING_ERROR
+        proven = "proven to be the best sum" if is_best else f"at most {run.amount(own['gap'])} below the best sum"
         found_words = f"found {counted(own['num'], 'choice')}, the first {proven}"
         said.append(f"Exact assembly of the modules' effects under the budgets {found_words}. {own['ended']}")
     return said

@@ -12,8 +12,8 @@ from pages import _text, _widgets
 
 MOST = 6  # gauges without a budget, unless all are wanted
 UNSUPPORTED = (
-    "This architecture leaves what the data support: of 99 in 100 measured networks {} was surer before they were measured. "
-    "Where that was tried, errors were several times as large as the intervals say."
+    "This architecture leaves what the data support: {} is more uncertain than of 99 in 100 measured networks before "
+    "they were measured. Where that was tried, errors were several times as large as the intervals say."
 )
 
 

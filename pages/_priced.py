@@ -14,7 +14,8 @@ from pages import _asking, _text, _widgets
 
 ABOUT = (
     "For every budget the best architecture within tighter and looser limits, the others kept to, in 100 joint draws of what may "
-    "be true: a step of a limit never makes it worse. Predicted by the Gaussian process, measurement noise and all."
+    "be true: a step of a limit never makes it worse. Predicted by the Gaussian process, measurement noise and all, so the "
+    "best of a draw is lucky too, and better than any one architecture is predicted to be: read the steps, not the level."
 )
 NONE = "Add a budget above: then this tells what more of it would buy."
 

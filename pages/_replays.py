@@ -136,6 +136,8 @@ def _outcome(curves: pd.DataFrame, settings: ReplaySettings) -> None:
     plan = settings.made
     numbers = outcome_table(curves, plan)
     table = replaying.outcome_shown(in_words(numbers), MODES)
+    if said := replaying.outcome_words(numbers):
+        st.markdown(said)
     st.table(table.map(lambda cell: _text.plain(cell, 200)).set_index("mode"), border="horizontal")
     best = "the best network that any mode found" if settings.evaluator else "the best network"
     said = f"within {plan.within:g} of it" if plan.within else "it"

@@ -16,7 +16,7 @@ from autobuild_core.loop.proposing import codes_of
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search.reduction import Keep, Ranking, reduce_space
 from autobuild_core.search.searchers import searcher_class, searcher_names
-from pages import _listed, _measurable, _run_actions, _slots, _text, _widgets, _workspace
+from pages import _budgets, _listed, _measurable, _run_actions, _slots, _text, _widgets, _workspace
 
 KIND = "search"
 PREDICTIONS = "The run's own predictions"
@@ -24,6 +24,7 @@ ABOUT = (
     "A searcher proposes architectures, an evaluator measures them or the run predicts them; each network is evaluated once. By "
     "the run's predictions a search finds what the predictor believes: a list to measure, not a measurement."
 )
+NO_BUDGETS = "A search looks at its targets alone, not at the budgets above: these hold in what is built, swapped and priced."
 WHOLE, REDUCED = "Whole space", "Reduced space"
 DEFAULT = "bayesian_optimisation"
 FIRST, SECOND = "Target", "Second target, for a front"
@@ -60,6 +61,8 @@ def _new(run: FinishedRun) -> None:
     seed = right.number_input("Seed", value=0, step=1, key="search_seed")
     space = left.segmented_control("Space", [WHOLE, REDUCED], default=WHOLE, key="search_space") or WHOLE
     top_k = right.number_input("Modules kept a unit", value=10, step=1, key="search_kept") if space == REDUCED else None
+    if _budgets.written():
+        st.caption(NO_BUDGETS)
     refusal = st.container()
     if st.button("Start the search", type="primary", key="start_search"):
         settings: dict[str, Any] = {"evaluator": own, "searcher": searcher, "num": int(num), "seed": int(seed), "target": target}

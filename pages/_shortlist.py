@@ -11,7 +11,7 @@ import streamlit as st
 from autobuild_core.architectures import numbers
 from autobuild_core.architectures.names import layers_short
 from autobuild_core.architectures.records import Codes
-from autobuild_core.errors import StudioError
+from autobuild_core.errors import StudioError, counted
 from autobuild_core.loop import proposing
 from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
@@ -142,7 +142,7 @@ def _send(run: FinishedRun, designs: list[ShortDesign], codes: Codes) -> None:
         return _listed.put(run, lambda _: own)
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        label = f"Send {'the one' if len(left) == 1 else f'all {len(left)}'} not rejected to Evaluate"
+        label = f"Send {counted(len(left), 'design')} to Evaluate"
         if st.button(label, type="primary", key="send_shortlist", icon=":material/send:", disabled=not left):
             st.session_state["sent"] = _widgets.guarded(send)
         if said := st.session_state.pop("sent", None):

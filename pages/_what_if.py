@@ -9,6 +9,7 @@ import streamlit as st
 from autobuild_core.architectures import numbers
 from autobuild_core.architectures.names import layers_short
 from autobuild_core.architectures.records import Codes
+from autobuild_core.errors import counted
 from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search.budgets import Budgets
@@ -69,7 +70,7 @@ def section(run: FinishedRun, known: RunMetrics, budgets: Budgets, names: Sequen
     st.caption(ABOUT)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         kind = st.segmented_control("Swaps", [ALL, SINGLE], default=ALL, key="swap_kind", label_visibility="collapsed")
-        only = st.toggle("Within the budgets", key="swaps_within") if budgets.bounds else False
+        only = st.toggle("Within the budgets", True, key="swaps_within") if budgets.bounds else False
     frame = found.frame
     kept = frame["is_single"] if kind == SINGLE else pd.Series(True, frame.index)
     if only:
@@ -78,7 +79,17 @@ def section(run: FinishedRun, known: RunMetrics, budgets: Budgets, names: Sequen
     if frame.empty:
         st.caption("No swap is left: unlock a unit, or loosen a budget.")
         return
+    st.markdown(_said(frame))
     _table(run, metrics, budgets, found, frame)
+
+
+def _said(frame: pd.DataFrame) -> str:
+    """The number of swaps that are predicted to be better, and of those that surely are, in words."""
+    better, sure = int((frame["gain"] > 0).sum()), int((frame["low"] > 0).sum())
+    if not better:
+        return f"None of these {counted(len(frame), 'swap')} is predicted to be better."
+    surely = f"{sure:,} surely: the 90 % interval lies above zero" if sure else "none surely: every 90 % interval holds zero"
+    return f"{better:,} of these {counted(len(frame), 'swap')} predicted to be better, {surely}."
 
 
 def _table(run: FinishedRun, metrics: Sequence[str], budgets: Budgets, found: Swaps, frame: pd.DataFrame) -> None:
@@ -112,8 +123,8 @@ def _table(run: FinishedRun, metrics: Sequence[str], budgets: Budgets, found: Sw
     with st.container(horizontal=True, vertical_alignment="center"):
         label = f"Put in {_text.plain(layers_short(line['becomes']), 80)} for unit {_text.plain(line['unit'])}"
         st.button(
-            label, key="put_swap", type="primary", icon=":material/swap_horiz:", on_click=_slots.put,
-            args=(run, found.codes[int(line.name)]),
+            label, key="put_swap", type="primary" if line["gain"] > 0 else "secondary", icon=":material/swap_horiz:",
+            on_click=_slots.put, args=(run, found.codes[int(line.name)]),
         )  # fmt: skip
         plain = frame.assign(was=frame["was"].map(layers_short), becomes=frame["becomes"].map(layers_short))
         _widgets.csv_button(plain, "swaps")

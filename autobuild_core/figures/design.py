@@ -145,4 +145,4 @@ def price_figure(curve: pd.DataFrame, limit: float, titles: tuple[str, str]) -> 
     figure.add_annotation(
         x=limit, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"budget {number(limit)}", font={"color": SECOND}
     )
-    return figure.update_xaxes(title=literal(titles[1])).update_yaxes(title=f"best {literal(titles[0])}")
+    return figure.update_xaxes(title=literal(titles[1])).update_yaxes(title=f"best of a draw, {literal(titles[0])}")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from autobuild_core.errors import listed
 from autobuild_core.figures.template import ACCENT, QUIET, SECOND, blank_figure, literal
 
 # The line of each mode: models of ours, the published recipe, another model, and searches without one, each a colour.
@@ -50,7 +51,7 @@ def course_figure(course: pd.DataFrame, over: str, unit: str, apart: bool = Fals
         said = [_said(*row) for row in own[["evaluations", "seconds", middle, low, high, "seeds"]].itertuples(index=False)]
         figure.add_scatter(
             x=own[over].clip(least), y=own[middle], mode="lines+markers", name=mode, legendgroup=mode, customdata=said,
-            line={"color": colour, "dash": dash, "width": 3 if mode == "default" else 2}, marker={"size": 5},
+            line={"color": colour, "dash": dash, "width": 6 if mode == "default" else 2}, marker={"size": 5},
             hovertemplate=f"{mode}, %{{customdata}}<extra></extra>",
         )  # fmt: skip
     if apart:
@@ -66,6 +67,25 @@ def _said(evaluations: float, seconds: float, middle: float, low: float, high: f
     spread = f" ({low:.3g} to {high:.3g})" if np.isfinite(low) else ""
     of = f"{int(seeds)} seed{'' if seeds == 1 else 's'}"
     return f"{int(evaluations)} evaluations, {seconds:.2g} s: {middle:.3g}{spread}, {of}"
+
+
+def outcome_words(outcome: pd.DataFrame) -> str:
+    """The modes that the default is ahead of, behind, or cannot be told apart from, in a sentence; "" where nothing is compared.
+
+    Args:
+        outcome: of `jobs.kinds.replay.outcome.outcome_table`.
+    """
+    if "apart" not in outcome:
+        return ""
+    others = outcome[outcome["apart"].notna()]
+    ahead, behind = others["apart_high"] < 0, others["apart_low"] > 0
+    parts = {
+        "ahead of {}": others.loc[ahead, "mode"],
+        "behind {}": others.loc[behind, "mode"],
+        "not told apart from {}": others.loc[~ahead & ~behind, "mode"],
+    }
+    said = [words.format(listed(modes.tolist())) for words, modes in parts.items() if len(modes)]
+    return f"By the mean regret on the way, default is {'; '.join(said)}." if said else ""
 
 
 def outcome_shown(lines: Sequence[Mapping[str, str]], modes: Mapping[str, str]) -> pd.DataFrame:

@@ -131,7 +131,7 @@ def assemble(problem: Problem, num: int = 1, apart: int = 1, seconds: float = SE
 def _why(status: int, number: int, seconds: float) -> str:
     """The reason why no further choice was found."""
     if status == TIMED_OUT:
-        return f"The limit of {seconds:g} s was reached after {number} of them."
+        return f"The limit of {seconds:.3g} s was reached after {number} of them."
     return "No choice keeps to all budgets." if not number else f"There are only {number} choices that keep to all budgets."
 
 

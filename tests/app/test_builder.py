@@ -1,6 +1,7 @@
 """Builder under budgets: what stands in the link, gauges, locks, undo, swaps, prices, the front, the shortlist."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -97,6 +98,7 @@ def test_what_is_built_keeps_to_the_budgets_and_to_locked_units(in_state: Worksp
 @FLAT
 def test_a_swap_is_put_in_undone_and_done_again(in_state: Workspace) -> None:
     app = tool(open_page("builder"), "Single swaps")
+    assert re.search(r"(\d+ of|None of) these \d+ swaps (is )?predicted to be better", texts(app))
     before = native(app)
     press(app, "put_swap")
     after = native(app)
@@ -208,6 +210,12 @@ def test_a_search_is_started_from_the_page_in_the_space_that_is_chosen(in_state:
     assert made["data_hash"] == runs[runs["kind"] == "train"].iloc[0]["data_hash"] and settings["num"] == 12
     assert settings["target"] == "predicted" and settings["minimize"] and '"modules"' in settings["space"]
     assert "Bayesian optimisation: minimise predicted" in texts(app)
+
+
+@FLAT
+def test_a_search_says_that_budgets_are_not_its_own(in_state: Workspace) -> None:
+    assert "not at the budgets above" not in texts(tool(open_page("builder"), "Search"))
+    assert "not at the budgets above" in texts(tool(open_page("builder", budgets="acc_pct <= 62"), "Search"))
 
 
 @FLAT

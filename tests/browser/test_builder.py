@@ -168,7 +168,7 @@ def test_a_budget_its_gauge_a_price_the_front_a_lock_undo_and_a_shortlist(
     page.get_by_label("Why").fill("on the front")
     page.get_by_role("button", name="Put it on the shortlist").click()
     expect(page.get_by_text("On the shortlist as")).to_be_visible()
-    page.get_by_role("button", name=re.compile("^Send the one")).click()
+    page.get_by_role("button", name=re.compile("^Send 1 design")).click()
     expect(page.get_by_text("1 candidate put on the list")).to_be_visible()
     assert [one.why for one in server_workspace.candidates(server_workspace.data_of_run(ids["equation"])).all()] == [
         "Cheap and good, open: on the front"

@@ -175,7 +175,7 @@ class TestSearches:
             ({"searcher": "abacus"}, "got 'abacus', expected one of bayesian_optimisation"),
             ({"settings": {"speed": 1}}, "got 'speed', expected none"),
             ({"space": "{}"}, "space: got a spec that cannot be read"),
-            ({"target": "latency_ms"}, "got 'latency_ms', expected a metric"),
+            ({"target": "latency_ms"}, "got 'latency_ms', expected one of the metrics"),
         ],
     )
     def test_settings_that_do_not_do(self, wrong: dict[str, Any], said: str, tmp_path: Path) -> None:

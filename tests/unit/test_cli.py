@@ -594,7 +594,7 @@ class TestSearch:
                 ("--space", "nas_bench_201", "--evaluator", "cost", "--searcher", "x"),
                 "got 'x', expected one of bayesian_optimisation",
             ),
-            (("--space", "nas_bench_201", "--evaluator", "cost", "--target", "acc"), "got 'acc', expected a metric"),
+            (("--space", "nas_bench_201", "--evaluator", "cost", "--target", "acc"), "got 'acc', expected one of the metrics"),
             (("/nowhere",), "/nowhere"),
         ],
     )

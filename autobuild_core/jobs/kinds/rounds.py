@@ -8,6 +8,7 @@ import pandas as pd
 
 from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import counted
+from autobuild_core.evaluators import load_evaluator
 from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
 from autobuild_core.jobs.kinds.evaluate import RESULTS
 from autobuild_core.loop.folder import LoopFolder
@@ -63,6 +64,7 @@ class Rounds(JobKind[RoundsSettings]):
         plan, files = settings.made, rounds_of(folder)
         by = plan.evaluator.partition(":")[0].rpartition("/")[2]
         aim = f"{plan.aim.words}: {counted(plan.evaluations, 'network')} by {by}, {plan.batch:,} a round"
+        aim += f", a budget of {plan.budget:,} each" if plan.budget not in (None, load_evaluator(plan.evaluator).budget) else ""
         said = ""
         if rows := files.rows():
             said = f"{counted(len(rows), 'round')}, {counted(files.num_spent, 'network')}"

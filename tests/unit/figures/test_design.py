@@ -60,4 +60,4 @@ def test_prices_are_drawn_where_something_keeps_to_the_limit() -> None:
     )
     figure = price_figure(curve, 2.0, ("acc", "latency_ms"))
     assert list(figure.data[1].x) == [2.0, 3.0] and list(figure.data[0].y) == [5.5, 7.0, 5.5, 4.0]
-    assert figure.layout.yaxis.title.text == "best acc" and "budget 2.00" in notes(figure)
+    assert figure.layout.yaxis.title.text == "best of a draw, acc" and "budget 2.00" in notes(figure)

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from autobuild_core.figures.replaying import LINES, course_figure, outcome_shown
+from autobuild_core.figures.replaying import LINES, course_figure, outcome_shown, outcome_words
 from autobuild_core.jobs.kinds.replay.plan import MODES
 
 COURSE = pd.DataFrame(
@@ -45,6 +45,18 @@ def test_differences_are_of_the_other_modes() -> None:
     figure = course_figure(COURSE, "evaluations", "<b>", apart=True)
     assert [trace.name for trace in figure.data if trace.name] == ["random"] and list(figure.data[1].y) == [0.0, -2.0]
     assert figure.layout.yaxis.title.text == "regret of the default less that of the mode (&lt;b>)"
+
+
+def test_the_sentence_goes_by_the_intervals() -> None:
+    modes = ["default", "gp", "ridge", "random", "local"]
+    table = pd.DataFrame({"mode": modes, "apart": [float("nan"), 0.1, 0.2, -1.0, -0.5]})
+    table["apart_low"], table["apart_high"] = table["apart"] - 0.15, table["apart"] + 0.15
+    assert outcome_words(table) == (
+        "By the mean regret on the way, default is ahead of random and local; behind ridge; not told apart from gp."
+    )
+    assert outcome_words(table[["mode"]]) == outcome_words(table[:1]) == ""
+    one_seed = table.assign(apart_low=float("nan"), apart_high=float("nan"))
+    assert outcome_words(one_seed).endswith("default is not told apart from gp, ridge, random and local.")
 
 
 @pytest.mark.parametrize("said", ["", "1 ± 0"])

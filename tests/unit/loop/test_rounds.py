@@ -522,7 +522,7 @@ class TestRefuses:
             ({"evaluator": "nobody"}, "evaluator: got 'nobody'"),
             ({"minimize": 1}, "minimize: got 1"),
             ({"nonsense": 1}, "rounds: got the setting nonsense"),
-            ({"evaluator": "cost"}, "expected a metric"),
+            ({"evaluator": "cost"}, "expected one of the metrics"),
         ],
     )
     def test_a_plan_that_does_not_do(self, wrong: dict[str, Any], said: str, plan: RoundsPlan) -> None:
