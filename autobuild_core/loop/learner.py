@@ -1,4 +1,4 @@
-"""Learning from all that a loop has measured, and the next batch by it: a fit without report, in a fraction of a second.
+"""Learning from all that a loop has measured, and the next batch by it: a fit without a training and its report.
 
 What proposes is the searcher that `replay` calls default, on the history that the data are: what is measured of it there holds
 here. Ours are the budgets: what is proposed keeps to them, and the best is the best within them.
