@@ -116,7 +116,8 @@ def _table(run: FinishedRun, metrics: Sequence[str], budgets: Budgets, found: Sw
     formats |= {"sure to keep the budgets": st.column_config.NumberColumn(format="percent")}
     key = f"swaps_{abs(hash(tuple(found.codes[int(frame.index[0])].tolist())))}_{len(frame)}"
     st.dataframe(
-        shown, hide_index=True, height=300, column_config=formats, key=key, on_select="rerun", selection_mode="single-row"
+        shown, hide_index=True, height="auto" if len(shown) < 8 else 300, column_config=formats, key=key, on_select="rerun",
+        selection_mode="single-row",
     )  # fmt: skip
     lines = (st.session_state.get(key) or {}).get("selection", {}).get("rows", [])
     line = frame.iloc[lines[0] if lines and lines[0] < len(frame) else 0]
