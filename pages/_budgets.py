@@ -13,7 +13,7 @@ from autobuild_core.predictor.run_metrics import RunMetrics
 from autobuild_core.scoring.finished_run import FinishedRun
 from autobuild_core.search.budgets import CONFIDENCE, Budgets, Obstacle, budget_text, budget_words, read_budget
 from autobuild_core.search.prices import step_of
-from autobuild_core.targets.vocabulary import by_cost, lower_is_better
+from autobuild_core.targets.vocabulary import lower_is_better
 from pages import _memory, _text
 
 SURE = (50, 60, 70, 80, 90, 95, 99)
@@ -68,13 +68,6 @@ def keep(bounds: Sequence[Bound]) -> None:
     _memory.keep(budgets="; ".join(map(budget_text, bounds)) or None)
 
 
-def in_order(known: RunMetrics) -> list[str]:
-    """The metrics that can have budgets: costs first, then the others, the target at the end."""
-    names = [name for name in known.metrics.models if name != known.target]
-    costs, target = by_cost(names), [known.target] if known.target in known.metrics.models else []
-    return [*costs, *(name for name in names if name not in costs), *target]
-
-
 def editor(run: FinishedRun, known: RunMetrics, budgets: Budgets) -> None:
     """A line with every budget, and what adds one."""
     if run.task:
@@ -119,7 +112,7 @@ def _field(run: FinishedRun, budgets: Budgets, place: int, bound: Bound) -> None
 def _adding(run: FinishedRun, known: RunMetrics, budgets: Budgets) -> None:
     """The choice of another budget."""
     taken = {bound.metric for bound in budgets.bounds}
-    names = [name for name in in_order(known) if name not in taken and name != known.target]
+    names = [name for name in known.in_order if name not in taken and name != known.target]
     if not names:
         st.caption("Every metric has a budget already.")
         return

@@ -44,8 +44,7 @@ def section(run: FinishedRun) -> None:
     st.subheader("Would this have worked?", anchor=False)
     shown = _run_actions.choose(_listed.jobs_of(run, KIND), "Replay", KIND, ABOUT, lambda: _new(run))
     if shown is not None:
-        about = f", {_text.plain(shown['aim'], 200)}"
-        _run_actions.watched(shown, about, KIND, lambda: _curves(run, str(shown["id"])))
+        _run_actions.watched(shown, KIND, lambda: _curves(run, str(shown["id"])))
 
 
 def _new(run: FinishedRun) -> None:

@@ -1,6 +1,5 @@
 """Evaluate: loops in rounds on the run's data: started, watched round by round, cancelled, gone on with."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,7 @@ def section(run: FinishedRun) -> None:
     st.subheader("Loop in rounds", anchor=False)
     shown = _run_actions.choose(frame, "Loop", KIND, ABOUT, None if is_done else lambda: _new(run))
     if shown is not None:
-        _run_actions.watched(shown, f", {_text.plain(shown['aim'], 200)}", KIND, lambda: _results(run, shown))
+        _run_actions.watched(shown, KIND, lambda: _results(run, shown))
 
 
 # Another loop
@@ -100,7 +99,7 @@ def _new(run: FinishedRun) -> None:
     plan["batch"] = int(middle.number_input("Networks a round", value=RoundsPlan.batch, step=1, key="rounds_batch"))
     plan["seed"] = int(right.number_input("Seed of the search", value=0, step=1, key="rounds_seed"))
     plan |= _of_each(by)
-    wanted, budgets = _budgets.written(), _budgets_of_builder(run)
+    budgets = _budgets_of_builder(run)
     kept = "" if budgets is None else " and ".join(budget_words(bound) for bound in budgets.bounds)
     words = NO_BUDGETS if budgets is None else f"Within the budgets of Builder, with {100 * budgets.confidence:g} %: {kept}."
     st.caption(_text.plain(words, 400))
@@ -112,7 +111,7 @@ def _new(run: FinishedRun) -> None:
     refusal = st.container()
     if st.button("Start the loop", type="primary", key="start_rounds"):
         with refusal:
-            _widgets.guarded(lambda: _start(run, name, plan, budgets, wanted))
+            _widgets.guarded(lambda: _start(run, name, plan, budgets))
 
 
 def _of_each(by: str) -> dict[str, Any]:
@@ -135,19 +134,13 @@ def _budgets_of_builder(run: FinishedRun) -> Budgets | None:
     return budgets if budgets is not None and budgets.bounds else None
 
 
-def _start(run: FinishedRun, name: str, plan: dict[str, Any], budgets: Budgets | None, wanted: Sequence[str] = ()) -> None:
+def _start(run: FinishedRun, name: str, plan: dict[str, Any], budgets: Budgets | None) -> None:
     """Starts a loop on the newest version of the run's data.
 
-    Args:
-        run: on whose data.
-        name: of the loop.
-        plan: its settings.
-        budgets: to keep to; None = none.
-        wanted: the budgets as they were written on Builder.
-
     Raises:
-        StudioError: a setting does not do, a budget cannot be judged, or no architecture keeps to all.
+        StudioError: a setting does not do, a budget of Builder cannot be judged, or no architecture keeps to all.
     """
+    wanted = _budgets.written()
     if len(wanted) > (0 if budgets is None else len(budgets.bounds)):
         raise ConfigError(f"budgets: got {listed(wanted)}, of which this run cannot judge all; remove them on Builder.")
     if budgets is not None:

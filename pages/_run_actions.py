@@ -85,14 +85,14 @@ def choose(frame: pd.DataFrame, title: str, noun: str, about: str, new: Callable
     return frame[frame["id"] == chosen].iloc[0]
 
 
-def watched(run: "pd.Series[str]", about: str, noun: str, draw: Callable[[], None]) -> None:
-    """A job with its state line and what it found so far, drawn again every second while it goes on.
+def watched(run: "pd.Series[str]", noun: str, draw: Callable[[], None]) -> None:
+    """A job with its state line and aim and what it found so far, drawn again every second while it goes on.
 
     Args:
-        run, about, noun: as `state_line` has them.
+        run, noun: as `state_line` has them.
         draw: what it found; nothing of one whose folder cannot be read.
     """
-    state_line(run, about, noun)
+    state_line(run, f", {_text.plain(run['aim'], 200)}", noun)
     if run["state"] == RunState.DAMAGED:
         return
     is_live = run["state"] in ACTIVE_STATES

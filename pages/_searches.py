@@ -35,8 +35,7 @@ def section(run: FinishedRun) -> None:
     """The searches of this run's space, and what starts another."""
     shown = _run_actions.choose(_listed.jobs_of(run, KIND), "Search", KIND, ABOUT, lambda: _new(run))
     if shown is not None:
-        about = f", {_text.plain(shown['aim'], 200)}"
-        _run_actions.watched(shown, about, KIND, lambda: _results(run, str(shown["id"])))
+        _run_actions.watched(shown, KIND, lambda: _results(run, str(shown["id"])))
 
 
 def _new(run: FinishedRun) -> None:

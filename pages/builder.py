@@ -63,7 +63,7 @@ def by_hand(run: FinishedRun) -> None:
     _undo.remember(run, codes)
     with beside:
         _undo.buttons(run)
-    names = [] if known is None else _budgets.in_order(known)
+    names = [] if known is None else known.in_order
     budgets = None if known is None else _budgets.chosen(run, known.metrics)
     if known is not None and budgets is not None:
         _budgets.editor(run, known, budgets)

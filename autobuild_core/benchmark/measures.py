@@ -173,13 +173,11 @@ def measure_swaps(options: Result) -> Result:
     from autobuild_core.scoring.finished_run import FinishedRun
     from autobuild_core.search.budgets import Budgets
     from autobuild_core.search.swaps import find_swaps
-    from autobuild_core.targets.vocabulary import by_cost
 
     run = FinishedRun.load(RunFolder(options["run"]))
     if (known := run.known) is None:
         raise RunError(f"{options['run']}: got a run without models of its metrics, expected them; train it anew.")
-    own = [name for name in known.metrics.models if name != known.target]
-    metrics = [*by_cost(own), *(name for name in own if name not in by_cost(own))][:SWAP_COSTS]
+    metrics = [name for name in known.in_order if name != known.target][:SWAP_COSTS]
     budgets = Budgets(known.metrics, tuple(Bound(name, float(run.table.metrics[name].median())) for name in metrics))
     tried = list[Result]()
     for codes in run.predictor.space.sample(1 + SWAPPED, np.random.default_rng(0)):

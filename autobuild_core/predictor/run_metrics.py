@@ -24,6 +24,7 @@ from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.targets.costs import CostModel
 from autobuild_core.targets.equation import Target
 from autobuild_core.targets.scaling import NormalScores
+from autobuild_core.targets.vocabulary import by_cost
 
 Arrays = dict[str, NDArray[Any]]
 FORMAT = 1
@@ -51,6 +52,13 @@ class RunMetrics:
     metrics: Metrics
     target: str
     straight: Posterior
+
+    @property
+    def in_order(self) -> list[str]:
+        """The metrics that can have budgets: costs first, then the others, the target at the end."""
+        names = [name for name in self.metrics.models if name != self.target]
+        costs, target = by_cost(names), [self.target] if self.target in self.metrics.models else []
+        return [*costs, *(name for name in names if name not in costs), *target]
 
     @classmethod
     def is_in(cls, folder: RunFolder) -> bool:
