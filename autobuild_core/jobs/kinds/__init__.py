@@ -27,6 +27,24 @@ P = TypeVar("P")  # a plan
 
 
 @dataclass(frozen=True)
+class OnDataSettings(JobSettings):
+    """Settings of a job on a data set of the workspace, under which it is listed.
+
+    Args:
+        data_name, data_hash, data_version: of the data set; "" where the job is on none.
+    """
+
+    data_name: str = ""
+    data_hash: str = ""
+    data_version: int = 1
+
+    @property
+    def data(self) -> tuple[str, str, int]:
+        """(data_name, data_hash, data_version), as `RunRow` has them."""
+        return self.data_name, self.data_hash, self.data_version
+
+
+@dataclass(frozen=True)
 class PlannedSettings(JobSettings, Generic[P]):
     """Settings of a job that has a plan, a dataclass that checks itself; `read` makes it.
 

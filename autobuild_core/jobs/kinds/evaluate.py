@@ -14,10 +14,10 @@ from autobuild_core.evaluators import Evaluator, load_evaluator
 from autobuild_core.evaluators._batch import ask, in_words, run_batch
 from autobuild_core.evaluators._executors import executor_for
 from autobuild_core.evaluators._results import FINISHED, Asked, Line, ResultsFile, Setting, key_of, metrics_of
-from autobuild_core.jobs.kinds import JobKind, Report
+from autobuild_core.jobs.kinds import JobKind, OnDataSettings, Report
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
-from autobuild_core.store.run_folder import JobSettings, RunFolder
+from autobuild_core.store.run_folder import RunFolder
 from autobuild_core.store.workspace import Workspace
 
 RESULTS = "results.jsonl"
@@ -27,7 +27,7 @@ RECENT = 5  # evaluations of before that say how long one takes
 
 
 @dataclass(frozen=True)
-class EvaluateSettings(JobSettings):
+class EvaluateSettings(OnDataSettings):
     """The settings of a batch of evaluations.
 
     Args:
@@ -38,7 +38,6 @@ class EvaluateSettings(JobSettings):
         budget: of an evaluation; None = what the evaluator spends unasked.
         device: "cpu" or "cuda".
         seconds: that one evaluation may take; None = as long as it takes.
-        data_name, data_hash, data_version: of the data set whose candidates these are; "" where they are none's.
 
     Raises:
         ConfigError: there is nothing to measure, or a number is out of range.
@@ -51,9 +50,6 @@ class EvaluateSettings(JobSettings):
     budget: int | None = None
     device: str = "cpu"
     seconds: float | None = None
-    data_name: str = ""
-    data_hash: str = ""
-    data_version: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,8 +90,7 @@ class Evaluate(JobKind[EvaluateSettings]):
         seeds = f", {counted(len(settings.seeds), 'seed')}" if len(settings.seeds) > 1 else ""
         aim = f"{settings.evaluator.partition(':')[0]} of {counted(len(settings.archs), 'architecture')}{seeds}"
         lines = self._results(folder).read()
-        data = settings.data_name, settings.data_hash, settings.data_version
-        return RunRow(aim, in_words(lines) if lines else "", *data, seed=settings.seeds[0])
+        return RunRow(aim, in_words(lines) if lines else "", *settings.data, seed=settings.seeds[0])
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
         lines = self._results(folder).read()

@@ -9,7 +9,7 @@ import pandas as pd
 from autobuild_core.architectures.names import native_text
 from autobuild_core.errors import counted
 from autobuild_core.evaluators import load_evaluator
-from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
+from autobuild_core.jobs.kinds import JobKind, OnDataSettings, PlannedSettings, Report
 from autobuild_core.jobs.kinds.evaluate import RESULTS
 from autobuild_core.loop.folder import LoopFolder
 from autobuild_core.loop.plan import RoundsPlan
@@ -22,16 +22,8 @@ LOOP = "loop"  # folder of the loop in that of the run
 
 
 @dataclass(frozen=True)
-class RoundsSettings(PlannedSettings[RoundsPlan]):
-    """The settings of rounds: fields of `RoundsPlan`, and the data set that they begin with.
-
-    Args:
-        data_name, data_hash, data_version: of the data set; "" where they are none's.
-    """
-
-    data_name: str = ""
-    data_hash: str = ""
-    data_version: int = 1
+class RoundsSettings(PlannedSettings[RoundsPlan], OnDataSettings):
+    """The settings of rounds: fields of `RoundsPlan`, and the data set that they begin with."""
 
     @staticmethod
     def read(plan: Mapping[str, Any]) -> RoundsPlan:
@@ -69,8 +61,7 @@ class Rounds(JobKind[RoundsSettings]):
         if rows := files.rows():
             said = f"{counted(len(rows), 'round')}, {counted(files.num_spent, 'network')}"
             said += f", best {rows[-1]['best']:.6g}" if rows[-1]["best"] is not None else ""
-        data = settings.data_name, settings.data_hash, settings.data_version
-        return RunRow(f"{aim}{''.join(f', {one}' for one in plan.budgets)}", said, *data, seed=plan.seed)
+        return RunRow(f"{aim}{''.join(f', {one}' for one in plan.budgets)}", said, *settings.data, seed=plan.seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
         """A row a round (`loop.round_row.make_row`)."""

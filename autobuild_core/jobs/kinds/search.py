@@ -13,26 +13,25 @@ from autobuild_core.evaluators import load_evaluator
 from autobuild_core.evaluators._batch import in_words
 from autobuild_core.evaluators._results import ResultsFile
 from autobuild_core.evaluators._searching import DEFAULT_NUM, SearchPlan, run_search
-from autobuild_core.jobs.kinds import JobKind, Report
+from autobuild_core.jobs.kinds import JobKind, OnDataSettings, Report
 from autobuild_core.jobs.kinds.evaluate import RESULTS
 from autobuild_core.search.searchers import DEFAULT_SEARCHER, searcher_class
 from autobuild_core.spaces import Space, load_space
 from autobuild_core.store.entries import RunRow
 from autobuild_core.store.queue import JobProgress
-from autobuild_core.store.run_folder import JobSettings, RunFolder
+from autobuild_core.store.run_folder import RunFolder
 
 FOUND = "found.parquet"  # one row a network, as `Found.table` has them
 
 
 @dataclass(frozen=True)
-class SearchSettings(JobSettings):
+class SearchSettings(OnDataSettings):
     """The settings of a search; those that `SearchPlan` has too are explained there.
 
     Args:
         evaluator, target, minimize, second, minimize_second, reference, searcher, settings, num, seed, seeds, first_seed, budget,
             device, seconds: of the search.
         space: its spec as JSON; "" = that of the data in the run's folder.
-        data_name, data_hash, data_version: of the data set whose space is searched; "" where it is none's.
 
     Raises:
         ConfigError: a setting does not do.
@@ -55,9 +54,6 @@ class SearchSettings(JobSettings):
     budget: int | None = None
     device: str = "cpu"
     seconds: float | None = None
-    data_name: str = ""
-    data_hash: str = ""
-    data_version: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,8 +117,7 @@ class Search(JobKind[SearchSettings]):
         said = in_words(lines) if lines else ""
         if (folder.path / "found.json").exists() and (best := folder.read_json("found.json")["best"]):
             said += f", best {best['value']:.6g}"
-        data = settings.data_name, settings.data_hash, settings.data_version
-        return RunRow(f"{by}: {aim}", said, *data, seed=settings.seed)
+        return RunRow(f"{by}: {aim}", said, *settings.data, seed=settings.seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
         return folder.read_frame(FOUND) if (folder.path / FOUND).exists() else pd.DataFrame()

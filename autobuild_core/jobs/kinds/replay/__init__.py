@@ -10,7 +10,7 @@ from autobuild_core.autospace.plan import made
 from autobuild_core.errors import counted
 from autobuild_core.evaluators import load_evaluator
 from autobuild_core.evaluators._results import ResultsFile
-from autobuild_core.jobs.kinds import JobKind, PlannedSettings, Report
+from autobuild_core.jobs.kinds import JobKind, OnDataSettings, PlannedSettings, Report
 from autobuild_core.jobs.kinds.evaluate import RESULTS
 from autobuild_core.jobs.kinds.replay.curves import read_curves
 from autobuild_core.jobs.kinds.replay.outcome import outcome_table
@@ -23,12 +23,11 @@ CURVES = "curves.csv"
 
 
 @dataclass(frozen=True)
-class ReplaySettings(PlannedSettings[ReplayPlan]):
+class ReplaySettings(PlannedSettings[ReplayPlan], OnDataSettings):
     """The settings of a replay: fields of `ReplayPlan`, and where the truth is.
 
     Args:
         evaluator: measures networks of its own space when they are asked for; "" = the table in the run's folder holds them all.
-        data_name, data_hash, data_version: of the data set whose space is searched; "" where it is none's.
 
     Raises:
         ConfigError: a setting does not do.
@@ -36,9 +35,6 @@ class ReplaySettings(PlannedSettings[ReplayPlan]):
     """
 
     evaluator: str = ""
-    data_name: str = ""
-    data_hash: str = ""
-    data_version: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,8 +76,7 @@ class Replay(JobKind[ReplaySettings]):
             ranked = table.dropna(subset="area").sort_values("area", kind="stable")
             said += "" if ranked.empty else f", least regret: {ranked['mode'].iloc[0]}"
         by = f"; {load_evaluator(settings.evaluator).title}" if settings.evaluator else ""
-        data = settings.data_name, settings.data_hash, settings.data_version
-        return RunRow(f"{plan.words}{by}", said, *data, seed=plan.first_seed)
+        return RunRow(f"{plan.words}{by}", said, *settings.data, seed=plan.first_seed)
 
     def result(self, folder: RunFolder) -> pd.DataFrame:
         """The outcome (`outcome.outcome_table`); empty before the first curve."""
